@@ -1,0 +1,15 @@
+"""Where an adapter may stand: named sites, the same names for every family. Plain data."""
+
+from ossicle.anatomy.names import LAYER_SITES, OUTER_SITES, SITE_NAMES
+from ossicle.anatomy.site import Anatomy, Port, Site, module_site, region
+
+__all__ = [
+    "LAYER_SITES",
+    "OUTER_SITES",
+    "SITE_NAMES",
+    "Anatomy",
+    "Port",
+    "Site",
+    "module_site",
+    "region",
+]

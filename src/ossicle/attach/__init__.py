@@ -1,0 +1,1 @@
+"""How adapters are connected: taps on a frozen backbone, sets, checks, saving."""

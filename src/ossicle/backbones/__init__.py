@@ -1,0 +1,16 @@
+"""Who a family is: one file a family."""
+
+from ossicle.backbones.backbone import Backbone
+from ossicle.backbones.families import FAMILIES, NAMED
+from ossicle.backbones.family import Encoded, Family
+from ossicle.backbones.load import load_backbone, random_backbone
+
+__all__ = [
+    "FAMILIES",
+    "NAMED",
+    "Backbone",
+    "Encoded",
+    "Family",
+    "load_backbone",
+    "random_backbone",
+]

@@ -1,0 +1,233 @@
+"""A frozen backbone, the adapter sets on it, and which of them are active."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ossicle.anatomy import Site
+from ossicle.attach.recipe import Placement, Recipe
+from ossicle.attach.tap import Tap
+from ossicle.backbones import Backbone, Encoded
+from ossicle.errors import AttachError
+from ossicle.heads import Head
+from ossicle.methods import Adapter
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where one adapter of a set stands.
+
+    Attributes:
+        number: Position of its placement in the recipe.
+        placement: That placement.
+        site: The site.
+        adapter: What stands there; None where the site's own parameters are trained in place.
+    """
+
+    number: int
+    placement: Placement
+    site: Site
+    adapter: Adapter | None
+
+    @property
+    def key(self) -> str:
+        """The name of the slot in a saved adapter, e.g. `0/7/attn.q`; `-` is outside layers."""
+        layer = "-" if self.site.layer is None else self.site.layer
+        return f"{self.number}/{layer}/{self.site.name}"
+
+
+class AdapterSet(nn.Module):
+    """The adapters of one recipe, with the head that was trained with them.
+
+    Attributes:
+        recipe: The plan.
+        slots: Where each adapter stands.
+        head: From frames to the output of the task; None where there is none.
+    """
+
+    def __init__(self, recipe: Recipe, slots: list[Slot], head: Head | None) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.slots = slots
+        self.head = head
+        self.adapters = nn.ModuleList(s.adapter for s in slots if s.adapter is not None)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the set changes the backbone itself."""
+        return any(slot.adapter is None for slot in self.slots)
+
+
+class AdaptedModel(nn.Module):
+    """A backbone with named adapter sets. A new set is not active until `use`.
+
+    One thread at a time: a tap holds a tensor between its two ports.
+
+    Attributes:
+        backbone: Frozen, apart from what `full` trains in place.
+        sets: The adapter sets by name.
+        active: The sets that act, in this order; the head of the last is used.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.sets = nn.ModuleDict()
+        self.active: tuple[str, ...] = ()
+        self._taps: dict[tuple[str, int | None], Tap] = {}
+
+    def add(self, name: str, recipe: Recipe, head: Head | None = None) -> AdapterSet:
+        """Build the adapters of a recipe, tap their sites, and keep them under a name.
+
+        Raises:
+            AttachError: the name is taken, or full fine-tuning would share the backbone.
+            SiteNotFound: the backbone has no such site.
+            RecipeMismatch: a method cannot stand there, or a layer does not exist.
+        """
+        if name in self.sets:
+            raise AttachError(f"there is an adapter set '{name}' already; choose another name")
+        new = AdapterSet(recipe, build_slots(self.backbone, recipe), head)
+        if self.sets and (new.in_place or any(s.in_place for s in self._sets())):
+            raise AttachError(
+                "full fine-tuning changes the backbone itself, so it cannot share it with other "
+                "adapter sets; load a second backbone"
+            )
+        for slot in new.slots:
+            if slot.adapter is not None:
+                self._tap(slot.site).adapters.setdefault(name, []).append(slot.adapter)
+        self.sets[name] = new
+        if new.in_place:
+            self.use(name)
+        return new
+
+    def use(self, *names: str) -> None:
+        """Activate these sets, in this order, and freeze all others; none: the bare backbone.
+
+        Raises:
+            AttachError: there is no such set, or full fine-tuning has changed the backbone.
+        """
+        for name in names:
+            if name not in self.sets:
+                has = ", ".join(self.sets) or "none"
+                raise AttachError(f"there is no adapter set '{name}'; there are: {has}")
+        for name, item in self._items():
+            if item.in_place and name not in names:
+                raise AttachError(
+                    f"'{name}' was fine-tuned in place and cannot be taken off; "
+                    "load the backbone again"
+                )
+            item.requires_grad_(name in names)
+            for parameter in self.thawed(item).values():
+                parameter.requires_grad_(True)
+        for tap in self._taps.values():
+            tap.active = tuple(name for name in names if name in tap.adapters)
+        self.active = names
+
+    @property
+    def current(self) -> AdapterSet:
+        """The set whose head is used: the last active one."""
+        if not self.active:
+            raise AttachError("no adapter set is active; call use(name)")
+        found = self.sets[self.active[-1]]
+        assert isinstance(found, AdapterSet)
+        return found
+
+    @property
+    def taps(self) -> list[Tap]:
+        """Every tap, in the order of the recipes."""
+        return list(self._taps.values())
+
+    def encode(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, "B"]) -> Encoded:
+        """Return the frames that the active sets make of a padded batch."""
+        encoded: Encoded = self.backbone(values, lengths)
+        return encoded
+
+    def forward(
+        self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, "B"]
+    ) -> Float[Tensor, "B out"]:
+        """Return the output of the current set's head."""
+        head = self.current.head
+        if head is None:
+            raise AttachError(f"adapter set '{self.active[-1]}' has no head; give add() one")
+        encoded = self.encode(values, lengths)
+        output: Tensor = head(encoded.hidden, encoded.frame_mask)
+        return output
+
+    def train(self, mode: bool = True) -> "AdaptedModel":
+        """Set adapters, heads and what is trained in place to training; the rest stays frozen."""
+        super().train(mode)
+        for item in self._sets():
+            for slot in item.slots:
+                if slot.adapter is None:
+                    for path in slot.site.owns:
+                        self.backbone.model.get_submodule(path).train(mode)
+        return self
+
+    def thawed(self, item: AdapterSet) -> dict[str, nn.Parameter]:
+        """Return the backbone's own parameters that a set trains, by their key when saved."""
+        found: dict[str, nn.Parameter] = {}
+        taken: set[int] = set()
+        for slot in item.slots:
+            for path in slot.site.owns if slot.adapter is None else ():
+                for name, parameter in self.backbone.model.get_submodule(path).named_parameters():
+                    inner = f"{path}.{name}" if path else name
+                    if inner not in self.backbone.anatomy.unused and id(parameter) not in taken:
+                        taken.add(id(parameter))
+                        prefix = f"{path}." if len(slot.site.owns) > 1 else ""
+                        found[f"{slot.key}/{prefix}{name}"] = parameter
+        return found
+
+    def trainable(self, item: AdapterSet) -> dict[str, nn.Parameter]:
+        """Return every parameter that a set trains, by its key when saved.
+
+        Keys name sites, not modules, e.g. `0/7/attn.q/down`, `0/7/ffn/up.weight`, `head/bias`.
+        """
+        found = {
+            f"{slot.key}/{name}": parameter
+            for slot in item.slots
+            if slot.adapter is not None
+            for name, parameter in slot.adapter.named_parameters()
+        }
+        found |= self.thawed(item)
+        if item.head is not None:
+            found |= {f"head/{name}": p for name, p in item.head.named_parameters()}
+        return found
+
+    def _tap(self, site: Site) -> Tap:
+        key = (site.name, site.layer)
+        if key not in self._taps:
+            tap = Tap(site)
+            tap.install(self.backbone.model)
+            self._taps[key] = tap
+        return self._taps[key]
+
+    def _items(self) -> Iterator[tuple[str, AdapterSet]]:
+        for name, item in self.sets.items():
+            assert isinstance(item, AdapterSet)
+            yield name, item
+
+    def _sets(self) -> list[AdapterSet]:
+        return [item for _, item in self._items()]
+
+
+def build_slots(backbone: Backbone, recipe: Recipe) -> list[Slot]:
+    """Return a new adapter for every site that a recipe names, on the backbone's device.
+
+    Raises:
+        SiteNotFound: the backbone has no such site.
+        RecipeMismatch: a method cannot stand there, or a layer does not exist.
+    """
+    device = next(backbone.parameters()).device
+    slots = []
+    for number, placement in enumerate(recipe.placements):
+        layers = placement.select(backbone.anatomy.num_layers)
+        for name in placement.at:
+            for site in backbone.anatomy.find(name, layers):
+                with torch.device(device):
+                    built = placement.method.build(site)
+                adapter = built if isinstance(built, Adapter) else None
+                slots.append(Slot(number, placement, site, adapter))
+    return slots

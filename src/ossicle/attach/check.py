@@ -1,0 +1,128 @@
+"""Prove, before any training, that every adapter is reached and every tensor gets a gradient.
+
+An adapter that the forward pass goes around trains to nothing and says nothing. So `attach` runs
+one forward and one backward pass on noise. Tensors that start at zero hide the gradient of those
+before them (LoRA's `up` hides `down`), hence every tensor is shaken first and restored afterwards.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ossicle.attach.adapted import AdaptedModel
+from ossicle.attach.recipe import Recipe
+from ossicle.backbones import Backbone
+from ossicle.errors import NoGradient, SiteNeverCalled, listing
+from ossicle.heads import Head
+
+PROBE_S = 0.5
+SHAKE = 0.02
+
+
+def attach(
+    backbone: Backbone, recipe: Recipe, head: Head | None = None, *, name: str = "default"
+) -> AdaptedModel:
+    """Return the backbone with the recipe's adapters in place, active and proved to work.
+
+    Args:
+        backbone: From `load_backbone`.
+        recipe: What to add.
+        head: From frames to the output of the task; None: adapters alone.
+        name: Of the adapter set.
+
+    Raises:
+        SiteNotFound: the backbone has no such site.
+        RecipeMismatch: a method cannot stand at its site, or a layer does not exist.
+        SiteNeverCalled: the forward pass does not go through a site.
+        NoGradient: a tensor would not train.
+    """
+    model = AdaptedModel(backbone)
+    model.add(name, recipe, head)
+    model.use(name)
+    check(model)
+    return model
+
+
+def check(model: AdaptedModel) -> None:
+    """Raise if an active adapter is not reached once by a forward pass, or would not train.
+
+    Parameters, gradients, the mode and the state of the random generator are left as they were.
+    """
+    parameters = model.trainable(model.current)
+    if not parameters:
+        return
+    device = next(model.parameters()).device
+    was_training = model.training
+    with torch.random.fork_rng(devices=[]), _shaken(list(parameters.values())), torch.enable_grad():
+        torch.manual_seed(0)
+        model.eval()
+        for tap in model.taps:
+            tap.calls = 0
+        try:
+            output = _output(model, *_probe(model.backbone, device))
+            _check_calls(model)
+            gradients = torch.autograd.grad(
+                (output * torch.randn_like(output)).sum(),
+                list(parameters.values()),
+                allow_unused=True,
+            )
+        finally:
+            model.train(was_training)
+            for tap in model.taps:
+                tap.calls = None
+    dead = [
+        key
+        for key, gradient in zip(parameters, gradients, strict=True)
+        if gradient is None or not bool(gradient.isfinite().all()) or not bool(gradient.any())
+    ]
+    if dead:
+        raise NoGradient(
+            f"{len(dead)} of {len(parameters)} tensors on {model.backbone.anatomy.family} would "
+            f"not train, for no gradient reaches them: {listing(dead)}. The model's code goes "
+            "around them; choose other sites, or load it through ossicle.load_backbone"
+        )
+
+
+def _probe(backbone: Backbone, device: torch.device) -> tuple[Tensor, Tensor]:
+    size = max(int(PROBE_S * backbone.sample_rate), 2 * backbone.min_samples)
+    noise = np.random.default_rng(0).standard_normal((2, size), dtype=np.float32) * 0.1
+    values, lengths = backbone.batch(list(noise))
+    return values.to(device), lengths.to(device)
+
+
+def _output(model: AdaptedModel, values: Tensor, lengths: Tensor) -> Tensor:
+    if model.current.head is None:
+        return model.encode(values, lengths).hidden
+    output: Tensor = model(values, lengths)
+    return output
+
+
+def _check_calls(model: AdaptedModel) -> None:
+    active = [tap for tap in model.taps if tap.active]
+    missed = [tap.site for tap in active if tap.calls != 1]
+    if missed:
+        raise SiteNeverCalled(
+            f"{len(missed)} of {len(active)} sites on {model.backbone.anatomy.family} were not "
+            f"called once each by a forward pass: {listing(missed)}. Adapters there would train "
+            "to nothing. Some attention code reads a projection's weight without calling it: "
+            "load the model through ossicle.load_backbone, which prepares it"
+        )
+
+
+@contextmanager
+def _shaken(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    before = [parameter.detach().clone() for parameter in parameters]
+    generator = torch.Generator().manual_seed(0)
+    try:
+        with torch.no_grad():
+            for parameter in parameters:
+                noise = torch.randn(parameter.shape, generator=generator) * SHAKE
+                parameter.add_(noise.to(parameter.device))
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, value in zip(parameters, before, strict=True):
+                parameter.copy_(value)

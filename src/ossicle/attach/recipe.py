@@ -1,0 +1,301 @@
+"""A recipe: which method, at which sites, in which layers. Presets, expressions, TOML, JSON.
+
+An expression is one placement, or several joined by ` + `:
+
+    lora                                     a preset, or a method at its own sites
+    lora(rank=4)@attn.q,attn.v               settings in parentheses, sites after @
+    bottleneck(width=32)@ffn[6:12]           layers in brackets, as in Python: 6 to 11
+    norm@norm.ffn[-2:] + bias(lr=1e-4)       two placements, one with a learning rate of its own
+    linear                                   nothing but the head
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import tomli_w
+
+from ossicle.anatomy import SITE_NAMES
+from ossicle.attach.presets import PRESETS
+from ossicle.errors import RecipeError, RecipeMismatch, UnknownRecipe, did_you_mean
+from ossicle.methods import METHODS, Method, Value
+
+HEAD_ONLY = "linear"
+_PLACEMENT = re.compile(
+    r"(?P<method>[\w-]+)\s*(\((?P<settings>[^()]*)\))?\s*"
+    r"(@\s*(?P<sites>[\w.,\s]+))?(\[(?P<layers>[^\[\]]*)\])?"
+)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One method at some sites in some layers.
+
+    Attributes:
+        method: What stands there.
+        at: Names of sites.
+        layers: Layer numbers as in Python, e.g. `6:12`, `-2:` or `0,3,7`; None: all.
+        lr: Learning rate of this placement; None: the run's, or the method's default.
+    """
+
+    method: Method
+    at: tuple[str, ...] = ()
+    layers: str | None = None
+    lr: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", tuple(self.at) or self.method.default_at)
+        if self.layers is not None:
+            _layer_parts(self.layers)
+        if self.lr is not None and not self.lr > 0:
+            raise RecipeError(f"lr of '{self.method.name}' is {self.lr}; it must be positive")
+        for name in self.at:
+            if name not in SITE_NAMES:
+                raise RecipeError(
+                    f"'{name}' is no site. Sites: {', '.join(SITE_NAMES)}."
+                    f"{did_you_mean(name, SITE_NAMES)}"
+                )
+
+    def select(self, num_layers: int) -> list[int] | None:
+        """Return the layers of a backbone with `num_layers`, ascending; None: all.
+
+        Raises:
+            RecipeMismatch: the backbone has no such layer, or none is left.
+        """
+        if self.layers is None:
+            return None
+        chosen: set[int] = set()
+        for part in _layer_parts(self.layers):
+            if isinstance(part, slice):
+                chosen.update(range(num_layers)[part])
+            elif -num_layers <= part < num_layers:
+                chosen.add(part % num_layers)
+            else:
+                raise RecipeMismatch(
+                    f"'{self}' names layer {part}; this backbone has {num_layers} layers, "
+                    f"numbered from 0 to {num_layers - 1}"
+                )
+        if not chosen:
+            raise RecipeMismatch(
+                f"'{self}' selects none of the {num_layers} layers of this backbone"
+            )
+        return sorted(chosen)
+
+    def __str__(self) -> str:
+        settings = {key: _word(value) for key, value in self.method.settings().items()}
+        if self.lr is not None:
+            settings["lr"] = _word(self.lr)
+        inside = ", ".join(f"{key}={value}" for key, value in settings.items())
+        text = self.method.name + (f"({inside})" if inside else "")
+        if self.at != self.method.default_at:
+            text += f"@{','.join(self.at)}"
+        return text + (f"[{self.layers}]" if self.layers is not None else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, every site written out."""
+        data: dict[str, Any] = {"method": self.method.name, "at": list(self.at)}
+        if settings := self.method.settings():
+            data["settings"] = settings
+        if self.layers is not None:
+            data["layers"] = self.layers
+        if self.lr is not None:
+            data["lr"] = self.lr
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the placement that `to_dict` described.
+
+        Raises:
+            RecipeError: a missing, unknown or wrongly typed entry.
+        """
+        _only(data, ("method", "at", "settings", "layers", "lr"), "a placement")
+        at, lr, layers = data.get("at", []), data.get("lr"), data.get("layers")
+        settings = data.get("settings", {})
+        if not isinstance(at, list) or not all(isinstance(site, str) for site in at):
+            raise RecipeError(f"'at' is {at!r}; expected a list of sites, e.g. ['attn.q']")
+        if not isinstance(settings, Mapping):
+            raise RecipeError(f"'settings' is {settings!r}; expected a table, e.g. {{rank = 8}}")
+        if isinstance(layers, list) and all(type(layer) is int for layer in layers):
+            layers = ",".join(str(layer) for layer in layers)
+        if not isinstance(layers, str | None):
+            raise RecipeError(f"'layers' is {layers!r}; expected '6:12' or a list of numbers")
+        if isinstance(lr, bool) or not isinstance(lr, int | float | None):
+            raise RecipeError(f"'lr' is {lr!r}; expected a number")
+        method = _method(data.get("method")).from_settings(settings)
+        return cls(method, tuple(at), layers, None if lr is None else float(lr))
+
+
+@dataclass(frozen=True, init=False)
+class Recipe:
+    """The whole plan: placements in the order in which they act at a shared site.
+
+    Attributes:
+        placements: None of them: nothing but the head trains.
+        name: The preset it came from, if any.
+    """
+
+    placements: tuple[Placement, ...]
+    name: str | None = None
+
+    def __init__(self, *placements: Placement, name: str | None = None) -> None:
+        object.__setattr__(self, "placements", placements)
+        object.__setattr__(self, "name", name)
+
+    def __str__(self) -> str:
+        return " + ".join(str(placement) for placement in self.placements) or HEAD_ONLY
+
+    @property
+    def label(self) -> str:
+        """The preset's name, or the expression."""
+        return self.name or str(self)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the recipe that a preset's name, an expression or a file's path stands for.
+
+        Raises:
+            UnknownRecipe: no preset, method or file of that name.
+            RecipeError: the text or file is none of the three, or a setting is wrong.
+        """
+        text = text.strip()
+        if text in PRESETS:
+            return cls(*_placements(PRESETS[text].expression), name=text)
+        if text.endswith((".toml", ".json")):
+            return cls.read(Path(text))
+        return cls(*_placements(text))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON or TOML."""
+        named = {"name": self.name} if self.name else {}
+        return named | {"placements": [placement.to_dict() for placement in self.placements]}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the recipe that `to_dict` described.
+
+        Raises:
+            RecipeError: a missing, unknown or wrongly typed entry.
+        """
+        _only(data, ("name", "placements"), "a recipe")
+        placements, name = data.get("placements"), data.get("name")
+        if not isinstance(placements, list) or not all(isinstance(p, Mapping) for p in placements):
+            raise RecipeError("a recipe needs 'placements', a list of tables (it may be empty)")
+        if not isinstance(name, str | None):
+            raise RecipeError(f"'name' is {name!r}; expected a text")
+        return cls(*(Placement.from_dict(placement) for placement in placements), name=name)
+
+    def write(self, path: Path) -> None:
+        """Write the recipe as TOML or JSON, by the file's ending."""
+        data = self.to_dict()
+        text = tomli_w.dumps(data) if path.suffix == ".toml" else json.dumps(data, indent=2) + "\n"
+        path.write_text(text, encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the recipe of a TOML or JSON file.
+
+        Raises:
+            RecipeError: the file is missing, malformed or no recipe.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+            data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        except (OSError, ValueError) as error:
+            raise RecipeError(f"recipe file '{path}' cannot be read: {error}") from error
+        if not isinstance(data, Mapping):
+            raise RecipeError(f"recipe file '{path}' holds no table at its top")
+        return cls.from_dict(data)
+
+
+def split_recipes(text: str) -> list[str]:
+    """Split a list of recipes at its commas, sparing those inside an expression.
+
+    A part that is a site's name continues the expression before it.
+    """
+    parts: list[str] = []
+    for part in re.split(r",(?![^(\[]*[)\]])", text):
+        if parts and part.split("[")[0].split("+")[0].strip() in SITE_NAMES:
+            parts[-1] += f",{part.strip()}"
+        elif part.strip():
+            parts.append(part.strip())
+    return parts
+
+
+def _placements(text: str) -> list[Placement]:
+    if text == HEAD_ONLY:
+        return []
+    return [_placement(part.strip()) for part in re.split(r"\+(?![^(]*\))", text)]
+
+
+def _placement(text: str) -> Placement:
+    match = _PLACEMENT.fullmatch(text)
+    if match is None:
+        raise RecipeError(
+            f"'{text}' is no recipe. Write method(setting=value)@site,site[layers], "
+            "e.g. lora(rank=8)@attn.q,attn.v[6:12]; join several with ' + '"
+        )
+    method = _method(match["method"])
+    settings = dict(_setting(pair) for pair in (match["settings"] or "").split(",") if pair.strip())
+    lr = settings.pop("lr", None)
+    if lr is not None and (isinstance(lr, bool | str)):
+        raise RecipeError(f"'lr' is {lr!r} in '{text}'; expected a number")
+    at = tuple(site.strip() for site in (match["sites"] or "").split(",") if site.strip())
+    return Placement(
+        method.from_settings(settings), at, match["layers"], None if lr is None else float(lr)
+    )
+
+
+def _method(name: object) -> type[Method]:
+    if not isinstance(name, str) or name not in METHODS:
+        known = [HEAD_ONLY, *METHODS, *PRESETS]
+        raise UnknownRecipe(
+            f"no recipe or method '{name}'.{did_you_mean(str(name), known)} "
+            f"Methods: {', '.join(METHODS)}. `ossicle recipes` lists the presets."
+        )
+    return METHODS[name]
+
+
+def _setting(pair: str) -> tuple[str, Value]:
+    key, equals, text = (part.strip() for part in pair.partition("="))
+    if not equals or not key or not text:
+        raise RecipeError(f"'{pair.strip()}' is no setting; write name=value, e.g. rank=8")
+    words: dict[str, Value] = {"true": True, "false": False}
+    if text.lower() in words:
+        return key, words[text.lower()]
+    for number in (int, float):
+        try:
+            return key, number(text)
+        except ValueError:
+            continue
+    return key, text
+
+
+def _word(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _layer_parts(text: str) -> list[int | slice]:
+    parts: list[int | slice] = []
+    for part in text.split(","):
+        try:
+            bounds = [int(bound) if bound.strip() else None for bound in part.split(":")]
+        except ValueError:
+            bounds = []
+        if len(bounds) == 1 and bounds[0] is not None:
+            parts.append(bounds[0])
+        elif len(bounds) == 2:
+            parts.append(slice(*bounds))
+        else:
+            raise RecipeError(f"layers '{text}' cannot be read; write 6:12, -2: or 0,3,7")
+    return parts
+
+
+def _only(data: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+    for key in data:
+        if key not in known:
+            raise RecipeError(f"{what} has no entry '{key}'.{did_you_mean(key, known)}")

@@ -1,0 +1,121 @@
+"""Audio Spectrogram Transformer: a ViT over 16 x 16 patches of a mel spectrogram, pre-norm.
+
+Its input always has `max_length` mel frames (1024: 10.24 s): a shorter wave is padded with zeros
+before the normalisation, as the authors do, and every token, padded or not, is a real one to the
+model. A row therefore never depends on the batch it is in. Token 0 is CLS, token 1 the distillation
+token.
+
+Source: Gong et al. 2021, https://arxiv.org/abs/2104.01778.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ossicle.anatomy import Anatomy, Port, Site, module_site, region
+from ossicle.backbones.family import Encoded, Family
+
+WINDOW_MS = 25
+HOP_MS = 10
+
+
+@final
+class AST(Family):
+    """AST; its patch embedding is the region `features`."""
+
+    name: ClassVar[str] = "ast"
+    model_type: ClassVar[str] = "audio-spectrogram-transformer"
+    named: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "ast-base": {},
+        "tiny-ast": {
+            "hidden_size": 192,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 4,
+            "intermediate_size": 768,
+            "frequency_stride": 16,
+            "time_stride": 16,
+            "max_length": 512,
+            "initializer_range": 0.06,
+        },
+    }
+    extractor: ClassVar[Mapping[str, Any]] = {
+        "feature_extractor_type": "ASTFeatureExtractor",
+        "sampling_rate": 16000,
+        "num_mel_bins": 128,
+        "max_length": 1024,
+        "do_normalize": True,
+        "mean": -4.2677393,
+        "std": 4.5689974,
+    }
+
+    def describe(self, config: Any) -> Anatomy:
+        """Return the sites of a ViT layer, numbered from the input."""
+        width, eps = config.hidden_size, config.layer_norm_eps
+        sites = [s for layer in range(config.num_hidden_layers) for s in _layer_sites(config, layer)]
+        sites += [
+            module_site("norm.final", None, "layernorm", (width, width), eps),
+            region("features", ("embeddings",)),
+            region("encoder", ("layers", "layernorm")),
+            region("backbone", ("",)),
+        ]
+        return Anatomy(self.name, config.num_hidden_layers, width, tuple(sites), has_cls=True)
+
+    def encode(
+        self,
+        model: Any,
+        values: Float[Tensor, "B F M"],
+        lengths: Int[Tensor, "B"],  # noqa: ARG002 - all rows have max_length frames
+    ) -> Encoded:
+        """Run the model; T counts CLS, the distillation token and the patches."""
+        hidden = model(values).last_hidden_state
+        return Encoded(hidden, hidden.new_ones(hidden.shape[:2], dtype=torch.bool))
+
+    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002
+        """Return one window of the mel spectrogram."""
+        samples: int = extractor.sampling_rate * WINDOW_MS // 1000
+        return samples
+
+    def max_samples(self, config: Any, extractor: Any) -> int:
+        """Return the wave that fills `max_length` mel frames."""
+        hop = extractor.sampling_rate * HOP_MS // 1000
+        samples: int = (config.max_length - 1) * hop + self.min_samples(config, extractor)
+        return samples
+
+    def tiny(self) -> dict[str, Any]:
+        """Return settings for tests: 32 patches of 64 mel frames."""
+        return {
+            "hidden_size": 24,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 40,
+            "frequency_stride": 16,
+            "time_stride": 16,
+            "max_length": 64,
+            "initializer_range": 0.1,
+        }
+
+
+def _layer_sites(config: Any, layer: int) -> list[Site]:
+    width, inner, eps = config.hidden_size, config.intermediate_size, config.layer_norm_eps
+    top = f"layers.{layer}"
+    first, second = f"{top}.mlp.fc1", f"{top}.mlp.fc2"
+    square = (width, width)
+    return [
+        *(
+            module_site(f"attn.{short}", layer, f"{top}.attention.{short}_proj", square)
+            for short in "qkvo"
+        ),
+        module_site("attn", layer, f"{top}.attention", square),
+        module_site("ffn.in", layer, first, (width, inner)),
+        Site(
+            "ffn.act", layer, Port(first, "output"), Port(second, "input"), inner, inner, owns=()
+        ),
+        module_site("ffn.out", layer, second, (inner, width)),
+        module_site("ffn", layer, f"{top}.mlp", square),
+        module_site("norm.attn", layer, f"{top}.layernorm_before", square, eps),
+        module_site("norm.ffn", layer, f"{top}.layernorm_after", square, eps),
+        module_site("layer", layer, top, square),
+    ]

@@ -1,0 +1,208 @@
+"""From a name to a backbone: a hub id, a local folder, or `config:<name>` with random weights.
+
+    microsoft/wavlm-base-plus                 a model-hub id, `?revision=...` for a revision
+    models/hubert                             a folder in the hub's layout
+    config:wavlm-large                        the true architecture with random weights
+    config:ast-base?max_length=512&seed=1     the same with settings changed, other weights
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+from transformers.utils import logging as transformers_logging
+
+from ossicle.backbones.backbone import Backbone
+from ossicle.backbones.families import FAMILIES, NAMED
+from ossicle.backbones.family import Family
+from ossicle.errors import BackboneError, did_you_mean
+
+RANDOM = "config:"
+RANDOM_IN_TRAINING: Final[dict[str, Any]] = {"layerdrop": 0.0, "apply_spec_augment": False}
+
+
+def load_backbone(
+    name: str, *, weights: bool = True, stochastic: bool = False, device: str = "cpu"
+) -> Backbone:
+    """Return a frozen, prepared and described backbone.
+
+    Args:
+        name: See the head of this module.
+        weights: False: architecture alone, on the meta device, for counting.
+        stochastic: Keep dropout, LayerDrop and SpecAugment of the checkpoint in training.
+        device: Where it shall run.
+
+    Raises:
+        BackboneError: no such model, a family that ossicle does not know, a missing
+            `preprocessor_config.json`, weights that are incomplete or not safetensors.
+    """
+    with _quiet():
+        if name.startswith(RANDOM):
+            backbone = _random(name, weights=weights, stochastic=stochastic)
+        else:
+            backbone = _pretrained(name, weights=weights, stochastic=stochastic)
+    return backbone.to(device) if weights else backbone
+
+
+def _random(name: str, *, weights: bool, stochastic: bool) -> Backbone:
+    short, options = _options(name.removeprefix(RANDOM))
+    if short not in NAMED:
+        raise BackboneError(
+            f"no architecture '{short}'. There are: {', '.join(NAMED)}.{did_you_mean(short, NAMED)}"
+        )
+    family, settings = NAMED[short]
+    seed = options.pop("seed", 0)
+    if type(seed) is not int:
+        raise BackboneError(f"seed is {seed!r} in '{name}'; expected a whole number")
+    default = AutoConfig.for_model(family.model_type)
+    for key, value in options.items():
+        if not hasattr(default, key):
+            raise BackboneError(
+                f"'{short}' has no setting '{key}'.{did_you_mean(key, vars(default))}"
+            )
+        if type(value) is not type(getattr(default, key)):
+            raise BackboneError(
+                f"{key} is {value!r} in '{name}'; expected a value like {getattr(default, key)!r}"
+            )
+    return random_backbone(
+        family, {**settings, **options}, name, seed=seed, weights=weights, stochastic=stochastic
+    )
+
+
+def random_backbone(
+    family: Family,
+    settings: dict[str, Any],
+    name: str,
+    *,
+    seed: int = 0,
+    weights: bool = True,
+    stochastic: bool = False,
+) -> Backbone:
+    """Return a backbone of that architecture with random weights, the same for a seed."""
+    try:
+        config = AutoConfig.for_model(family.model_type, **settings)
+    except (ValueError, TypeError) as error:
+        raise BackboneError(f"'{name}' is no valid architecture: {error}") from error
+    shared = {key: value for key, value in settings.items() if key in family.extractor}
+    made = {**family.extractor, **shared}
+    extractor_class = getattr(transformers, made.pop("feature_extractor_type"))
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if weights else "meta"):
+        torch.manual_seed(seed)
+        model = AutoModel.from_config(config)
+    with _quiet():
+        extractor = extractor_class(**made)
+    return _finish(name, family, model, extractor, stochastic=stochastic)
+
+
+def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
+    path, options = _options(name)
+    revision = options.pop("revision", None)
+    if options:
+        raise BackboneError(f"'{name}': a pretrained backbone takes no option '{next(iter(options))}'")
+    where = {} if revision is None else {"revision": str(revision)}
+    folder = Path(path).expanduser()
+    source = str(folder) if folder.is_dir() else path
+    if not folder.is_dir() and (path.count("/") > 1 or path.startswith((".", "/", "~"))):
+        raise BackboneError(f"there is no folder '{path}'")
+    config = _read(source, "config.json", AutoConfig.from_pretrained, where)
+    family = next((f for f in FAMILIES.values() if f.model_type == config.model_type), None)
+    if family is None:
+        raise BackboneError(
+            f"'{path}' is of the type '{config.model_type}'. ossicle knows: "
+            f"{', '.join(FAMILIES)}"
+        )
+    extractor = _read(source, "preprocessor_config.json", AutoFeatureExtractor.from_pretrained, where)
+    if not weights:
+        with torch.device("meta"):
+            model = AutoModel.from_config(config)
+        return _finish(name, family, model, extractor, stochastic=stochastic)
+    model, report = _read(
+        source,
+        "model.safetensors",
+        AutoModel.from_pretrained,
+        {
+            **where,
+            "config": config,
+            "use_safetensors": True,
+            "dtype": torch.float32,
+            "output_loading_info": True,
+        },
+    )
+    missing = set(report["missing_keys"]) - {"masked_spec_embed"}
+    if missing or report["mismatched_keys"]:
+        wrong = sorted(missing) + sorted(str(key) for key in report["mismatched_keys"])
+        raise BackboneError(
+            f"the weights of '{path}' are incomplete: {len(wrong)} tensors are missing or have "
+            f"another shape, the first '{wrong[0]}'. Download or save the checkpoint again"
+        )
+    return _finish(name, family, model, extractor, stochastic=stochastic)
+
+
+def _read(source: str, file: str, reader: Any, options: dict[str, Any]) -> Any:
+    """Call a transformers reader; say which file of which backbone it failed on."""
+    try:
+        return reader(source, **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        local = Path(source).is_dir()
+        if local and file.endswith(".safetensors") and not any(Path(source).glob("*.safetensors")):
+            reason = (
+                "the folder has no .safetensors file; ossicle reads no pickled weights. "
+                "Save the model again with transformers' save_pretrained"
+            )
+        elif local and not file.endswith(".safetensors") and not (Path(source) / file).is_file():
+            reason = f"the folder has no {file}; a folder in the hub's layout needs one"
+        elif not local:
+            reason += " (there is no local folder of that name either)"
+        raise BackboneError(f"backbone '{source}': {file} cannot be read: {reason}") from error
+
+
+def _finish(name: str, family: Family, model: Any, extractor: Any, *, stochastic: bool) -> Backbone:
+    for key, off in RANDOM_IN_TRAINING.items():
+        if not stochastic and hasattr(model.config, key):
+            setattr(model.config, key, off)
+    family.prepare(model)
+    return Backbone(name, family, model, extractor, stochastic=stochastic)
+
+
+def _options(name: str) -> tuple[str, dict[str, int | float | str]]:
+    path, mark, query = name.partition("?")
+    options: dict[str, int | float | str] = {}
+    for pair in query.split("&") if mark else ():
+        key, equals, text = pair.partition("=")
+        if not equals or not key or not text:
+            raise BackboneError(f"'{pair}' in '{name}' is no option; write name=value")
+        options[key] = text
+        for number in (int, float):
+            try:
+                options[key] = number(text)
+                break
+            except ValueError:
+                continue
+    return path, options
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' progress bars and notes about unused heads off the terminal.
+
+    Its AST extractor also warns that the lowest of AST's own 128 mel filters is empty.
+    """
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="At least one mel filter has all zero")
+            yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars and not os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS"):
+            transformers_logging.enable_progress_bar()

@@ -1,0 +1,83 @@
+"""WavLM: HuBERT's layers with a gated relative position bias in the attention.
+
+Its stock attention hands the weights of its four projections to a fused function and never calls
+the projections: whatever is attached to them trains to nothing. `prepare` puts a computation in
+its place that calls them.
+
+Source: Chen et al. 2022, https://arxiv.org/abs/2110.13900, section III.
+"""
+
+from collections.abc import Mapping
+from types import MethodType
+from typing import Any, ClassVar, final
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ossicle.anatomy import Anatomy
+from ossicle.backbones import speech
+from ossicle.backbones.family import Encoded, Family
+
+
+@final
+class WavLM(Family):
+    """WavLM: attention that calls its projections."""
+
+    name: ClassVar[str] = "wavlm"
+    model_type: ClassVar[str] = "wavlm"
+    named: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "wavlm-base": speech.BASE,
+        "wavlm-base-plus": speech.BASE,
+        "wavlm-large": {
+            **speech.LARGE,
+            "do_stable_layer_norm": True,
+            "feat_extract_norm": "layer",
+        },
+    }
+    extractor: ClassVar[Mapping[str, Any]] = speech.EXTRACTOR
+
+    def describe(self, config: Any) -> Anatomy:
+        """Return the sites, which the three speech families share."""
+        return speech.describe(self.name, config)
+
+    def prepare(self, model: nn.Module) -> None:
+        """Make every attention call its projections."""
+        for module in model.modules():
+            if hasattr(module, "torch_multi_head_self_attention"):
+                # A bound method on the instance: a deep copy gets one bound to the copied module.
+                module.torch_multi_head_self_attention = MethodType(attend, module)
+
+    def encode(
+        self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, "B"]
+    ) -> Encoded:
+        """Run the model so that padding does not change a row; see `speech.encode`."""
+        return speech.encode(model, values, lengths)
+
+    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002
+        """Return the receptive field of the CNN: 400 samples for every released model."""
+        return speech.min_samples(config)
+
+    def tiny(self) -> dict[str, Any]:
+        """Return settings for tests."""
+        return dict(speech.TINY)
+
+
+def attend(
+    attention: Any,
+    hidden: Float[Tensor, "B T D"],
+    frame_mask: Bool[Tensor, "B T"] | None,
+    position_bias: Float[Tensor, "B*H T T"],
+) -> tuple[Float[Tensor, "B T D"], None]:
+    """Return the output of WavLM's attention, made by calling q, k, v and o; no weights."""
+    batch, frames, _ = hidden.shape
+    heads = (batch, frames, attention.num_heads, attention.head_dim)
+    query = attention.q_proj(hidden).view(heads).transpose(1, 2)  # (B, H, T, D/H)
+    key = attention.k_proj(hidden).view(heads).transpose(1, 2)
+    value = attention.v_proj(hidden).view(heads).transpose(1, 2)
+    bias = position_bias.view(batch, attention.num_heads, frames, frames)
+    if frame_mask is not None:
+        bias = bias.masked_fill(~frame_mask.bool()[:, None, None, :], float("-inf"))
+    dropout = attention.dropout if attention.training else 0.0
+    mixed = F.scaled_dot_product_attention(query, key, value, bias, dropout)  # (B, H, T, D/H)
+    return attention.out_proj(mixed.transpose(1, 2).reshape(hidden.shape)), None

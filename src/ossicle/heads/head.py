@@ -1,0 +1,145 @@
+"""From frames to the output of a task: the choice of what a classifier sees.
+
+    mean      linear(mean over real frames or tokens)                     paper D's, for all methods
+    cls       linear(token 0)                                             models with a CLS token
+    meanstd   linear(mean and standard deviation over real frames)        as in x-vectors
+    superb    linear(mean of projector(frames)), projector 256 wide       SUPERB's downstream model
+
+D backbone width, C outputs. Parameters: mean and cls (D + 1) C; meanstd (2 D + 1) C; superb
+(D + 1) 256 + 257 C.
+"""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Final
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from ossicle.anatomy import Anatomy
+from ossicle.errors import RecipeError, RecipeMismatch, did_you_mean
+
+PROJECTOR_WIDTH = 256
+VARIANCE_FLOOR = 1e-6
+
+
+class Head(nn.Module, ABC):
+    """A module from frames to outputs. Built from an anatomy and the number of outputs."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
+        """Build the head on torch's current default device."""
+        super().__init__()
+
+    @abstractmethod
+    def forward(
+        self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B C"]:
+        """Return the outputs of each row; padded frames do not count."""
+
+
+class MeanHead(Head):
+    """A linear layer on the mean over all real frames or tokens."""
+
+    name: ClassVar[str] = "mean"
+
+    def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
+        super().__init__(anatomy, num_outputs)
+        self.linear = nn.Linear(anatomy.width, num_outputs)
+
+    def forward(
+        self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B C"]:
+        """Return linear(mean)."""
+        output: Tensor = self.linear(masked_mean(hidden, frame_mask))
+        return output
+
+
+class ClsHead(Head):
+    """A linear layer on the CLS token."""
+
+    name: ClassVar[str] = "cls"
+
+    def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
+        super().__init__(anatomy, num_outputs)
+        if not anatomy.has_cls:
+            raise RecipeMismatch(
+                f"head 'cls' reads a CLS token and {anatomy.family} has none; "
+                "use mean, meanstd or superb"
+            )
+        self.linear = nn.Linear(anatomy.width, num_outputs)
+
+    def forward(
+        self,
+        hidden: Float[Tensor, "B T D"],
+        frame_mask: Bool[Tensor, "B T"],  # noqa: ARG002 - token 0 is always real
+    ) -> Float[Tensor, "B C"]:
+        """Return linear(token 0)."""
+        output: Tensor = self.linear(hidden[:, 0])
+        return output
+
+
+class MeanStdHead(Head):
+    """A linear layer on the mean and the standard deviation over real frames."""
+
+    name: ClassVar[str] = "meanstd"
+
+    def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
+        super().__init__(anatomy, num_outputs)
+        self.linear = nn.Linear(2 * anatomy.width, num_outputs)
+
+    def forward(
+        self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B C"]:
+        """Return linear(mean, deviation); the variance divides by the number of frames."""
+        mean = masked_mean(hidden, frame_mask)  # (B, D)
+        variance = masked_mean((hidden - mean[:, None]).square(), frame_mask)
+        deviation = variance.clamp(min=VARIANCE_FLOOR).sqrt()
+        output: Tensor = self.linear(torch.cat((mean, deviation), dim=-1))
+        return output
+
+
+class SuperbHead(Head):
+    """SUPERB's downstream model: a projector on each frame, the mean, a linear layer."""
+
+    name: ClassVar[str] = "superb"
+
+    def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
+        super().__init__(anatomy, num_outputs)
+        self.projector = nn.Linear(anatomy.width, PROJECTOR_WIDTH)
+        self.linear = nn.Linear(PROJECTOR_WIDTH, num_outputs)
+
+    def forward(
+        self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B C"]:
+        """Return linear(mean(projector))."""
+        output: Tensor = self.linear(masked_mean(self.projector(hidden), frame_mask))
+        return output
+
+
+HEADS: Final[dict[str, type[Head]]] = {
+    head.name: head for head in (MeanHead, ClsHead, MeanStdHead, SuperbHead)
+}
+
+
+def build_head(name: str, anatomy: Anatomy, num_outputs: int) -> Head:
+    """Return a new head of that name.
+
+    Raises:
+        RecipeError: there is no such head.
+        RecipeMismatch: the backbone lacks what the head reads.
+    """
+    if name not in HEADS:
+        raise RecipeError(f"no head '{name}'; there are: {', '.join(HEADS)}."
+                          f"{did_you_mean(name, HEADS)}")
+    return HEADS[name](anatomy, num_outputs)
+
+
+def masked_mean(
+    frames: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
+) -> Float[Tensor, "B D"]:
+    """Return the mean over the real frames of each row."""
+    weights = frame_mask[..., None].to(frames.dtype)  # (B, T, 1)
+    return (frames * weights).sum(dim=1) / weights.sum(dim=1)

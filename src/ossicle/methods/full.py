@@ -1,0 +1,25 @@
+"""Full fine-tuning: train a region's own parameters in place.
+
+`full@backbone` trains everything; `full@layer[-2:]` the two uppermost layers. Nothing is inserted,
+so the backbone itself changes and cannot be shared with other adapters.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ossicle.anatomy import Site
+from ossicle.methods.base import Method, Part, Thaw
+
+
+@dataclass(frozen=True)
+class Full(Method):
+    """Full fine-tuning has no settings."""
+
+    name: ClassVar[str] = "full"
+    default_at: ClassVar[tuple[str, ...]] = ("backbone",)
+    default_lr: ClassVar[float] = 5e-5
+    part: ClassVar[Part] = "backbone"
+
+    def build(self, site: Site) -> Thaw:  # noqa: ARG002 - any site can be trained in place
+        """Return the order to train the site's own parameters."""
+        return Thaw()

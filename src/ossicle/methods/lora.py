@@ -1,0 +1,104 @@
+"""LoRA: a low-rank path beside a frozen linear layer.
+
+    y  <-  y + scale * up(down(dropout(x)))
+
+with R = rank, or width / reduction rounded, and the scale one of
+
+    alpha / rank         the authors'
+    alpha / reduction    paper D's (its reference code divides by the reduction rate)
+    a number             as given
+
+Parameters at one site: R * (D_in + D_out).
+
+Source: Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1.
+Initialised as in the authors' code: `down` Kaiming-uniform, `up` zero. Paper D's reference code
+ends up with both normal(0, 0.02), so that its backbone is disturbed from the first step; here a
+new adapter changes nothing.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ossicle.anatomy import Site
+from ossicle.errors import RecipeMismatch
+from ossicle.methods.base import Adapter, Method, inner_width
+
+LINEAR_SITES = ("attn.q", "attn.k", "attn.v", "attn.o", "ffn.in", "ffn.out")
+SCALES = ("alpha/rank", "alpha/reduction")
+
+
+@dataclass(frozen=True)
+class LoRA(Method):
+    """Settings of LoRA.
+
+    Attributes:
+        rank: Inner size R; ignored where `reduction` is given.
+        reduction: R = width / reduction, rounded to the nearest whole number.
+        alpha: Numerator of the scale.
+        scale: `alpha/rank`, `alpha/reduction`, or a number.
+        dropout: On the low-rank path's input, while training.
+    """
+
+    name: ClassVar[str] = "lora"
+    default_at: ClassVar[tuple[str, ...]] = ("attn.q", "attn.v")
+
+    rank: int = 8
+    reduction: float | None = None
+    alpha: float = 8.0
+    scale: str | float = "alpha/rank"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
+        if self.reduction is not None and self.reduction < 1:
+            raise ValueError(f"reduction is {self.reduction}; it must be 1 or more")
+        if isinstance(self.scale, str) and self.scale not in SCALES:
+            raise ValueError(f"scale is '{self.scale}'; use {', '.join(SCALES)} or a number")
+        if self.scale == "alpha/reduction" and self.reduction is None:
+            raise ValueError("scale=alpha/reduction needs a reduction; give one or use alpha/rank")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
+
+    def build(self, site: Site) -> "LoRAAdapter":
+        """Return the low-rank path for a linear site."""
+        if site.name not in LINEAR_SITES:
+            raise RecipeMismatch(
+                f"LoRA stands beside a linear layer and '{site.name}' is none; "
+                f"choose among {', '.join(LINEAR_SITES)}"
+            )
+        rank = inner_width(site, self.rank, self.reduction)
+        if isinstance(self.scale, str):
+            divisor = rank if self.scale == "alpha/rank" else self.reduction
+            assert divisor is not None
+            scale = self.alpha / divisor
+        else:
+            scale = float(self.scale)
+        return LoRAAdapter(site.width_in, site.width_out, rank, scale, self.dropout)
+
+
+class LoRAAdapter(Adapter):
+    """A low-rank path; `down` (R, D_in), `up` (D_out, R)."""
+
+    def __init__(
+        self, width_in: int, width_out: int, rank: int, scale: float, dropout: float
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.dropout = dropout
+        self.down = nn.Parameter(torch.empty(rank, width_in))
+        self.up = nn.Parameter(torch.zeros(width_out, rank))
+        nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
+
+    def forward(
+        self, x: Float[Tensor, "B T D_in"], y: Float[Tensor, "B T D_out"]
+    ) -> Float[Tensor, "B T D_out"]:
+        """Return y plus the scaled low-rank path of x."""
+        low = F.linear(F.dropout(x, self.dropout, self.training), self.down)  # (B, T, R)
+        return y + F.linear(low, self.up) * self.scale

@@ -1,0 +1,56 @@
+"""Norm tuning: train the gain and shift of LayerNorms.
+
+    y  <-  y + normalised(x) * gain + shift
+
+where y = normalised(x) * g + s is the frozen LayerNorm. Its gain and shift thereby become g + gain
+and s + shift, and follow the same steps as if they were trained themselves. Papers B and D train
+the LayerNorms next to their adapters.
+
+Parameters at one site: 2 * D.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ossicle.anatomy import Site
+from ossicle.errors import RecipeMismatch
+from ossicle.methods.base import Adapter, Method, Part
+
+
+@dataclass(frozen=True)
+class Norm(Method):
+    """Norm tuning has no settings."""
+
+    name: ClassVar[str] = "norm"
+    default_at: ClassVar[tuple[str, ...]] = ("norm.attn", "norm.ffn")
+    part: ClassVar[Part] = "norm"
+
+    def build(self, site: Site) -> "NormAdapter":
+        """Return zero changes to a LayerNorm's gain and shift."""
+        if site.eps is None:
+            raise RecipeMismatch(
+                f"'norm' trains a LayerNorm and '{site.name}' is none; "
+                "choose among norm.attn, norm.ffn, norm.input and norm.final"
+            )
+        return NormAdapter(site.width_out, site.eps)
+
+
+class NormAdapter(Adapter):
+    """`gain` (D,) and `shift` (D,), zero at the start."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.gain = nn.Parameter(torch.zeros(width))
+        self.shift = nn.Parameter(torch.zeros(width))
+
+    def forward(
+        self, x: Float[Tensor, "B T D_in"], y: Float[Tensor, "B T D_out"]
+    ) -> Float[Tensor, "B T D_out"]:
+        """Return y with the changed gain and shift."""
+        return y + F.layer_norm(x, (x.shape[-1],), self.gain, self.shift, self.eps)
