@@ -140,13 +140,13 @@ class AdaptedModel(nn.Module):
         """Every tap, in the order of the recipes."""
         return list(self._taps.values())
 
-    def encode(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, "B"]) -> Encoded:
+    def encode(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> Encoded:
         """Return the frames that the active sets make of a padded batch."""
         encoded: Encoded = self.backbone(values, lengths)
         return encoded
 
     def forward(
-        self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, "B"]
+        self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]
     ) -> Float[Tensor, "B out"]:
         """Return the output of the current set's head."""
         head = self.current.head

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ossicle.attach.adapted import AdaptedModel
+from ossicle.attach.adapted import AdaptedModel, AdapterSet
 from ossicle.attach.recipe import Recipe
 from ossicle.backbones import Backbone
 from ossicle.heads import Head
@@ -62,6 +62,18 @@ class Count:
         """Trainable parameters in percent of the total."""
         return 100 * self.trainable / self.total
 
+    def to_dict(self) -> dict[str, float]:
+        """Return the sums as plain data; `backbone` is what trains in place."""
+        return {
+            "total": self.total,
+            "trainable": self.trainable,
+            "adapter": self.of("adapter"),
+            "norm": self.of("norm"),
+            "backbone": self.of("backbone"),
+            "head": self.head,
+            "percent": self.percent,
+        }
+
 
 def count(backbone: Backbone, recipe: Recipe, head: Head | None = None) -> Count:
     """Return the parameters that a recipe would train on a backbone.
@@ -69,9 +81,13 @@ def count(backbone: Backbone, recipe: Recipe, head: Head | None = None) -> Count
     The backbone may be on the meta device: `load_backbone(name, weights=False)`.
     """
     model = AdaptedModel(backbone)
-    item = model.add("counted", recipe, head)
+    return tally(model, model.add("counted", recipe, head))
+
+
+def tally(model: AdaptedModel, item: AdapterSet) -> Count:
+    """Return the parameters that a set trains on its backbone."""
     in_place = {key: parameter.numel() for key, parameter in model.thawed(item).items()}
-    everything = sum(parameter.numel() for parameter in backbone.parameters())
+    everything = sum(parameter.numel() for parameter in model.backbone.parameters())
 
     def rows() -> Iterator[CountRow]:
         for slot in item.slots:
@@ -82,5 +98,5 @@ def count(backbone: Backbone, recipe: Recipe, head: Head | None = None) -> Count
             method = slot.placement.method
             yield CountRow(method.part, method.name, slot.site.name, slot.site.layer, size)
 
-    in_head = 0 if head is None else sum(parameter.numel() for parameter in head.parameters())
+    in_head = sum(parameter.numel() for parameter in item.head.parameters()) if item.head else 0
     return Count(everything - sum(in_place.values()), in_head, tuple(rows()))

@@ -54,7 +54,9 @@ class AST(Family):
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of a ViT layer, numbered from the input."""
         width, eps = config.hidden_size, config.layer_norm_eps
-        sites = [s for layer in range(config.num_hidden_layers) for s in _layer_sites(config, layer)]
+        sites = [
+            s for layer in range(config.num_hidden_layers) for s in _layer_sites(config, layer)
+        ]
         sites += [
             module_site("norm.final", None, "layernorm", (width, width), eps),
             region("features", ("embeddings",)),
@@ -67,7 +69,7 @@ class AST(Family):
         self,
         model: Any,
         values: Float[Tensor, "B F M"],
-        lengths: Int[Tensor, "B"],  # noqa: ARG002 - all rows have max_length frames
+        lengths: Int[Tensor, " B"],  # noqa: ARG002 - all rows have max_length frames
     ) -> Encoded:
         """Run the model; T counts CLS, the distillation token and the patches."""
         hidden = model(values).last_hidden_state
@@ -110,9 +112,7 @@ def _layer_sites(config: Any, layer: int) -> list[Site]:
         ),
         module_site("attn", layer, f"{top}.attention", square),
         module_site("ffn.in", layer, first, (width, inner)),
-        Site(
-            "ffn.act", layer, Port(first, "output"), Port(second, "input"), inner, inner, owns=()
-        ),
+        Site("ffn.act", layer, Port(first, "output"), Port(second, "input"), inner, inner, owns=()),
         module_site("ffn.out", layer, second, (inner, width)),
         module_site("ffn", layer, f"{top}.mlp", square),
         module_site("norm.attn", layer, f"{top}.layernorm_before", square, eps),

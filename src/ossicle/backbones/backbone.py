@@ -24,6 +24,8 @@ class Backbone(nn.Module):
         model: The transformers model.
         anatomy: Its sites.
         stochastic: Whether dropout, LayerDrop and SpecAugment of frozen parts act in training.
+        fingerprint: A short hash of the weights as loaded, to tell one checkpoint from another;
+            empty on the meta device.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class Backbone(nn.Module):
         self.anatomy = family.describe(model.config)
         self.requires_grad_(requires_grad=False)
         self.eval()
+        counted_only = any(parameter.is_meta for parameter in self.parameters())
+        self.fingerprint = "" if counted_only else self._fingerprint()
 
     @property
     def sample_rate(self) -> int:
@@ -65,13 +69,13 @@ class Backbone(nn.Module):
 
     def batch(
         self, waves: Sequence[NDArray[np.float32]]
-    ) -> tuple[Float[Tensor, "B ..."], Int[Tensor, "B"]]:
+    ) -> tuple[Float[Tensor, "B ..."], Int[Tensor, " B"]]:
         """Return the values of several waves, padded with zeros, and their lengths."""
         rows = [self.values(wave) for wave in waves]
         lengths = torch.tensor([len(row) for row in rows])
         return nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths
 
-    def forward(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, "B"]) -> Encoded:
+    def forward(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> Encoded:
         """Return the frames of a padded batch; padding does not change a row."""
         return self.family.encode(self.model, values, lengths)
 
@@ -79,11 +83,11 @@ class Backbone(nn.Module):
         """Stay in evaluation mode, so that nothing frozen is random, unless `stochastic`."""
         return super().train(mode and self.stochastic)
 
-    def fingerprint(self) -> str:
-        """Return a short hash of the weights, to tell one checkpoint from another.
+    def _fingerprint(self) -> str:
+        """Hash the first values of every module that a site owns.
 
-        It covers the first values of every module that a site owns, in half precision, so that it
-        is quick, and survives a change of dtype and the renaming of modules.
+        In half precision and by site: quick, and the same after a change of dtype or a renaming of
+        modules.
         """
         digest = hashlib.blake2b(digest_size=8)
         for site in self.anatomy.sites:

@@ -52,7 +52,7 @@ class Family(ABC):
 
     @abstractmethod
     def encode(
-        self, model: Any, values: Float[Tensor, "B ..."], lengths: Int[Tensor, "B"]
+        self, model: Any, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]
     ) -> Encoded:
         """Run the model on a padded batch, so that padding does not change a row.
 

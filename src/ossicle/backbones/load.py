@@ -1,9 +1,9 @@
 """From a name to a backbone: a hub id, a local folder, or `config:<name>` with random weights.
 
-    microsoft/wavlm-base-plus                 a model-hub id, `?revision=...` for a revision
-    models/hubert                             a folder in the hub's layout
-    config:wavlm-large                        the true architecture with random weights
-    config:ast-base?max_length=512&seed=1     the same with settings changed, other weights
+microsoft/wavlm-base-plus                 a model-hub id, `?revision=...` for a revision
+models/hubert                             a folder in the hub's layout
+config:wavlm-large                        the true architecture with random weights
+config:ast-base?max_length=512&seed=1     the same with settings changed, other weights
 """
 
 import os
@@ -104,7 +104,9 @@ def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
     path, options = _options(name)
     revision = options.pop("revision", None)
     if options:
-        raise BackboneError(f"'{name}': a pretrained backbone takes no option '{next(iter(options))}'")
+        raise BackboneError(
+            f"'{name}': a pretrained backbone takes no option '{next(iter(options))}'"
+        )
     where = {} if revision is None else {"revision": str(revision)}
     folder = Path(path).expanduser()
     source = str(folder) if folder.is_dir() else path
@@ -114,10 +116,11 @@ def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
     family = next((f for f in FAMILIES.values() if f.model_type == config.model_type), None)
     if family is None:
         raise BackboneError(
-            f"'{path}' is of the type '{config.model_type}'. ossicle knows: "
-            f"{', '.join(FAMILIES)}"
+            f"'{path}' is of the type '{config.model_type}'. ossicle knows: {', '.join(FAMILIES)}"
         )
-    extractor = _read(source, "preprocessor_config.json", AutoFeatureExtractor.from_pretrained, where)
+    extractor = _read(
+        source, "preprocessor_config.json", AutoFeatureExtractor.from_pretrained, where
+    )
     if not weights:
         with torch.device("meta"):
             model = AutoModel.from_config(config)

@@ -91,13 +91,16 @@ def _layer_sites(config: Any, layer: int) -> list[Site]:
     return [
         *(
             module_site(f"attn.{short}", layer, f"{top}.attention.{path}", square)
-            for short, path in (("q", "q_proj"), ("k", "k_proj"), ("v", "v_proj"), ("o", "out_proj"))
+            for short, path in (
+                ("q", "q_proj"),
+                ("k", "k_proj"),
+                ("v", "v_proj"),
+                ("o", "out_proj"),
+            )
         ),
         module_site("attn", layer, f"{top}.attention", square),
         module_site("ffn.in", layer, first, (width, inner)),
-        Site(
-            "ffn.act", layer, Port(first, "output"), Port(second, "input"), inner, inner, owns=()
-        ),
+        Site("ffn.act", layer, Port(first, "output"), Port(second, "input"), inner, inner, owns=()),
         module_site("ffn.out", layer, second, (inner, width)),
         module_site("ffn", layer, f"{top}.feed_forward", square),
         module_site("norm.attn", layer, f"{top}.layer_norm", square, eps),
@@ -106,7 +109,7 @@ def _layer_sites(config: Any, layer: int) -> list[Site]:
     ]
 
 
-def encode(model: Any, wave: Float[Tensor, "B N"], num_samples: Int[Tensor, "B"]) -> Encoded:
+def encode(model: Any, wave: Float[Tensor, "B N"], num_samples: Int[Tensor, " B"]) -> Encoded:
     """Run CNN, projection and encoder so that no row sees its padding.
 
     The stock forward runs the CNN over the padded batch. Where the first CNN layer normalises over

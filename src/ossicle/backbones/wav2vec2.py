@@ -32,7 +32,7 @@ class Wav2Vec2(Family):
         return speech.describe(self.name, config)
 
     def encode(
-        self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, "B"]
+        self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, " B"]
     ) -> Encoded:
         """Run the model so that padding does not change a row; see `speech.encode`."""
         return speech.encode(model, values, lengths)

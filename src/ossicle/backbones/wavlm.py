@@ -46,10 +46,10 @@ class WavLM(Family):
         for module in model.modules():
             if hasattr(module, "torch_multi_head_self_attention"):
                 # A bound method on the instance: a deep copy gets one bound to the copied module.
-                module.torch_multi_head_self_attention = MethodType(attend, module)
+                setattr(module, "torch_multi_head_self_attention", MethodType(attend, module))  # noqa: B010 - mypy takes a plain assignment for a submodule
 
     def encode(
-        self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, "B"]
+        self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, " B"]
     ) -> Encoded:
         """Run the model so that padding does not change a row; see `speech.encode`."""
         return speech.encode(model, values, lengths)

@@ -1,0 +1,31 @@
+"""Labelled recordings: read, checked, split, decoded and batched. Pure numpy, no torch."""
+
+from ossicle.data.audio import duration_s, load_utterance, load_wave, random_crop, scan, windows
+from ossicle.data.batch import bucketed, padded_fraction
+from ossicle.data.corpora import CORPORA, Corpus
+from ossicle.data.manifest import Dataset, Manifest, Utterance, read_manifest, write_manifest
+from ossicle.data.spec import open_data, read_data
+from ossicle.data.split import check, contents, draw
+
+__all__ = [
+    "CORPORA",
+    "Corpus",
+    "Dataset",
+    "Manifest",
+    "Utterance",
+    "bucketed",
+    "check",
+    "contents",
+    "draw",
+    "duration_s",
+    "load_utterance",
+    "load_wave",
+    "open_data",
+    "padded_fraction",
+    "random_crop",
+    "read_data",
+    "read_manifest",
+    "scan",
+    "windows",
+    "write_manifest",
+]

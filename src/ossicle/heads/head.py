@@ -32,6 +32,7 @@ class Head(nn.Module, ABC):
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         """Build the head on torch's current default device."""
         super().__init__()
+        self.num_outputs = num_outputs
 
     @abstractmethod
     def forward(
@@ -132,8 +133,9 @@ def build_head(name: str, anatomy: Anatomy, num_outputs: int) -> Head:
         RecipeMismatch: the backbone lacks what the head reads.
     """
     if name not in HEADS:
-        raise RecipeError(f"no head '{name}'; there are: {', '.join(HEADS)}."
-                          f"{did_you_mean(name, HEADS)}")
+        raise RecipeError(
+            f"no head '{name}'; there are: {', '.join(HEADS)}.{did_you_mean(name, HEADS)}"
+        )
     return HEADS[name](anatomy, num_outputs)
 
 

@@ -1,0 +1,1 @@
+"""Train an adapter, judge it, use it."""

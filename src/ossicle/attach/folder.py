@@ -1,0 +1,148 @@
+"""The adapter folder on disk: `adapter.safetensors` and `recipe.json`. No framework needed.
+
+`recipe.json` says what the tensors are and what they fit on; it does not change while a run
+improves them. Tensors are keyed by site, `placement/layer/site/tensor`, so that a renaming of
+modules does not touch them: `0/7/attn.q/down`, `1/-/norm.final/gain`, `head/linear.weight`.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors import SafetensorError, safe_open
+
+from ossicle.errors import AdapterFileError, RunError, listing
+
+TENSORS: Final = "adapter.safetensors"
+FACTS: Final = "recipe.json"
+FORMAT: Final = 1
+DIGEST: Final = "blake2b"
+_ENTRIES = ("format", "ossicle", "backbone", "recipe", "expression", "head", "task", "tensors")
+_KEY = re.compile(r"(head|\d+/(-|\d+)/[a-z][a-z.]*)/\w[\w.]*")
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFolder:
+    """What an adapter folder says about itself.
+
+    Attributes:
+        path: The folder.
+        facts: The content of `recipe.json`.
+        shapes: Of every tensor, by key.
+        num_bytes: Size of the tensor file.
+    """
+
+    path: Path
+    facts: dict[str, Any]
+    shapes: dict[str, tuple[int, ...]]
+    num_bytes: int
+
+
+def read_folder(path: Path) -> AdapterFolder:
+    """Return what a folder holds, without reading a tensor.
+
+    Raises:
+        AdapterFileError: a file is missing, truncated or malformed, or the two do not agree.
+    """
+    facts = _read_facts(path)
+    tensors = path / TENSORS
+    if not tensors.is_file():
+        raise AdapterFileError(
+            f"'{path}' has no {TENSORS}. A run writes it after its first epoch; "
+            "finish the run with `ossicle train --resume`"
+        )
+    try:
+        with safe_open(tensors, framework="numpy") as file:
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 - a safetensors file is no mapping
+    except (SafetensorError, OSError) as error:
+        raise AdapterFileError(
+            f"'{tensors}' is damaged ({error}); copy it again, or train again"
+        ) from error
+    _compare(tensors, {key: tuple(s) for key, s in facts["tensors"].items()}, shapes)
+    return AdapterFolder(path, facts, shapes, tensors.stat().st_size)
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    file = path / FACTS
+    if not file.is_file():
+        what = "there is no such folder" if not path.is_dir() else f"it has no {FACTS}"
+        raise AdapterFileError(f"'{path}' is no adapter folder: {what}")
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise AdapterFileError(f"'{file}' cannot be read: {error}") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        found = facts.get("format") if isinstance(facts, dict) else None
+        raise AdapterFileError(
+            f"'{file}' has format {found!r}; this version of ossicle reads format {FORMAT}"
+        )
+    missing = [entry for entry in _ENTRIES if entry not in facts]
+    tables = ("backbone", "recipe", "task", "tensors")
+    if missing or not all(isinstance(facts[entry], dict) for entry in tables):
+        raise AdapterFileError(f"'{file}' is incomplete: {listing(missing) or 'wrong types'}")
+    for key in facts["tensors"]:
+        if not _KEY.fullmatch(key):
+            raise AdapterFileError(
+                f"'{file}' names a tensor '{key}', which is no site's; do not trust this folder"
+            )
+    return facts
+
+
+def _compare(
+    file: Path, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+) -> None:
+    problems = [f"{key} is missing" for key in expected if key not in found]
+    problems += [f"{key} is not in {FACTS}" for key in found if key not in expected]
+    problems += [
+        f"{key} has shape {list(found[key])} instead of {list(shape)}"
+        for key, shape in expected.items()
+        if key in found and found[key] != shape
+    ]
+    if problems:
+        raise AdapterFileError(
+            f"'{file}' does not agree with {FACTS}: {listing(problems)}. "
+            "The two files belong together; copy both again, or train again"
+        )
+
+
+def digest_of(parts: Mapping[str, bytes]) -> str:
+    """Return a hash over named byte strings, whatever their order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(parts):
+        digest.update(name.encode())
+        digest.update(parts[name])
+    return digest.hexdigest()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader finds the old content or the new, never half of one.
+
+    Raises:
+        RunError: it cannot be written, say because the disk is full; the old one is untouched.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise RunError(
+            f"'{path}' cannot be written: {error.strerror or error}. What was there before is "
+            "untouched; make room or choose another folder"
+        ) from error
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write plain data as JSON, whole or not at all; see `replace_file`."""
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    replace_file(path, text.encode())

@@ -1,0 +1,71 @@
+"""`ossicle compare`: several recipes, several seeds, one table."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ossicle.cli import options as o
+
+
+def compare(
+    backbone: o.Backbone,
+    recipes: Annotated[
+        str, typer.Option(help="Separated by commas; the others are tested against the first.")
+    ],
+    data: o.Data,
+    out: Annotated[Path, typer.Option(help="Holds a run folder for each recipe and seed.")],
+    seeds: Annotated[str, typer.Option(help="Separated by commas.")] = "0",
+    head: o.HeadName = "mean",
+    epochs: o.Epochs = 10,
+    batch_size: o.BatchSize = 16,
+    lr: o.LearningRate = None,
+    head_lr: o.HeadRate = None,
+    weight_decay: o.WeightDecay = 0.01,
+    warmup: o.Warmup = 0.1,
+    max_seconds: o.MaxSeconds = 10.0,
+    stochastic: o.Stochastic = False,
+    device: o.Device = "auto",
+    json: o.AsJson = False,
+) -> None:
+    """Train all recipes with all seeds on the same split and print one table.
+
+    Given again, the command keeps what is finished and goes on with the rest.
+    """
+    try:
+        numbers = [int(seed) for seed in seeds.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"--seeds is '{seeds}'; write whole numbers: 0,1,2") from error
+
+    from ossicle.attach.recipe import split_recipes
+    from ossicle.studies.compare import compare as run
+    from ossicle.studies.compare import notes, table
+    from ossicle.training.config import TrainConfig
+
+    names = split_recipes(recipes)
+    config = TrainConfig(
+        backbone=backbone,
+        recipe=names[0] if names else "",
+        data=data,
+        head=head,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        head_lr=head_lr,
+        weight_decay=weight_decay,
+        warmup=warmup,
+        max_seconds=max_seconds,
+        stochastic=stochastic,
+        device=device,
+    )
+
+    def started(recipe: str, seed: int, number: int, total: int) -> None:
+        print(f"[{number}/{total}] {recipe}, seed {seed}", file=sys.stderr, flush=True)
+
+    found = run(config, names, numbers, out, started=started)
+    if json:
+        o.print_json(found)
+        return
+    print("\n".join(notes(found)))
+    o.print_table(*table(found), right=1)

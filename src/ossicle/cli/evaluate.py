@@ -1,0 +1,41 @@
+"""`ossicle evaluate`: figures of a trained adapter on recordings it has not seen."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ossicle.cli import options as o
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run or adapter folder.")],
+    data: o.Data,
+    side: Annotated[
+        str | None,
+        typer.Option(
+            help="test, valid or all. Default: the test recordings of the run's own data or of a "
+            "corpus that gives them, all recordings of any other."
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Where the backbone is, if not where the run found it.")
+    ] = None,
+    batch_size: o.BatchSize = 16,
+    device: o.Device = "auto",
+    json: o.AsJson = False,
+) -> None:
+    """Print figures with 95 % bootstrap intervals; refuse recordings that were learnt from."""
+    if side not in (None, "test", "valid", "all"):
+        raise typer.BadParameter(f"--side is '{side}'; use test, valid or all")
+
+    from ossicle.cli.progress import progress_bars
+    from ossicle.training.trained import Trained
+
+    trained = Trained.open(run, backbone=backbone, device=device)
+    with progress_bars() as bars:
+        found = trained.evaluate(data, side=side, batch_size=batch_size, progress=bars)
+    if json:
+        o.print_json(found)
+    else:
+        o.print_figures(found)

@@ -1,0 +1,41 @@
+"""`ossicle inspect`: what is inside an adapter folder, and on which backbone it fits."""
+
+from math import prod
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ossicle.cli import options as o
+
+
+def inspect(
+    run: Annotated[Path, typer.Argument(help="A run or adapter folder.")],
+    json: o.AsJson = False,
+) -> None:
+    """Show an adapter's recipe, backbone, task and tensors; no weights are loaded."""
+    from ossicle.attach.folder import read_folder
+
+    folder = read_folder(run)
+    facts = folder.facts
+    count = sum(prod(shape) for shape in folder.shapes.values())
+    if json:
+        tensors = {key: list(shape) for key, shape in folder.shapes.items()}
+        about = {**facts, "tensors": tensors, "parameters": count, "bytes": folder.num_bytes}
+        o.print_json(about)
+        return
+    backbone, head = facts["backbone"], facts["head"]
+    print(f"recipe    {facts['recipe'].get('name') or facts['expression']}")
+    print(f"          {facts['expression']}")
+    print(
+        f"backbone  {backbone['name']} ({backbone['family']}, {backbone['layers']} layers of width "
+        f"{backbone['width']}, fingerprint {backbone['fingerprint']})"
+    )
+    print(f"head      {head['name']}, {head['outputs']} outputs" if head else "head      none")
+    print(f"task      {facts['task'].get('name')}: {', '.join(facts['task'].get('labels', []))}")
+    print(
+        f"size      {count:,} parameters in {len(folder.shapes)} tensors, "
+        f"{folder.num_bytes / 1000:,.0f} kB; saved by ossicle {facts['ossicle']}"
+    )
+    rows = [[key, " x ".join(str(n) for n in shape)] for key, shape in folder.shapes.items()]
+    o.print_table(["tensor", "shape"], rows, right=1)

@@ -1,0 +1,62 @@
+"""The command line: `ossicle COMMAND`. Importing it imports neither torch nor transformers."""
+
+import errno
+import sys
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from ossicle import __version__
+from ossicle.cli.compare import compare
+from ossicle.cli.evaluate import evaluate
+from ossicle.cli.inspect import inspect
+from ossicle.cli.params import params
+from ossicle.cli.predict import predict
+from ossicle.cli.recipes import recipes
+from ossicle.cli.train import train
+from ossicle.errors import OssicleError
+
+UNWRITABLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+
+app = typer.Typer(
+    help="Fit a large frozen speech or audio model to your task by training a few hundred "
+    "thousand parameters beside it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (train, evaluate, predict, compare, params, recipes, inspect):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"ossicle {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="And exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; exit with 2, and one clear message, on bad input."""
+    try:
+        app()
+    except OssicleError as error:
+        _fail(str(error))
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        _fail(f"'{error.filename}' cannot be written: {error.strerror}")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"Error: {message}", file=sys.stderr)
+    sys.exit(2)

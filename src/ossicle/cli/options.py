@@ -1,0 +1,82 @@
+"""Options that several commands share, and how results are printed."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+Backbone = Annotated[
+    str,
+    typer.Option(help="Model-hub id, folder in the hub's layout, or config:NAME (random weights)."),
+]
+RecipeText = Annotated[
+    str,
+    typer.Option(
+        help="Preset (see `ossicle recipes`), expression such as 'lora(rank=4)@attn.q,attn.v', "
+        "or .toml/.json file."
+    ),
+]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="READER:PATH?option=value&..., e.g. fsdd:PATH?test_speaker=theo, "
+        "esc50:PATH?test_fold=5, emodb:PATH, audiofolder:PATH, manifest:FILE.csv."
+    ),
+]
+HeadName = Annotated[str, typer.Option(help="mean, cls, meanstd or superb.")]
+Epochs = Annotated[int, typer.Option(help="Times every training recording is seen.")]
+BatchSize = Annotated[int, typer.Option(help="Recordings in a step.")]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        help="Of all that has none of its own in the recipe, the head included. "
+        "Default: each method's own, and 1e-3 for the head."
+    ),
+]
+HeadRate = Annotated[float | None, typer.Option(help="Of the head; default: --lr.")]
+WeightDecay = Annotated[float, typer.Option(help="Of AdamW, on matrices.")]
+Warmup = Annotated[float, typer.Option(help="Fraction of the steps over which the rate rises.")]
+MaxSeconds = Annotated[
+    float,
+    typer.Option(help="Longer recordings: a random crop in training, windows in evaluation."),
+]
+Stochastic = Annotated[
+    bool, typer.Option("--stochastic", help="Keep the backbone's dropout and SpecAugment on.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def print_json(data: Any) -> None:
+    """Print plain data on one line of stdout."""
+    print(json.dumps(data, ensure_ascii=False), flush=True)
+
+
+def print_table(header: list[str], rows: list[list[str]], *, right: int | None = None) -> None:
+    """Print a table on stdout; columns from number `right` on are set flush right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for number, name in enumerate(header):
+        flush_right = right is not None and number >= right
+        table.add_column(name, justify="right" if flush_right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+    console.print(table)
+
+
+def print_figures(found: dict[str, Any]) -> None:
+    """Print test figures with their intervals, and the confusion matrix."""
+    unit = f"{found['interval_units']} {found['interval_unit']}s"
+    print(f"{found['count']} recordings; 95 % bootstrap intervals over {unit}")
+    for name, words in (("macro_f1", "macro-F1"), ("accuracy", "accuracy"), ("uar", "UAR")):
+        low, high = found["intervals"][name]
+        print(f"  {words:<9}{100 * found[name]:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]")
+    rows = [
+        [label, *(str(n) for n in row)]
+        for label, row in zip(found["labels"], found["confusion"], strict=True)
+    ]
+    print_table(["true \\ predicted", *found["labels"]], rows, right=1)

@@ -1,0 +1,43 @@
+"""`ossicle predict`: a label for each file."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ossicle.cli import options as o
+
+SOME_FAILED = 1
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run or adapter folder.")],
+    files: Annotated[list[Path], typer.Argument(help="Recordings.")],
+    backbone: Annotated[
+        str | None, typer.Option(help="Where the backbone is, if not where the run found it.")
+    ] = None,
+    device: o.Device = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+) -> None:
+    """Print label and probabilities, a line a file, as they are ready.
+
+    A file that cannot be read is reported on stderr and the others go on; the status is then 1.
+    """
+    from ossicle.training.trained import Trained
+
+    trained = Trained.open(run, backbone=backbone, device=device)
+    failed = 0
+    for found in trained.predict(files):
+        if json:
+            o.print_json(found)
+        elif "label" in found:
+            probs = sorted(found["probs"].items(), key=lambda pair: -pair[1])
+            shown = "  ".join(f"{label} {prob:.3f}" for label, prob in probs)
+            print(f"{found['file']}\t{found['label']}\t{shown}", flush=True)
+        if "error" in found:
+            failed += 1
+            print(f"Error: {found['error']}", file=sys.stderr, flush=True)
+    if failed:
+        print(f"{failed} of {len(files)} files could not be read.", file=sys.stderr)
+        raise typer.Exit(SOME_FAILED)

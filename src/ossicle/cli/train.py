@@ -1,0 +1,79 @@
+"""`ossicle train`: labelled recordings in, a trained adapter out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ossicle.cli import options as o
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="The run folder, new or empty.")],
+    backbone: o.Backbone = "",
+    recipe: o.RecipeText = "",
+    data: o.Data = "",
+    head: o.HeadName = "mean",
+    epochs: o.Epochs = 10,
+    batch_size: o.BatchSize = 16,
+    lr: o.LearningRate = None,
+    head_lr: o.HeadRate = None,
+    weight_decay: o.WeightDecay = 0.01,
+    warmup: o.Warmup = 0.1,
+    max_seconds: o.MaxSeconds = 10.0,
+    seed: Annotated[int, typer.Option(help="Of new parameters, order and crops.")] = 0,
+    stochastic: o.Stochastic = False,
+    device: o.Device = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.")
+    ] = False,
+    json: o.AsJson = False,
+) -> None:
+    """Train an adapter; the best epoch by validation is kept and tested once."""
+    missing = [f"--{n}" for n, v in vars_of(backbone, recipe, data).items() if not v]
+    if missing and not resume:
+        raise typer.BadParameter(f"missing {', '.join(missing)}")
+
+    from ossicle.cli.progress import progress_bars
+    from ossicle.training.config import TrainConfig
+    from ossicle.training.run import read_config
+    from ossicle.training.run import train as run
+
+    if resume and len(missing) == 3:
+        config = read_config(out)
+    else:
+        config = TrainConfig(
+            backbone=backbone,
+            recipe=recipe,
+            data=data,
+            head=head,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            head_lr=head_lr,
+            weight_decay=weight_decay,
+            warmup=warmup,
+            max_seconds=max_seconds,
+            seed=seed,
+            stochastic=stochastic,
+            device=device,
+        )
+    with progress_bars() as bars:
+        metrics = run(config, out, resume=resume, progress=bars)
+    if json:
+        o.print_json({"out": str(out), **metrics})
+        return
+    sizes, test = metrics["parameters"], metrics["test"]
+    print(
+        f"{metrics['recipe']}: {sizes['trainable']:,} of {sizes['total']:,} parameters trained "
+        f"({sizes['percent']:.2f} %), {metrics['train_seconds']:.0f} s"
+    )
+    print(metrics["split"])
+    print(f"best epoch {metrics['best_epoch']} of {metrics['epochs']} by validation macro-F1")
+    o.print_figures(test)
+    print(f"adapter: {out} ({metrics['adapter_bytes'] / 1000:,.0f} kB)")
+
+
+def vars_of(backbone: str, recipe: str, data: str) -> dict[str, str]:
+    """Return the three settings without which there is no run."""
+    return {"backbone": backbone, "recipe": recipe, "data": data}

@@ -1,0 +1,131 @@
+"""A folder for each class, or a folder with metadata: the convention of Hugging Face's audiofolder.
+
+data/dog/1.wav      data/train/dog/1.wav      data/metadata.csv      data/train/metadata.csv
+data/cat/2.wav      data/test/cat/2.wav       data/1.wav             data/train/1.wav
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ossicle.data.corpora.base import Corpus, Example, Options
+from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
+from ossicle.data.manifest import SIDE_BY_NAME, Dataset, Manifest, Utterance, read_manifest
+from ossicle.errors import DataError, ManifestError, listing
+
+_AUDIO = frozenset(
+    f".{kind}" for kind in ("wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "au", "caf")
+)
+_METADATA = ("metadata.csv", "metadata.jsonl")
+_ABOUT = re.compile(r"(metadata|readme|licen[cs]es?|copying|citation|changelog)(\.\w+)?", re.I)
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    if not path.is_dir():
+        raise DataError(f"{path} is not a folder. For a list of recordings write manifest:{path}")
+    if manifest := _listed(path, path, options):
+        return complete(f"audiofolder:{path}", manifest, options)
+    folders = [child for child in _visible(path) if child.is_dir()]
+    sides = [SIDE_BY_NAME.get(folder.name.lower()) for folder in folders]
+    sides_alone = options["draw"] == "no" and sides and None not in sides  # say, a test folder only
+    if "train" not in sides and not sides_alone:
+        return complete(f"audiofolder:{path}", _classes(path, path, options), options)
+    _refuse(path, [child for child in _visible(path) if child not in folders])
+    utterances: list[Utterance] = []
+    split: dict[str, str] = {}
+    for folder in folders:
+        if not (side := SIDE_BY_NAME.get(folder.name.lower())):
+            raise DataError(
+                f"{path} has a folder '{folder.name}' beside its train folder. Expected train, "
+                "valid (dev, val, validation) and test: move it into one of them, or out."
+            )
+        part = _listed(folder, path, options) or _classes(folder, path, options)
+        utterances += part.utterances
+        split |= dict.fromkeys((one.key for one in part.utterances), side)
+    return complete(f"audiofolder:{path}", Manifest(tuple(utterances), split), options)
+
+
+def _listed(folder: Path, root: Path, options: Options) -> Manifest | None:
+    """Return what a folder's metadata file lists, with keys from the root; None without one."""
+    files = [folder / name for name in _METADATA if (folder / name).is_file()]
+    if not files:
+        return None
+    if len(files) > 1:
+        raise ManifestError(f"{folder} has both {' and '.join(_METADATA)}. Keep one.")
+    manifest = read_manifest(files[0], label=options["label"] or "")
+    if folder == root:
+        return manifest
+    if manifest.split:
+        raise ManifestError(f"{files[0]} has a column 'split' inside a split folder. Keep one.")
+    prefix = folder.relative_to(root).as_posix()
+    return Manifest(
+        tuple(replace(one, key=f"{prefix}/{one.key}") for one in manifest.utterances), {}
+    )
+
+
+def _classes(folder: Path, root: Path, options: Options) -> Manifest:
+    """Return the recordings of a folder of classes."""
+    if options["label"] != DRAW_OPTIONS["label"].default:
+        raise DataError(
+            f"label={options['label']} names a column, and {folder} has no "
+            f"{' or '.join(_METADATA)}: its labels are its folders' names."
+        )
+    folders = [child for child in _visible(folder) if child.is_dir()]
+    _refuse(folder, [child for child in _visible(folder) if child not in folders])
+    utterances = []
+    for child in folders:
+        files = [file for file in _visible(child) if file.suffix.lower() in _AUDIO]
+        _refuse(child, [file for file in _visible(child) if file not in files])
+        if not files:
+            raise DataError(f"{child} holds no recordings. Fill it or take it out.")
+        utterances += [Utterance.of(file, root, child.name) for file in files]
+    if not utterances:
+        raise DataError(
+            f"{folder} holds no recordings. Expected a folder for each class with .wav, .flac, "
+            ".ogg, .opus or .mp3 files in it, or a metadata.csv."
+        )
+    return Manifest(tuple(utterances), {})
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+
+
+def _refuse(folder: Path, others: Sequence[Path]) -> None:
+    """Raise on what is neither a recording in its class nor about the data."""
+    others = [path for path in others if path.is_dir() or not _ABOUT.fullmatch(path.name)]
+    if misplaced := [path.name for path in others if path.suffix.lower() in _AUDIO]:
+        raise DataError(
+            f"{folder}: {len(misplaced)} recordings are in no class folder ({listing(misplaced)}). "
+            "Move each into the folder of its class."
+        )
+    if others:
+        raise DataError(
+            f"{folder}: cannot read {listing(path.name for path in others)}. Expected recordings "
+            "named .wav, .flac, .ogg, .opus or .mp3, directly in the folder of their class: move "
+            "the rest out or convert it."
+        )
+
+
+CORPUS = Corpus(
+    name="audiofolder",
+    summary=(
+        "A folder for each class, with its recordings in it; or train, valid and test folders of "
+        "such folders; or a metadata.csv or metadata.jsonl with file_name and label, and where "
+        "known speaker and split. Sides that are not given are drawn, by speaker where known."
+    ),
+    source="your own recordings, or https://huggingface.co/docs/datasets/audio_dataset",
+    licence="your own",
+    options=DRAW_OPTIONS,
+    read=_read,
+    example=Example(
+        files={
+            "README.md": "Two kinds of weather.",
+            **{f"train/{kind}/{i}.flac": None for kind in ("rain", "wind") for i in range(3)},
+            **{f"validation/{kind}/3.wav": None for kind in ("rain", "wind")},
+            **{f"test/{kind}/4.ogg": None for kind in ("rain", "wind")},
+        },
+        labels=("rain", "wind"),
+    ),
+)

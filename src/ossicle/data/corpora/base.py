@@ -1,0 +1,121 @@
+"""What a corpus reader is, and what the readers share."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.errors import DataError, did_you_mean, listing
+
+Options = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a data string: one line of meaning, and the default as it would be written.
+
+    A default of None is worked out from the data, as the meaning says.
+    """
+
+    meaning: str
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A small tree in a corpus's own layout, which the contract test writes and reads.
+
+    Attributes:
+        files: Path below the corpus's root -> text, or None for a short noise of its own.
+        labels: The labels that reading it should give, sorted.
+        opens: The path that is opened, below the same root.
+    """
+
+    files: Mapping[str, str | None]
+    labels: tuple[str, ...]
+    opens: str = "."
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One reader of labelled recordings.
+
+    Attributes:
+        name: What stands before the colon of a data string.
+        summary: What the corpus is and how it is laid out and split, in one paragraph.
+        source: Where it comes from.
+        licence: Under which terms.
+        read: (path, options with their defaults filled in) -> dataset.
+        example: A small tree of that layout.
+        options: Name -> what it does.
+    """
+
+    name: str
+    summary: str
+    source: str
+    licence: str
+    read: Callable[[Path, Options], Dataset]
+    example: Example
+    options: Mapping[str, Option] = field(default_factory=dict)
+
+    def open(self, path: Path, given: Mapping[str, str]) -> Dataset:
+        """Read the corpus at a path, with the options that a user gave.
+
+        Raises:
+            DataError: an option is not known, has no value, or the data cannot be used.
+        """
+        for option, value in given.items():
+            if option not in self.options:
+                raise DataError(
+                    f"{self.name} has no option '{option}'. It has: {listing(self.options)}."
+                    f"{did_you_mean(option, self.options)}"
+                )
+            if not value:
+                raise DataError(f"{self.name}: option {option} has no value. Write {option}=...")
+        defaults = {name: option.default for name, option in self.options.items()}
+        return self.read(path, defaults | dict(given))
+
+
+def choose(option: str, value: str, known: Iterable[str]) -> str:
+    """Return an option's value, or raise a DataError that names those there are."""
+    known = list(known)
+    if value not in known:
+        raise DataError(
+            f"{option}={value} is not in this data. It has: {listing(known, 40)}."
+            f"{did_you_mean(value, known)}"
+        )
+    return value
+
+
+def choose_many(option: str, value: str, known: Iterable[str]) -> list[str]:
+    """Return the values of an option that takes several, separated by commas."""
+    known = list(known)
+    return [choose(option, one.strip(), known) for one in value.split(",")]
+
+
+def sound_files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files of a folder that match a pattern and are not hidden, sorted by name.
+
+    Raises:
+        DataError: there are none.
+    """
+    files = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+    if not files:
+        raise DataError(f"{folder} holds no {pattern}. Give the folder that the corpus unpacks to.")
+    return files
+
+
+def sided(
+    name: str,
+    utterances: Sequence[Utterance],
+    side_of: Callable[[Utterance], str],
+    *,
+    speaker_independent: bool,
+    note: str,
+) -> Dataset:
+    """Return the dataset whose sides a corpus gives, by the side of each utterance."""
+    sides: dict[str, list[Utterance]] = {side: [] for side in SIDES}
+    for utterance in utterances:
+        sides[side_of(utterance)].append(utterance)
+    train, valid, test = (tuple(part) for part in sides.values())
+    return Dataset(name, train, valid, test, speaker_independent, given=True, note=note)

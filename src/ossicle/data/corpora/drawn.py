@@ -1,0 +1,113 @@
+"""Data that may come without a split: keep what is given, draw what is not."""
+
+from collections.abc import Sequence
+
+from ossicle.data.corpora.base import Option, Options, choose
+from ossicle.data.manifest import SIDES, Dataset, Manifest, Utterance
+from ossicle.data.split import draw
+from ossicle.errors import DataError, SplitError, listing
+
+_FRACTION = 0.15
+
+DRAW_OPTIONS = {
+    "label": Option("the column that holds what to predict (where there are columns)", "label"),
+    "speaker_independent": Option(
+        "yes or no: keep each speaker on one side (yes where speakers are known)"
+    ),
+    "valid": Option(f"the share to draw for validation where none is given ({_FRACTION})"),
+    "test": Option(f"the share to draw for test where none is given ({_FRACTION})"),
+    "split_seed": Option("of the draw", "0"),
+    "draw": Option("yes or no: no draws nothing, and what no side is given for is test", "yes"),
+}
+
+
+def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
+    """Return a dataset from a manifest, drawing the sides that it does not give.
+
+    Args:
+        name: Of the dataset.
+        manifest: With the side of every utterance or of none.
+        options: `DRAW_OPTIONS`.
+
+    Raises:
+        SplitError: a side cannot be drawn, training is not given though others are, or a share is
+            given for a side that is there.
+    """
+    if choose("draw", options["draw"] or "", ("yes", "no")) == "no":
+        return _undrawn(name, manifest)
+    independent = _independent(manifest.utterances, options["speaker_independent"])
+    by_side: dict[str, list[Utterance]] = {side: [] for side in SIDES}
+    for utterance in manifest.utterances:
+        by_side[manifest.split.get(utterance.key, "train")].append(utterance)
+    given = [side for side, part in by_side.items() if part and manifest.split]
+    if given and "train" not in given:
+        raise SplitError(f"{name} gives {listing(given)} and no train. Mark what to learn from.")
+    for side in given:
+        if options.get(side) is not None:
+            raise SplitError(
+                f"{name} gives its own {side} part, so {side}={options[side]} would draw nothing. "
+                "Leave that option out."
+            )
+    drawn = [side for side in ("valid", "test") if side not in given]
+    seed = _seed(options["split_seed"])
+    if drawn:
+        valid, test = (_share(side, options[side]) if side in drawn else 0.0 for side in SIDES[1:])
+        parts = draw(by_side["train"], fractions=(valid, test), by_speaker=independent, seed=seed)
+        by_side["train"] = []
+        for side, part in zip(SIDES, parts, strict=True):
+            by_side[side] += part
+    notes = [
+        f"{' and '.join(given)} as given" if given else "",
+        f"{' and '.join(drawn)} drawn by label with seed {seed}" if drawn else "",
+        "no speaker on two sides" if independent else "speakers not kept apart",
+    ]
+    note = "; ".join(filter(None, notes))
+    train, valid_part, test_part = (tuple(part) for part in by_side.values())
+    return Dataset(
+        name,
+        train,
+        valid_part,
+        test_part,
+        speaker_independent=independent,
+        given="test" in given,
+        note=f"{note[0].upper()}{note[1:]}.",
+    )
+
+
+def _undrawn(name: str, manifest: Manifest) -> Dataset:
+    """Return the sides that are given, and everything else as test."""
+    sides: dict[str, list[Utterance]] = {side: [] for side in SIDES}
+    for utterance in manifest.utterances:
+        sides[manifest.split.get(utterance.key, "test")].append(utterance)
+    train, valid, test = (tuple(part) for part in sides.values())
+    return Dataset(
+        name, train, valid, test, speaker_independent=False, given=True, note="Nothing drawn."
+    )
+
+
+def _independent(utterances: Sequence[Utterance], option: str | None) -> bool:
+    if option is not None:
+        return choose("speaker_independent", option, ("yes", "no")) == "yes"
+    named = sum(utterance.speaker is not None for utterance in utterances)
+    if 0 < named < len(utterances):
+        raise SplitError(
+            f"{len(utterances) - named} of {len(utterances)} utterances name no speaker. Name them "
+            "all, or say speaker_independent=no."
+        )
+    return named > 0
+
+
+def _share(side: str, option: str | None) -> float:
+    try:
+        share = _FRACTION if option is None else float(option)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise DataError(f"{side}={option} is no share; expected a number such as 0.15.")
+    return share
+
+
+def _seed(option: str | None) -> int:
+    if option is None or not option.isdecimal():
+        raise DataError(f"split_seed={option} is no seed; expected a whole number, 0 or more.")
+    return int(option)

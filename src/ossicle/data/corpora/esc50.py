@@ -1,0 +1,88 @@
+"""ESC-50: environmental sounds in five official folds, `meta/esc50.csv` and `audio/`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.rows import read_rows
+from ossicle.errors import DataError, ManifestError, SplitError, listing
+
+_COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    rows = _rows(path / "meta" / "esc50.csv")
+    if options["subset"] is not None:
+        choose("subset", options["subset"], ("esc10",))
+        rows = [row for row in rows if row["esc10"].lower() == "true"]
+    fold_by_source: dict[str, str] = {}
+    for row in rows:
+        if (fold := fold_by_source.setdefault(row["src_file"], row["fold"])) != row["fold"]:
+            raise SplitError(
+                f"{path}: clips of source {row['src_file']} are in folds {fold} and {row['fold']}. "
+                "Take meta/esc50.csv from the release, which keeps a source in one fold."
+            )
+    folds = sorted({row["fold"] for row in rows})
+    test = choose("test_fold", options["test_fold"] or "", folds)
+    valid = choose("valid_fold", options["valid_fold"] or folds[folds.index(test) - 1], folds)
+    if valid == test:
+        raise DataError(f"valid_fold and test_fold are both {test}. Choose two folds.")
+    utterances, fold_by_key = [], {}
+    for row in rows:
+        utterance = Utterance.of(path / "audio" / row["filename"], path, row["category"])
+        utterances.append(utterance)
+        fold_by_key[utterance.key] = row["fold"]
+    return sided(
+        f"esc50:{path}",
+        utterances,
+        lambda one: {test: "test", valid: "valid"}.get(fold_by_key[one.key], "train"),
+        speaker_independent=False,
+        note=f"Official folds: {test} is test and {valid} is valid; a source is in one fold.",
+    )
+
+
+def _rows(path: Path) -> list[Mapping[str, str]]:
+    rows = [row for _, row in read_rows(path)]
+    if absent := [column for column in _COLUMNS if column not in rows[0]]:
+        raise ManifestError(
+            f"{path} has no column {listing(absent)}. It has: {listing(rows[0])}. Take the file "
+            "from the release."
+        )
+    audio = path.parents[1] / "audio"
+    if missing := [row["filename"] for row in rows if not (audio / row["filename"]).is_file()]:
+        raise ManifestError(
+            f"{path}: {len(missing)} of {len(rows)} files are not in {audio}: {listing(missing)}. "
+            "Unpack the release again."
+        )
+    return rows
+
+
+def _example() -> Example:
+    clips = [(fold, target, "AB"[fold % 2]) for fold in range(1, 6) for target in (0, 1)]
+    rows = [
+        f"{fold}-{100 * fold + target}-{take}-{target}.ogg,{fold},{target},"
+        f"{('dog', 'rooster')[target]},True,{100 * fold + target},{take}"
+        for fold, target, take in clips
+    ]
+    table = "\n".join(["filename,fold,target,category,esc10,src_file,take", *rows])
+    files: dict[str, str | None] = {f"audio/{row.split(',')[0]}": None for row in rows}
+    return Example(files | {"meta/esc50.csv": table}, labels=("dog", "rooster"))
+
+
+CORPUS = Corpus(
+    name="esc50",
+    summary=(
+        "ESC-50: 2000 clips of 5 s in 50 classes of environmental sound, 44.1 kHz, and its part of "
+        "ten classes, ESC-10. Five official folds; clips of one source recording are in one fold."
+    ),
+    source="https://github.com/karolpiczak/ESC-50",
+    licence="CC BY-NC 3.0; its ESC-10 part CC BY 3.0",
+    options={
+        "test_fold": Option("the fold that is tested", "5"),
+        "valid_fold": Option("the fold to choose by (the one before test_fold, 5 before 1)"),
+        "subset": Option("esc10 for the ten classes of ESC-10 (all)"),
+    },
+    read=_read,
+    example=_example(),
+)

@@ -1,0 +1,102 @@
+"""Free Spoken Digit Dataset: English digits, `recordings/{digit}_{speaker}_{index}.wav`."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ossicle.data.corpora.base import (
+    Corpus,
+    Example,
+    Option,
+    Options,
+    choose,
+    choose_many,
+    sided,
+    sound_files,
+)
+from ossicle.data.manifest import Dataset, Utterance
+from ossicle.errors import DataError, listing
+
+_NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)")
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    label = choose("label", options["label"] or "", ("digit", "speaker"))
+    folder = path / "recordings" if (path / "recordings").is_dir() else path
+    utterances, index_by_key, strange = [], {}, []
+    for file in sound_files(folder, "*.wav"):
+        if not (name := _NAME.fullmatch(file.stem)):
+            strange.append(file.name)
+            continue
+        utterance = Utterance.of(file, path, name[label], name["speaker"])
+        utterances.append(utterance)
+        index_by_key[utterance.key] = int(name["index"])
+    if strange:
+        raise DataError(
+            f"{folder}: {len(strange)} names are not digit_speaker_index.wav ({listing(strange)}). "
+            "Take them out."
+        )
+    if options["test_speaker"] is None:
+        if options["valid_speaker"] is not None:
+            raise DataError(
+                f"valid_speaker={options['valid_speaker']} needs a test_speaker too: the official "
+                "split mixes speakers."
+            )
+        return sided(
+            f"fsdd:{path}",
+            utterances,
+            lambda one: {0: "test", 1: "valid"}.get(index_by_key[one.key] // 5, "train"),
+            speaker_independent=False,
+            note="Official split: index 0 to 4 is test, 5 to 9 is valid; same speakers.",
+        )
+    if label == "speaker":
+        raise DataError(
+            "label=speaker cannot be learnt with test_speaker, who is not in training. Leave "
+            "one of the two out."
+        )
+    return _by_speaker(path, utterances, options["test_speaker"], options["valid_speaker"])
+
+
+def _by_speaker(
+    path: Path, utterances: Sequence[Utterance], test_speaker: str, valid_speaker: str | None
+) -> Dataset:
+    speakers = sorted({one.speaker for one in utterances if one.speaker})
+    test = choose_many("test_speaker", test_speaker, speakers)
+    rest = [speaker for speaker in speakers if speaker not in test]
+    if valid_speaker is not None:
+        valid = choose_many("valid_speaker", valid_speaker, rest)
+    else:  # the next in the alphabet, and the first after the last
+        valid = [speaker for speaker in rest if speaker > max(test)][:1] or rest[:1]
+    return sided(
+        f"fsdd:{path}",
+        utterances,
+        lambda one: "test" if one.speaker in test else "valid" if one.speaker in valid else "train",
+        speaker_independent=True,
+        note=f"Speaker {listing(test)} is test and {listing(valid)} is valid; none is in training.",
+    )
+
+
+CORPUS = Corpus(
+    name="fsdd",
+    summary=(
+        "Free Spoken Digit Dataset: ten English digits by six speakers, 8 kHz. The official split "
+        "tests indices 0 to 4 of every speaker; test_speaker tests speakers not in training."
+    ),
+    source="https://github.com/Jakobovski/free-spoken-digit-dataset",
+    licence="CC BY-SA 4.0",
+    options={
+        "label": Option("digit or speaker", "digit"),
+        "test_speaker": Option("one or several, by comma; without it the official split"),
+        "valid_speaker": Option("one or several (the next after test_speaker in the alphabet)"),
+    },
+    read=_read,
+    example=Example(
+        files={
+            f"recordings/{digit}_{speaker}_{index}.wav": None
+            for digit in (3, 7)
+            for speaker in ("ann", "bob")
+            for index in (0, 5, 10, 11)
+        },
+        labels=("3", "7"),
+    ),
+)

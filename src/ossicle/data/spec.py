@@ -1,0 +1,88 @@
+"""Data strings: `reader:PATH?option=value&option=value`, or the path of a folder or manifest."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ossicle.data.corpora import CORPORA
+from ossicle.data.manifest import Dataset
+from ossicle.data.split import check
+from ossicle.errors import DataError, did_you_mean, listing
+
+
+def open_data(spec: str) -> Dataset:
+    """Read the recordings that a data string names, and check their split.
+
+        fsdd:recordings?test_speaker=theo     a reader, a path and its options
+        my-sounds/                            a folder, as audiofolder:my-sounds/
+        list.csv?valid=0.2                    a .csv or .jsonl file, as manifest:list.csv?valid=0.2
+
+    Args:
+        spec: Cut at the first `:` and the last `?`, so that a path may hold either.
+
+    Raises:
+        DataError: the reader, the path or an option is not there, or the data cannot be used as
+            they are (also ManifestError, SplitError, LabelError).
+    """
+    dataset = _read(spec, {})
+    check(dataset)
+    return dataset
+
+
+def read_data(spec: str) -> Dataset:
+    """Read the recordings that a data string names, to judge a model by them.
+
+    As `open_data`, but nothing is drawn and no split is checked: recordings that the data give no
+    side for are test recordings.
+
+    Raises:
+        DataError: as `open_data`.
+    """
+    return _read(spec, {"draw": "no"})
+
+
+def _read(spec: str, defaults: Mapping[str, str]) -> Dataset:
+    reader, path, given = parse(spec)
+    if reader not in CORPORA:
+        raise DataError(
+            f"'{spec}' names no reader and no folder, .csv or .jsonl file that is there. Readers: "
+            f"{listing(CORPORA)}, as in fsdd:PATH.{did_you_mean(reader, CORPORA)}"
+        )
+    if not path.exists():
+        raise DataError(
+            f"{path} does not exist, to be read as {reader}. Mend the path in '{spec}'."
+        )
+    corpus = CORPORA[reader]
+    known = {option: value for option, value in defaults.items() if option in corpus.options}
+    return replace(corpus.open(path, known | given), name=spec)
+
+
+def parse(spec: str) -> tuple[str, Path, dict[str, str]]:
+    """Return the reader, path and options of a data string; the reader may be unknown.
+
+    Raises:
+        DataError: an option is written twice or without `=`.
+    """
+    path, options = _cut(spec)
+    if path.is_dir() or (path.is_file() and path.suffix.lower() in (".csv", ".jsonl")):
+        reader = "audiofolder" if path.is_dir() else "manifest"
+    else:
+        reader, _, rest = spec.partition(":")
+        path, options = _cut(rest)
+    given: dict[str, str] = {}
+    for item in filter(None, options.split("&")):
+        name, equals, value = item.partition("=")
+        if not equals or name in given:
+            fault = "is written twice" if equals else "has no value"
+            raise DataError(f"Option '{name}' in '{spec}' {fault}. Write ?name=value&name=value.")
+        given[name] = value
+    return reader, path, given
+
+
+def _cut(text: str) -> tuple[Path, str]:
+    """Return the path and the options of `PATH?options`; a `?` may belong to a path that exists."""
+    whole = Path(text).expanduser()
+    if "?" not in text or whole.exists():
+        return whole, ""
+    path, _, options = text.rpartition("?")
+    return Path(path).expanduser(), options

@@ -1,0 +1,230 @@
+"""Draw the sides of a dataset, and refuse those that leak.
+
+A side is train, valid or test. A draw moves units: everything by one speaker, or everything from
+one recording, so that neither can stand on two sides.
+"""
+
+import hashlib
+import math
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.errors import LabelError, SplitError, listing
+
+_ROUNDING_S = 1e-6  # two parts that touch may overlap by the rounding of their times
+
+Parts = tuple[tuple[Utterance, ...], tuple[Utterance, ...], tuple[Utterance, ...]]
+
+
+def draw(
+    utterances: Sequence[Utterance],
+    *,
+    fractions: tuple[float, float],
+    by_speaker: bool,
+    seed: int,
+) -> Parts:
+    """Return train, valid and test parts, stratified by label and fixed by the seed.
+
+    First the utterances of each label are shared out in whole numbers, at least one for training.
+    Then each unit, in random order, goes to the side that lacks most of its labels; a unit with a
+    label that training has none of goes to training.
+
+    Args:
+        utterances: What is to be shared out.
+        fractions: The shares of valid and test, each from 0 to 1 and less than 1 together. A side
+            of share 0 stays empty; any other gets one unit at least.
+        by_speaker: Whether a speaker's utterances stay together.
+        seed: Of the draw.
+
+    Raises:
+        SplitError: a share is out of range, a speaker is not known, or there are too few units.
+    """
+    if min(fractions) < 0 or not sum(fractions) < 1:
+        raise SplitError(
+            f"valid={fractions[0]:g} and test={fractions[1]:g} cannot be drawn. Choose shares of 0 "
+            "or more that leave a part for training."
+        )
+    units = _units(utterances, by_speaker)
+    wanted = [0, *(side for side in (1, 2) if fractions[side - 1] > 0)]
+    if len(units) < len(wanted):
+        raise SplitError(
+            f"{len(units)} {'speakers' if by_speaker else 'recordings'} cannot be drawn into "
+            f"{listing(SIDES[side] for side in wanted)}. Add more"
+            + (", or say speaker_independent=no." if by_speaker else ".")
+        )
+    rng = np.random.default_rng(seed)
+    labels = sorted({utterance.label for utterance in utterances})
+    counts = np.zeros((len(units), len(labels)), dtype=np.int64)  # (units, labels)
+    for row, unit in zip(counts, units, strict=True):
+        for utterance in unit:
+            row[labels.index(utterance.label)] += 1
+    side_by_unit = _assign(counts, _targets(counts.sum(axis=0), fractions, rng), wanted, rng)
+    train, valid, test = (
+        tuple(
+            one for unit, at in zip(units, side_by_unit, strict=True) if at == side for one in unit
+        )
+        for side in range(3)
+    )
+    return train, valid, test
+
+
+def check(dataset: Dataset) -> None:
+    """Raise unless the sides of a dataset are apart and can be learnt from.
+
+    Raises:
+        SplitError: a side is empty; a recording, by path or by content, is on two sides, or
+            overlapping parts of it are; a speaker is on two sides of speaker-independent data.
+        LabelError: training has one class only, or valid or test a label that training has not.
+    """
+    for side, part in dataset.sides.items():
+        if not part:
+            raise SplitError(f"{dataset.name} has no {side} part. Choose a split that fills it.")
+    if dataset.speaker_independent:
+        _check_speakers(dataset)
+    if leaks := list(_leaks(dataset)):
+        raise SplitError(
+            f"{dataset.name}: {len(leaks)} recordings are on two sides: {listing(leaks)}. A score "
+            "on them would be a memory test. Keep each on one side."
+        )
+    _check_labels(dataset)
+
+
+def _units(utterances: Sequence[Utterance], by_speaker: bool) -> list[list[Utterance]]:
+    if by_speaker and (unknown := [one.key for one in utterances if one.speaker is None]):
+        raise SplitError(
+            f"{len(unknown)} of {len(utterances)} utterances name no speaker "
+            f"({listing(unknown, 3)}). Name them, or say speaker_independent=no."
+        )
+    by_unit: dict[Hashable, list[Utterance]] = defaultdict(list)
+    for one in sorted(utterances, key=lambda one: one.key):  # the draw is the same in any order
+        by_unit[one.speaker if by_speaker else one.path].append(one)
+    return list(by_unit.values())
+
+
+def _targets(
+    totals: np.ndarray, fractions: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray:
+    """Return how many utterances of each label each side should get: (3, labels).
+
+    A side's whole number is shared out by largest remainder, equal ones at random: of 100 labels
+    with 2 utterances each, a share of 0.15 is one utterance of 30 labels, not none of any.
+    """
+    free = totals - 1  # one of each label is training's
+    sides = []
+    for fraction in fractions:
+        exact = totals * fraction
+        target = np.minimum(np.floor(exact).astype(np.int64), free)
+        for label in np.lexsort((rng.random(len(totals)), target - exact)):
+            if target.sum() < round(fraction * totals.sum()) and target[label] < free[label]:
+                target[label] += 1
+        free = free - target
+        sides.append(target)
+    return np.stack([totals - sides[0] - sides[1], *sides])
+
+
+def _assign(
+    counts: np.ndarray, targets: np.ndarray, wanted: Sequence[int], rng: np.random.Generator
+) -> list[int]:
+    """Return the side of each unit, each wanted side getting one at least."""
+    lacking = targets.copy()  # (sides, labels)
+    taken = np.zeros_like(targets)
+    side_by_unit = [0] * len(counts)
+    order = rng.permutation(len(counts))
+    for place, unit in enumerate(order):
+        empty = [side for side in wanted if not taken[side].any()]
+        if len(order) - place == len(empty):
+            sides: Sequence[int] = empty
+        elif (taken[0][counts[unit] > 0] == 0).any():
+            sides = [0]
+        else:
+            sides = wanted
+        need = [(int(lacking[side] @ counts[unit]), int(lacking[side].sum())) for side in sides]
+        side = sides[need.index(max(need))]
+        side_by_unit[unit] = side
+        taken[side] += counts[unit]
+        lacking[side] -= counts[unit]
+    return side_by_unit
+
+
+def _check_speakers(dataset: Dataset) -> None:
+    side_by_speaker: dict[str, str] = {}
+    for side, part in dataset.sides.items():
+        for one in part:
+            if one.speaker is None:
+                raise SplitError(
+                    f"{dataset.name}: {one.key} names no speaker, so no side can be kept apart. "
+                    "Name the speakers, or say speaker_independent=no."
+                )
+            if (other := side_by_speaker.setdefault(one.speaker, side)) != side:
+                raise SplitError(
+                    f"{dataset.name}: speaker '{one.speaker}' is in {other} and in {side}. Move "
+                    "them to one side, or say speaker_independent=no if known voices may be tested."
+                )
+
+
+def _leaks(dataset: Dataset) -> Iterator[str]:
+    """Yield the pairs of utterances on two sides that share sound."""
+    recording_by_path = _recordings({one.path.resolve() for one in dataset.utterances})
+    parts: dict[str, list[tuple[float, float, str, str]]] = defaultdict(list)
+    for side, part in dataset.sides.items():
+        for one in part:
+            end = math.inf if one.duration_s is None else one.start_s + one.duration_s
+            recording = recording_by_path[one.path.resolve()]
+            parts[recording].append((one.start_s, end, side, one.key))
+    for shared in parts.values():
+        latest: dict[str, tuple[float, str]] = {}  # side -> the end that lies last, and whose it is
+        for start, end, side, key in sorted(shared, key=lambda part: part[:2]):
+            for other, (other_end, other_key) in latest.items():
+                if other != side and other_end > start + _ROUNDING_S:
+                    yield f"{other_key} ({other}) and {key} ({side})"
+            latest[side] = max(latest.get(side, (0.0, "")), (end, key))
+
+
+def _recordings(paths: set[Path]) -> Mapping[Path, str]:
+    """Return a name for the sound in each file, the same for files of the same content."""
+    size_by_path = {path: path.stat().st_size for path in paths}
+    files_of_size = Counter(size_by_path.values())
+    return {
+        path: _content(path) if files_of_size[size] > 1 else str(path)
+        for path, size in size_by_path.items()
+    }
+
+
+def _content(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def contents(utterances: Sequence[Utterance]) -> dict[str, str]:
+    """Return, by key, a hash of the file of each utterance, with the part where it is one.
+
+    Two utterances of the same hash are the same recording, whatever their names.
+    """
+    hash_by_path = {path: _content(path) for path in {one.path for one in utterances}}
+    return {
+        one.key: hash_by_path[one.path]
+        + (f"#{one.start_s:g}+{one.duration_s}" if one.start_s or one.duration_s else "")
+        for one in utterances
+    }
+
+
+def _check_labels(dataset: Dataset) -> None:
+    known = set(dataset.labels)
+    for side, part in (("valid", dataset.valid), ("test", dataset.test)):
+        for label, count in sorted(Counter(one.label for one in part).items()):
+            if label not in known:
+                example = next(one.key for one in part if one.label == label)
+                raise LabelError(
+                    f"{dataset.name}: the label '{label}' is on {count} utterances of {side} "
+                    f"(such as {example}) and on none of train ({listing(sorted(known))}). "
+                    "Move some to train, or mend the label."
+                )
+    if len(known) == 1:
+        raise LabelError(
+            f"{dataset.name}: all {len(dataset.train)} training utterances are "
+            f"'{dataset.labels[0]}'. Give two labels at least."
+        )

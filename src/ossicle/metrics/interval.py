@@ -1,0 +1,98 @@
+"""Percentile bootstrap: how far a figure might be off, given who and what was recorded.
+
+    units drawn with replacement, as many as there are   ->   figures of their recordings
+    1000 times                                           ->   the middle 95 % is the interval
+
+The unit is what was drawn independently when the test set was made. Recordings of one speaker are
+alike, so where speakers are known whole speakers are drawn, each with all of its recordings;
+drawing recordings would give intervals that are too narrow for a claim about new speakers.
+
+Few speakers say little about speakers. With two, three different draws exist, and the interval runs
+from the worse speaker's figure to the better one's; below ten or so it tends to be too narrow. With
+one there is nothing to draw, recordings are drawn instead, and the interval speaks of further
+recordings of that speaker only: `unit` and `num_units` say which case it was, and belong beside the
+interval wherever it is shown.
+
+The interval covers the choice of test recordings. It does not cover the training seed, nor the
+choice of training recordings: the model is held as it is.
+
+Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", section 13.3.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The lower and upper bound of each figure, and what was drawn to find them."""
+
+    bounds: dict[str, tuple[float, float]]
+    unit: Literal["speaker", "recording"]
+    num_units: int
+    confidence: float
+    resamples: int
+
+
+def bootstrap_intervals(
+    figures_of: Callable[[Int[np.ndarray, " N"]], Mapping[str, float]],
+    num_rows: int,
+    groups: Sequence[str] | None = None,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Intervals:
+    """Return percentile bootstrap intervals of all figures, from the same draws.
+
+    Args:
+        figures_of: From row numbers, with repetitions, to figures; it is called once per resample.
+            For classification: `figures_by_rows`.
+        num_rows: Number of recordings.
+        groups: The speaker of each recording, or None to draw recordings.
+        confidence: Share of the resamples inside the interval, between 0 and 1.
+        resamples: Number of draws. 1000 place a bound of a 95 % interval to within about half a
+            percentile.
+        seed: Of the draws.
+
+    Returns:
+        `unit` is "speaker" where `groups` names at least two, else "recording".
+
+    Raises:
+        ValueError: no rows, no resamples, not one group per row, or a confidence out of range.
+    """
+    if num_rows < 1 or resamples < 1:
+        raise ValueError(f"{num_rows} rows and {resamples} resamples: expected at least 1 of each.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence}: expected more than 0 and less than 1.")
+    rows_of_unit = _rows_of_unit(num_rows, groups)
+    by_speaker = len(rows_of_unit) > 1
+    num_units = len(rows_of_unit) if by_speaker else num_rows
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(resamples):
+        rows = generator.integers(num_units, size=num_units)
+        if by_speaker:
+            rows = np.concatenate([rows_of_unit[unit] for unit in rows])
+        drawn.append(figures_of(rows))
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    bounds = {}
+    for name in drawn[0]:
+        low, high = np.quantile([figures[name] for figures in drawn], tails)
+        bounds[name] = (float(low), float(high))
+    unit: Literal["speaker", "recording"] = "speaker" if by_speaker else "recording"
+    return Intervals(bounds, unit, num_units, confidence, resamples)
+
+
+def _rows_of_unit(num_rows: int, groups: Sequence[str] | None) -> list[Int[np.ndarray, " N"]]:
+    """Return the rows of each speaker, in the order of their names; none without speakers."""
+    if groups is None:
+        return []
+    if len(groups) != num_rows:
+        raise ValueError(f"{len(groups)} groups for {num_rows} rows: expected one for each row.")
+    _, speaker = np.unique(np.asarray(groups), return_inverse=True)
+    return [np.flatnonzero(speaker == number) for number in range(speaker.max() + 1)]

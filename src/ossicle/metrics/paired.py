@@ -1,0 +1,104 @@
+"""Does one recipe do better than another on the same recordings?
+
+    d_n         mean over seeds of  (first is right on n) - (second is right on n)
+    difference  mean of d_n over the recordings
+    p           how often |difference| is at least as large when the sign of each unit's d is random
+
+A unit is a recording, or a speaker with the sum of its d_n: recordings of one speaker are alike and
+are no independent evidence. Fewer than six speakers cannot give p below 0.05 (the smallest p of U
+units is 2 / 2^U), so then recordings are the unit; `unit` says so, and the result speaks of further
+recordings of those speakers only.
+
+The null hypothesis: given these trained models, the two recipes are exchangeable on every unit, so
+that swapping their names there was as likely. With one seed and recordings as units, this is the
+exact McNemar test.
+
+What it does not cover: the training seed. The S models of each recipe are held as they are, and a
+small p says that these models differ on such recordings, not that the recipes would differ with
+other seeds or other training data. Compare `difference` with its spread over seeds for that. Nor
+does it correct for the number of pairs that are compared.
+
+Source: Fisher 1935, "The design of experiments", section 21. Computed by
+`scipy.stats.permutation_test`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+FEWEST_SPEAKERS = 6  # 2 / 2^6 = 0.03
+RESAMPLES = 9999  # all sign patterns are gone through instead where there are no more than these
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """`difference` is accuracy of the first recipe minus accuracy of the second."""
+
+    difference: float
+    p_value: float
+    unit: Literal["speaker", "recording"]
+    num_units: int
+
+
+def paired_test(
+    correct_a: Bool[np.ndarray, "S N"],
+    correct_b: Bool[np.ndarray, "S N"],
+    groups: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+) -> PairedTest:
+    """Return the difference in accuracy, first minus second, with a two-sided p.
+
+    Args:
+        correct_a: Whether the first recipe, trained with seed s, is right on recording n.
+        correct_b: The same of the second recipe: the same seeds, the same recordings, in order.
+        groups: The speaker of each recording, if known.
+        seed: Of the random signs; without effect where all sign patterns are gone through.
+
+    Returns:
+        `p_value` is 1 where the recipes are right equally often on every unit, and never 0:
+        with random signs it is at least 0.0002.
+
+    Raises:
+        ValueError: shapes that differ or are not (S, N), values other than right or wrong, or not
+            one group per recording.
+    """
+    first, second = np.asarray(correct_a), np.asarray(correct_b)
+    if first.shape != second.shape or first.ndim != 2 or first.size == 0:
+        raise ValueError(f"Shapes are {first.shape} and {second.shape}: expected (S, N) for both.")
+    if not (np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()):
+        raise ValueError("Correctness holds other values than 0 and 1: expected right or wrong.")
+    num_seeds, num_rows = first.shape
+    if groups is not None and len(groups) != num_rows:
+        raise ValueError(f"{len(groups)} groups for {num_rows} rows: expected one for each row.")
+    # Counts, not means: whole numbers add up without rounding, so ties between sums stay ties.
+    lead = first.sum(axis=0, dtype=float) - second.sum(axis=0, dtype=float)  # (N,)
+    difference = float(lead.sum() / (num_seeds * num_rows))
+    unit: Literal["speaker", "recording"] = "recording"
+    if groups is not None and len(set(groups)) >= FEWEST_SPEAKERS:
+        unit = "speaker"
+        _, speaker = np.unique(np.asarray(groups), return_inverse=True)
+        lead = np.bincount(speaker, weights=lead)  # (speakers,)
+    return PairedTest(difference, _sign_flip(lead, seed), unit, len(lead))
+
+
+def _sign_flip(lead: Float[np.ndarray, " U"], seed: int) -> float:
+    """Return the two-sided p of the sum of the leads under random signs."""
+    from scipy.stats import permutation_test
+
+    lead = lead[lead != 0]  # a tie has no sign to flip
+    if len(lead) < 2:
+        return 1.0
+    result = permutation_test(
+        (lead,),
+        lambda values, axis: values.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=1000,  # bounds memory: 1000 x units at a time
+        rng=np.random.default_rng(seed),
+    )
+    return float(result.pvalue)

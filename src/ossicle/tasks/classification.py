@@ -1,0 +1,91 @@
+"""Utterance classification: one label per recording; cross-entropy; macro-F1, accuracy, UAR."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ossicle.errors import AdapterFileError, LabelError, did_you_mean
+from ossicle.metrics import classification_figures, figures_by_rows
+from ossicle.tasks.base import Task
+
+
+@final
+class Classification(Task):
+    """One of C labels for a recording.
+
+    Attributes:
+        labels: The names of the classes, in the order of the outputs.
+    """
+
+    name: ClassVar[str] = "classification"
+    primary: ClassVar[str] = "macro_f1"
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        self.labels = tuple(labels)
+        self.num_outputs = len(self.labels)
+        self._number_by_label = {label: number for number, label in enumerate(self.labels)}
+
+    def loss(self, output: Float[Tensor, "B out"], labels: Sequence[str]) -> Float[Tensor, ""]:
+        """Return the mean cross-entropy of a batch."""
+        numbers = torch.tensor([self._number(label) for label in labels], device=output.device)
+        return F.cross_entropy(output, numbers)
+
+    def combine(self, windows: Float[Tensor, "W out"]) -> Float[Tensor, " out"]:
+        """Return the logarithm of the mean of the windows' probabilities."""
+        return torch.logsumexp(windows.log_softmax(dim=-1), dim=0) - math.log(len(windows))
+
+    def decode(self, output: Float[Tensor, " out"]) -> dict[str, Any]:
+        """Return the likeliest `label` and the `probs` of all labels."""
+        probs = output.softmax(dim=-1).tolist()
+        best = int(output.argmax())
+        return {"label": self.labels[best], "probs": dict(zip(self.labels, probs, strict=True))}
+
+    def figures(self, labels: Sequence[str], decoded: Sequence[str]) -> dict[str, Any]:
+        """Return macro_f1, accuracy, uar, the confusion matrix and its labels."""
+        found = classification_figures(labels, decoded, self.labels)
+        return {
+            "macro_f1": found.macro_f1,
+            "accuracy": found.accuracy,
+            "uar": found.uar,
+            "count": found.count,
+            "labels": list(self.labels),
+            "confusion": [list(row) for row in found.confusion],
+        }
+
+    def resampler(
+        self, labels: Sequence[str], decoded: Sequence[str]
+    ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
+        """Return a quick function from chosen rows to macro_f1, accuracy and uar."""
+        return figures_by_rows(labels, decoded, self.labels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the name of the task and the labels."""
+        return {"name": self.name, "labels": list(self.labels)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Classification":
+        """Return the task that `to_dict` described."""
+        labels = data.get("labels")
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise AdapterFileError(f"a classification needs a list of labels; found {labels!r}")
+        return cls(labels)
+
+    def _number(self, label: str) -> int:
+        if label not in self._number_by_label:
+            raise LabelError(
+                f"label '{label}' was not seen in training; the labels are: "
+                f"{', '.join(self.labels)}.{did_you_mean(label, self.labels)}"
+            )
+        return self._number_by_label[label]
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise LabelError for the first label that was not seen in training."""
+        for label in labels:
+            self._number(label)

@@ -1,0 +1,67 @@
+"""A run's state in one file, `checkpoint.safetensors`, replaced in one step after every epoch.
+
+It holds the trained parameters, both moments of AdamW, and the history. The order of recordings,
+their crops and dropout depend on the seed and the number of the epoch alone, so no state of a
+random generator is needed to go on to the same bits.
+"""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from ossicle.attach.adapted import AdaptedModel
+from ossicle.attach.folder import replace_file
+from ossicle.attach.store import put_tensors, read_tensors, serialise_with_digest
+from ossicle.errors import RunError
+from ossicle.training.loop import Epoch, State
+
+CHECKPOINT: Final = "checkpoint.safetensors"
+_NOW = "now:"
+_HISTORY = "history"
+
+
+def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
+    """Replace the checkpoint of a run.
+
+    Raises:
+        RunError: it cannot be written; the one before is untouched.
+    """
+    tensors: dict[str, Tensor] = {}
+    for key, parameter in model.trainable(model.current).items():
+        tensors[_NOW + key] = parameter.detach().cpu().contiguous()
+        for name, value in state.optimizer.state[parameter].items():
+            tensors[f"{name}:{key}"] = value.detach().cpu().contiguous()
+    history = json.dumps([epoch.to_dict() for epoch in state.history])
+    replace_file(folder / CHECKPOINT, serialise_with_digest(tensors, **{_HISTORY: history}))
+
+
+def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
+    """Put the checkpoint of a run into the model and the state; do nothing if there is none.
+
+    Raises:
+        AdapterFileError: the checkpoint is damaged.
+        RunError: it was not made by this recipe.
+    """
+    file = folder / CHECKPOINT
+    if not file.exists():
+        return
+    tensors, metadata = read_tensors(file)
+    now = {k.removeprefix(_NOW): v for k, v in tensors.items() if k.startswith(_NOW)}
+    put_tensors(model, model.current, now, file)
+    for key, parameter in model.trainable(model.current).items():
+        moments = {name: tensors.get(f"{name}:{key}") for name in ("step", "exp_avg", "exp_avg_sq")}
+        if None in moments.values():
+            raise RunError(f"'{file}' lacks the optimiser's state of {key}; start the run anew")
+        state.optimizer.state[parameter] = {
+            name: value if name == "step" else _like(value, parameter)
+            for name, value in moments.items()
+        }
+    state.history[:] = [Epoch(**epoch) for epoch in json.loads(metadata[_HISTORY])]
+
+
+def _like(value: Tensor | None, parameter: Tensor) -> Tensor:
+    assert value is not None
+    return value.to(parameter.device, torch.get_default_dtype())

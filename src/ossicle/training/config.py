@@ -1,0 +1,76 @@
+"""The settings of a run: plain data, kept in `config.json`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from ossicle.errors import RunError, did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Everything that decides the outcome of a run.
+
+    Attributes:
+        backbone: A hub id, a folder or `config:<name>`.
+        recipe: A preset, an expression or a recipe file.
+        data: Reader and options, e.g. `esc50:PATH?test_fold=5`.
+        head: `mean`, `cls`, `meanstd` or `superb`.
+        epochs: Times every training recording is seen.
+        batch_size: Recordings in a step.
+        lr: Learning rate of whatever has none of its own in the recipe, the head included; None:
+            each method's default and 1e-3 for the head.
+        head_lr: Learning rate of the head; None: `lr`.
+        weight_decay: Of AdamW, on matrices alone.
+        warmup: Fraction of all steps over which the rate rises from 0; it then falls to 0.
+        max_seconds: Longer recordings are cropped at random in training, and evaluated in windows.
+        seed: Of the new parameters, the order, the crops and dropout.
+        stochastic: Keep dropout, LayerDrop and SpecAugment of the backbone in training.
+        device: `auto`, `cpu`, `cuda`, ...
+    """
+
+    backbone: str
+    recipe: str
+    data: str
+    head: str = "mean"
+    epochs: int = 10
+    batch_size: int = 16
+    lr: float | None = None
+    head_lr: float | None = None
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    max_seconds: float = 10.0
+    seed: int = 0
+    stochastic: bool = False
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        positive = ("epochs", "batch_size", "max_seconds", "lr", "head_lr")
+        for name in positive:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise RunError(f"{name} is {value}; it must be positive")
+        if self.seed < 0 or self.weight_decay < 0:
+            raise RunError("seed and weight_decay must be 0 or more")
+        if not 0 <= self.warmup < 1:
+            raise RunError(f"warmup is {self.warmup}; it is a fraction of all steps, below 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the configuration that `to_dict` described.
+
+        Raises:
+            RunError: an unknown or missing entry.
+        """
+        known = [field.name for field in fields(cls)]
+        for key in data:
+            if key not in known:
+                raise RunError(f"a run has no setting '{key}'.{did_you_mean(key, known)}")
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise RunError(f"the configuration of the run is incomplete: {error}") from error

@@ -1,0 +1,35 @@
+"""Figures of an assessment with their bootstrap intervals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ossicle.data import Utterance
+from ossicle.metrics import bootstrap_intervals
+from ossicle.tasks import Task
+from ossicle.training.loop import Assessment
+
+
+def with_intervals(
+    task: Task, utterances: Sequence[Utterance], found: Assessment
+) -> dict[str, Any]:
+    """Return the figures, their 95 % intervals, and every recording with what was said of it.
+
+    Speakers are drawn where every recording names one, recordings otherwise; `interval_unit` says
+    which.
+    """
+    labels = [utterance.label for utterance in utterances]
+    decoded = [one["label"] for one in found.decoded]
+    speakers = [one.speaker for one in utterances if one.speaker is not None]
+    groups = speakers if len(speakers) == len(utterances) else None
+    intervals = bootstrap_intervals(task.resampler(labels, decoded), len(labels), groups)
+    return {
+        **found.figures,
+        "loss": found.loss,
+        "intervals": {name: list(bounds) for name, bounds in intervals.bounds.items()},
+        "interval_unit": intervals.unit,
+        "interval_units": intervals.num_units,
+        "recordings": [
+            {"key": one.key, "speaker": one.speaker, "label": label, "predicted": said}
+            for one, label, said in zip(utterances, labels, decoded, strict=True)
+        ],
+    }

@@ -1,0 +1,40 @@
+"""What a run finds on the machine: where to compute, and how much memory it took."""
+
+import sys
+
+import torch
+
+from ossicle.attach.adapted import AdaptedModel
+from ossicle.errors import RunError
+
+
+def pick_device(name: str) -> str:
+    """Return the device of that name; `auto` is a GPU where there is one.
+
+    Raises:
+        RunError: torch knows no such device, or cannot use it here.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"device '{name}' cannot be used here: {reason}") from error
+    return name
+
+
+def peak_memory_mib(model: AdaptedModel) -> float | None:
+    """Return the most memory taken so far in MiB: of the GPU, or else of the process.
+
+    None on systems without the figure.
+    """
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 2**10  # bytes there, KiB on Linux
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)

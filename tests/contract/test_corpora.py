@@ -1,0 +1,120 @@
+"""What every corpus reader must do, on the small tree that it describes itself.
+
+a new reader is one file in data/corpora and one line in its __init__: it is tested by existing
+"""
+
+import sys
+from pathlib import Path
+from subprocess import run
+
+import numpy as np
+import pytest
+import soundfile
+
+from ossicle.data import CORPORA, check, open_data
+from ossicle.data.corpora import Corpus
+from ossicle.errors import DataError
+
+SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
+
+
+@pytest.fixture(params=CORPORA.values(), ids=lambda corpus: corpus.name)
+def corpus(request) -> Corpus:
+    return request.param
+
+
+@pytest.fixture
+def spec(corpus, tmp_path) -> str:
+    rng = np.random.default_rng(0)
+    for name, text in corpus.example.files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if text is None:
+            soundfile.write(path, rng.uniform(-0.5, 0.5, 800), 8000)
+        else:
+            path.write_text(text, encoding="utf-8")
+    return f"{corpus.name}:{tmp_path / corpus.example.opens}"
+
+
+def test_it_reads_its_own_layout(corpus, spec, tmp_path):
+    dataset = open_data(spec)
+    check(dataset)
+    assert dataset.name == spec
+    assert dataset.labels == corpus.example.labels
+    sounds = {tmp_path / name for name, text in corpus.example.files.items() if text is None}
+    assert {one.path for one in dataset.utterances} == sounds
+    keys = [one.key for one in dataset.utterances]
+    assert len(set(keys)) == len(keys)
+    assert set(keys) == {path.relative_to(tmp_path).as_posix() for path in sounds}
+
+
+def test_its_sides_are_disjoint_and_none_is_empty(spec):
+    sides = [{one.path for one in side} for side in open_data(spec).sides.values()]
+    assert all(sides)
+    assert sum(map(len, sides)) == len(set.union(*sides))
+
+
+def test_it_keeps_speakers_apart_where_it_says_so(spec):
+    dataset = open_data(spec)
+    if dataset.speaker_independent:
+        sides = [{one.speaker for one in side} for side in dataset.sides.values()]
+        assert sum(map(len, sides)) == len(set.union(*sides))
+        assert None not in set.union(*sides)
+
+
+def test_reading_twice_gives_the_same(spec):
+    assert open_data(spec) == open_data(spec)
+
+
+def test_an_option_misspelt_is_answered_with_the_right_one(corpus, spec):
+    for option in corpus.options:
+        with pytest.raises(DataError, match=rf"no option '{option}x'.*Did you mean '{option}'"):
+            open_data(f"{spec}?{option}x=1")
+
+
+def test_a_value_that_is_not_there_is_refused(corpus, spec):
+    for option in corpus.options:
+        with pytest.raises(DataError, match="nonsense"):
+            open_data(f"{spec}?{option}=nonsense")
+
+
+def test_a_missing_path_is_refused(corpus, tmp_path):
+    with pytest.raises(DataError, match=r"gone does not exist"):
+        open_data(f"{corpus.name}:{tmp_path / 'gone'}")
+
+
+def test_an_empty_folder_is_refused(corpus, tmp_path):
+    with pytest.raises(DataError, match=r"holds no|does not exist|is no manifest"):
+        open_data(f"{corpus.name}:{tmp_path}")
+
+
+def test_it_says_what_it_is(corpus):
+    assert CORPORA[corpus.name] is corpus
+    assert all([corpus.summary, corpus.source, corpus.licence])
+    assert all(option.meaning for option in corpus.options.values())
+
+
+@pytest.mark.parametrize(
+    ("spec", "sizes", "labels", "independent"),
+    [  # counted from the file names and meta/esc50.csv with ls, cut and sort
+        ("fsdd:fsdd", (2400, 300, 300), 10, False),
+        ("fsdd:fsdd?label=speaker", (2400, 300, 300), 6, False),
+        ("fsdd:fsdd?test_speaker=theo", (2000, 500, 500), 10, True),
+        ("esc50:esc10", (240, 80, 80), 10, False),
+        ("emodb:emodb", (347, 81, 107), 7, True),  # 09: 43, 10: 38; 03: 49, 08: 58
+    ],
+)
+def test_it_reads_the_release(spec, sizes, labels, independent):
+    reader, _, rest = spec.partition(":")
+    if not (SHARED / rest.partition("?")[0]).is_dir():
+        pytest.skip("needs the recordings of ../shared/data")
+    dataset = open_data(f"{reader}:{SHARED}/{rest}")
+    assert tuple(len(side) for side in dataset.sides.values()) == sizes
+    assert len(dataset.labels) == labels
+    assert dataset.speaker_independent is independent
+    assert dataset.given
+
+
+def test_reading_data_loads_no_torch():
+    program = "import sys, ossicle.data; print({'torch', 'transformers'} & set(sys.modules))"
+    assert run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "set()\n"
