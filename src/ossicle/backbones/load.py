@@ -121,6 +121,7 @@ def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
     extractor = _read(
         source, "preprocessor_config.json", AutoFeatureExtractor.from_pretrained, where
     )
+    _compare(path, config, extractor)
     if not weights:
         with torch.device("meta"):
             model = AutoModel.from_config(config)
@@ -164,6 +165,17 @@ def _read(source: str, file: str, reader: Any, options: dict[str, Any]) -> Any:
         elif not local:
             reason += " (there is no local folder of that name either)"
         raise BackboneError(f"backbone '{source}': {file} cannot be read: {reason}") from error
+
+
+def _compare(path: str, config: Any, extractor: Any) -> None:
+    """Raise where model and feature extractor do not agree on the size of a spectrogram."""
+    for key in ("max_length", "num_mel_bins"):
+        made, taken = getattr(extractor, key, None), getattr(config, key, None)
+        if made is not None and taken is not None and made != taken:
+            raise BackboneError(
+                f"backbone '{path}': preprocessor_config.json has {key}={made} and config.json "
+                f"{key}={taken}; make them equal"
+            )
 
 
 def _finish(name: str, family: Family, model: Any, extractor: Any, *, stochastic: bool) -> Backbone:

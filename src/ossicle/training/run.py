@@ -15,7 +15,7 @@ Every file is replaced as a whole, so a run that is killed leaves none of them h
 import json
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.check import attach
 from ossicle.attach.count import tally
 from ossicle.attach.folder import TENSORS, replace_file, write_json
+from ossicle.attach.presets import PRESETS
 from ossicle.attach.recipe import Recipe
 from ossicle.attach.store import put_tensors, read_tensors, save_facts, save_tensors
 from ossicle.backbones import Backbone, load_backbone
@@ -83,6 +84,7 @@ def train(
         RunError: the folder holds something else, or a run with another configuration.
     """
     folder = Path(out)
+    config = replace(config, recipe=_written_out(config.recipe))
     _check_folder(folder, config, resume=resume)
     if resume and (folder / METRICS).is_file():
         finished: dict[str, Any] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
@@ -118,6 +120,12 @@ def train(
     }
     write_json(folder / METRICS, metrics)
     return metrics
+
+
+def _written_out(recipe: str) -> str:
+    """Return a preset's name or an expression: a recipe file may change before a run resumes."""
+    parsed = Recipe.parse(recipe)
+    return parsed.name if parsed.name in PRESETS else str(parsed)
 
 
 def prepare(config: TrainConfig, *, progress: Progress = no_progress) -> Prepared:
