@@ -1,0 +1,42 @@
+# Each target first makes .venv, or returns at once when it is up to date (scripts/setup.py).
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+help:
+	@echo "make demo       compare, train and use adapters on a small synthetic corpus, in demo/"
+	@echo "make test       run all default tests"
+	@echo "make check      ruff, ruff format, mypy and lint-imports"
+	@echo "make docs       build the documentation into site/"
+	@echo "make benchmark  measure speed, memory and accuracy again"
+	@echo "make setup      make .venv only"
+	@echo "make clean      remove what the others made, all but .venv"
+
+setup:
+	@$(PYTHON) scripts/setup.py
+
+demo: setup
+	@$(BIN)/python examples/demo.py
+
+test: setup
+	@$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs:
+	@$(PYTHON) scripts/setup.py docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+benchmark:
+	@$(PYTHON) scripts/setup.py benchmark
+	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+clean:
+	rm -rf demo site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests examples benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help setup demo test check docs benchmark clean
