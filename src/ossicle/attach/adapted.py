@@ -11,7 +11,7 @@ from ossicle.anatomy import Site
 from ossicle.attach.recipe import Placement, Recipe
 from ossicle.attach.tap import Tap
 from ossicle.backbones import Backbone, Encoded
-from ossicle.errors import AttachError
+from ossicle.errors import AttachError, RecipeMismatch
 from ossicle.heads import Head
 from ossicle.methods import Adapter
 
@@ -83,13 +83,21 @@ class AdaptedModel(nn.Module):
         """Build the adapters of a recipe, tap their sites, and keep them under a name.
 
         Raises:
-            AttachError: the name is taken, or full fine-tuning would share the backbone.
+            AttachError: the name is taken, another model's adapters are on the backbone, or full
+                fine-tuning would share it.
             SiteNotFound: the backbone has no such site.
             RecipeMismatch: a method cannot stand there, or a layer does not exist.
         """
         if name in self.sets:
             raise AttachError(f"there is an adapter set '{name}' already; choose another name")
+        if self.backbone.adapted and not self.sets:
+            raise AttachError(
+                "this backbone carries the adapters of another AdaptedModel, which would act here "
+                "too; add() to that one, or load a second backbone"
+            )
         new = AdapterSet(recipe, build_slots(self.backbone, recipe), head)
+        new.requires_grad_(False)
+        new.train(self.training)
         if self.sets and (new.in_place or any(s.in_place for s in self._sets())):
             raise AttachError(
                 "full fine-tuning changes the backbone itself, so it cannot share it with other "
@@ -99,6 +107,7 @@ class AdaptedModel(nn.Module):
             if slot.adapter is not None:
                 self._tap(slot.site).adapters.setdefault(name, []).append(slot.adapter)
         self.sets[name] = new
+        self.backbone.adapted = True
         if new.in_place:
             self.use(name)
         return new
@@ -229,5 +238,10 @@ def build_slots(backbone: Backbone, recipe: Recipe) -> list[Slot]:
                 with torch.device(device):
                     built = placement.method.build(site)
                 adapter = built if isinstance(built, Adapter) else None
+                if adapter is not None and site.entry is None:
+                    raise RecipeMismatch(
+                        f"nothing can be inserted at '{name}'; it can only be trained in place, "
+                        f"with full@{name}"
+                    )
                 slots.append(Slot(number, placement, site, adapter))
     return slots

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ossicle.attach.adapted import AdaptedModel, AdapterSet
+from ossicle.attach.adapted import AdaptedModel, AdapterSet, build_slots
 from ossicle.attach.recipe import Recipe
 from ossicle.backbones import Backbone
 from ossicle.heads import Head
@@ -76,12 +76,12 @@ class Count:
 
 
 def count(backbone: Backbone, recipe: Recipe, head: Head | None = None) -> Count:
-    """Return the parameters that a recipe would train on a backbone.
+    """Return the parameters that a recipe would train on a backbone, which stays as it is.
 
     The backbone may be on the meta device: `load_backbone(name, weights=False)`.
     """
-    model = AdaptedModel(backbone)
-    return tally(model, model.add("counted", recipe, head))
+    item = AdapterSet(recipe, build_slots(backbone, recipe), head)
+    return tally(AdaptedModel(backbone), item)
 
 
 def tally(model: AdaptedModel, item: AdapterSet) -> Count:

@@ -24,6 +24,7 @@ FACTS: Final = "recipe.json"
 FORMAT: Final = 1
 DIGEST: Final = "blake2b"
 _ENTRIES = ("format", "ossicle", "backbone", "recipe", "expression", "head", "task", "tensors")
+_BACKBONE: Final = {"name": str, "family": str, "layers": int, "width": int, "fingerprint": str}
 _KEY = re.compile(r"(head|\d+/(-|\d+)/[a-z][a-z.]*)/\w[\w.]*")
 
 
@@ -86,12 +87,28 @@ def _read_facts(path: Path) -> dict[str, Any]:
     tables = ("backbone", "recipe", "task", "tensors")
     if missing or not all(isinstance(facts[entry], dict) for entry in tables):
         raise AdapterFileError(f"'{file}' is incomplete: {listing(missing) or 'wrong types'}")
-    for key in facts["tensors"]:
+    _check_types(file, facts)
+    return facts
+
+
+def _check_types(file: Path, facts: Mapping[str, Any]) -> None:
+    """Raise unless everything that is read without another check is of its type."""
+    backbone, head = facts["backbone"], facts["head"]
+    for entry, kind in _BACKBONE.items():
+        if not isinstance(backbone.get(entry), kind):
+            raise AdapterFileError(
+                f"'{file}' says that {entry} of the backbone is {backbone.get(entry)!r}; restore it"
+            )
+    named = isinstance(head, dict) and isinstance(head.get("name"), str)
+    if head is not None and not (named and type(head.get("outputs")) is int):
+        raise AdapterFileError(f"'{file}' says that the head is {head!r}; restore it")
+    for key, shape in facts["tensors"].items():
         if not _KEY.fullmatch(key):
             raise AdapterFileError(
                 f"'{file}' names a tensor '{key}', which is no site's; do not trust this folder"
             )
-    return facts
+        if not isinstance(shape, list) or not all(type(size) is int for size in shape):
+            raise AdapterFileError(f"'{file}' says that {key} has shape {shape!r}; restore it")
 
 
 def _compare(
@@ -140,6 +157,11 @@ def replace_file(path: Path, content: bytes) -> None:
             f"'{path}' cannot be written: {error.strerror or error}. What was there before is "
             "untouched; make room or choose another folder"
         ) from error
+
+
+def is_part(path: Path) -> bool:
+    """Return whether a file is what `replace_file` leaves behind when it is killed."""
+    return path.name.startswith(".") and path.name.endswith(".part")
 
 
 def write_json(path: Path, data: object) -> None:

@@ -59,6 +59,8 @@ class Placement:
                     f"'{name}' is no site. Sites: {', '.join(SITE_NAMES)}."
                     f"{did_you_mean(name, SITE_NAMES)}"
                 )
+            if self.at.count(name) > 1:
+                raise RecipeError(f"'{self.method.name}' names the site '{name}' twice")
 
     def select(self, num_layers: int) -> list[int] | None:
         """Return the layers of a backbone with `num_layers`, ascending; None: all.
@@ -245,6 +247,8 @@ def _placement(text: str) -> Placement:
     if lr is not None and (isinstance(lr, bool | str)):
         raise RecipeError(f"'lr' is {lr!r} in '{text}'; expected a number")
     at = tuple(site.strip() for site in (match["sites"] or "").split(",") if site.strip())
+    if match["sites"] and not at:
+        raise RecipeError(f"'{text}' names no site after @")
     return Placement(
         method.from_settings(settings), at, match["layers"], None if lr is None else float(lr)
     )
@@ -252,6 +256,11 @@ def _placement(text: str) -> Placement:
 
 def _method(name: object) -> type[Method]:
     if not isinstance(name, str) or name not in METHODS:
+        if isinstance(name, str) and name in PRESETS:
+            raise UnknownRecipe(
+                f"'{name}' is a preset and stands alone, without settings, sites or layers; "
+                f"written out it is: {PRESETS[name].expression}"
+            )
         known = [HEAD_ONLY, *METHODS, *PRESETS]
         raise UnknownRecipe(
             f"no recipe or method '{name}'.{did_you_mean(str(name), known)} "

@@ -26,6 +26,7 @@ class Backbone(nn.Module):
         stochastic: Whether dropout, LayerDrop and SpecAugment of frozen parts act in training.
         fingerprint: A short hash of the weights as loaded, to tell one checkpoint from another;
             empty on the meta device.
+        adapted: Whether an AdaptedModel has put adapters on it.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Backbone(nn.Module):
         self.model = model
         self.extractor = extractor
         self.stochastic = stochastic
+        self.adapted = False
         self.anatomy = family.describe(model.config)
         self.requires_grad_(requires_grad=False)
         self.eval()

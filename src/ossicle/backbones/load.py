@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 from transformers.utils import logging as transformers_logging
 
@@ -87,14 +88,14 @@ def random_backbone(
     """Return a backbone of that architecture with random weights, the same for a seed."""
     try:
         config = AutoConfig.for_model(family.model_type, **settings)
-    except (ValueError, TypeError) as error:
+        with torch.random.fork_rng(devices=[]), torch.device("cpu" if weights else "meta"):
+            torch.default_generator.manual_seed(seed)
+            model = AutoModel.from_config(config)
+    except (ArithmeticError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise BackboneError(f"'{name}' is no valid architecture: {error}") from error
     shared = {key: value for key, value in settings.items() if key in family.extractor}
     made = {**family.extractor, **shared}
     extractor_class = getattr(transformers, made.pop("feature_extractor_type"))
-    with torch.random.fork_rng(devices=[]), torch.device("cpu" if weights else "meta"):
-        torch.manual_seed(seed)
-        model = AutoModel.from_config(config)
     with _quiet():
         extractor = extractor_class(**made)
     return _finish(name, family, model, extractor, stochastic=stochastic)
@@ -152,7 +153,7 @@ def _read(source: str, file: str, reader: Any, options: dict[str, Any]) -> Any:
     """Call a transformers reader; say which file of which backbone it failed on."""
     try:
         return reader(source, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         local = Path(source).is_dir()
         if local and file.endswith(".safetensors") and not any(Path(source).glob("*.safetensors")):
@@ -186,14 +187,14 @@ def _finish(name: str, family: Family, model: Any, extractor: Any, *, stochastic
     return Backbone(name, family, model, extractor, stochastic=stochastic)
 
 
-def _options(name: str) -> tuple[str, dict[str, int | float | str]]:
+def _options(name: str) -> tuple[str, dict[str, bool | int | float | str]]:
     path, mark, query = name.partition("?")
-    options: dict[str, int | float | str] = {}
+    options: dict[str, bool | int | float | str] = {}
     for pair in query.split("&") if mark else ():
         key, equals, text = pair.partition("=")
         if not equals or not key or not text:
             raise BackboneError(f"'{pair}' in '{name}' is no option; write name=value")
-        options[key] = text
+        options[key] = {"true": True, "false": False}.get(text.lower(), text)
         for number in (int, float):
             try:
                 options[key] = number(text)

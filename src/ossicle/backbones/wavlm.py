@@ -67,7 +67,7 @@ def attend(
     attention: Any,
     hidden: Float[Tensor, "B T D"],
     frame_mask: Bool[Tensor, "B T"] | None,
-    position_bias: Float[Tensor, "B*H T T"],
+    position_bias: Float[Tensor, "BH T T"],
 ) -> tuple[Float[Tensor, "B T D"], None]:
     """Return the output of WavLM's attention, made by calling q, k, v and o; no weights."""
     batch, frames, _ = hidden.shape

@@ -2,11 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import Annotated, Final
 
 import typer
 
 from ossicle.cli import options as o
+from ossicle.errors import RunError
+
+FIGURES: Final = (0, 3, 4, 5, 8)  # columns of the table, in two halves that fit on a terminal
+COSTS: Final = (0, 1, 2, 6, 7)
 
 
 def compare(
@@ -36,7 +42,7 @@ def compare(
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError as error:
-        raise typer.BadParameter(f"--seeds is '{seeds}'; write whole numbers: 0,1,2") from error
+        raise RunError(f"--seeds is '{seeds}'; write whole numbers: 0,1,2") from error
 
     from ossicle.attach.recipe import split_recipes
     from ossicle.studies.compare import compare as run
@@ -67,5 +73,9 @@ def compare(
     if json:
         o.print_json(found)
         return
-    print("\n".join(notes(found)))
-    o.print_table(*table(found), right=1)
+    for note in notes(found):
+        print(fill(note, get_terminal_size().columns, break_on_hyphens=False))
+    header, rows = table(found)
+    for part in (FIGURES, COSTS):
+        chosen = [[row[column] for column in part] for row in rows]
+        o.print_table([header[column] for column in part], chosen, right=1)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ossicle.cli import options as o
+from ossicle.errors import RunError
 
 
 def evaluate(
@@ -27,7 +28,7 @@ def evaluate(
 ) -> None:
     """Print figures with 95 % bootstrap intervals; refuse recordings that were learnt from."""
     if side not in (None, "test", "valid", "all"):
-        raise typer.BadParameter(f"--side is '{side}'; use test, valid or all")
+        raise RunError(f"--side is '{side}'; use test, valid or all")
 
     from ossicle.cli.progress import progress_bars
     from ossicle.training.trained import Trained

@@ -39,7 +39,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="And exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass
@@ -49,12 +52,14 @@ def main() -> None:
     """Run the command line; exit with 2, and one clear message, on bad input."""
     try:
         app()
+        sys.stdout.flush()
     except OssicleError as error:
         _fail(str(error))
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        _fail(f"'{error.filename}' cannot be written: {error.strerror}")
+        what = f"'{error.filename}'" if error.filename else "the output"
+        _fail(f"{what} cannot be written: {error.strerror}")
 
 
 def _fail(message: str) -> NoReturn:

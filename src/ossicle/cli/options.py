@@ -1,7 +1,8 @@
 """Options that several commands share, and how results are printed."""
 
 import json
-from typing import Annotated, Any
+from shutil import get_terminal_size
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -53,7 +54,7 @@ def print_json(data: Any) -> None:
 
 
 def print_table(header: list[str], rows: list[list[str]], *, right: int | None = None) -> None:
-    """Print a table on stdout; columns from number `right` on are set flush right."""
+    """Print a table on stdout; columns from number `right` on are set flush right, unbroken."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -62,21 +63,38 @@ def print_table(header: list[str], rows: list[list[str]], *, right: int | None =
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(header):
         flush_right = right is not None and number >= right
-        table.add_column(name, justify="right" if flush_right else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if flush_right else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=flush_right)
     for row in rows:
         table.add_row(*(cell.replace("[", r"\[") for cell in row))
     console.print(table)
 
 
 def print_figures(found: dict[str, Any]) -> None:
-    """Print test figures with their intervals, and the confusion matrix."""
+    """Print test figures with their intervals, and what was taken for what."""
     unit = f"{found['interval_units']} {found['interval_unit']}s"
     print(f"{found['count']} recordings; 95 % bootstrap intervals over {unit}")
     for name, words in (("macro_f1", "macro-F1"), ("accuracy", "accuracy"), ("uar", "UAR")):
         low, high = found["intervals"][name]
         print(f"  {words:<9}{100 * found[name]:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]")
-    rows = [
-        [label, *(str(n) for n in row)]
-        for label, row in zip(found["labels"], found["confusion"], strict=True)
+    labels, confusion = found["labels"], found["confusion"]
+    rows = [[label, *map(str, row)] for label, row in zip(labels, confusion, strict=True)]
+    header = ["true \\ predicted", *labels]
+    width = sum(2 + max(map(len, column)) for column in zip(header, *rows, strict=True))
+    if width <= get_terminal_size().columns:
+        print_table(header, rows, right=1)
+    else:
+        _print_confusions(labels, confusion)
+
+
+def _print_confusions(labels: list[str], confusion: list[list[int]], most: int = 10) -> None:
+    """Print the most frequent confusions, for a matrix that is too wide."""
+    pairs = [
+        (count, true, said)
+        for true, row in zip(labels, confusion, strict=True)
+        for said, count in zip(labels, row, strict=True)
+        if count and said != true
     ]
-    print_table(["true \\ predicted", *found["labels"]], rows, right=1)
+    print(f"{len(pairs)} kinds of confusion" + (", the most frequent:" if pairs else ""))
+    for count, true, said in sorted(pairs, key=lambda pair: -pair[0])[:most]:
+        print(f"  {count:>4}  '{true}' taken for '{said}'")

@@ -1,14 +1,20 @@
 """`ossicle train`: labelled recordings in, a trained adapter out."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from ossicle.cli import options as o
+from ossicle.errors import RunError
+
+NEEDED: Final = ("backbone", "recipe", "data")
+NO_SETTING: Final = ("out", "resume", "json")
 
 
 def train(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="The run folder, new or empty.")],
     backbone: o.Backbone = "",
     recipe: o.RecipeText = "",
@@ -30,17 +36,17 @@ def train(
     json: o.AsJson = False,
 ) -> None:
     """Train an adapter; the best epoch by validation is kept and tested once."""
-    missing = [f"--{n}" for n, v in vars_of(backbone, recipe, data).items() if not v]
+    missing = [f"--{name}" for name in NEEDED if not context.params[name]]
     if missing and not resume:
-        raise typer.BadParameter(f"missing {', '.join(missing)}")
+        raise RunError(f"a new run needs {', '.join(missing)} too; see `ossicle train --help`")
 
     from ossicle.cli.progress import progress_bars
     from ossicle.training.config import TrainConfig
     from ossicle.training.run import read_config
     from ossicle.training.run import train as run
 
-    if resume and len(missing) == 3:
-        config = read_config(out)
+    if resume:  # with its own settings; any that is given must agree with them
+        config = replace(read_config(out), **_given(context))
     else:
         config = TrainConfig(
             backbone=backbone,
@@ -74,6 +80,12 @@ def train(
     print(f"adapter: {out} ({metrics['adapter_bytes'] / 1000:,.0f} kB)")
 
 
-def vars_of(backbone: str, recipe: str, data: str) -> dict[str, str]:
-    """Return the three settings without which there is no run."""
-    return {"backbone": backbone, "recipe": recipe, "data": data}
+def _given(context: typer.Context) -> dict[str, Any]:
+    """Return the settings of a run that stand on the command line."""
+    return {
+        name: value
+        for name, value in context.params.items()
+        if name not in NO_SETTING
+        and (source := context.get_parameter_source(name)) is not None
+        and source.name == "COMMANDLINE"
+    }

@@ -70,7 +70,7 @@ class Bottleneck(Method):
     def __post_init__(self) -> None:
         if self.width < 1:
             raise ValueError(f"width is {self.width}; it must be 1 or more")
-        if self.reduction is not None and self.reduction < 1:
+        if self.reduction is not None and not self.reduction >= 1:
             raise ValueError(f"reduction is {self.reduction}; it must be 1 or more")
         if self.insertion not in ("sequential", "parallel"):
             raise ValueError(f"insertion is '{self.insertion}'; use sequential or parallel")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ossicle.anatomy import Site
+from ossicle.errors import RecipeMismatch
 from ossicle.methods.base import Method, Part, Thaw
 
 
@@ -20,6 +21,8 @@ class Full(Method):
     default_lr: ClassVar[float] = 5e-5
     part: ClassVar[Part] = "backbone"
 
-    def build(self, site: Site) -> Thaw:  # noqa: ARG002 - any site can be trained in place
+    def build(self, site: Site) -> Thaw:
         """Return the order to train the site's own parameters."""
+        if not site.owns:
+            raise RecipeMismatch(f"'{site.name}' has no parameters of its own to train in place")
         return Thaw()

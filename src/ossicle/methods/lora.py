@@ -57,7 +57,7 @@ class LoRA(Method):
     def __post_init__(self) -> None:
         if self.rank < 1:
             raise ValueError(f"rank is {self.rank}; it must be 1 or more")
-        if self.reduction is not None and self.reduction < 1:
+        if self.reduction is not None and not self.reduction >= 1:
             raise ValueError(f"reduction is {self.reduction}; it must be 1 or more")
         if isinstance(self.scale, str) and self.scale not in SCALES:
             raise ValueError(f"scale is '{self.scale}'; use {', '.join(SCALES)} or a number")

@@ -5,7 +5,6 @@ that is there already is not repeated, and one that was interrupted goes on.
 """
 
 import hashlib
-import json
 import re
 import subprocess
 import sys
@@ -17,12 +16,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from ossicle.attach.adapted import build_slots
 from ossicle.attach.folder import replace_file, write_json
 from ossicle.attach.recipe import Recipe
-from ossicle.errors import RunError
+from ossicle.backbones import load_backbone
+from ossicle.errors import RunError, listing
 from ossicle.metrics import paired_test
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import CONFIG, METRICS
+from ossicle.training.run import CONFIG, METRICS, SPLIT, read_json, train
 
 FIGURES: Final = ("macro_f1", "accuracy", "uar")
 TABLE: Final = "compare.json"
@@ -50,9 +51,14 @@ def compare(
         OssicleError: bad input.
         RunError: a run has failed; those before it are kept and not repeated.
     """
-    labels = [Recipe.parse(recipe).label for recipe in recipes]
-    if len(set(labels)) < len(labels) or len(set(seeds)) < len(seeds) or not recipes or not seeds:
-        raise RunError("compare needs one or more recipes and seeds, each once")
+    plans = [Recipe.parse(recipe) for recipe in recipes]
+    labels = [plan.label for plan in plans]
+    for what, given in (("recipes", labels), ("seeds", [str(seed) for seed in seeds])):
+        twice = sorted({one for one in given if given.count(one) > 1})
+        if twice or not given:
+            fault = f"{listing(twice)} is there twice" if twice else "there are none"
+            raise RunError(f"compare needs one or more {what}, each once; {fault}")
+    _check_fit(plans, config.backbone)
     folder = Path(out)
     metrics: dict[str, list[dict[str, Any]]] = {label: [] for label in labels}
     total = len(recipes) * len(seeds)
@@ -62,6 +68,8 @@ def compare(
             started(label, seed, done + 1, total)
             one = replace(config, recipe=recipe, seed=seed)
             metrics[label].append(_run(one, folder / _slug(label) / f"seed-{seed}"))
+    folders = [folder / _slug(label) / f"seed-{seed}" for seed in seeds for label in labels]
+    _check_splits(folders)
     found = {
         "data": config.data,
         "split": metrics[labels[0]][0]["split"],
@@ -74,8 +82,28 @@ def compare(
     return found
 
 
+def _check_fit(plans: Sequence[Recipe], backbone: str) -> None:
+    """Raise before hours of training if a recipe does not fit; no weights are loaded."""
+    bare = load_backbone(backbone, weights=False)
+    for plan in plans:
+        build_slots(bare, plan)
+
+
+def _check_splits(folders: Sequence[Path]) -> None:
+    """Raise unless all runs had the same recordings on the same sides: pairs need them."""
+    first, *others = [(folder, read_json(folder / SPLIT)) for folder in folders]
+    for folder, split in others:
+        if any(split.get(side) != first[1].get(side) for side in ("train", "valid", "test")):
+            raise RunError(
+                f"'{folder}' was trained on other recordings than '{first[0]}', so the two cannot "
+                "be compared. Remove the older one, and give the same command again"
+            )
+
+
 def _run(config: TrainConfig, folder: Path) -> dict[str, Any]:
     """Train in a child process, unless the folder holds the finished run."""
+    if (folder / METRICS).is_file():
+        return train(config, folder, resume=True)
     options = [
         f"--{name.replace('_', '-')}={value}"
         for name, value in config.to_dict().items()
@@ -87,11 +115,10 @@ def _run(config: TrainConfig, folder: Path) -> dict[str, Any]:
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
         raise RunError(
-            f"recipe '{config.recipe}' with seed {config.seed} failed; its message is above. The "
-            "runs before it are kept: mend it and give the same command again"
+            f"the comparison stopped at recipe '{config.recipe}' with seed {config.seed}, for the "
+            "reason above. Runs that are done are kept: give the same command again"
         )
-    metrics: dict[str, Any] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-    return metrics
+    return read_json(folder / METRICS)
 
 
 def _row(
@@ -142,7 +169,7 @@ def _slug(label: str) -> str:
 def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a comparison as text."""
     header = ["recipe", "trainable", "without head", "macro-F1", "accuracy", "UAR"]
-    header += ["train s", "peak MiB", "accuracy against the first"]
+    header += ["train s", "peak MiB", "gain (p)"]
     rows = []
     for row in found["rows"]:
         sizes = row["parameters"]
@@ -170,13 +197,18 @@ def markdown(found: dict[str, Any]) -> str:
 def notes(found: dict[str, Any]) -> list[str]:
     """Return what has to be known to read the table."""
     seeds = ", ".join(str(seed) for seed in found["seeds"])
-    return [
+    tests = [row["against_first"] for row in found["rows"] if row["against_first"] is not None]
+    about = [
         f"{found['data']} on {found['backbone']}: {found['split']}",
-        f"Test figures in percent, mean ± standard deviation over the seeds {seeds}. The last "
-        "column is the difference in accuracy with the p of a paired permutation test over test "
-        "recordings, or over speakers where there are six or more; it is not corrected for the "
-        "number of recipes.",
+        f"Test figures in percent, mean ± standard deviation over the seeds {seeds}.",
     ]
+    if tests:
+        about[-1] += (
+            f" Gain is the difference in accuracy to {found['rows'][0]['recipe']}, with the p of a "
+            f"paired permutation test over {tests[0]['num_units']} {tests[0]['unit']}s, not "
+            "corrected for the number of recipes."
+        )
+    return about
 
 
 def _percent(figure: dict[str, Any]) -> str:
@@ -187,5 +219,4 @@ def _percent(figure: dict[str, Any]) -> str:
 def _against(test: dict[str, Any] | None) -> str:
     if test is None:
         return ""
-    units = f"{test['num_units']} {test['unit']}s"
-    return f"{100 * test['difference']:+.1f} (p {test['p_value']:.4f}, {units})"
+    return f"{100 * test['difference']:+.1f} ({test['p_value']:.4f})"

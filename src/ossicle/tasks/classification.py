@@ -74,7 +74,7 @@ class Classification(Task):
         """Return the task that `to_dict` described."""
         labels = data.get("labels")
         if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-            raise AdapterFileError(f"a classification needs a list of labels; found {labels!r}")
+            raise AdapterFileError(f"the labels of a classification are {labels!r}; restore them")
         return cls(labels)
 
     def _number(self, label: str) -> int:

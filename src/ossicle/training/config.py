@@ -1,10 +1,13 @@
 """The settings of a run: plain data, kept in `config.json`."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from ossicle.errors import RunError, did_you_mean
+
+SEEDS: Final = 2**32  # what numpy's generator takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +51,12 @@ class TrainConfig:
         positive = ("epochs", "batch_size", "max_seconds", "lr", "head_lr")
         for name in positive:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise RunError(f"{name} is {value}; it must be positive")
-        if self.seed < 0 or self.weight_decay < 0:
-            raise RunError("seed and weight_decay must be 0 or more")
+        if not 0 <= self.weight_decay < math.inf:
+            raise RunError(f"weight_decay is {self.weight_decay}; it must be 0 or more")
+        if not 0 <= self.seed < SEEDS:
+            raise RunError(f"seed is {self.seed}; it must lie from 0 to {SEEDS - 1}")
         if not 0 <= self.warmup < 1:
             raise RunError(f"warmup is {self.warmup}; it is a fraction of all steps, below 1")
 
@@ -73,4 +78,4 @@ class TrainConfig:
         try:
             return cls(**data)
         except TypeError as error:
-            raise RunError(f"the configuration of the run is incomplete: {error}") from error
+            raise RunError(f"the configuration of the run cannot be used: {error}") from error

@@ -1,9 +1,11 @@
 """One epoch, one assessment, one fit: a function each."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -135,8 +137,7 @@ def epochs(
     interrupted between two epochs goes on as if it had not been.
     """
     for number in range(len(state.history) + 1, config.epochs + 1):
-        with torch.random.fork_rng():
-            torch.manual_seed(config.seed * 1_000_003 + number)
+        with _seeded(config.seed, number):
             loss = train_epoch(model, task, train, config, state.optimizer, number, progress)
         found = assess(model, task, valid, config.batch_size, progress=progress, stage="valid")
         score = (found.figures[task.primary], -found.loss)
@@ -144,6 +145,22 @@ def epochs(
         epoch = Epoch(number, loss, found.loss, found.figures, is_best)
         state.history.append(epoch)
         yield epoch
+
+
+@contextmanager
+def _seeded(seed: int, number: int) -> Iterator[None]:
+    """Fix every random draw of an epoch; leave the generators as they were.
+
+    Dropout and LayerDrop draw from torch's, transformers' SpecAugment from numpy's global one.
+    """
+    before = np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed * 1_000_003 + number)
+        np.random.seed([seed, number])
+        try:
+            yield
+        finally:
+            np.random.set_state(before)
 
 
 def _score(task: Task, epoch: Epoch) -> tuple[float, float]:
@@ -180,8 +197,8 @@ def train_epoch(
         loss = task.loss(output, [clips.utterances[i].label for i in batch.owners])
         if not bool(loss.isfinite()):
             raise RunError(
-                f"the loss is {loss.item()} at step {done} of epoch {number}. Lower --lr; the "
-                "epochs before are kept"
+                f"the loss is {loss.item()} at step {done} of epoch {number}: the training has "
+                "diverged. Start a new run with a lower --lr"
             )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)

@@ -26,7 +26,7 @@ from ossicle import __version__
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.check import attach
 from ossicle.attach.count import tally
-from ossicle.attach.folder import TENSORS, replace_file, write_json
+from ossicle.attach.folder import TENSORS, is_part, replace_file, write_json
 from ossicle.attach.presets import PRESETS
 from ossicle.attach.recipe import Recipe
 from ossicle.attach.store import put_tensors, read_tensors, save_facts, save_tensors
@@ -87,8 +87,7 @@ def train(
     config = replace(config, recipe=_written_out(config.recipe))
     _check_folder(folder, config, resume=resume)
     if resume and (folder / METRICS).is_file():
-        finished: dict[str, Any] = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        return finished
+        return read_json(folder / METRICS)
     started = time.perf_counter()
     run = prepare(config, progress=progress)
     _write_facts(folder, config, run)
@@ -123,9 +122,14 @@ def train(
 
 
 def _written_out(recipe: str) -> str:
-    """Return a preset's name or an expression: a recipe file may change before a run resumes."""
+    """Return a preset's name or an expression: a recipe file may change before a run resumes.
+
+    A file may bear the name of a preset and hold something else.
+    """
     parsed = Recipe.parse(recipe)
-    return parsed.name if parsed.name in PRESETS else str(parsed)
+    if parsed.name in PRESETS and Recipe.parse(parsed.name) == parsed:
+        return parsed.name
+    return str(parsed)
 
 
 def prepare(config: TrainConfig, *, progress: Progress = no_progress) -> Prepared:
@@ -174,11 +178,12 @@ def _clips(
 
 def _check_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
     if not resume:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunError(
-                f"'{folder}' exists and is not empty; choose another --out, or go on with the run "
-                "in it with --resume"
-            )
+        if folder.exists() and not folder.is_dir():
+            raise RunError(f"'{folder}' is a file; choose a new or an empty folder")
+        if folder.exists() and any(not is_part(file) for file in folder.iterdir()):
+            resumable = (folder / CONFIG).is_file()
+            also = ", or go on with the run in it with --resume" if resumable else ""
+            raise RunError(f"'{folder}' is not empty; choose another folder{also}")
         return
     saved = read_config(folder)
     other = [key for key, value in config.to_dict().items() if saved.to_dict()[key] != value]
@@ -198,10 +203,22 @@ def read_config(folder: Path) -> TrainConfig:
     file = folder / CONFIG
     if not file.is_file():
         raise RunError(f"'{folder}' holds no run: it has no {CONFIG}; leave --resume out to start")
+    return TrainConfig.from_dict(read_json(file))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return what a JSON file of a run holds.
+
+    Raises:
+        RunError: it cannot be read, or holds no object.
+    """
     try:
-        return TrainConfig.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        data = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"'{file}' cannot be read: {error}") from error
+        raise RunError(f"'{file}' cannot be read: {error}. Start a new run") from error
+    if not isinstance(data, dict):
+        raise RunError(f"'{file}' holds no JSON object. Start a new run")
+    return data
 
 
 def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
@@ -211,7 +228,7 @@ def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
         **{side: contents(part) for side, part in run.dataset.sides.items()},
     }
     file = folder / SPLIT
-    if file.is_file() and json.loads(file.read_text(encoding="utf-8")) != split:
+    if file.is_file() and read_json(file) != split:
         raise RunError(
             f"the recordings of '{run.dataset.name}' are no longer those in '{file}'; restore "
             "them, or start a new run"

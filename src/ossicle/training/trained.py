@@ -20,7 +20,7 @@ from ossicle.training.loop import Progress, assess, no_progress
 from ossicle.training.machine import pick_device
 from ossicle.training.run import SPLIT, longest_piece
 
-LEARNT_FROM = ("train", "valid")
+LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,14 @@ class Trained:
         seconds = facts.get("max_seconds")
         if not isinstance(seconds, int | float) or not seconds > 0:
             raise AdapterFileError(f"'{folder}': {FACTS} states no max_seconds; restore the file")
-        model = load(folder, backbone, device=pick_device(device))
         task = TASKS[facts["name"]].from_dict(facts)
+        model = load(folder, backbone, device=pick_device(device))
+        head = model.current.head
+        if head is None or head.num_outputs != task.num_outputs:
+            raise AdapterFileError(
+                f"'{folder}': the head has {head.num_outputs if head else 'no'} outputs and the "
+                f"task {task.num_outputs}; restore {FACTS}"
+            )
         return cls(Path(folder), model, task, longest_piece(model.backbone, seconds))
 
     def evaluate(
@@ -74,7 +80,8 @@ class Trained:
         Args:
             data: A data string.
             side: `test`, `valid` or `all`. None: the test recordings of the run's own data, or of
-                a corpus that gives them; all recordings of any other.
+                a corpus that gives them; all recordings of any other. With `valid`, recordings
+                that chose the best epoch are let in.
             batch_size: Recordings at a time.
             progress: Told of every batch.
 
@@ -129,13 +136,15 @@ class Trained:
             chosen = list(open_data(data).sides[side or "test"])
         if not chosen:
             raise DataError(f"'{data}' gives no test recordings; say --side=all to take them all")
-        learnt = {digest for name in LEARNT_FROM for digest in split.get(name, {}).values()}
+        sides = LEARNT_FROM[:1] if side == "valid" else LEARNT_FROM
+        learnt = {digest for name in sides for digest in split.get(name, {}).values()}
         seen = [key for key, digest in contents(chosen).items() if digest in learnt]
-        if seen and side != "valid":
+        if seen:
             raise SplitError(
                 f"{len(seen)} of the {len(chosen)} recordings of '{data}' trained this adapter or "
                 f"chose its best epoch: {listing(seen, 3)}. A score on them would be a memory "
-                "test; evaluate on others"
+                f"test. Evaluate on others; --data '{split.get('data')}' gives those that the run "
+                "kept for its test"
             )
         return chosen
 

@@ -1,0 +1,76 @@
+"""Closed sockets, a fixed seed, tensor shapes checked at run time, and tiny backbones."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import install_import_hook
+
+# Before ossicle is imported: annotations such as Float[Tensor, "B T D"] are then checked.
+CHECKED = ["methods", "heads", "attach", "backbones", "tasks"]
+install_import_hook([f"ossicle.{folder}" for folder in CHECKED], "shapecheck.shapecheck")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import pytest_socket  # noqa: E402
+import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+from transformers import AutoConfig  # noqa: E402
+
+from ossicle.backbones import FAMILIES, Backbone, random_backbone  # noqa: E402
+
+settings.register_profile("ossicle", deadline=None)  # a busy machine is no failure
+settings.load_profile("ossicle")
+
+PRE_NORM = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    kind: (name, changed)
+    for name, family in FAMILIES.items()
+    for kind, changed in ((name, {}), (f"{name}-pre-norm", PRE_NORM))
+    if not changed or hasattr(AutoConfig.for_model(family.model_type), "do_stable_layer_norm")
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    torch.manual_seed(0)
+    if item.get_closest_marker("network"):
+        pytest_socket.enable_socket()
+    else:
+        pytest_socket.disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture(params=KINDS, scope="session")
+def kind(request: pytest.FixtureRequest) -> str:
+    """Every family; wav2vec 2.0, HuBERT and WavLM also in pre-norm form."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def build() -> Callable[..., Backbone]:
+    """A function from a kind (and changed settings) to a tiny backbone of one's own."""
+    made: dict[str, Backbone] = {}
+
+    def built(kind: str, *, seed: int = 0, stochastic: bool = False, **changed: Any) -> Backbone:
+        name, form = KINDS[kind]
+        family = FAMILIES[name]
+        configured = {**family.tiny(), **form, **changed}
+        key = f"{name} {seed} {stochastic} {configured}"
+        if key not in made:
+            made[key] = random_backbone(
+                family, configured, "tiny", seed=seed, stochastic=stochastic
+            )
+        return copy.deepcopy(made[key])  # a third of the time of making one
+
+    return built
+
+
+@pytest.fixture(scope="session")
+def noise() -> Callable[..., list[NDArray[np.float32]]]:
+    """A function from numbers of samples to waves of noise."""
+
+    def made(*num_samples: int, seed: int = 0) -> list[NDArray[np.float32]]:
+        rng = np.random.default_rng(seed)
+        return [rng.normal(0, 0.1, size).astype(np.float32) for size in num_samples]
+
+    return made

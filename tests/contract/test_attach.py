@@ -1,0 +1,278 @@
+"""What every method must do on every family. A new file in either folder is tested by existing."""
+
+import copy
+import re
+import sys
+
+import pytest
+import torch
+
+from ossicle.attach.adapted import AdaptedModel, Slot
+from ossicle.attach.check import attach
+from ossicle.attach.count import count
+from ossicle.attach.recipe import Recipe
+from ossicle.attach.store import load, save
+from ossicle.errors import AttachError
+from ossicle.heads import build_head
+from ossicle.methods import METHODS
+
+SETTINGS = [
+    *METHODS,  # every method at the sites of its choice
+    *(
+        f"bottleneck(width=5, insertion={insertion}, position={position}, residual={residual})"
+        "@attn,ffn"
+        for insertion in ("sequential", "parallel")
+        for position in ("before", "after")
+        for residual in ("true", "false")
+    ),
+    "lora(reduction=8, alpha=8, scale=alpha/reduction)",
+    "lora(rank=2, scale=0.5)@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out",
+]
+
+
+@pytest.fixture(params=["wav2vec2", "wav2vec2-pre-norm", "hubert", "wavlm", "ast"])
+def kind(request) -> str:
+    return request.param
+
+
+every_setting = pytest.mark.parametrize("recipe", SETTINGS, indirect=True)
+
+
+@pytest.fixture(params=METHODS)
+def recipe(request) -> Recipe:
+    return Recipe.parse(request.param)
+
+
+@pytest.fixture
+def backbone(build, kind):
+    return build(kind)
+
+
+@pytest.fixture
+def inputs(backbone, noise):
+    return backbone.batch(noise(4000, 4000))
+
+
+@pytest.fixture
+def model(backbone, recipe) -> AdaptedModel:
+    return attach(backbone, recipe, build_head("mean", backbone.anatomy, 3)).eval()
+
+
+def parameters(model: AdaptedModel) -> dict[str, torch.nn.Parameter]:
+    return model.trainable(model.current)
+
+
+@torch.no_grad()
+def shake(model: AdaptedModel, by: float = 0.1) -> None:
+    for parameter in parameters(model).values():
+        parameter += torch.randn_like(parameter) * by
+
+
+def step(model: AdaptedModel, inputs) -> None:
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=0.01, weight_decay=0.1)
+    model(*inputs).square().sum().backward()
+    optimizer.step()
+
+
+def state(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def moved(before: dict[str, torch.Tensor], module: torch.nn.Module) -> set[str]:
+    return {name for name, now in module.state_dict().items() if not torch.equal(now, before[name])}
+
+
+@every_setting
+@torch.no_grad()  # attention picks its kernel by requires_grad: equal bits need one kernel
+def test_a_new_adapter_changes_nothing_where_it_says_so(build, kind, recipe, inputs):
+    plain = build(kind)(*inputs).hidden
+    adapted = attach(build(kind), recipe).eval().encode(*inputs).hidden
+    says_so = all(placement.method.starts_as_identity for placement in recipe.placements)
+    assert torch.equal(adapted, plain) == says_so
+
+
+@every_setting
+def test_every_tensor_is_reached_and_receives_a_gradient(model, inputs):
+    shake(model)
+    output = model(*inputs)
+    output.backward(torch.randn_like(output))
+    # The key's bias shifts all scores of a query alike: its gradient is rounding alone, not zero.
+    dead = [key for key, p in parameters(model).items() if p.grad is None or not p.grad.any()]
+    assert not dead
+
+
+def test_what_is_frozen_neither_moves_nor_has_a_gradient(model, inputs):
+    shake(model)
+    before = state(model.backbone.model)
+    model.train()
+    step(model, inputs)
+    model.eval()
+    trained = {id(parameter) for parameter in parameters(model).values()}
+    frozen = {n: p for n, p in model.backbone.model.named_parameters() if id(p) not in trained}
+    assert all(p.grad is None and not p.requires_grad for p in frozen.values())
+    still = {*frozen, *(name for name, _ in model.backbone.model.named_buffers())}
+    assert not moved(before, model.backbone.model) & still
+
+
+def test_a_step_moves_every_tensor(model, inputs):
+    before = {key: parameter.detach().clone() for key, parameter in parameters(model).items()}
+    shake(model)
+    step(model, inputs)
+    assert not [key for key, p in parameters(model).items() if torch.equal(p, before[key])]
+
+
+def test_the_backbone_keeps_the_keys_of_its_checkpoint(build, kind, model):
+    assert list(model.backbone.model.state_dict()) == list(build(kind).model.state_dict())
+
+
+@every_setting
+@torch.no_grad()
+def test_save_then_load_gives_equal_bits(build, kind, model, inputs, tmp_path):
+    shake(model)
+    save(model, tmp_path)
+    loaded = load(tmp_path, build(kind))
+    assert torch.equal(loaded(*inputs), model(*inputs))
+    assert str(loaded.current.recipe) == str(model.current.recipe)
+    assert all(
+        torch.equal(parameter, parameters(model)[key])
+        for key, parameter in parameters(loaded).items()
+    )
+
+
+def test_a_deep_copy_has_adapters_of_its_own(model, inputs):
+    shake(model)
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        before = model(*inputs)
+        assert torch.equal(twin(*inputs), before)
+    step(twin, inputs)
+    with torch.no_grad():
+        assert torch.equal(model(*inputs), before)
+        assert not torch.equal(twin(*inputs), before)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@torch.no_grad()
+def test_using_no_set_restores_the_bare_backbone_or_is_refused(build, kind, model, inputs):
+    shake(model)
+    if model.current.in_place:
+        with pytest.raises(AttachError, match="was fine-tuned in place and cannot be taken off"):
+            model.use()
+        return
+    assert not torch.equal(model.encode(*inputs).hidden, build(kind)(*inputs).hidden)
+    model.use()
+    assert torch.equal(model.encode(*inputs).hidden, build(kind)(*inputs).hidden)
+
+
+@torch.no_grad()
+def test_two_sets_switch_exactly_or_are_refused(model, inputs):
+    other = Recipe.parse("lora(rank=2)@attn.q + bottleneck(width=3)@ffn")
+    if model.current.in_place:
+        with pytest.raises(AttachError, match="cannot share it with other adapter sets"):
+            model.add("other", other)
+        return
+    shake(model)
+    first = model.encode(*inputs).hidden
+    model.add("other", other)
+    assert torch.equal(model.encode(*inputs).hidden, first)
+    model.use("other")
+    shake(model)
+    second = model.encode(*inputs).hidden
+    model.use("default", "other")
+    both = model.encode(*inputs).hidden
+    assert not torch.equal(first, second)
+    assert not torch.equal(both, first)
+    assert not torch.equal(both, second)
+    model.use("default")
+    assert torch.equal(model.encode(*inputs).hidden, first)
+    model.use("other")
+    assert torch.equal(model.encode(*inputs).hidden, second)
+
+
+def test_only_active_sets_require_grad(model):
+    if model.current.in_place:
+        return
+    head = build_head("mean", model.backbone.anatomy, 2)
+    other = model.add("other", Recipe.parse("lora"), head)
+    first = model.sets["default"]
+    assert not any(p.requires_grad for p in other.parameters())
+    assert all(p.requires_grad for p in first.parameters())
+    model.use("other")
+    assert all(p.requires_grad for p in other.parameters())
+    assert not any(p.requires_grad for p in first.parameters())
+    model.use()
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+@torch.no_grad()
+def test_padding_a_batch_does_not_change_a_row(model, noise):
+    shake(model)
+    waves = noise(2500, 4000, 3101)
+    together = model.encode(*model.backbone.batch(waves))
+    for row, wave in enumerate(waves):
+        alone = model.encode(*model.backbone.batch([wave]))
+        real = together.hidden[row][together.frame_mask[row]]
+        torch.testing.assert_close(real, alone.hidden[0], rtol=1e-5, atol=1e-5)
+
+
+@every_setting
+def test_the_count_is_the_formula_of_the_docstring(build, kind, recipe):
+    backbone = build(kind)
+    slots = AdaptedModel(build(kind)).add("a", recipe).slots
+    counted = count(backbone, recipe)
+    assert [row.count for row in counted.rows] == [expected(slot, backbone) for slot in slots]
+    assert counted.trainable == sum(row.count for row in counted.rows)
+    assert counted.total == counted.trainable + counted.frozen
+
+
+def expected(slot: Slot, backbone) -> int:
+    method, site = slot.placement.method, slot.site
+    text = sys.modules[type(method).__module__].__doc__ or ""
+    formula = re.search(r"Parameters at one site: (.+?)\.\n", text)
+    if formula is None:  # no formula: the site's own parameters
+        owned = [(path, backbone.model.get_submodule(path)) for path in site.owns]
+        names = {
+            f"{path}.{name}".lstrip("."): parameter.numel()
+            for path, module in owned
+            for name, parameter in module.named_parameters()
+        }
+        return sum(size for name, size in names.items() if name not in backbone.anatomy.unused)
+    settings = vars(method)
+    reduction = settings.get("reduction")
+    inner = settings.get("rank", settings.get("width"))
+    if reduction is not None:
+        inner = round(min(site.width_in, site.width_out) / reduction)
+    symbols = {"R": inner, "D_in": site.width_in, "D_out": site.width_out, "D": site.width_out}
+    return eval(formula[1], {}, symbols)
+
+
+def random_in_training(backbone) -> dict[str, float]:
+    config = backbone.model.config.to_dict()
+    return {
+        key: 0.3
+        for key, value in config.items()
+        if ("dropout" in key or key == "layerdrop") and isinstance(value, float)
+    }
+
+
+@torch.no_grad()
+def test_nothing_frozen_is_random_in_training_unless_stochastic(build, kind, recipe, inputs):
+    dropout = random_in_training(build(kind))
+    assert len(dropout) >= 2
+    for stochastic in (False, True):
+        model = attach(build(kind, stochastic=stochastic, **dropout), recipe).train()
+        is_random = stochastic or model.current.in_place
+        equal = torch.equal(model.encode(*inputs).hidden, model.encode(*inputs).hidden)
+        assert equal is not is_random
+        assert torch.equal(model.eval().encode(*inputs).hidden, model.encode(*inputs).hidden)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("recipe", ["lora(dropout=0.5) + bottleneck(dropout=0.5)"], indirect=True)
+def test_the_dropout_of_an_adapter_acts_in_training_alone(model, inputs):
+    shake(model, by=0.5)
+    model.train()
+    assert not torch.equal(model(*inputs), model(*inputs))
+    model.eval()
+    assert torch.equal(model(*inputs), model(*inputs))

@@ -1,0 +1,170 @@
+"""A run that was interrupted goes on to the same bits."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ossicle.attach.folder import TENSORS, read_folder
+from ossicle.attach.store import read_tensors
+from ossicle.errors import AdapterFileError, RunError
+from ossicle.training.checkpoint import CHECKPOINT
+from ossicle.training.config import TrainConfig
+from ossicle.training.run import CONFIG, LOG, METRICS, SPLIT, train
+
+MEASURED = ("train_seconds", "test_seconds", "peak_memory_mib")  # differ from run to run
+KILL = Path(__file__).with_name("kill_runs.py")
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """Return everything that two runs of the same settings have in common, to the bit."""
+    metrics = json.loads((folder / METRICS).read_text())
+    same = (TENSORS, "recipe.json", LOG, SPLIT, CONFIG)
+    return {
+        "metrics": {key: value for key, value in metrics.items() if key not in MEASURED},
+        "checkpoint": read_tensors(folder / CHECKPOINT)[1],  # the tensors' hash, and the history
+        **{name: (folder / name).read_bytes() for name in same},
+    }
+
+
+def as_in_a_new_process() -> None:
+    """Give the global generators an unforeseeable state."""
+    torch.seed()
+    np.random.seed()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recipe": "lora(dropout=0.3)@attn.q,ffn.in"},
+        {"recipe": "full", "lr": 1e-3},
+        {"recipe": "lora(dropout=0.3)", "stochastic": True},
+    ],
+    ids=["lora with dropout", "full", "dropout and masks in the backbone"],
+)
+def test_a_resumed_run_ends_in_the_same_bits(
+    changes: dict[str, Any],
+    settings: Callable[..., TrainConfig],
+    interrupt: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    config = settings(**changes)
+    train(config, tmp_path / "whole")
+    as_in_a_new_process()
+    interrupt(config, tmp_path / "parts", epoch=2)
+    as_in_a_new_process()
+    interrupt(config, tmp_path / "parts", epoch=3, resume=True)
+    as_in_a_new_process()
+    train(config, tmp_path / "parts", resume=True)
+    assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
+
+
+def test_one_seed_gives_the_same_bits_and_another_seed_others(
+    settings: Callable[..., TrainConfig], finished: Path, tmp_path: Path
+) -> None:
+    train(settings(), tmp_path / "again")
+    train(settings(seed=1), tmp_path / "other")
+    assert outcome(tmp_path / "again") == outcome(finished)
+    assert (tmp_path / "other" / TENSORS).read_bytes() != (finished / TENSORS).read_bytes()
+
+
+def test_a_run_killed_at_any_moment_leaves_whole_files_and_goes_on_to_the_same_bits(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    config = settings(epochs=2)
+    train(config, tmp_path / "whole")
+    expected = outcome(tmp_path / "whole")
+    # Files in the order of their writing: config, split, versions, recipe; in each epoch adapter
+    # (here both are best so far), log and checkpoint; metrics.
+    files = [1, 2, 4, 5, 7, 8, 9, 10, 11]
+    order = {"config": config.to_dict(), "out": str(tmp_path), "files": files, "timed": 2}
+    done = subprocess.run(
+        [sys.executable, str(KILL)], input=json.dumps(order), text=True, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    status_by_folder = json.loads(done.stdout)
+    assert len(status_by_folder) == len(files) + 2
+    for name, status in status_by_folder.items():
+        folder = Path(name)
+        assert status == -signal.SIGKILL or "after-time" in name
+        check_whole(folder)
+        train(config, folder, resume=(folder / CONFIG).is_file())
+        assert outcome(folder) == expected, name
+        assert not list(folder.glob(".*")), "a part of a file is left over"
+
+
+def check_whole(folder: Path) -> None:
+    """Assert that every file under its final name can be read to its end."""
+    for file in folder.glob("[!.]*"):
+        if file.suffix == ".json":
+            json.loads(file.read_text())
+        elif file.suffix == ".jsonl":
+            assert file.read_text().endswith("\n")
+            assert all(json.loads(line) for line in file.read_text().splitlines())
+        else:
+            assert file.suffix == ".safetensors"
+            read_tensors(file)
+    if (folder / TENSORS).is_file():
+        read_folder(folder)
+
+
+def test_a_finished_run_is_not_trained_again(
+    settings: Callable[..., TrainConfig], finished: Path
+) -> None:
+    before = {file: file.stat().st_mtime_ns for file in finished.iterdir()}
+    metrics = train(settings(), finished, resume=True)
+    assert metrics == json.loads((finished / METRICS).read_text())
+    assert {file: file.stat().st_mtime_ns for file in finished.iterdir()} == before
+
+
+def test_a_run_resumes_with_its_own_settings_only(
+    settings: Callable[..., TrainConfig], finished: Path
+) -> None:
+    with pytest.raises(RunError, match=r"has another epochs, seed; resume it with its own"):
+        train(settings(epochs=9, seed=4), finished, resume=True)
+
+
+def test_a_run_does_not_go_on_with_other_recordings(
+    settings: Callable[..., TrainConfig],
+    interrupt: Callable[..., None],
+    corpus: Path,
+    tmp_path: Path,
+) -> None:
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for file in corpus.iterdir():
+        (moved / file.name).write_bytes(file.read_bytes())
+    config = settings(data=f"audiofolder:{moved}")
+    interrupt(config, tmp_path / "run", epoch=2)
+    first, other = sorted(moved.glob("anna-*.wav"))[:2]
+    first.write_bytes(other.read_bytes())
+    with pytest.raises(RunError, match=r"are no longer those in .*split\.json.*start a new run"):
+        train(config, tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize("name", [METRICS, SPLIT, CONFIG, CHECKPOINT])
+def test_a_damaged_file_of_a_run_is_named(
+    name: str,
+    settings: Callable[..., TrainConfig],
+    interrupt: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    interrupt(settings(), tmp_path / "run", epoch=2)
+    (tmp_path / "run" / name).write_bytes(b'{"half": ')
+    with pytest.raises((RunError, AdapterFileError), match=name):
+        train(settings(), tmp_path / "run", resume=True)
+
+
+def test_what_a_killed_start_left_behind_does_not_block_a_new_start(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    (tmp_path / ".config.json.part").write_text('{"backb')
+    assert train(settings(epochs=1), tmp_path)["epochs"] == 1
+    assert not list(tmp_path.glob(".*"))

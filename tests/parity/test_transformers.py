@@ -1,0 +1,67 @@
+"""Our forward pass and frames against transformers' own, and where the two must differ."""
+
+import numpy as np
+import pytest
+import torch
+
+from ossicle.backbones.frames import num_frames, receptive_field
+
+
+@torch.no_grad()
+def test_equal_lengths_give_the_output_of_transformers(build, kind, noise):
+    backbone = build(kind)
+    values, lengths = backbone.batch(noise(4000, 4000))
+    expected = backbone.model(values).last_hidden_state
+    encoded = backbone(values, lengths)
+    assert encoded.frame_mask.all()
+    torch.testing.assert_close(encoded.hidden, expected, rtol=1e-6, atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["wav2vec2", "hubert"])
+def test_padding_changes_a_row_of_transformers_and_none_of_ours(build, kind, noise):
+    backbone = build(kind)
+    waves = noise(8000, 4800)
+    values, lengths = backbone.batch(waves)
+    mask = torch.arange(values.shape[1]) < lengths[:, None]
+    alone = backbone.model(values[1:, :4800]).last_hidden_state[0]
+    stock = backbone.model(values, attention_mask=mask).last_hidden_state[1, : len(alone)]
+    ours = backbone(values, lengths).hidden[1, : len(alone)]
+    assert (stock - alone).norm() > 0.01 * alone.norm()
+    torch.testing.assert_close(ours, alone, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "wavlm"])
+def test_num_frames_is_the_length_of_transformers_and_of_the_cnn(build, kind):
+    backbone = build(kind)
+    config = backbone.model.config
+    shortest = backbone.min_samples
+    assert shortest == receptive_field(config.conv_kernel, config.conv_stride)
+    for size in [*range(shortest, shortest + 200, 7), 4000, 16001]:
+        frames = num_frames(size, config.conv_kernel, config.conv_stride)
+        theirs = backbone.model._get_feat_extract_output_lengths(torch.tensor(size))
+        assert frames == int(theirs)
+        assert frames == backbone.model.feature_extractor(torch.zeros(1, size)).shape[2]
+
+
+@torch.no_grad()
+def test_the_shortest_wave_makes_a_frame_and_one_sample_less_makes_none(build, kind, noise):
+    backbone = build(kind)
+    encoded = backbone(*backbone.batch(noise(backbone.min_samples)))
+    assert encoded.hidden.shape[1] >= 1
+    assert encoded.hidden.isfinite().all()
+    config = backbone.model.config
+    if hasattr(config, "conv_kernel"):
+        assert num_frames(backbone.min_samples - 1, config.conv_kernel, config.conv_stride) == 0
+
+
+@torch.no_grad()
+def test_ast_reads_the_mel_frames_of_its_longest_wave_and_no_more(build, noise):
+    backbone = build("ast")
+    longest = backbone.max_samples
+    wave = noise(longest + 4000)[0]
+    whole, cut, short = (backbone.values(wave[:size]) for size in (None, longest, longest - 160))
+    assert torch.equal(whole, cut)
+    assert not torch.equal(short[-1], cut[-1])
+    assert cut.shape == (64, 128)
+    assert np.isclose(longest / backbone.sample_rate, 0.655)  # 63 hops of 10 ms and 25 ms

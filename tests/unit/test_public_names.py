@@ -1,0 +1,67 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ossicle
+
+API = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
+MOST = 12
+
+
+def test_all_is_exactly_what_is_public():
+    script = "import ossicle; print(*(n for n in dir(ossicle) if not n.startswith('_')))"
+    # The names that the module itself uses stand beside the public ones.
+    own = {"sys", "import_module", "ModuleType", "TYPE_CHECKING", "Any", "Final"}
+    assert set(_run(script).split()) - own == set(ossicle.__all__)
+    assert len(ossicle.__all__) <= MOST
+
+
+@pytest.mark.parametrize("name", ossicle.__all__)
+def test_a_public_name_resolves_to_what_bears_it(name):
+    assert getattr(ossicle, name).__name__ == name
+
+
+def test_importing_ossicle_imports_no_framework():
+    script = "import sys, ossicle; print(*({'torch', 'transformers', 'numpy'} & {*sys.modules}))"
+    assert _run(script).split() == []
+
+
+def test_attach_is_the_function_though_a_folder_has_its_name():
+    script = """
+import ossicle.attach.folder
+from ossicle import attach
+import ossicle.attach.tap
+print(attach.__name__, ossicle.attach is attach)
+"""
+    assert _run(script).split() == ["attach", "True"]
+
+
+def test_the_modules_of_the_folder_attach_can_be_imported():
+    from ossicle.attach import recipe
+    from ossicle.attach.recipe import Recipe
+
+    assert recipe.Recipe is Recipe is ossicle.Recipe
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'ossicle' has no attribute 'merge'"):
+        ossicle.merge  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ossicle.__all__)
+def test_a_public_name_is_in_the_reference(name):
+    text = API.read_text(encoding="utf-8")
+    assert any(f"::: {module}.{name}\n" in text for module in _modules(name))
+
+
+def _modules(name):
+    return ("ossicle", getattr(ossicle, name).__module__)
+
+
+def _run(script):
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    return done.stdout
