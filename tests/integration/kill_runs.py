@@ -31,7 +31,7 @@ def main() -> None:
         folder = out / f"killed-after-time-{timed}"
         delay_s = chance.uniform(0.1, 1.0) * longest_s
         status_by_folder[str(folder)] = run(config, folder, after_s=delay_s)
-    print(json.dumps(status_by_folder))
+    sys.stdout.write(json.dumps(status_by_folder))
 
 
 def run(config: TrainConfig, folder: Path, *, at_file: int = 0, after_s: float = 0.0) -> int:

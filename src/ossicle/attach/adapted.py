@@ -235,13 +235,13 @@ def build_slots(backbone: Backbone, recipe: Recipe) -> list[Slot]:
         layers = placement.select(backbone.anatomy.num_layers)
         for name in placement.at:
             for site in backbone.anatomy.find(name, layers):
-                with torch.device(device):
-                    built = placement.method.build(site)
-                adapter = built if isinstance(built, Adapter) else None
-                if adapter is not None and site.entry is None:
+                if site.entry is None and placement.method.part != "backbone":
                     raise RecipeMismatch(
                         f"nothing can be inserted at '{name}'; it can only be trained in place, "
                         f"with full@{name}"
                     )
+                with torch.device(device):
+                    built = placement.method.build(site)
+                adapter = built if isinstance(built, Adapter) else None
                 slots.append(Slot(number, placement, site, adapter))
     return slots

@@ -100,7 +100,8 @@ def _check_types(file: Path, facts: Mapping[str, Any]) -> None:
                 f"'{file}' says that {entry} of the backbone is {backbone.get(entry)!r}; restore it"
             )
     named = isinstance(head, dict) and isinstance(head.get("name"), str)
-    if head is not None and not (named and type(head.get("outputs")) is int):
+    sized = named and type(head.get("outputs")) is int and head["outputs"] > 0
+    if head is not None and not sized:
         raise AdapterFileError(f"'{file}' says that the head is {head!r}; restore it")
     for key, shape in facts["tensors"].items():
         if not _KEY.fullmatch(key):

@@ -24,7 +24,7 @@ from ossicle.attach.folder import (
 )
 from ossicle.attach.recipe import Recipe
 from ossicle.backbones import Backbone, load_backbone
-from ossicle.errors import AdapterFileError, RecipeMismatch
+from ossicle.errors import AdapterFileError, RecipeMismatch, RunError
 from ossicle.heads import build_head
 
 
@@ -40,7 +40,12 @@ def save(model: AdaptedModel, folder: Path | str, *, task: Mapping[str, Any] | N
         RunError: a file cannot be written; what was there before is untouched.
     """
     path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"'{path}' cannot be written: {error.strerror or error}; choose another folder"
+        ) from error
     save_facts(model, path, task=task)
     save_tensors(model, path)
 
@@ -182,4 +187,5 @@ def _compare_backbones(folder: Path, saved: Mapping[str, Any], backbone: Backbon
 
 def _bytes(tensor: Tensor) -> bytes:
     flat = tensor.detach().cpu().contiguous()
-    return json.dumps(list(flat.shape)).encode() + flat.view(-1).view(torch.uint8).numpy().tobytes()
+    kind = json.dumps([str(flat.dtype), *flat.shape]).encode()
+    return kind + flat.view(-1).view(torch.uint8).numpy().tobytes()

@@ -77,5 +77,5 @@ def compare(
         print(fill(note, get_terminal_size().columns, break_on_hyphens=False))
     header, rows = table(found)
     for part in (FIGURES, COSTS):
-        chosen = [[row[column] for column in part] for row in rows]
+        chosen = [["\n".join(o.wrapped(row[0], 26)), *(row[i] for i in part[1:])] for row in rows]
         o.print_table([header[column] for column in part], chosen, right=1)

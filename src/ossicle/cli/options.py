@@ -1,6 +1,7 @@
 """Options that several commands share, and how results are printed."""
 
 import json
+import re
 from shutil import get_terminal_size
 from typing import Annotated, Any, Literal
 
@@ -70,6 +71,16 @@ def print_table(header: list[str], rows: list[list[str]], *, right: int | None =
     console.print(table)
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """Break a text at spaces and after commas, so that an expression breaks between its sites."""
+    lines = [""]
+    for piece in re.findall(r"[^, ]+,? *|[, ]+", text):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
+
+
 def print_figures(found: dict[str, Any]) -> None:
     """Print test figures with their intervals, and what was taken for what."""
     unit = f"{found['interval_units']} {found['interval_unit']}s"
@@ -80,7 +91,7 @@ def print_figures(found: dict[str, Any]) -> None:
     labels, confusion = found["labels"], found["confusion"]
     rows = [[label, *map(str, row)] for label, row in zip(labels, confusion, strict=True)]
     header = ["true \\ predicted", *labels]
-    width = sum(2 + max(map(len, column)) for column in zip(header, *rows, strict=True))
+    width = sum(3 + max(map(len, column)) for column in zip(header, *rows, strict=True))
     if width <= get_terminal_size().columns:
         print_table(header, rows, right=1)
     else:

@@ -1,4 +1,6 @@
-"""Progress on stderr: a bar with loss, rate and remaining time."""
+"""Progress on stderr: a bar with loss, rate and remaining time, or plain lines in a log."""
+
+import sys
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,16 +41,48 @@ class Bars:
             self._stage = stage
             self._progress.remove_task(self._bar)
             self._bar = self._progress.add_task(stage, total=total, completed=done - 1, facts="")
-        shown = "  ".join(
-            f"{name} {value}" if isinstance(value, int) else f"{name} {value:.3f}"
-            for name, value in facts.items()
-        )
-        self._progress.update(self._bar, completed=done, total=total, facts=shown)
+        self._progress.update(self._bar, completed=done, total=total, facts=_shown(facts))
+
+
+class Lines:
+    """A line for each stage that comes to its end, in the form that training calls."""
+
+    def __init__(self) -> None:
+        self._stage = ""
+        self._line = ""
+
+    def __call__(self, stage: str, done: int, total: int, **facts: float) -> None:
+        """Take note of where the stage stands; print where the one before it came to."""
+        if stage != self._stage:
+            self.end()
+        self._stage = stage
+        self._line = "  ".join(filter(None, (f"{stage} {done}/{total}", _shown(facts))))
+
+    def end(self) -> None:
+        """Print where the last stage came to."""
+        if self._line:
+            print(self._line, file=sys.stderr, flush=True)
+        self._line = ""
+
+
+def _shown(facts: dict[str, float]) -> str:
+    return "  ".join(
+        f"{name} {value}" if isinstance(value, int) else f"{name} {value:.3f}"
+        for name, value in facts.items()
+    )
 
 
 @contextmanager
-def progress_bars() -> Iterator[Bars]:
-    """Show a bar on stderr for as long as the context lasts."""
+def progress_bars() -> Iterator[Bars | Lines]:
+    """Show a bar on stderr for as long as the context lasts; lines where it is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        lines = Lines()
+        try:
+            yield lines
+        finally:
+            lines.end()
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -57,5 +91,5 @@ def progress_bars() -> Iterator[Bars]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[facts]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         yield Bars(progress)

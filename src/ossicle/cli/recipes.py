@@ -1,6 +1,5 @@
 """`ossicle recipes`: the presets and where they come from."""
 
-import re
 from dataclasses import asdict
 from shutil import get_terminal_size
 from typing import Final
@@ -25,20 +24,10 @@ def recipes(json: o.AsJson = False) -> None:
     margin = max(map(len, PRESETS)) + 2
     width = max(get_terminal_size().columns - margin, 30)
     for name, preset in PRESETS.items():
-        first, *rest = [*wrapped(preset.expression, width), *wrapped(preset.source, width)]
+        first, *rest = [*o.wrapped(preset.expression, width), *o.wrapped(preset.source, width)]
         print(f"{name:<{margin}}{first}")
         print("\n".join(" " * margin + line for line in rest))
     print()
     for letter, address in PAPERS.items():
         print(f"paper {letter}: {address}")
     print("Counts are trainable parameters without the head at base size.")
-
-
-def wrapped(text: str, width: int) -> list[str]:
-    """Break a text at spaces and after commas, so that an expression breaks between its sites."""
-    lines = [""]
-    for piece in re.findall(r"[^, ]+,? *|[, ]+", text):
-        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
-            lines.append("")
-        lines[-1] += piece
-    return [line.rstrip() for line in lines]

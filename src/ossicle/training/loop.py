@@ -140,6 +140,9 @@ def epochs(
         with _seeded(config.seed, number):
             loss = train_epoch(model, task, train, config, state.optimizer, number, progress)
         found = assess(model, task, valid, config.batch_size, progress=progress, stage="valid")
+        primary = {task.primary: found.figures[task.primary]}
+        windows = sum(1 for _ in valid.windows())
+        progress("valid", windows, windows, loss=found.loss, **primary)
         score = (found.figures[task.primary], -found.loss)
         is_best = not state.history or score > _score(task, state.best)
         epoch = Epoch(number, loss, found.loss, found.figures, is_best)

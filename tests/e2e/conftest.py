@@ -1,0 +1,68 @@
+"""The command line called in this process, a tiny backbone, recordings and a finished run."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tones import write_backbone, write_corpus
+
+from ossicle.cli.main import main
+from ossicle.training.config import TrainConfig
+from ossicle.training.run import train
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def ossicle(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """Run a command as a shell would, without the seconds of a new process."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["ossicle", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+            status: object = 0
+        except SystemExit as end:
+            status = end.code or 0
+        assert isinstance(status, int)
+        return Done(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a tiny backbone on disk."""
+    return write_backbone(tmp_path_factory.mktemp("backbone"))
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings of two labels with a speaker a side, as an audiofolder."""
+    root = tmp_path_factory.mktemp("data") / "tones"
+    write_corpus(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory, backbone: str, corpus: Path) -> Path:
+    """The folder of a finished run."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    config = TrainConfig(
+        backbone=backbone, recipe="lora", data=str(corpus), epochs=2, batch_size=4, device="cpu"
+    )
+    train(config, folder)
+    return folder

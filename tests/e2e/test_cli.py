@@ -1,0 +1,255 @@
+"""The commands, in new processes where the process matters and in this one where it does not."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from tones import PITCH_HZ, tone, write_corpus
+
+from ossicle import __version__
+from ossicle.attach.folder import FACTS, TENSORS
+from ossicle.attach.presets import PRESETS
+
+Command = Callable[..., Any]
+
+PROBE = """
+import sys
+from ossicle.cli.main import main
+try:
+    main()
+finally:
+    heavy = {"torch", "transformers", "scipy", "sklearn"} & set(sys.modules)
+    sys.exit(f"imported {heavy}" if heavy else 0)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["recipes"], ["inspect"]])
+def test_a_light_command_imports_no_framework(arguments: list[str], run: Path) -> None:
+    given = [*arguments, str(run)] if arguments == ["inspect"] else arguments
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *given], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_a_process_trains_and_another_predicts_from_another_folder(
+    ossicle: Command,
+    backbone: str,
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = ("--recipe=bitfit", "--data=tones", "--out=run", "--epochs=1", "--json")
+    shutil.copytree(corpus, tmp_path / "here" / "tones")
+    trained = subprocess.run(
+        [sys.executable, "-m", "ossicle", "train", "--backbone", backbone, *given],
+        cwd=tmp_path / "here",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert trained.returncode == 0, trained.stderr
+    metrics = json.loads(trained.stdout)
+    assert metrics["recipe"] == "bitfit"
+    assert (tmp_path / "here" / metrics["out"] / TENSORS).is_file()
+    (tmp_path / "there").mkdir()
+    shutil.copy(corpus / "cleo-low-1.wav", tmp_path / "there" / "new.wav")
+    for name in (TENSORS, FACTS):  # nothing else of the run is needed
+        shutil.copy(tmp_path / "here" / "run" / name, tmp_path / "there" / name)
+    monkeypatch.chdir(tmp_path / "there")
+    done = ossicle("predict", ".", "new.wav")
+    file, label, probs = done.out.rstrip("\n").split("\t")
+    assert (done.status, done.err, file) == (0, "", "new.wav")
+    assert label in ("high", "low")
+    assert probs.startswith(label)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_behind_stdout_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ossicle", "recipes"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "Error: the output cannot be written: No space left on device\n"
+
+
+def test_the_version_is_the_package_s(ossicle: Command) -> None:
+    assert ossicle("--version").out == f"ossicle {__version__}\n"
+
+
+def test_the_list_of_recipes_fits_on_80_columns_and_names_every_source(ossicle: Command) -> None:
+    lines = ossicle("recipes").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line[:1].isalpha()][: len(PRESETS)] == [*PRESETS]
+    letters = {p.source.split()[1].strip(":'s,") for p in PRESETS.values() if "paper " in p.source}
+    for letter in letters:
+        assert any(line.startswith(f"paper {letter}: https://") for line in lines)
+    assert json.loads(ossicle("recipes", "--json").out).keys() == PRESETS.keys()
+
+
+def test_inspect_shows_what_is_inside(ossicle: Command, run: Path, backbone: str) -> None:
+    done = ossicle("inspect", run)
+    assert done.status == 0
+    # LoRA of rank 8 at q and v of 2 layers of width 24, and a head of 24 x 2 + 2.
+    assert f"{4 * 8 * (24 + 24) + 50:,} parameters in 10 tensors" in done.out
+    assert "classification: high, low" in done.out
+    assert backbone in done.out
+    found = json.loads(ossicle("inspect", run, "--json").out)
+    assert found["tensors"]["0/1/attn.v/up"] == [24, 8]
+    assert found["expression"] == "lora"
+
+
+def test_json_is_one_object_and_nothing_else_on_stdout(
+    ossicle: Command, run: Path, backbone: str, corpus: Path, tmp_path: Path
+) -> None:
+    settings = ("--backbone", backbone, "--recipe=lora", "--head=meanstd")
+    trained = ossicle(
+        *("train", *settings, "--data", corpus, "--epochs=1", "--out", tmp_path / "new", "--json")
+    )
+    commands = {
+        "train": trained,
+        "evaluate": ossicle("evaluate", run, "--data", corpus, "--json"),
+        "params": ossicle("params", *settings, "--classes=2", "--json"),
+    }
+    found = {}
+    for name, done in commands.items():
+        assert done.status == 0, done.err
+        assert done.out.count("\n") == 1, name
+        found[name] = json.loads(done.out)
+    assert [line.split()[:2] for line in trained.err.splitlines()] == [
+        *(["checking", "recordings"], ["training", "1/1"], ["valid", "6/6"], ["test", "6/6"])
+    ]
+    assert "valid 6/6  loss " in trained.err
+    assert "  macro_f1 " in trained.err
+    assert found["train"]["parameters"] == found["params"]
+    assert found["params"]["adapter"] == 4 * 8 * (24 + 24)
+    assert found["params"]["head"] == 2 * (2 * 24) + 2
+    written = json.loads((run / "metrics.json").read_text())["test"]
+    assert found["evaluate"] == {"data": str(corpus), **written}
+
+
+def test_the_figures_are_shown_with_their_intervals_and_confusions(
+    ossicle: Command, run: Path, corpus: Path
+) -> None:
+    done = ossicle("evaluate", run, "--data", corpus)
+    figures = json.loads((run / "metrics.json").read_text())["test"]
+    low, high = figures["intervals"]["uar"]
+    assert "6 recordings; 95 % bootstrap intervals over 6 recordings" in done.out
+    assert f"UAR      {100 * figures['uar']:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]" in done.out
+    rows = [line.split() for line in done.out.splitlines()]
+    for label, row in zip(figures["labels"], figures["confusion"], strict=True):
+        assert [label, *map(str, row)] in rows
+
+
+def test_a_matrix_too_wide_for_the_terminal_becomes_a_list(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ossicle.cli.options import print_figures
+
+    monkeypatch.setenv("COLUMNS", "80")
+    labels = [f"sound {number}" for number in range(20)]
+    confusion = np.eye(20, dtype=int)
+    confusion[3, 7], confusion[5, 2] = 1, 4
+    bounds = dict.fromkeys(("macro_f1", "accuracy", "uar"), (0.5, 1.0))
+    found = {"labels": labels, "confusion": confusion.tolist(), "count": 25, "intervals": bounds}
+    units = {"interval_units": 25, "interval_unit": "recording"}
+    print_figures({**found, **units, **dict.fromkeys(bounds, 0.75)})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3:] == [
+        "2 kinds of confusion, the most frequent:",
+        "     4  'sound 5' taken for 'sound 2'",
+        "     1  'sound 3' taken for 'sound 7'",
+    ]
+
+
+def test_every_format_rate_and_number_of_channels_is_read(
+    ossicle: Command, run: Path, tmp_path: Path
+) -> None:
+    written = []
+    for kind, rate, channels in (
+        ("wav", 8_000, 1),
+        ("wav", 44_100, 2),
+        ("flac", 48_000, 1),
+        ("ogg", 22_050, 2),
+        ("mp3", 16_000, 1),
+        ("opus", 48_000, 2),
+    ):
+        wave = tone(PITCH_HZ["high"], 0.5, seed=9, sample_rate=rate)
+        file = tmp_path / f"{rate}-{channels}.{kind}"
+        opus = {"format": "OGG", "subtype": "OPUS"} if kind == "opus" else {}
+        soundfile.write(file, np.stack([wave] * channels, axis=1), rate, **opus)
+        written.append(file)
+    done = ossicle("predict", run, *written, "--json")
+    assert (done.status, done.err) == (0, "")
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert [one["file"] for one in found] == [str(file) for file in written]
+    first = found[1]["probs"]["high"]  # 44.1 kHz: the same sound, so nearly the same answer
+    assert [one["probs"]["high"] for one in found[1:]] == pytest.approx([first] * 5, abs=0.05)
+
+
+def test_a_bad_file_is_reported_and_the_others_are_named(
+    ossicle: Command, run: Path, corpus: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "short.wav", tone(500, 0.002, seed=1), 16_000)
+    good = [corpus / "cleo-high-0.wav", corpus / "cleo-low-0.wav"]
+    files = [good[0], tmp_path / "bad.wav", tmp_path / "gone.wav", tmp_path / "short.wav", good[1]]
+    done = ossicle("predict", run, *files)
+    assert done.status == 1
+    assert [line.split("\t")[0] for line in done.out.splitlines()] == list(map(str, good))
+    bad, gone, short, last = done.err.splitlines()
+    assert "bad.wav cannot be decoded" in bad
+    assert "gone.wav does not exist" in gone
+    assert "short.wav is 2 ms long, and the backbone needs" in short
+    assert last == "3 of 5 files could not be read."
+    done = ossicle("predict", run, *files, "--json")
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert [("label" in one, "error" in one) for one in found] == [
+        *((True, False), (False, True), (False, True), (False, True), (True, False))
+    ]
+
+
+def test_an_adapter_goes_onto_the_backbone_that_is_given(
+    ossicle: Command, run: Path, backbone: str, corpus: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(backbone, tmp_path / "moved")
+    facts = json.loads((run / FACTS).read_text())
+    facts["backbone"]["name"] = str(tmp_path / "gone")
+    (tmp_path / FACTS).write_text(json.dumps(facts))
+    shutil.copy(run / TENSORS, tmp_path / TENSORS)
+    file = corpus / "cleo-high-0.wav"
+    missing = ossicle("predict", tmp_path, file)
+    assert missing.status == 2
+    assert missing.err == f"Error: there is no folder '{tmp_path / 'gone'}'\n"
+    given = ossicle("predict", tmp_path, file, "--backbone", tmp_path / "moved")
+    assert given.out == ossicle("predict", run, file).out
+
+
+def test_compare_trains_what_is_missing_and_prints_two_tables(
+    ossicle: Command, backbone: str, tmp_path: Path
+) -> None:
+    write_corpus(tmp_path / "tones", takes=2)
+    given = ("--backbone", backbone, "--data", tmp_path / "tones", "--epochs=1", "--lr=0.01")
+    for recipe in ("linear", "lora"):  # what compare would do itself in a process each
+        out = tmp_path / "out" / recipe / "seed-0"
+        assert ossicle("train", *given, "--recipe", recipe, "--out", out).status == 0
+    done = ossicle("compare", *given, "--recipes=linear,lora", "--out", tmp_path / "out")
+    assert done.status == 0, done.err
+    assert done.err.splitlines() == ["[1/2] linear, seed 0", "[2/2] lora, seed 0"]
+    assert max(map(len, done.out.splitlines())) <= 80
+    assert sum(line.split()[:1] in (["linear"], ["lora"]) for line in done.out.splitlines()) == 4
+    page = (tmp_path / "out" / "compare.md").read_text()
+    assert page.count("\n| l") == 2

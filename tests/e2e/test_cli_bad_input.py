@@ -1,0 +1,328 @@
+"""Bad input: one clear message, exit status 2, nothing half-written."""
+
+import json
+import os
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from tones import SAMPLE_RATE, tone, write_tone
+
+from ossicle.attach.folder import FACTS, TENSORS
+from ossicle.training.checkpoint import CHECKPOINT
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def train(ossicle: Command, backbone: str, corpus: Path, tmp_path: Path) -> Callable[..., str]:
+    """Train with changed options, expect it to fail, and return its one message."""
+
+    def fail(**changes: object) -> str:
+        out = tmp_path / "out"
+        given = {"backbone": backbone, "recipe": "lora", "data": corpus, "out": out, "epochs": 1}
+        given |= changes
+        done = ossicle("train", *(f"--{k.replace('_', '-')}={v}" for k, v in given.items()))
+        assert not out.exists()
+        return message_of(done)
+
+    return fail
+
+
+def message_of(done: Any) -> str:
+    """Return the message of a command that failed as it should."""
+    assert done.status == 2
+    assert done.out == ""
+    assert done.err.count("Error:") == 1
+    assert "Traceback" not in done.err
+    text = done.err.strip().removeprefix("Error: ")
+    assert text != done.err.strip()
+    return text
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"recipe": "lroa"}, "no recipe or method 'lroa'. Did you mean 'lora'?"),
+        ({"recipe": "lora@attn.qq"}, "'attn.qq' is no site."),
+        ({"recipe": "lora(ranc=4)"}, "'lora' has no setting 'ranc'."),
+        ({"recipe": "lora@ffn1.in"}, "ffn1.in"),
+        ({"recipe": "lora[7]"}, "this backbone has 2 layers, numbered from 0 to 1"),
+        ({"recipe": "missing.toml"}, "recipe file 'missing.toml' cannot be read"),
+        ({"head": "mena"}, "no head 'mena'; there are: mean, cls, meanstd, superb."),
+        ({"backbone": "config:tiny-hubret"}, "Did you mean 'tiny-hubert'?"),
+        ({"backbone": "./nowhere"}, "there is no folder './nowhere'"),
+        ({"device": "gpu0"}, "device 'gpu0' cannot be used here"),
+        ({"device": "meta"}, "device 'meta' cannot be used here"),
+        ({"epochs": "-1"}, "epochs is -1; it must be positive"),
+        ({"epochs": "0"}, "epochs is 0; it must be positive"),
+        ({"batch_size": "0"}, "batch_size is 0; it must be positive"),
+        ({"lr": "-0.1"}, "lr is -0.1; it must be positive"),
+        ({"lr": "nan"}, "lr is nan; it must be positive"),
+        ({"max_seconds": "inf"}, "max_seconds is inf; it must be positive"),
+        ({"weight_decay": "-1"}, "weight_decay is -1.0; it must be 0 or more"),
+        ({"warmup": "1"}, "warmup is 1.0; it is a fraction of all steps, below 1"),
+        ({"seed": "-1"}, "seed is -1; it must lie from 0 to 4294967295"),
+        ({"seed": str(2**70)}, "it must lie from 0 to 4294967295"),
+        ({"data": "audiofolder:nowhere"}, "nowhere does not exist, to be read as audiofolder."),
+        ({"data": "audiofoldr:nowhere"}, "names no reader"),
+        ({"data": "nowhere"}, "'nowhere' names no reader and no folder"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    changes: dict[str, str], match: str, train: Callable[..., str]
+) -> None:
+    assert match in train(**changes)
+
+
+def test_a_wrong_option_of_a_reader_is_named(train: Callable[..., str], corpus: Path) -> None:
+    assert "tset" in train(data=f"audiofolder:{corpus}?tset=0.2")
+
+
+def broken(kind: str, file: Path) -> None:
+    """Write a recording that cannot be used."""
+    if kind == "empty":
+        file.write_bytes(b"")
+    elif kind == "corrupt":
+        file.write_bytes(b"RIFF" + bytes(range(256)))
+    elif kind == "no samples":
+        soundfile.write(file, np.zeros(0), SAMPLE_RATE)
+    elif kind == "silent":
+        soundfile.write(file, np.zeros(4800), SAMPLE_RATE)
+    elif kind == "nan":
+        soundfile.write(file, np.full(4800, np.nan), SAMPLE_RATE, subtype="FLOAT")
+    elif kind == "short":
+        soundfile.write(file, tone(500, 0.002, seed=1), SAMPLE_RATE)
+    else:
+        raise AssertionError(kind)
+
+
+KINDS = {
+    "empty": "cannot be decoded",
+    "corrupt": "cannot be decoded",
+    "no samples": "holds no samples",
+    "silent": "is silent",
+    "nan": "4800 samples that are NaN or infinite",
+    "short": "is 2 ms long, and the backbone needs",
+}
+
+
+def test_every_unusable_recording_of_a_training_set_is_listed(
+    train: Callable[..., str], corpus: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(corpus, tmp_path / "tones")
+    files = sorted((tmp_path / "tones").glob("*.wav"))
+    for kind, file in zip(KINDS, files, strict=False):
+        broken(kind, file)
+    message = train(data=tmp_path / "tones")
+    assert message.startswith("6 of 18 recordings cannot be used:")
+    for (_, words), file in zip(KINDS.items(), files, strict=False):
+        (line,) = [line for line in message.splitlines() if file.name in line]
+        assert words in line
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "match"),
+    [
+        ("path,label,speaker,split", "b.wav,high,anna,test", "speaker 'anna' is in train and in"),
+        ("path,class,split", "b.wav,high,test", "has no column 'label'"),
+        ("file,label,split", "b.wav,high,test", "has no column 'path'"),
+        ("path,label,split", "gone.wav,high,test\nalso.wav,low,test", "2 of 5 files are missing"),
+        ("path,label,split", "b.wav,noise,test", "the label 'noise' is on 1 utterances of test"),
+        ("path,label,split", "b.wav,high,", "have no split"),
+    ],
+)
+def test_a_list_that_cannot_be_used_says_why(
+    header: str, row: str, match: str, train: Callable[..., str], tmp_path: Path
+) -> None:
+    for seed, name in enumerate("acdb"):
+        write_tone(tmp_path / f"{name}.wav", "high", 0.3, seed)
+    speakers = ("anna", "anna", "ben")
+    rows = [
+        ",".join([f"{name}.wav", label, *([speaker] if "speaker" in header else []), side])
+        for name, label, speaker, side in zip(
+            "acd", ("high", "low", "low"), speakers, ("train", "train", "valid"), strict=True
+        )
+    ]
+    (tmp_path / "list.csv").write_text("\n".join([header, *rows, row]))
+    message = train(data=f"manifest:{tmp_path / 'list.csv'}")
+    assert match in message
+    if "missing" in match:
+        assert "row 5: gone.wav, row 6: also.wav" in message
+
+
+def test_one_class_cannot_be_trained_on(train: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "sounds" / "dog").mkdir(parents=True)
+    for seed in range(8):
+        write_tone(tmp_path / "sounds" / "dog" / f"{seed}.wav", "high", 0.3, seed)
+    assert "training utterances are 'dog'. Give two labels at least." in train(
+        data=tmp_path / "sounds"
+    )
+
+
+def test_a_folder_in_use_is_left_alone(
+    ossicle: Command, backbone: str, corpus: Path, run: Path, tmp_path: Path
+) -> None:
+    given = ("train", "--backbone", backbone, "--recipe=lora", "--data", corpus, "--out")
+    before = {file: file.read_bytes() for file in run.iterdir()}
+    assert "is not empty; choose another folder, or go on with" in message_of(ossicle(*given, run))
+    assert {file: file.read_bytes() for file in run.iterdir()} == before
+    (tmp_path / "notes.txt").write_text("mine")
+    assert message_of(ossicle(*given, tmp_path)).endswith("is not empty; choose another folder")
+    assert "is a file" in message_of(ossicle(*given, tmp_path / "notes.txt"))
+
+
+def test_resume_needs_a_run_and_its_own_settings(
+    ossicle: Command, run: Path, tmp_path: Path
+) -> None:
+    message = message_of(ossicle("train", "--out", tmp_path / "none", "--resume"))
+    assert "holds no run: it has no config.json; leave --resume out to start" in message
+    assert not (tmp_path / "none").exists()
+    done = ossicle("train", "--out", run, "--resume", "--epochs=9", "--seed=3")
+    assert "has another epochs, seed; resume it with its own settings" in message_of(done)
+    done = ossicle("train", "--out", run, "--resume", "--recipe=bitfit")
+    assert "has another recipe" in message_of(done)
+    assert ossicle("train", "--out", run, "--resume", "--epochs=2").status == 0
+
+
+def test_a_run_needs_a_backbone_a_recipe_and_data(ossicle: Command, tmp_path: Path) -> None:
+    done = ossicle("train", "--out", tmp_path / "out", "--recipe=lora")
+    assert message_of(done).startswith("a new run needs --backbone, --data too")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["train", "--out=x", "--epochs=two"], "two|integer"),
+        (["train", "--out=x", "--epohcs=2"], "--epochs"),
+        (["trian"], "Did you mean 'train'"),
+        (["train"], "--out"),
+    ],
+)
+def test_a_mistyped_command_says_what_was_meant(
+    arguments: list[str], match: str, ossicle: Command
+) -> None:
+    done = ossicle(*arguments)
+    assert done.status == 2
+    assert done.out == ""
+    assert any(word in done.err for word in match.split("|"))
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("damage", "match"),
+    [
+        (lambda folder: (folder / TENSORS).unlink(), "has no adapter.safetensors"),
+        (lambda folder: (folder / FACTS).unlink(), "no adapter folder: it has no recipe.json"),
+        (lambda folder: os.truncate(folder / TENSORS, 500), "is damaged"),
+        (lambda folder: flip(folder / TENSORS), "does not match its hash"),
+        (lambda folder: os.truncate(folder / FACTS, 50), "recipe.json' cannot be read"),
+        (lambda folder: shutil.rmtree(folder), "there is no such folder"),
+    ],
+)
+def test_a_damaged_adapter_folder_is_refused(
+    damage: Callable[[Path], None],
+    match: str,
+    ossicle: Command,
+    run: Path,
+    corpus: Path,
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    damage(tmp_path / "run")
+    file = corpus / "cleo-high-0.wav"
+    assert match in message_of(ossicle("predict", tmp_path / "run", file))
+    assert match in message_of(ossicle("evaluate", tmp_path / "run", "--data", corpus))
+    if "hash" not in match:  # inspect reads no tensors
+        assert match in message_of(ossicle("inspect", tmp_path / "run"))
+
+
+def flip(file: Path) -> None:
+    """Change the last bit of a file."""
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
+def test_evaluate_says_which_recordings_it_cannot_use(
+    ossicle: Command, run: Path, corpus: Path, tmp_path: Path
+) -> None:
+    done = ossicle("evaluate", run, "--data", corpus, "--side=all")
+    assert f"--data '{corpus}' gives those that the run kept" in message_of(done)
+    done = ossicle("evaluate", run, "--data", corpus, "--side=tset")
+    assert message_of(done) == "--side is 'tset'; use test, valid or all"
+    (tmp_path / "lwo").mkdir()
+    write_tone(tmp_path / "lwo" / "1.wav", "low", 0.3, seed=50)
+    done = ossicle("evaluate", run, "--data", tmp_path)
+    assert "label 'lwo' was not seen in training" in message_of(done)
+    assert "Did you mean 'low'?" in done.err
+
+
+def test_compare_says_what_is_wrong_before_it_trains(
+    ossicle: Command, backbone: str, corpus: Path, tmp_path: Path
+) -> None:
+    def message(recipes: str, seeds: str = "0") -> str:
+        given = ("--backbone", backbone, "--data", corpus, "--out", tmp_path / "out")
+        done = ossicle("compare", *given, "--recipes", recipes, "--seeds", seeds)
+        assert not (tmp_path / "out").exists()
+        return message_of(done)
+
+    assert "Did you mean 'bitfit'?" in message("linear,bitfti")
+    assert message("lora", "0,x") == "--seeds is '0,x'; write whole numbers: 0,1,2"
+    assert message("lora,linear,lora").endswith("each once; lora is there twice")
+    assert message("lora", "1,1").endswith("one or more seeds, each once; 1 is there twice")
+    assert message(",").endswith("one or more recipes, each once; there are none")
+    assert "this backbone has 2 layers" in message("linear,lora[5]")
+
+
+@contextmanager
+def full_disk(most_bytes: int) -> Iterator[None]:
+    """Let no file grow past a size; the kernel refuses as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_it_whole(
+    ossicle: Command, backbone: str, corpus: Path, tmp_path: Path
+) -> None:
+    given = ["--backbone", backbone, "--data", corpus, "--recipe=full", "--epochs=3", "--lr=0.005"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert ossicle("train", *given, "--out", whole).status == 0
+    size = (whole / CHECKPOINT).stat().st_size
+    assert size > 1.5 * (whole / TENSORS).stat().st_size
+    with full_disk(size // 2):
+        message = message_of(ossicle("train", *given, "--out", parts))
+    assert "checkpoint.safetensors' cannot be written: File too large. What was there" in message
+    assert not (parts / CHECKPOINT).exists()
+    assert not list(parts.glob(".*"))
+    assert ossicle("train", "--out", parts, "--resume").status == 0
+    assert (parts / TENSORS).read_bytes() == (whole / TENSORS).read_bytes()
+    (parts / "metrics.json").unlink()
+    before = {file: file.read_bytes() for file in parts.iterdir()}
+    with full_disk(100):
+        message = message_of(ossicle("train", "--out", parts, "--resume"))
+    assert "cannot be written" in message
+    assert {file: file.read_bytes() for file in parts.iterdir()} == before
+
+
+def test_a_config_json_that_was_edited_is_refused(
+    ossicle: Command, run: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    for changes, match in (
+        ({"epoch": 3}, "a run has no setting 'epoch'. Did you mean 'epochs'?"),
+        ({"epochs": "three"}, "cannot be used"),
+    ):
+        (tmp_path / "run" / "config.json").write_text(json.dumps({**config, **changes}))
+        assert match in message_of(ossicle("train", "--out", tmp_path / "run", "--resume"))
