@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tones import write_backbone, write_corpus
 
 from ossicle.cli.main import main
 from ossicle.training.config import TrainConfig
 from ossicle.training.run import train
+from tones import write_backbone, write_corpus
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The commands, in new processes where the process matters and in this one where it does not."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tones import PITCH_HZ, tone, write_corpus
 
 from ossicle import __version__
 from ossicle.attach.folder import FACTS, TENSORS
 from ossicle.attach.presets import PRESETS
+from tones import PITCH_HZ, tone, write_corpus
 
 Command = Callable[..., Any]
 
@@ -40,6 +41,7 @@ def test_a_light_command_imports_no_framework(arguments: list[str], run: Path) -
     assert done.stdout
 
 
+@pytest.mark.slow
 def test_a_process_trains_and_another_predicts_from_another_folder(
     ossicle: Command,
     backbone: str,
@@ -129,11 +131,10 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
         assert done.status == 0, done.err
         assert done.out.count("\n") == 1, name
         found[name] = json.loads(done.out)
-    assert [line.split()[:2] for line in trained.err.splitlines()] == [
-        *(["checking", "recordings"], ["training", "1/1"], ["valid", "6/6"], ["test", "6/6"])
-    ]
-    assert "valid 6/6  loss " in trained.err
-    assert "  macro_f1 " in trained.err
+    assert re.fullmatch(
+        r"training 1/1  epoch 1  loss \d\.\d{3}\nvalid 6/6  loss \d\.\d{3}  macro_f1 \d\.\d{3}\n",
+        trained.err,
+    )
     assert found["train"]["parameters"] == found["params"]
     assert found["params"]["adapter"] == 4 * 8 * (24 + 24)
     assert found["params"]["head"] == 2 * (2 * 24) + 2
@@ -148,7 +149,9 @@ def test_the_figures_are_shown_with_their_intervals_and_confusions(
     figures = json.loads((run / "metrics.json").read_text())["test"]
     low, high = figures["intervals"]["uar"]
     assert "6 recordings; 95 % bootstrap intervals over 6 recordings" in done.out
-    assert f"UAR      {100 * figures['uar']:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]" in done.out
+    assert (
+        f"UAR      {100 * figures['uar']:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]" in done.out
+    )
     rows = [line.split() for line in done.out.splitlines()]
     for label, row in zip(figures["labels"], figures["confusion"], strict=True):
         assert [label, *map(str, row)] in rows

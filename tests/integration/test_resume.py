@@ -75,6 +75,7 @@ def test_one_seed_gives_the_same_bits_and_another_seed_others(
     assert (tmp_path / "other" / TENSORS).read_bytes() != (finished / TENSORS).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_leaves_whole_files_and_goes_on_to_the_same_bits(
     settings: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
@@ -83,7 +84,7 @@ def test_a_run_killed_at_any_moment_leaves_whole_files_and_goes_on_to_the_same_b
     expected = outcome(tmp_path / "whole")
     # Files in the order of their writing: config, split, versions, recipe; in each epoch adapter
     # (here both are best so far), log and checkpoint; metrics.
-    files = [1, 2, 4, 5, 7, 8, 9, 10, 11]
+    files = [1, 4, 5, 7, 8, 10, 11]
     order = {"config": config.to_dict(), "out": str(tmp_path), "files": files, "timed": 2}
     done = subprocess.run(
         [sys.executable, str(KILL)], input=json.dumps(order), text=True, capture_output=True

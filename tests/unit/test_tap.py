@@ -268,6 +268,17 @@ def test_a_frozen_batch_norm_does_not_drift(build, noise):
     assert all(torch.equal(buffer, before[name]) for name, buffer in model.backbone.named_buffers())
 
 
+@pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "wavlm"])
+def test_a_clip_shorter_than_one_mask_of_specaugment_stays_whole(build, kind, noise):
+    off = {"layerdrop": 0.0, "hidden_dropout": 0.0, "attention_dropout": 0.0}
+    off |= {"feat_proj_dropout": 0.0, "activation_dropout": 0.0, "mask_time_prob": 0.5}
+    model = attach(build(kind, stochastic=True, **off), Recipe.parse("lora"))
+    for samples, is_random in ((800, False), (8000, True)):  # 8 frames and 98; a mask has 10
+        inputs = model.backbone.batch(noise(samples, samples))
+        trained = model.train().encode(*inputs).hidden
+        assert torch.allclose(trained, model.eval().encode(*inputs).hidden) is not is_random
+
+
 def test_every_name_a_family_uses_is_in_the_vocabulary(build, kind):
     assert set(build(kind).anatomy.site_names) <= set(SITE_NAMES)
     assert not set(LAYER_SITES) & set(OUTER_SITES)

@@ -114,8 +114,8 @@ def encode(model: Any, wave: Float[Tensor, "B N"], num_samples: Int[Tensor, " B"
 
     The stock forward runs the CNN over the padded batch. Where the first CNN layer normalises over
     time (wav2vec 2.0 and HuBERT base) the padding then changes every frame: by 22 % for a 3 s wave
-    padded to 3.7 s, by 12 % with an attention mask. Here rows of unequal length pass the CNN one by one, which is exact and, on
-    a CPU, also faster.
+    padded to 3.7 s, by 12 % with an attention mask. Here rows of unequal length pass the CNN one
+    by one, which is exact and, on a CPU, also faster.
     """
     config, cnn = model.config, model.feature_extractor
     if bool((num_samples == wave.shape[1]).all()):
@@ -138,7 +138,8 @@ def run_encoder(
 ) -> Float[Tensor, "B T D"]:
     """Run the transformer; a mask that hides nothing is left out, which is faster."""
     mask = None if bool(frame_mask.all()) else frame_mask
-    if model.training:  # SpecAugment, where the backbone was loaded with it
+    # SpecAugment, where the backbone was loaded with it; a clip too short for one mask stays whole
+    if model.training and hidden.shape[1] >= model.config.mask_time_length:
         hidden = model._mask_hidden_states(hidden, attention_mask=mask)
     encoded: Tensor = model.encoder(hidden, attention_mask=mask).last_hidden_state
     return encoded

@@ -1,7 +1,6 @@
 """Progress on stderr: a bar with loss, rate and remaining time, or plain lines in a log."""
 
 import sys
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,7 +44,7 @@ class Bars:
 
 
 class Lines:
-    """A line for each stage that comes to its end, in the form that training calls."""
+    """A line for each stage that comes to its end with something to show, such as a loss."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -56,7 +55,7 @@ class Lines:
         if stage != self._stage:
             self.end()
         self._stage = stage
-        self._line = "  ".join(filter(None, (f"{stage} {done}/{total}", _shown(facts))))
+        self._line = f"{stage} {done}/{total}  {_shown(facts)}" if facts else ""
 
     def end(self) -> None:
         """Print where the last stage came to."""

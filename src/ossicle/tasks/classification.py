@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ossicle.errors import AdapterFileError, LabelError, did_you_mean
+from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.metrics import classification_figures, figures_by_rows
 from ossicle.tasks.base import Task
 
@@ -81,7 +81,7 @@ class Classification(Task):
         if label not in self._number_by_label:
             raise LabelError(
                 f"label '{label}' was not seen in training; the labels are: "
-                f"{', '.join(self.labels)}.{did_you_mean(label, self.labels)}"
+                f"{listing(self.labels, 20)}.{did_you_mean(label, self.labels)}"
             )
         return self._number_by_label[label]
 

@@ -1,0 +1,80 @@
+"""A comparison trains what is missing, keeps what is there, and pairs the same recordings."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ossicle.attach.folder import TENSORS
+from ossicle.errors import RunError
+from ossicle.studies.compare import compare
+from ossicle.training.config import TrainConfig
+from ossicle.training.run import LOG, METRICS, SPLIT, train
+
+
+@pytest.mark.slow
+def test_a_comparison_reuses_finished_runs_and_goes_on_with_interrupted_ones(
+    settings: Callable[..., TrainConfig], interrupt: Callable[..., None], tmp_path: Path
+) -> None:
+    linear, lora = settings(recipe="linear"), settings(recipe="lora")
+    train(linear, tmp_path / "linear" / "seed-0")
+    before = (tmp_path / "linear" / "seed-0" / METRICS).stat().st_mtime_ns
+    interrupt(lora, tmp_path / "lora" / "seed-0", epoch=3)
+    train(lora, tmp_path / "whole")
+    told: list[tuple[str, int, int, int]] = []
+    found = compare(
+        settings(recipe="unused"),
+        ["linear", "lora"],
+        [0],
+        tmp_path,
+        started=lambda *one: told.append(one),
+    )
+    assert told == [("linear", 0, 1, 2), ("lora", 0, 2, 2)]
+    assert (tmp_path / "linear" / "seed-0" / METRICS).stat().st_mtime_ns == before
+    for name in (TENSORS, LOG):
+        resumed = (tmp_path / "lora" / "seed-0" / name).read_bytes()
+        assert resumed == (tmp_path / "whole" / name).read_bytes()
+    runs = [
+        json.loads((tmp_path / name / "seed-0" / METRICS).read_text())["test"]
+        for name in ("linear", "lora")
+    ]
+    assert [row["accuracy"]["values"] for row in found["rows"]] == [[r["accuracy"]] for r in runs]
+    difference = runs[1]["accuracy"] - runs[0]["accuracy"]
+    assert found["rows"][1]["against_first"]["difference"] == pytest.approx(difference)
+    assert found["rows"][1]["against_first"]["num_units"] == 6
+    assert json.loads((tmp_path / "compare.json").read_text()) == found
+
+
+def test_runs_on_other_recordings_are_not_paired(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    for seed in (0, 1):
+        train(settings(recipe="linear", epochs=1, seed=seed), tmp_path / "linear" / f"seed-{seed}")
+    file = tmp_path / "linear" / "seed-1" / SPLIT
+    split = json.loads(file.read_text())
+    split["test"][next(iter(split["test"]))] = "hash of another recording"
+    file.write_text(json.dumps(split))
+    with pytest.raises(RunError, match=r"seed-1' was trained on other recordings than .*seed-0'"):
+        compare(settings(epochs=1), ["linear"], [0, 1], tmp_path)
+    assert not (tmp_path / "compare.json").exists()
+
+
+def test_a_run_with_other_settings_is_not_reused(
+    settings: Callable[..., TrainConfig], finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "linear" / "seed-0")
+    with pytest.raises(RunError, match="has another recipe; resume it with its own settings"):
+        compare(settings(), ["linear"], [0], tmp_path)
+
+
+def test_a_recipe_that_does_not_fit_stops_the_comparison_before_any_training(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="compare needs one or more seeds, each once; there are non"):
+        compare(settings(), ["linear"], [], tmp_path)
+    with pytest.raises(Exception, match="this backbone has 2 layers") as raised:
+        compare(settings(), ["linear", "lora[9]"], [0], tmp_path)
+    assert raised.type.__name__ == "RecipeMismatch"
+    assert list(tmp_path.iterdir()) == []

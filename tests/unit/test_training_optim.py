@@ -1,0 +1,106 @@
+"""Which rate and decay each tensor gets, and how the rate moves."""
+
+import pytest
+import torch
+
+from ossicle.attach.adapted import AdaptedModel
+from ossicle.attach.recipe import Recipe
+from ossicle.backbones import FAMILIES, random_backbone
+from ossicle.heads import build_head
+from ossicle.training.config import TrainConfig
+from ossicle.training.optim import build_optimizer, schedule, set_rates
+
+
+def adapted(recipe: str) -> AdaptedModel:
+    backbone = random_backbone(FAMILIES["hubert"], FAMILIES["hubert"].tiny(), "tiny")
+    model = AdaptedModel(backbone)
+    model.add("a", Recipe.parse(recipe), build_head("mean", backbone.anatomy, 2))
+    model.use("a")
+    return model
+
+
+def config(**changes: object) -> TrainConfig:
+    return TrainConfig(**{"backbone": "b", "recipe": "r", "data": "d", **changes})
+
+
+def rates(model: AdaptedModel, settings: TrainConfig) -> dict[str, tuple[float, float]]:
+    """Return the highest rate and the decay of every tensor, by its key when saved."""
+    key_by_id = {id(p): key for key, p in model.trainable(model.current).items()}
+    return {
+        key_by_id[id(parameter)]: (group["peak"], group["weight_decay"])
+        for group in build_optimizer(model, settings).param_groups
+        for parameter in group["params"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "lora", "bias", "head"),
+    [
+        ({}, 5e-4, 1e-3, 1e-3),  # bias: the method's own
+        ({"lr": 0.02}, 5e-4, 0.02, 0.02),
+        ({"lr": 0.02, "head_lr": 0.3}, 5e-4, 0.02, 0.3),
+        ({"head_lr": 0.3}, 5e-4, 1e-3, 0.3),
+    ],
+)
+def test_a_placement_s_rate_goes_before_the_run_s_and_that_before_the_method_s(
+    changes: dict[str, float], lora: float, bias: float, head: float
+) -> None:
+    found = rates(adapted("lora(lr=5e-4)@attn.q[0] + bias@attn.k[1]"), config(**changes))
+    assert found == {
+        "0/0/attn.q/down": (lora, 0.01),
+        "0/0/attn.q/up": (lora, 0.01),
+        "1/1/attn.k/bias": (bias, 0.0),
+        "head/linear.weight": (head, 0.01),
+        "head/linear.bias": (head, 0.0),
+    }
+
+
+def test_matrices_decay_and_vectors_do_not() -> None:
+    model = adapted("full@attn.q,norm.ffn + bottleneck(width=3)@attn")
+    for key, (_, decay) in rates(model, config(weight_decay=0.3)).items():
+        assert decay == (0.3 if model.trainable(model.current)[key].ndim > 1 else 0.0), key
+
+
+def test_every_trained_tensor_is_in_one_group_and_no_frozen_one_is() -> None:
+    model = adapted("full@layer[0] + norm@norm.ffn[1]")
+    groups = build_optimizer(model, config()).param_groups
+    inside = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(inside) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+
+
+def test_the_rate_rises_in_a_line_and_falls_to_nothing() -> None:
+    # 10 steps, 2 of them rising: 1/3, 2/3, then 8/8, 7/8, ... 1/8.
+    expected = [1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
+    assert [schedule(step, 10, 0.2) for step in range(10)] == pytest.approx(expected)
+
+
+def test_without_a_warm_up_the_first_step_has_the_highest_rate() -> None:
+    assert [schedule(step, 4, 0.0) for step in range(4)] == [1, 0.75, 0.5, 0.25]
+
+
+def test_one_step_has_a_rate() -> None:
+    assert schedule(0, 1, 0.0) == 1
+    assert 0 < schedule(0, 1, 0.9) <= 1
+
+
+def test_every_group_follows_the_schedule_from_its_own_peak() -> None:
+    optimizer = build_optimizer(adapted("lora(lr=0.5)"), config(head_lr=0.1))
+    assert {group["lr"] for group in optimizer.param_groups} == {0.0}
+    set_rates(optimizer, 0.25)
+    assert {group["lr"] for group in optimizer.param_groups} == {0.125, 0.025}
+
+
+def test_an_optimizer_step_moves_what_trains_by_its_rate_and_nothing_else() -> None:
+    model = adapted("bias(lr=0.5)@attn.v[0]")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    optimizer = build_optimizer(model, config(head_lr=0.25, weight_decay=0.0))
+    set_rates(optimizer, 1.0)
+    model(torch.randn(2, 800), torch.tensor([800, 800])).square().sum().backward()
+    optimizer.step()
+    moved = {
+        key: float((value - before[key]).abs().max())
+        for key, value in model.state_dict().items()
+        if not torch.equal(value, before[key])
+    }
+    # Adam's first step has the size of the rate, whatever the gradient (unless it is about 1e-8).
+    assert sorted(moved.values()) == pytest.approx([0.25, 0.25, 0.5], rel=1e-3)
