@@ -1,17 +1,18 @@
 """Recipes with a name and a source. Text only, so that listing them imports no framework.
 
-A letter before a dash names the paper:
-
-    A  https://arxiv.org/abs/2401.02122 and its reference code
-    B  https://arxiv.org/abs/2407.21066
-    C  https://arxiv.org/abs/2402.11747
-    D  https://arxiv.org/abs/2312.03694
-
-Counts are trainable parameters without the head at base size (12 layers of width 768).
+A letter before a dash names one of `PAPERS`, with its reference code. Counts are trainable
+parameters without the head at base size (12 layers of width 768).
 """
 
 from dataclasses import dataclass
 from typing import Final
+
+PAPERS: Final[dict[str, str]] = {
+    "A": "https://arxiv.org/abs/2401.02122",
+    "B": "https://arxiv.org/abs/2407.21066",
+    "C": "https://arxiv.org/abs/2402.11747",
+    "D": "https://arxiv.org/abs/2312.03694",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,13 @@
 
 from dataclasses import asdict
 from shutil import get_terminal_size
-from typing import Final
 
 from ossicle.cli import options as o
-
-PAPERS: Final = {
-    "A": "https://arxiv.org/abs/2401.02122",
-    "B": "https://arxiv.org/abs/2407.21066",
-    "C": "https://arxiv.org/abs/2402.11747",
-    "D": "https://arxiv.org/abs/2312.03694",
-}
 
 
 def recipes(json: o.AsJson = False) -> None:
     """List the presets with their settings and sources."""
-    from ossicle.attach.presets import PRESETS
+    from ossicle.attach.presets import PAPERS, PRESETS
 
     if json:
         o.print_json({name: asdict(preset) for name, preset in PRESETS.items()})

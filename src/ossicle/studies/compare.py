@@ -196,11 +196,13 @@ def markdown(found: dict[str, Any]) -> str:
 
 def notes(found: dict[str, Any]) -> list[str]:
     """Return what has to be known to read the table."""
+    several = len(found["seeds"]) > 1
+    spread = "mean ± standard deviation over the seeds " if several else "with seed "
     seeds = ", ".join(str(seed) for seed in found["seeds"])
     tests = [row["against_first"] for row in found["rows"] if row["against_first"] is not None]
     about = [
         f"{found['data']} on {found['backbone']}: {found['split']}",
-        f"Test figures in percent, mean ± standard deviation over the seeds {seeds}.",
+        f"Test figures in percent, {spread}{seeds}.",
     ]
     if tests:
         about[-1] += (
