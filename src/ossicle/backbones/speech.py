@@ -10,14 +10,14 @@ The layers of the three are alike, in two kinds that differ in where the norms s
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from ossicle.anatomy import Anatomy, Port, Site, module_site, region
-from ossicle.backbones.family import Encoded
+from ossicle.backbones.family import Encoded, Family
 from ossicle.backbones.frames import num_frames, receptive_field
 from ossicle.errors import BackboneError
 
@@ -58,6 +58,30 @@ EXTRACTOR: Final[Mapping[str, Any]] = MappingProxyType(
         "return_attention_mask": True,
     }
 )
+
+
+class SpeechFamily(Family):
+    """What the three have in common; each adds its names, and what is its own."""
+
+    extractor: ClassVar[Mapping[str, Any]] = EXTRACTOR
+
+    def describe(self, config: Any) -> Anatomy:
+        """Return the sites, the same for the three but for where the norms stand."""
+        return describe(self.name, config)
+
+    def encode(
+        self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, " B"]
+    ) -> Encoded:
+        """Run CNN, projection and encoder so that no row sees its padding; see `encode`."""
+        return encode(model, values, lengths)
+
+    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002
+        """Return the receptive field of the CNN: 400 samples for every released model."""
+        return receptive_field(config.conv_kernel, config.conv_stride)
+
+    def tiny(self) -> dict[str, Any]:
+        """Return settings for tests."""
+        return dict(TINY)
 
 
 def describe(family: str, config: Any) -> Anatomy:
@@ -143,8 +167,3 @@ def run_encoder(
         hidden = model._mask_hidden_states(hidden, attention_mask=mask)
     encoded: Tensor = model.encoder(hidden, attention_mask=mask).last_hidden_state
     return encoded
-
-
-def min_samples(config: Any) -> int:
-    """Return the receptive field of the CNN in samples."""
-    return receptive_field(config.conv_kernel, config.conv_stride)

@@ -11,35 +11,28 @@ from collections.abc import Mapping
 from types import MethodType
 from typing import Any, ClassVar, final
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ossicle.anatomy import Anatomy
-from ossicle.backbones import speech
-from ossicle.backbones.family import Encoded, Family
+from ossicle.backbones.speech import BASE, LARGE, SpeechFamily
 
 
 @final
-class WavLM(Family):
+class WavLM(SpeechFamily):
     """WavLM: attention that calls its projections."""
 
     name: ClassVar[str] = "wavlm"
     model_type: ClassVar[str] = "wavlm"
     named: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "wavlm-base": speech.BASE,
-        "wavlm-base-plus": speech.BASE,
+        "wavlm-base": BASE,
+        "wavlm-base-plus": BASE,
         "wavlm-large": {
-            **speech.LARGE,
+            **LARGE,
             "do_stable_layer_norm": True,
             "feat_extract_norm": "layer",
         },
     }
-    extractor: ClassVar[Mapping[str, Any]] = speech.EXTRACTOR
-
-    def describe(self, config: Any) -> Anatomy:
-        """Return the sites, which the three speech families share."""
-        return speech.describe(self.name, config)
 
     def prepare(self, model: nn.Module) -> None:
         """Make every attention call its projections."""
@@ -47,20 +40,6 @@ class WavLM(Family):
             if hasattr(module, "torch_multi_head_self_attention"):
                 # A bound method on the instance: a deep copy gets one bound to the copied module.
                 setattr(module, "torch_multi_head_self_attention", MethodType(attend, module))  # noqa: B010 - mypy takes a plain assignment for a submodule
-
-    def encode(
-        self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, " B"]
-    ) -> Encoded:
-        """Run the model so that padding does not change a row; see `speech.encode`."""
-        return speech.encode(model, values, lengths)
-
-    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002
-        """Return the receptive field of the CNN: 400 samples for every released model."""
-        return speech.min_samples(config)
-
-    def tiny(self) -> dict[str, Any]:
-        """Return settings for tests."""
-        return dict(speech.TINY)
 
 
 def attend(
