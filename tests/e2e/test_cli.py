@@ -123,7 +123,7 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
     )
     commands = {
         "train": trained,
-        "evaluate": ossicle("evaluate", run, "--data", corpus, "--json"),
+        "evaluate": ossicle("evaluate", run, "--data", corpus, "--batch-size=4", "--json"),
         "params": ossicle("params", *settings, "--classes=2", "--json"),
     }
     found = {}

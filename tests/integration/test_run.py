@@ -49,7 +49,7 @@ def test_a_run_learns_is_judged_and_names_new_recordings(good: Path, tmp_path: P
     predictions = list(trained.predict(files))
     assert [one["label"] for one in predictions] == ["high", "low"]
     assert all(sum(one["probs"].values()) == pytest.approx(1) for one in predictions)
-    found = trained.evaluate(metrics["data"])
+    found = trained.evaluate(metrics["data"], batch_size=4)
     assert {key: value for key, value in found.items() if key != "data"} == metrics["test"]
 
 
@@ -62,7 +62,9 @@ def test_the_best_epoch_is_kept_and_not_the_last(settings: Configure, tmp_path: 
     assert metrics["best_epoch"] == 1 + scores.index(max(scores)) != 4
     assert metrics["valid"] == log[metrics["best_epoch"] - 1]["valid"]
     # --side valid on the run's own data: the kept weights give the best epoch's figures again.
-    again = Trained.open(tmp_path / "run", device="cpu").evaluate(config.data, side="valid")
+    again = Trained.open(tmp_path / "run", device="cpu").evaluate(
+        config.data, side="valid", batch_size=4
+    )
     assert {key: again[key] for key in metrics["valid"]} == metrics["valid"]
     assert again["loss"] == log[metrics["best_epoch"] - 1]["valid_loss"]
 

@@ -276,7 +276,8 @@ def test_a_clip_shorter_than_one_mask_of_specaugment_stays_whole(build, kind, no
     for samples, is_random in ((800, False), (8000, True)):  # 8 frames and 98; a mask has 10
         inputs = model.backbone.batch(noise(samples, samples))
         trained = model.train().encode(*inputs).hidden
-        assert torch.allclose(trained, model.eval().encode(*inputs).hidden) is not is_random
+        judged = model.eval().encode(*inputs).hidden
+        assert torch.allclose(trained, judged, atol=1e-5) is not is_random
 
 
 def test_every_name_a_family_uses_is_in_the_vocabulary(build, kind):
