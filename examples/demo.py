@@ -31,6 +31,7 @@ def main():
     ossicle("compare", *AT_WORK, "--recipes", recipes, "--seeds", "0", "--out", "demo/compare")
     ossicle("train", *AT_WORK, "--recipe", "lora", "--out", "demo/run")
     ossicle("evaluate", "demo/run", "--data", DATA)
+    print("\nThe true label begins the name of each file; a random backbone names many wrongly.")
     ossicle("predict", "demo/run", *three)
     ossicle("inspect", "demo/run")
 

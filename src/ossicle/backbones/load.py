@@ -6,7 +6,6 @@ config:wavlm-large                        the true architecture with random weig
 config:ast-base?max_length=512&seed=1     the same with settings changed, other weights
 """
 
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 import torch
 import transformers
+from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 from transformers.utils import logging as transformers_logging
@@ -43,7 +43,8 @@ def load_backbone(
         BackboneError: no such model, a family that ossicle does not know, a missing
             `preprocessor_config.json`, weights that are incomplete or not safetensors.
     """
-    with _quiet():
+    downloads = not name.startswith(RANDOM) and not Path(_options(name)[0]).expanduser().is_dir()
+    with _quiet(bars=downloads):
         if name.startswith(RANDOM):
             backbone = _random(name, weights=weights, stochastic=stochastic)
         else:
@@ -205,20 +206,24 @@ def _options(name: str) -> tuple[str, dict[str, bool | int | float | str]]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and notes about unused heads off the terminal.
+def _quiet(*, bars: bool = False) -> Iterator[None]:
+    """Keep notes of transformers and its hub client off the terminal, and their bars if not asked.
 
-    Its AST extractor also warns that the lowest of AST's own 128 mel filters is empty.
+    Notes are about unused heads, about every retry without a network, and about the lowest of AST's
+    own 128 mel filters, which is empty.
     """
-    level = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
+    notes = [(one, one.get_verbosity()) for one in (transformers_logging, hub_logging)]
+    had_bars = transformers_logging.is_progress_bar_enabled()
+    for one, _ in notes:
+        one.set_verbosity_error()
+    if not bars:
+        transformers_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="At least one mel filter has all zero")
             yield
     finally:
-        transformers_logging.set_verbosity(level)
-        if bars and not os.environ.get("HF_HUB_DISABLE_PROGRESS_BARS"):
+        for one, level in notes:
+            one.set_verbosity(level)
+        if had_bars:
             transformers_logging.enable_progress_bar()
