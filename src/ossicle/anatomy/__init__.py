@@ -1,7 +1,7 @@
 """Where an adapter may stand: named sites, the same names for every family. Plain data."""
 
 from ossicle.anatomy.names import LAYER_SITES, OUTER_SITES, SITE_NAMES
-from ossicle.anatomy.site import Anatomy, Port, Site, module_site, region
+from ossicle.anatomy.site import Anatomy, Port, Site, layer_sites, module_site, region
 
 __all__ = [
     "LAYER_SITES",
@@ -10,6 +10,7 @@ __all__ = [
     "Anatomy",
     "Port",
     "Site",
+    "layer_sites",
     "module_site",
     "region",
 ]

@@ -1,6 +1,6 @@
 """Where an adapter may stand: ports, sites and the anatomy of a backbone, as plain data."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,6 +58,32 @@ def module_site(
     """Return the site of one module that maps its first argument to its first result."""
     entry = Port(module, "input", keyword="hidden_states")
     return Site(name, layer, entry, Port(module, "output"), *widths, (module,), eps)
+
+
+def layer_sites(
+    layer: int, modules: Mapping[str, str], widths: tuple[int, int], eps: float
+) -> list[Site]:
+    """Return the twelve sites of one transformer layer.
+
+    Args:
+        layer: Its number.
+        modules: The module's path for every site but `ffn.act`, which lies between `ffn.in` and
+            `ffn.out`.
+        widths: Of the residual stream and of the feed-forward block inside.
+        eps: Of its LayerNorms.
+    """
+    width, inner = widths
+    shapes = {"ffn.in": (width, inner), "ffn.out": (inner, width)}
+    sites = [
+        module_site(name, layer, path, shapes.get(name, (width, width)), _eps(name, eps))
+        for name, path in modules.items()
+    ]
+    ports = Port(modules["ffn.in"], "output"), Port(modules["ffn.out"], "input")
+    return [*sites, Site("ffn.act", layer, *ports, inner, inner, owns=())]
+
+
+def _eps(name: str, eps: float) -> float | None:
+    return eps if name.startswith("norm.") else None
 
 
 def region(name: str, modules: tuple[str, ...]) -> Site:

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ossicle.anatomy import Anatomy, Port, Site, module_site, region
+from ossicle.anatomy import Anatomy, Site, layer_sites, module_site, region
 from ossicle.backbones.family import Encoded, Family
 
 WINDOW_MS = 25
@@ -101,21 +101,16 @@ class AST(Family):
 
 
 def _layer_sites(config: Any, layer: int) -> list[Site]:
-    width, inner, eps = config.hidden_size, config.intermediate_size, config.layer_norm_eps
     top = f"layers.{layer}"
-    first, second = f"{top}.mlp.fc1", f"{top}.mlp.fc2"
-    square = (width, width)
-    return [
-        *(
-            module_site(f"attn.{short}", layer, f"{top}.attention.{short}_proj", square)
-            for short in "qkvo"
-        ),
-        module_site("attn", layer, f"{top}.attention", square),
-        module_site("ffn.in", layer, first, (width, inner)),
-        Site("ffn.act", layer, Port(first, "output"), Port(second, "input"), inner, inner, owns=()),
-        module_site("ffn.out", layer, second, (inner, width)),
-        module_site("ffn", layer, f"{top}.mlp", square),
-        module_site("norm.attn", layer, f"{top}.layernorm_before", square, eps),
-        module_site("norm.ffn", layer, f"{top}.layernorm_after", square, eps),
-        module_site("layer", layer, top, square),
-    ]
+    modules = {
+        **{f"attn.{short}": f"{top}.attention.{short}_proj" for short in "qkvo"},
+        "attn": f"{top}.attention",
+        "ffn.in": f"{top}.mlp.fc1",
+        "ffn.out": f"{top}.mlp.fc2",
+        "ffn": f"{top}.mlp",
+        "norm.attn": f"{top}.layernorm_before",
+        "norm.ffn": f"{top}.layernorm_after",
+        "layer": top,
+    }
+    widths = config.hidden_size, config.intermediate_size
+    return layer_sites(layer, modules, widths, config.layer_norm_eps)

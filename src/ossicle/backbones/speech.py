@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from ossicle.anatomy import Anatomy, Port, Site, module_site, region
+from ossicle.anatomy import Anatomy, Site, layer_sites, module_site, region
 from ossicle.backbones.family import Encoded, Family
 from ossicle.backbones.frames import num_frames, receptive_field
 from ossicle.errors import BackboneError
@@ -108,29 +108,20 @@ def describe(family: str, config: Any) -> Anatomy:
 
 
 def _layer_sites(config: Any, layer: int) -> list[Site]:
-    width, inner, eps = config.hidden_size, config.intermediate_size, config.layer_norm_eps
     top = f"encoder.layers.{layer}"
-    first, second = f"{top}.feed_forward.intermediate_dense", f"{top}.feed_forward.output_dense"
-    square = (width, width)
-    return [
-        *(
-            module_site(f"attn.{short}", layer, f"{top}.attention.{path}", square)
-            for short, path in (
-                ("q", "q_proj"),
-                ("k", "k_proj"),
-                ("v", "v_proj"),
-                ("o", "out_proj"),
-            )
-        ),
-        module_site("attn", layer, f"{top}.attention", square),
-        module_site("ffn.in", layer, first, (width, inner)),
-        Site("ffn.act", layer, Port(first, "output"), Port(second, "input"), inner, inner, owns=()),
-        module_site("ffn.out", layer, second, (inner, width)),
-        module_site("ffn", layer, f"{top}.feed_forward", square),
-        module_site("norm.attn", layer, f"{top}.layer_norm", square, eps),
-        module_site("norm.ffn", layer, f"{top}.final_layer_norm", square, eps),
-        module_site("layer", layer, top, square),
-    ]
+    modules = {
+        **{f"attn.{short}": f"{top}.attention.{short}_proj" for short in "qkv"},
+        "attn.o": f"{top}.attention.out_proj",
+        "attn": f"{top}.attention",
+        "ffn.in": f"{top}.feed_forward.intermediate_dense",
+        "ffn.out": f"{top}.feed_forward.output_dense",
+        "ffn": f"{top}.feed_forward",
+        "norm.attn": f"{top}.layer_norm",
+        "norm.ffn": f"{top}.final_layer_norm",
+        "layer": top,
+    }
+    widths = config.hidden_size, config.intermediate_size
+    return layer_sites(layer, modules, widths, config.layer_norm_eps)
 
 
 def encode(model: Any, wave: Float[Tensor, "B N"], num_samples: Int[Tensor, " B"]) -> Encoded:
