@@ -248,3 +248,14 @@ def test_a_recipe_is_plain_data_that_compares():
         "name": "linear",
         "placements": [],
     }
+
+
+def test_a_recipe_prints_as_a_table():
+    recipe = Recipe.parse("lora(rank=4)@attn.q,attn.v[6:12] + norm@norm.ffn + bias(lr=1e-4)@ffn.in")
+    assert recipe.table().splitlines() == [
+        "method  settings  sites           layers  lr",
+        "lora    rank=4    attn.q, attn.v  6:12    default",
+        "norm    defaults  norm.ffn        all     default",
+        "bias    defaults  ffn.in          all     0.0001",
+    ]
+    assert Recipe.parse("linear").table() == "method  settings  sites  layers  lr"

@@ -93,7 +93,10 @@ def _read_facts(path: Path) -> dict[str, Any]:
 
 def _check_types(file: Path, facts: Mapping[str, Any]) -> None:
     """Raise unless everything that is read without another check is of its type."""
-    backbone, head = facts["backbone"], facts["head"]
+    backbone, head, recipe = facts["backbone"], facts["head"], facts["recipe"]
+    placements = recipe.get("placements")
+    if not isinstance(placements, list) or not all(map(_is_placement, placements)):
+        raise AdapterFileError(f"'{file}' has no readable list of placements; restore it")
     for entry, kind in _BACKBONE.items():
         if not isinstance(backbone.get(entry), kind):
             raise AdapterFileError(
@@ -110,6 +113,18 @@ def _check_types(file: Path, facts: Mapping[str, Any]) -> None:
             )
         if not isinstance(shape, list) or not all(type(size) is int for size in shape):
             raise AdapterFileError(f"'{file}' says that {key} has shape {shape!r}; restore it")
+
+
+def _is_placement(data: object) -> bool:
+    """Return whether data can be shown as a placement; `Recipe.from_dict` checks the rest."""
+    return (
+        isinstance(data, dict)
+        and isinstance(data.get("method"), str)
+        and isinstance(data.get("at"), list)
+        and all(isinstance(site, str) for site in data["at"])
+        and isinstance(data.get("settings", {}), dict)
+        and isinstance(data.get("layers", ""), str)
+    )
 
 
 def _compare(

@@ -21,6 +21,7 @@ import tomli_w
 
 from ossicle.anatomy import SITE_NAMES
 from ossicle.attach.presets import PRESETS
+from ossicle.attach.table import recipe_table
 from ossicle.errors import RecipeError, RecipeMismatch, UnknownRecipe, did_you_mean
 from ossicle.methods import METHODS, Method, Value
 
@@ -150,6 +151,10 @@ class Recipe:
 
     def __str__(self) -> str:
         return " + ".join(str(placement) for placement in self.placements) or HEAD_ONLY
+
+    def table(self) -> str:
+        """Return the placements as a table of text, a line each."""
+        return recipe_table(self.to_dict())
 
     @property
     def label(self) -> str:

@@ -15,6 +15,7 @@ def inspect(
 ) -> None:
     """Show an adapter's recipe, backbone, task and tensors; no weights are loaded."""
     from ossicle.attach.folder import read_folder
+    from ossicle.attach.table import HEADER, recipe_rows
 
     folder = read_folder(run)
     facts = folder.facts
@@ -25,17 +26,19 @@ def inspect(
         o.print_json(about)
         return
     backbone, head = facts["backbone"], facts["head"]
+    labels = facts["task"].get("labels") or []
     print(f"recipe    {facts['recipe'].get('name') or facts['expression']}")
-    print(f"          {facts['expression']}")
     print(
         f"backbone  {backbone['name']} ({backbone['family']}, {backbone['layers']} layers of width "
         f"{backbone['width']}, fingerprint {backbone['fingerprint']})"
     )
     print(f"head      {head['name']}, {head['outputs']} outputs" if head else "head      none")
-    print(f"task      {facts['task'].get('name')}: {', '.join(facts['task'].get('labels', []))}")
+    print(f"task      {facts['task'].get('name')}: {', '.join(map(str, labels))}")
     print(
         f"size      {count:,} parameters in {len(folder.shapes)} tensors, "
         f"{folder.num_bytes / 1000:,.0f} kB; saved by ossicle {facts['ossicle']}"
     )
+    if facts["recipe"]["placements"]:
+        o.print_table(HEADER, recipe_rows(facts["recipe"]))
     rows = [[key, " x ".join(str(n) for n in shape)] for key, shape in folder.shapes.items()]
     o.print_table(["tensor", "shape"], rows, right=1)
