@@ -294,7 +294,7 @@ def test_a_recipe_that_was_edited_does_not_fit_the_tensors(folder, build):
     edit(folder, recipe=Recipe.parse("lora(rank=2)@attn.q").to_dict())
     with pytest.raises(RecipeMismatch, match=r"do not fit its recipe on this backbone, the first"):
         load(folder, build("hubert"))
-    edit(folder, recipe={"placements": [{"method": "lroa"}]})
+    edit(folder, recipe={"placements": [{"method": "lroa", "at": ["attn.q"]}]})
     with pytest.raises(RecipeError, match="no recipe or method 'lroa'"):
         load(folder, build("hubert"))
 
