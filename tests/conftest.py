@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from jaxtyping import install_import_hook
@@ -19,6 +20,7 @@ from numpy.typing import NDArray  # noqa: E402
 from transformers import AutoConfig  # noqa: E402
 
 from ossicle.backbones import FAMILIES, Backbone, random_backbone  # noqa: E402
+from tones import write_backbone, write_corpus  # noqa: E402
 
 settings.register_profile("ossicle", deadline=None)  # a busy machine is no failure
 settings.load_profile("ossicle")
@@ -74,3 +76,17 @@ def noise() -> Callable[..., list[NDArray[np.float32]]]:
         return [rng.normal(0, 0.1, size).astype(np.float32) for size in num_samples]
 
     return made
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a tiny backbone on disk."""
+    return write_backbone(tmp_path_factory.mktemp("backbone"))
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings of two labels with a speaker a side, as an audiofolder."""
+    root = tmp_path_factory.mktemp("data") / "tones"
+    write_corpus(root)
+    return root

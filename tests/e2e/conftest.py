@@ -10,7 +10,6 @@ import pytest
 from ossicle.cli.main import main
 from ossicle.training.config import TrainConfig
 from ossicle.training.run import train
-from tones import write_backbone, write_corpus
 
 
 @dataclass(frozen=True)
@@ -41,20 +40,6 @@ def ossicle(
         return Done(status, *capsys.readouterr())
 
     return run
-
-
-@pytest.fixture(scope="session")
-def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a tiny backbone on disk."""
-    return write_backbone(tmp_path_factory.mktemp("backbone"))
-
-
-@pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Recordings of two labels with a speaker a side, as an audiofolder."""
-    root = tmp_path_factory.mktemp("data") / "tones"
-    write_corpus(root)
-    return root
 
 
 @pytest.fixture(scope="session")

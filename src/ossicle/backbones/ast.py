@@ -75,7 +75,7 @@ class AST(Family):
         hidden = model(values).last_hidden_state
         return Encoded(hidden, hidden.new_ones(hidden.shape[:2], dtype=torch.bool))
 
-    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002
+    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return one window of the mel spectrogram."""
         samples: int = extractor.sampling_rate * WINDOW_MS // 1000
         return samples

@@ -75,7 +75,7 @@ class SpeechFamily(Family):
         """Run CNN, projection and encoder so that no row sees its padding; see `encode`."""
         return encode(model, values, lengths)
 
-    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002
+    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return the receptive field of the CNN: 400 samples for every released model."""
         return receptive_field(config.conv_kernel, config.conv_stride)
 
