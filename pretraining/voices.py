@@ -1,0 +1,9 @@
+"""Which espeak-ng variants speak in the demo corpus, and so never in the pretraining."""
+
+from typing import Final
+
+DEMO_VARIANTS: Final = (
+    "Annie", "Andy", "belinda", "david", "Denis", "Gene", "Hugo", "Iven2", "linda", "michael",
+    "pablo", "quincy", "rob", "steph", "zac", "anika", "f3", "m4", "m7", "victor",
+)  # fmt: skip
+DEMO_COMMANDS: Final = ("stop", "start", "left", "right", "louder", "softer", "open", "close")
