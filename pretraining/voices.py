@@ -3,7 +3,7 @@
 from typing import Final
 
 DEMO_VARIANTS: Final = (
-    "Annie", "Andy", "belinda", "david", "Denis", "Gene", "Hugo", "Iven2", "linda", "michael",
-    "pablo", "quincy", "rob", "steph", "zac", "anika", "f3", "m4", "m7", "victor",
+    "Annie", "Andy", "antonio", "belinda", "david", "Denis", "Gene", "Hugo", "linda", "m6",
+    "iven2", "quincy", "rob", "steph", "zac", "anika", "f3", "m4", "m7", "victor",
 )  # fmt: skip
 DEMO_COMMANDS: Final = ("stop", "start", "left", "right", "louder", "softer", "open", "close")
