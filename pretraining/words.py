@@ -100,7 +100,9 @@ def foreign_words(rng: random.Random, language: str, count: int) -> list[str]:
         if language.startswith("de") and rng.random() < 0.7:
             made.append(rng.choice(GERMAN))
         elif rng.random() < 0.5:
-            made.append(str(rng.choice((rng.randrange(10), rng.randrange(100), rng.randrange(1000)))))
+            made.append(
+                str(rng.choice((rng.randrange(10), rng.randrange(100), rng.randrange(1000))))
+            )
         else:
             made.append(made_up_word(rng))
     return made
