@@ -133,7 +133,7 @@ class Espeak:
             tuple(self._words),
         )
 
-    def _receive(self, samples, count, events) -> int:  # noqa: ANN001 - ctypes pointers
+    def _receive(self, samples, count, events) -> int:
         if samples and count > 0:
             self._pieces.append(np.ctypeslib.as_array(samples, (count,)).copy())
         number = 0

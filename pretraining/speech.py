@@ -17,6 +17,7 @@ A shard that is there already is not made again.
 """
 
 import argparse
+import itertools
 import json
 import random
 import subprocess
@@ -51,8 +52,8 @@ NOT_SPEAKERS: Final = {"Demonic", "announcer", "fast", "klatt", "UniRobot", "Mr"
 CACHED_WORDS: Final = {word: number for number, word in enumerate(ENGLISH_WORDS)}
 PAUSE: Final = "_"
 SYMBOLS: Final = (
-    PAUSE, *"a b c d e f g h i j k l m n o p q r s t u v w x y z æ ç ð ø ŋ œ ɐ ɑ ɒ ɔ ɕ ɖ ə ɛ ɜ ɟ ɡ ɣ "
-    "ɨ ɪ ɫ ɭ ɯ ɲ ɳ ɹ ɽ ɾ ʁ ʂ ʃ ʈ ʉ ʊ ʋ ʌ ʎ ʑ ʒ ʔ β θ χ ħ ɬ ɚ "
+    PAUSE, *"a b c d e f g h i j k l m n o p q r s t u v w x y z æ ç ð ø ŋ œ ɐ ɑ ɒ ɔ ɕ ɖ ə ɛ ɜ ɟ ɡ "
+    "ɣ ɨ ɪ ɫ ɭ ɯ ɲ ɳ ɹ ɽ ɾ ʁ ʂ ʃ ʈ ʉ ʊ ʋ ʌ ʎ ʑ ʒ ʔ β θ χ ħ ɬ ɚ "
     "aɪ aʊ eɪ oʊ əʊ ɔɪ tʃ dʒ ts dz əl iə eə ʊə".split(),
 )  # fmt: skip
 SYMBOL_NUMBERS: Final = {symbol: number for number, symbol in enumerate(SYMBOLS)}
@@ -174,7 +175,7 @@ def with_flite(folder: Path, rng: random.Random, first_voice: int) -> Said:
         if phone == "pau":
             spans.append((start / stretch, float(stop) / stretch))
         start = float(stop)
-    gaps = list(zip(spans[:-1], spans[1:], strict=True))
+    gaps = list(itertools.pairwise(spans))
     known = len(gaps) == len(words)
     timed = [
         (CACHED_WORDS.get(words[i], -1) if known else -1, before[1], after[0])
