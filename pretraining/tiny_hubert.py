@@ -1,6 +1,6 @@
 """Pretrain tiny-hubert.
 
-    python pretraining/hubert.py --steps 15000 --fsdd FOLDER
+    python pretraining/tiny_hubert.py --steps 15000 --fsdd FOLDER
 
 Masked prediction as HuBERT's, with what synthetic speech knows for free beside the clusters: every
 head reads its own softmax-weighted sum of the layers and predicts, from a disturbed wave, something
@@ -25,10 +25,10 @@ from typing import Any, Final
 
 import features
 import numpy as np
+import stage
 import torch
 from augment import channel, disturbed, scaled, spans
 from corpus import Corpus, Rows
-from safetensors.torch import load_file, save_file
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -52,7 +52,6 @@ FRAME_LOSSES: Final = {
     "level": 0.15,
 }
 ROW_LOSSES: Final = {"voice": 0.3, "manner": 0.5, "spoken": 0.5}
-CHECKPOINT: Final = "checkpoint.safetensors"
 
 
 def spectral_start(model: HubertModel) -> None:
@@ -139,46 +138,9 @@ class Run:
     centres: dict[str, Tensor]
     step: int = 0
 
-    def save(self, folder: Path) -> None:
-        """Write the checkpoint as one file, in place of the last."""
-        names = {id(p): n for n, p in self._named().items()}
-        moments = {
-            f"{kind}/{names[id(parameter)]}": state[kind]
-            for parameter, state in self.optimizer.state.items()
-            for kind in ("exp_avg", "exp_avg_sq")
-        }
-        tensors = {f"parameter/{n}": p.detach() for n, p in self._named().items()} | moments
-        tensors |= {f"centres/{name}": value for name, value in self.centres.items()}
-        tensors["step"] = torch.tensor(self.step)
-        partial = folder / "checkpoint.partial"
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
-        partial.replace(folder / CHECKPOINT)
-
-    def load(self, folder: Path) -> None:
-        """Go on from a checkpoint."""
-        tensors = load_file(folder / CHECKPOINT)
-        self.step = int(tensors["step"])
-        self.centres = {n.split("/")[1]: t for n, t in tensors.items() if n.startswith("centres/")}
-        with torch.no_grad():
-            for name, parameter in self._named().items():
-                parameter.copy_(tensors[f"parameter/{name}"])
-                self.optimizer.state[parameter] = {
-                    "step": torch.tensor(float(self.step)),
-                    "exp_avg": tensors[f"exp_avg/{name}"],
-                    "exp_avg_sq": tensors[f"exp_avg_sq/{name}"],
-                }
-
-    def _named(self) -> dict[str, nn.Parameter]:
-        both = (("model", self.model), ("heads", self.heads))
-        return {f"{k}.{n}": p for k, module in both for n, p in module.named_parameters()}
-
-
-def rate(step: int, steps: int, highest: float, warmup: int = 400) -> float:
-    """Return the learning rate: up to the highest, held for half the time, then down to nothing."""
-    held = steps * 0.45
-    if step < warmup:
-        return highest * (step + 1) / warmup
-    return highest * min(1.0, max(0.0, (steps - step) / (steps - held)))
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Return all by name."""
+        return stage.named_parameters(model=self.model, heads=self.heads)
 
 
 def targets(wave: Tensor, rows: Rows, centres: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -271,8 +233,8 @@ def start(options: argparse.Namespace, corpus: Corpus) -> Run:
     parameters = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.02)
     run = Run(model, heads, optimizer, {})
-    if (options.out / CHECKPOINT).is_file():
-        run.load(options.out)
+    if (options.out / stage.CHECKPOINT).is_file():
+        run.step, run.centres = stage.load(options.out, run.parameters(), run.optimizer)
         print(f"going on from step {run.step}", flush=True)
     else:
         run.centres = cluster(corpus, options.seed)
@@ -293,7 +255,7 @@ def main() -> None:
     parser.add_argument(
         "--fsdd", type=Path, help="folder of FSDD recordings; left out if not given"
     )
-    parser.add_argument("--out", type=Path, default=Path("pretraining/made/hubert"))
+    parser.add_argument("--out", type=Path, default=Path("pretraining/made/tiny-hubert"))
     parser.add_argument("--steps", type=int, default=15000)
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -304,16 +266,17 @@ def main() -> None:
     corpus = Corpus(options.speech, options.sounds, options.fsdd)
     run = start(options, corpus)
     print(f"{corpus.hours:.1f} h of synthetic speech, {len(corpus.sounds)} sounds", flush=True)
+    parameters = run.parameters()
     began, sums, counts = time.perf_counter(), {}, {}
     weights = FRAME_LOSSES | ROW_LOSSES
     while run.step < options.steps:
         for group in run.optimizer.param_groups:
-            group["lr"] = rate(run.step, options.steps, options.lr)
+            group["lr"] = stage.rate(run.step, options.steps, options.lr)
         with torch.autocast("cpu", torch.bfloat16):
             found = losses(run, corpus, options.seed)
         run.optimizer.zero_grad()
         sum(weights[name] * loss for name, loss in found.items()).backward()
-        nn.utils.clip_grad_norm_([*run.model.parameters(), *run.heads.parameters()], 1.0)
+        nn.utils.clip_grad_norm_(parameters.values(), 1.0)
         run.optimizer.step()
         run.step += 1
         for name, loss in found.items():
@@ -321,14 +284,15 @@ def main() -> None:
             counts[name] = counts.get(name, 0) + 1
         if run.step % 100 == 0:
             means = {name: round(sums[name] / counts[name], 3) for name in sums}
-            seconds = time.perf_counter() - began
+            if not math.isfinite(sum(sums.values())):
+                raise SystemExit(f"step {run.step}: a loss is no number: {means}")
             line = {"step": run.step, "hours_seen": round(run.step * BATCH_S / 3600, 2), **means}
-            print(json.dumps(line | {"s": round(seconds)}), flush=True)
+            print(json.dumps(line | {"s": round(time.perf_counter() - began)}), flush=True)
             sums, counts = {}, {}
         if run.step % 500 == 0:
-            run.save(options.out)
+            stage.save(options.out, run.step, parameters, run.optimizer, run.centres)
             export(run.model, options.out / "export")
-    run.save(options.out)
+    stage.save(options.out, run.step, parameters, run.optimizer, run.centres)
     export(run.model, options.out / "export")
 
 

@@ -1,0 +1,61 @@
+"""What both pretrainings share: a learning rate over time and a checkpoint that loses nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+CHECKPOINT: Final = "checkpoint.safetensors"
+HELD: Final = 0.45  # of all steps, before the rate falls
+
+
+def named_parameters(**modules: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters of all modules, each name with its module's before it."""
+    return {f"{k}.{n}": p for k, module in modules.items() for n, p in module.named_parameters()}
+
+
+def rate(step: int, steps: int, highest: float, warmup: int = 400) -> float:
+    """Return the learning rate: up to the highest, held, then down to nothing in a line."""
+    if step < warmup:
+        return highest * (step + 1) / warmup
+    return highest * min(1.0, max(0.0, (steps - step) / (steps * (1 - HELD))))
+
+
+def save(
+    folder: Path,
+    step: int,
+    parameters: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.AdamW,
+    others: Mapping[str, Tensor],
+) -> None:
+    """Write parameters, AdamW's moments and other tensors as one file, in place of the last."""
+    names = {id(parameter): name for name, parameter in parameters.items()}
+    tensors = {f"parameter/{name}": p.detach() for name, p in parameters.items()}
+    for parameter, state in optimizer.state.items():
+        for kind in ("exp_avg", "exp_avg_sq"):
+            tensors[f"{kind}/{names[id(parameter)]}"] = state[kind]
+    tensors |= {f"other/{name}": value for name, value in others.items()}
+    tensors["step"] = torch.tensor(step)
+    partial = folder / "checkpoint.partial"
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
+    partial.replace(folder / CHECKPOINT)
+
+
+def load(
+    folder: Path, parameters: Mapping[str, nn.Parameter], optimizer: torch.optim.AdamW
+) -> tuple[int, dict[str, Tensor]]:
+    """Fill parameters and moments from a checkpoint; return its step and the other tensors."""
+    tensors = load_file(folder / CHECKPOINT)
+    step = int(tensors["step"])
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[f"parameter/{name}"])
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(step)),
+                "exp_avg": tensors[f"exp_avg/{name}"],
+                "exp_avg_sq": tensors[f"exp_avg_sq/{name}"],
+            }
+    return step, {n.split("/")[1]: t for n, t in tensors.items() if n.startswith("other/")}
