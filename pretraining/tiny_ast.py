@@ -233,15 +233,20 @@ def grid_places(width: int) -> Tensor:
     return torch.cat(halves, dim=1)
 
 
+def new_model(seed: int) -> ASTModel:
+    """Return what pretraining starts from: random weights and a grid of positions."""
+    torch.manual_seed(seed)
+    settings: dict[str, Any] = dict(NAMED["tiny-ast"][1])
+    model = ASTModel(ASTConfig(**settings, attn_implementation="eager")).eval()  # as tiny_hubert
+    with torch.no_grad():
+        model.embeddings.position_embeddings[0, 2:] = grid_places(model.config.hidden_size) * 0.3
+    return model
+
+
 def start(options: argparse.Namespace, scenes: Scenes) -> Run:
     """Return a new run, or the one that the folder holds."""
-    torch.manual_seed(options.seed)
-    settings: dict[str, Any] = dict(NAMED["tiny-ast"][1])
-    config = ASTConfig(**settings, attn_implementation="eager")
-    model = ASTModel(config).eval()  # no dropout: 2.8 million parameters do not overfit
-    with torch.no_grad():
-        model.embeddings.position_embeddings[0, 2:] = grid_places(config.hidden_size) * 0.3
-    heads = Heads(config.hidden_size, scenes.num_kinds)
+    model = new_model(options.seed)
+    heads = Heads(model.config.hidden_size, scenes.num_kinds)
     parameters = [*model.parameters(), *heads.parameters()]
     run = Run(model, heads, torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.02))
     if (options.out / stage.CHECKPOINT).is_file():

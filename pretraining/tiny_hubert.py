@@ -213,12 +213,18 @@ def losses(run: Run, corpus: Corpus, seed: int) -> dict[str, Tensor]:
     return found
 
 
-def start(options: argparse.Namespace, corpus: Corpus) -> Run:
-    """Return a new run, or the one that the folder holds."""
-    torch.manual_seed(options.seed)
+def new_model(seed: int) -> HubertModel:
+    """Return what pretraining starts from: random weights behind a filter bank."""
+    torch.manual_seed(seed)
     config = HubertConfig(**NAMED["tiny-hubert"][1], attn_implementation="eager")
     model = HubertModel(config).eval()  # no dropout: 3 million parameters do not overfit
     spectral_start(model)
+    return model
+
+
+def start(options: argparse.Namespace, corpus: Corpus) -> Run:
+    """Return a new run, or the one that the folder holds."""
+    model = new_model(options.seed)
     sizes = {
         "phone": corpus.num_symbols,
         "word": len(ENGLISH_WORDS),
@@ -229,7 +235,7 @@ def start(options: argparse.Namespace, corpus: Corpus) -> Run:
         "manner": 3,
         "spoken": len(ENGLISH_WORDS),
     }
-    heads = Heads(sizes, config.hidden_size, config.num_hidden_layers + 1)
+    heads = Heads(sizes, model.config.hidden_size, model.config.num_hidden_layers + 1)
     parameters = [*model.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.02)
     run = Run(model, heads, optimizer, {})

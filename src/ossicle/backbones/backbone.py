@@ -19,7 +19,7 @@ class Backbone(nn.Module):
     """A frozen model, prepared and described.
 
     Attributes:
-        name: How it was asked for: a hub id, a folder, or `config:<name>`.
+        name: How it was asked for: a shipped name, a hub id, a folder, or `config:<name>`.
         family: What kind of model it is.
         model: The transformers model.
         anatomy: Its sites.

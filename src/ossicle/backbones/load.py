@@ -1,7 +1,8 @@
-"""From a name to a backbone: a hub id, a local folder, or `config:<name>` with random weights.
+"""From a name to a backbone: one that ossicle ships, a hub id, a folder, or random weights.
 
+tiny-hubert, tiny-ast                     small ones that ossicle ships, on speech and on sounds
 microsoft/wavlm-base-plus                 a model-hub id, `?revision=...` for a revision
-models/hubert                             a folder in the hub's layout
+models/hubert, ./tiny-hubert              a folder in the hub's layout
 config:wavlm-large                        the true architecture with random weights
 config:ast-base?max_length=512&seed=1     the same with settings changed, other weights
 """
@@ -22,9 +23,13 @@ from transformers.utils import logging as transformers_logging
 from ossicle.backbones.backbone import Backbone
 from ossicle.backbones.families import FAMILIES, NAMED
 from ossicle.backbones.family import Family
-from ossicle.errors import BackboneError, did_you_mean
+from ossicle.errors import BackboneError, did_you_mean, listing
 
 RANDOM = "config:"
+SHIPPED: Final = {
+    file.parent.name: file.parent
+    for file in sorted((Path(__file__).parent / "pretrained").glob("*/config.json"))
+}
 RANDOM_IN_TRAINING: Final[dict[str, Any]] = {"layerdrop": 0.0, "apply_spec_augment": False}
 
 
@@ -43,8 +48,7 @@ def load_backbone(
         BackboneError: no such model, a family that ossicle does not know, a missing
             `preprocessor_config.json`, weights that are incomplete or not safetensors.
     """
-    downloads = not name.startswith(RANDOM) and not Path(_options(name)[0]).expanduser().is_dir()
-    with _quiet(bars=downloads):
+    with _quiet(bars=not name.startswith(RANDOM) and not _folder(_options(name)[0]).is_dir()):
         if name.startswith(RANDOM):
             backbone = _random(name, weights=weights, stochastic=stochastic)
         else:
@@ -110,7 +114,7 @@ def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
             f"'{name}': a pretrained backbone takes no option '{next(iter(options))}'"
         )
     where = {} if revision is None else {"revision": str(revision)}
-    folder = Path(path).expanduser()
+    folder = _folder(path)
     source = str(folder) if folder.is_dir() else path
     if not folder.is_dir() and (path.count("/") > 1 or path.startswith((".", "/", "~"))):
         raise BackboneError(f"there is no folder '{path}'")
@@ -150,6 +154,11 @@ def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
     return _finish(name, family, model, extractor, stochastic=stochastic)
 
 
+def _folder(path: str) -> Path:
+    """Return where the weights lie if they lie on this machine."""
+    return SHIPPED.get(path, Path(path).expanduser())
+
+
 def _read(source: str, file: str, reader: Any, options: dict[str, Any]) -> Any:
     """Call a transformers reader; say which file of which backbone it failed on."""
     try:
@@ -165,7 +174,10 @@ def _read(source: str, file: str, reader: Any, options: dict[str, Any]) -> Any:
         elif local and not file.endswith(".safetensors") and not (Path(source) / file).is_file():
             reason = f"the folder has no {file}; a folder in the hub's layout needs one"
         elif not local:
-            reason += " (there is no local folder of that name either)"
+            reason += (
+                " (there is no local folder of that name either, and ossicle ships "
+                f"{listing(SHIPPED)}).{did_you_mean(source, SHIPPED)}"
+            )
         raise BackboneError(f"backbone '{source}': {file} cannot be read: {reason}") from error
 
 

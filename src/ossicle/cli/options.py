@@ -9,7 +9,10 @@ import typer
 
 Backbone = Annotated[
     str,
-    typer.Option(help="Model-hub id, folder in the hub's layout, or config:NAME (random weights)."),
+    typer.Option(
+        help="tiny-hubert or tiny-ast, which ossicle ships; a model-hub id; a folder in the hub's "
+        "layout; or config:NAME (random weights)."
+    ),
 ]
 RecipeText = Annotated[
     str,

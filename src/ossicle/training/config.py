@@ -15,7 +15,7 @@ class TrainConfig:
     """Everything that decides the outcome of a run.
 
     Attributes:
-        backbone: A hub id, a folder or `config:<name>`.
+        backbone: A shipped name (`tiny-hubert`), a hub id, a folder or `config:<name>`.
         recipe: A preset, an expression or a recipe file.
         data: Reader and options, e.g. `esc50:PATH?test_fold=5`.
         head: `mean`, `cls`, `meanstd` or `superb`.

@@ -1,0 +1,268 @@
+"""What adapting the shipped backbones gains over probing them, on real recordings.
+
+    python benchmarks/pretrained.py --data FOLDER --out RUNS
+
+FOLDER holds the corpora fsdd/, emodb/ and esc10/ as released. Five seeds for each of five tasks; a
+seed has its own initialisation, order and draw of recordings, and, where the task has several
+splits, a split of its own: the five folds of esc10, five pairs of unheard speakers of emodb, three
+unheard speakers of fsdd (the first two come again with other training recordings). For fsdd at most
+600 recordings are learnt from and 150 chosen by, drawn evenly over speakers and labels; the test
+recordings are all of the split's.
+
+A gain is the difference in accuracy to the linear probe, in points: its mean and standard deviation
+over the seeds, the p of a paired t-test over the seeds, and the p of a permutation test over the
+test recordings (over speakers where there are six or more), in which a recording counts once with
+its mean over the seeds. p is not corrected for the number of comparisons.
+
+A run that is there already is not repeated. The figures are written as JSON beside this script.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from scipy.stats import permutation_test, ttest_rel
+
+from ossicle.data import Utterance, open_data, write_manifest
+
+SEEDS: Final = range(5)
+MOST: Final = {"train": 600, "valid": 150}
+PAIRS: Final = ("03,08", "10,09", "11,13", "12,14", "15,16")
+FEWEST_SPEAKERS: Final = 6
+LINEAR, FULL, RANDOM = "linear", "full", "full from random"
+METHODS: Final = (LINEAR, "lora", "bottleneck", FULL, RANDOM)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task, its backbone and what the runs of it share."""
+
+    name: str
+    backbone: str
+    splits: Sequence[str]
+    epochs: int
+    batch_size: int
+
+
+TASKS: Final = (
+    Work(
+        "fsdd-unheard",
+        "tiny-hubert",
+        [f"fsdd:FOLDER/fsdd?test_speaker={one}" for one in ("theo", "george", "jackson")],
+        6,
+        16,
+    ),
+    Work("fsdd-official", "tiny-hubert", ["fsdd:FOLDER/fsdd"], 6, 16),
+    Work("fsdd-speaker", "tiny-hubert", ["fsdd:FOLDER/fsdd?label=speaker"], 4, 16),
+    Work(
+        "emodb",
+        "tiny-hubert",
+        [f"emodb:FOLDER/emodb?test_speakers={pair}" for pair in PAIRS],
+        10,
+        16,
+    ),
+    Work(
+        "esc10",
+        "tiny-ast",
+        [f"esc50:FOLDER/esc10?test_fold={fold}" for fold in (1, 2, 3, 4, 5)],
+        10,
+        16,
+    ),
+)
+RATES: Final = {LINEAR: "1e-3", "lora": "3e-3", "bottleneck": "1e-3", FULL: "5e-4", RANDOM: "1e-3"}
+HEAD_RATE: Final = "3e-3"
+
+
+def evenly(utterances: Sequence[Utterance], most: int, seed: int) -> list[Utterance]:
+    """Return at most so many, as many of each pair of speaker and label as can be."""
+    rng = np.random.default_rng(seed)
+    groups: dict[tuple[str | None, str], list[Utterance]] = {}
+    for number in rng.permutation(len(utterances)):
+        one = utterances[number]
+        groups.setdefault((one.speaker, one.label), []).append(one)
+    turns = [(turn, name) for name, group in groups.items() for turn in range(len(group))]
+    turns.sort(key=lambda pair: pair[0])
+    return [groups[name][turn] for turn, name in turns[:most]]
+
+
+def manifest(work: Work, seed: int, data: Path, out: Path) -> Path:
+    """Write which recordings a seed learns from, chooses by and is tested on."""
+    split = work.splits[seed % len(work.splits)].replace("FOLDER", str(data.resolve()))
+    dataset = open_data(split)
+    chosen: list[Utterance] = []
+    sides: dict[str, str] = {}
+    for side, part in dataset.sides.items():
+        kept = evenly(part, MOST[side], seed) if side in MOST else list(part)
+        chosen += kept
+        sides |= {one.key: side for one in kept}
+    file = out / work.name / f"seed-{seed}.csv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_manifest(file, chosen, split=sides)
+    return file
+
+
+def run(work: Work, method: str, seed: int, out: Path, data: str) -> dict[str, Any]:
+    """Train in a process of its own, on one thread, unless that is done already."""
+    folder = out / work.name / method.replace(" ", "-") / f"seed-{seed}"
+    if not (folder / "metrics.json").is_file():
+        backbone = work.backbone
+        if method == RANDOM:
+            backbone = str(random_start(work.backbone, seed, out))
+        command = [
+            sys.executable, "-m", "ossicle", "train", "--backbone", backbone,
+            "--recipe", "full" if method == RANDOM else method, "--data", data,
+            "--head", "meanstd", "--epochs", str(work.epochs), "--batch-size", str(work.batch_size),
+            "--lr", RATES[method], "--head-lr", HEAD_RATE, "--seed", str(seed),
+            "--out", str(folder), "--json",
+        ]  # fmt: skip
+        command += ["--resume"] if (folder / "config.json").is_file() else []
+        threads = os.environ | {"OMP_NUM_THREADS": "1"}
+        subprocess.run(command, check=True, env=threads, stdout=subprocess.DEVNULL)
+        print(f"{work.name}  {method}  seed {seed}", flush=True)
+    made: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return made
+
+
+def random_start(backbone: str, seed: int, out: Path) -> Path:
+    """Write what the pretraining of a backbone started from, with other random weights."""
+    folder = out / "random" / f"{backbone}-{seed}"
+    if not (folder / "preprocessor_config.json").is_file():
+        script = Path(__file__).parents[1] / "pretraining/random_start.py"
+        command = [sys.executable, str(script), backbone, f"--seed={seed}", f"--out={folder}"]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    return folder
+
+
+def table(results: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return the figures of one task by method."""
+    accuracy = {
+        name: np.array([100 * one["test"]["accuracy"] for one in runs])
+        for name, runs in results.items()
+    }
+    found: dict[str, Any] = {}
+    for name, runs in results.items():
+        found[name] = {
+            "trainable": runs[0]["parameters"],
+            "accuracy": accuracy[name].tolist(),
+            "train_seconds": [round(one["train_seconds"], 1) for one in runs],
+        }
+        if name not in (LINEAR, RANDOM):
+            found[name]["over_linear"] = gain(results, accuracy, name, LINEAR)
+        if name == FULL:
+            found[name]["over_random"] = gain(results, accuracy, name, RANDOM)
+    return found
+
+
+def gain(
+    results: dict[str, list[dict[str, Any]]],
+    accuracy: dict[str, np.ndarray],
+    name: str,
+    other: str,
+) -> dict[str, Any]:
+    """Return by how many points the one is better, with both p."""
+    differences = accuracy[name] - accuracy[other]
+    leads: dict[str, list[int]] = {}
+    speakers: dict[str, str | None] = {}
+    for mine, theirs in zip(results[name], results[other], strict=True):
+        pairs = zip(mine["test"]["recordings"], theirs["test"]["recordings"], strict=True)
+        for one, two in pairs:
+            assert one["key"] == two["key"]
+            lead = (one["predicted"] == one["label"]) - (two["predicted"] == two["label"])
+            leads.setdefault(one["key"], []).append(int(lead))
+            speakers[one["key"]] = one["speaker"]
+    units = {key: float(np.mean(values)) for key, values in leads.items()}
+    unit = "recording"
+    if None not in speakers.values() and len(set(speakers.values())) >= FEWEST_SPEAKERS:
+        unit, by_speaker = "speaker", {}
+        for key, lead in units.items():
+            by_speaker[speakers[key]] = by_speaker.get(speakers[key], 0.0) + lead
+        units = by_speaker
+    signed = np.array([lead for lead in units.values() if lead])
+    p_units = 1.0
+    if len(signed) > 1:
+        p_units = float(
+            permutation_test(
+                (signed,),
+                lambda values, axis: values.sum(axis=axis),
+                permutation_type="samples",
+                vectorized=True,
+                n_resamples=9999,
+                batch=1000,
+                rng=np.random.default_rng(0),
+            ).pvalue
+        )
+    varied = bool(np.ptp(differences))
+    return {
+        "mean": float(differences.mean()),
+        "deviation": float(differences.std(ddof=1)),
+        "p_seeds": float(ttest_rel(accuracy[name], accuracy[other]).pvalue) if varied else None,
+        "p_units": p_units,
+        "unit": unit,
+        "num_units": len(units),
+    }
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """Return one table for all tasks."""
+    lines = [
+        "| task | method | accuracy | gain over linear | p seeds | p units |",
+        "|---|---|---|---|---|---|",
+    ]
+    for task, methods in found.items():
+        for name, figures in methods.items():
+            values = np.array(figures["accuracy"])
+            line = f"| {task} | {name} | {values.mean():.1f} ± {values.std(ddof=1):.1f} |"
+            over = figures.get("over_linear")
+            if over:
+                seeds = "-" if over["p_seeds"] is None else f"{over['p_seeds']:.3f}"
+                line += (
+                    f" {over['mean']:+.1f} ± {over['deviation']:.1f} | {seeds} |"
+                    f" {over['p_units']:.4f} ({over['num_units']} {over['unit']}s) |"
+                )
+            else:
+                line += " | | |"
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what is missing, two runs at a time, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="holds fsdd/, emodb/ and esc10/")
+    parser.add_argument("--out", type=Path, required=True, help="holds the runs")
+    parser.add_argument("--tasks", nargs="*", default=[work.name for work in TASKS])
+    parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--json", type=Path, default=Path(__file__).parent / "results/pretrained.json"
+    )
+    options = parser.parse_args()
+    works = [work for work in TASKS if work.name in options.tasks]
+    waiting: dict[str, dict[str, list[Any]]] = {
+        work.name: {method: [] for method in METHODS} for work in works
+    }
+    with ThreadPoolExecutor(options.workers) as pool:
+        for seed in options.seeds:
+            for work in works:
+                data = f"manifest:{manifest(work, seed, options.data, options.out)}"
+                for method in METHODS:
+                    one = pool.submit(run, work, method, seed, options.out, data)
+                    waiting[work.name][method].append(one)
+        found = {
+            task: table({name: [one.result() for one in runs] for name, runs in methods.items()})
+            for task, methods in waiting.items()
+        }
+    print(markdown(found))
+    options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
