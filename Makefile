@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 help:
-	@echo "make demo       compare, train and use adapters on a small synthetic corpus, in demo/"
+	@echo "make demo       compare, train and use adapters on the recordings that ship, in demo/"
 	@echo "make test       run all default tests"
 	@echo "make check      ruff, ruff format, mypy and lint-imports"
 	@echo "make docs       build the documentation into site/"

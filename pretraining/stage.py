@@ -59,3 +59,11 @@ def load(
                 "exp_avg_sq": tensors[f"exp_avg_sq/{name}"],
             }
     return step, {n.split("/")[1]: t for n, t in tensors.items() if n.startswith("other/")}
+
+
+def fill(folder: Path, parameters: Mapping[str, nn.Parameter]) -> None:
+    """Fill parameters from a checkpoint, as the start of another stage."""
+    tensors = load_file(folder / CHECKPOINT)
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[f"parameter/{name}"])

@@ -1,6 +1,7 @@
 """Pretrain tiny-hubert.
 
-    python pretraining/tiny_hubert.py --steps 15000 --fsdd FOLDER
+    python pretraining/tiny_hubert.py --fsdd FOLDER --out FIRST
+    python pretraining/tiny_hubert.py --fsdd FOLDER --start FIRST --steps 2500 --lr 1e-3
 
 Masked prediction as HuBERT's, with what synthetic speech knows for free beside the clusters: every
 head reads its own softmax-weighted sum of the layers and predicts, from a disturbed wave, something
@@ -8,6 +9,10 @@ of the clean one:
 
     each frame      phone, word, cluster of cepstra, cluster of log-mel, pitch, level
     each row        voice; pitch, range and rate of the synthesiser; the word, in rows cut at one
+
+After the first stage the last layer knows little, because the sums hardly read it, and most methods
+put their head there. The second makes that layer anew and lets every target be predicted from the
+last layer alone as well.
 
 `--out` keeps a checkpoint; the same command goes on from it and reaches the weights that it would
 have reached uninterrupted. Beside it, OUT/export is the model so far in the hub's layout, in half
@@ -19,7 +24,7 @@ import copy
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -134,13 +139,15 @@ class Run:
 
     model: HubertModel
     heads: Heads
-    optimizer: torch.optim.AdamW
     centres: dict[str, Tensor]
+    optimizer: torch.optim.AdamW = field(init=False)
+    last: Heads | None = None
     step: int = 0
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return all by name."""
-        return stage.named_parameters(model=self.model, heads=self.heads)
+        modules = {"model": self.model, "heads": self.heads}
+        return stage.named_parameters(**modules, **({"last": self.last} if self.last else {}))
 
 
 def targets(wave: Tensor, rows: Rows, centres: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -188,27 +195,36 @@ def losses(run: Run, corpus: Corpus, seed: int) -> dict[str, Tensor]:
     frames = wanted["phone"].shape[1]
     mask = spans(len(heard), frames, 0.15 if at_words else MASKED, SPAN, generator)
     states = all_states(run.model, heard, mask)
+    found = _found(run.heads, states, wanted, rows, at_words=at_words)
+    if run.last is not None:
+        of_last = _found(run.last, states[-1:], wanted, rows, at_words=at_words)
+        found |= {f"last {name}": loss for name, loss in of_last.items()}
+    return found
+
+
+def _found(
+    heads: Heads, states: Tensor, wanted: dict[str, Tensor], rows: Rows, *, at_words: bool
+) -> dict[str, Tensor]:
+    """Return the loss of every target that the rows know."""
     found = {}
     for name in FRAME_LOSSES:
-        logits = run.heads.frames(name, states).flatten(0, 1)
-        found[name] = F.cross_entropy(
-            logits, wanted[name].flatten(), ignore_index=-100, reduction="sum"
-        )
-        found[name] = found[name] / (wanted[name] != -100).sum().clamp(min=1)
+        logits = heads.frames(name, states).flatten(0, 1)
+        total = F.cross_entropy(logits, wanted[name].flatten(), ignore_index=-100, reduction="sum")
+        found[name] = total / (wanted[name] != -100).sum().clamp(min=1)
     voices = torch.from_numpy(rows.voices)
     if bool((voices >= 0).any()):
-        found["voice"] = F.cross_entropy(run.heads.rows("voice", states), voices, ignore_index=-100)
+        found["voice"] = F.cross_entropy(heads.rows("voice", states), voices, ignore_index=-100)
     manner = torch.from_numpy(rows.pitches)
     known = ~manner.isnan()
     if bool(known.any()):
-        error = (run.heads.rows("manner", states) - manner)[known]
+        error = (heads.rows("manner", states) - manner)[known]
         found["manner"] = error.square().mean() * 12  # 1 for a guess at the middle of 0 to 1
     if at_words:
         words = wanted["word"]
         first = words[torch.arange(len(words)), (words >= 0).float().argmax(dim=1)]
         inside = (words == first[:, None]) & (words >= 0)
         if bool((first >= 0).any()):
-            logits = run.heads.rows("spoken", states, inside)
+            logits = heads.rows("spoken", states, inside)
             found["spoken"] = F.cross_entropy(logits, first, ignore_index=-100)
     return found
 
@@ -235,10 +251,17 @@ def start(options: argparse.Namespace, corpus: Corpus) -> Run:
         "manner": 3,
         "spoken": len(ENGLISH_WORDS),
     }
-    heads = Heads(sizes, model.config.hidden_size, model.config.num_hidden_layers + 1)
-    parameters = [*model.parameters(), *heads.parameters()]
-    optimizer = torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.02)
-    run = Run(model, heads, optimizer, {})
+    width = model.config.hidden_size
+    run = Run(model, Heads(sizes, width, model.config.num_hidden_layers + 1), {})
+    if options.start:
+        stage.fill(options.start, run.parameters())
+        fresh = new_model(options.seed + 1).encoder
+        model.encoder.layers[-1] = fresh.layers[-1]
+        model.encoder.layer_norm = fresh.layer_norm
+        run.last = Heads(sizes, width, 1)
+    run.optimizer = torch.optim.AdamW(
+        run.parameters().values(), betas=(0.9, 0.98), weight_decay=0.02
+    )
     if (options.out / stage.CHECKPOINT).is_file():
         run.step, run.centres = stage.load(options.out, run.parameters(), run.optimizer)
         print(f"going on from step {run.step}", flush=True)
@@ -262,7 +285,8 @@ def main() -> None:
         "--fsdd", type=Path, help="folder of FSDD recordings; left out if not given"
     )
     parser.add_argument("--out", type=Path, default=Path("pretraining/made/tiny-hubert"))
-    parser.add_argument("--steps", type=int, default=15000)
+    parser.add_argument("--start", type=Path, help="OUT of a first stage, for the second")
+    parser.add_argument("--steps", type=int, default=12000)
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
@@ -281,7 +305,7 @@ def main() -> None:
         with torch.autocast("cpu", torch.bfloat16):
             found = losses(run, corpus, options.seed)
         run.optimizer.zero_grad()
-        sum(weights[name] * loss for name, loss in found.items()).backward()
+        sum(weights[name.removeprefix("last ")] * loss for name, loss in found.items()).backward()
         nn.utils.clip_grad_norm_(parameters.values(), 1.0)
         run.optimizer.step()
         run.step += 1

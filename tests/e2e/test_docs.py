@@ -1,6 +1,6 @@
 """The pages run, and say what is there.
 
-A page's blocks share one new folder, in which `examples` is the repository's. In order:
+A page's blocks share one new folder, in which `src` is the repository's. In order:
 
     ```console   lines that begin with `$ ` are run and must exit with status 0; the other lines
                  show what came out once and are not compared
@@ -58,7 +58,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     work = tmp_path / "work"
     work.mkdir()
-    (work / "examples").symlink_to(ROOT / "examples")
+    (work / "src").symlink_to(ROOT / "src")
     monkeypatch.chdir(work)
     return work
 

@@ -24,7 +24,8 @@ RecipeText = Annotated[
 Data = Annotated[
     str,
     typer.Option(
-        help="READER:PATH?option=value&..., e.g. fsdd:PATH?test_speaker=theo, "
+        help="demo, which ossicle ships, or READER:PATH?option=value&..., e.g. "
+        "fsdd:PATH?test_speaker=theo, "
         "esc50:PATH?test_fold=5, emodb:PATH, audiofolder:PATH, manifest:FILE.csv."
     ),
 ]

@@ -1,4 +1,7 @@
-"""Data strings: `reader:PATH?option=value&option=value`, or the path of a folder or manifest."""
+"""Data strings: `reader:PATH?option=value&option=value`, or the path of a folder or manifest.
+
+A corpus that ships with ossicle is named without a path, and comes before a folder of that name.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +19,7 @@ def open_data(spec: str) -> Dataset:
         fsdd:recordings?test_speaker=theo     a reader, a path and its options
         my-sounds/                            a folder, as audiofolder:my-sounds/
         list.csv?valid=0.2                    a .csv or .jsonl file, as manifest:list.csv?valid=0.2
+        demo?label=manner                     a corpus that ships with ossicle; ./demo is a folder
 
     Args:
         spec: Cut at the first `:` and the last `?`, so that a path may hold either.
@@ -64,7 +68,10 @@ def parse(spec: str) -> tuple[str, Path, dict[str, str]]:
         DataError: an option is written twice or without `=`.
     """
     path, options = _cut(spec)
-    if path.is_dir() or (path.is_file() and path.suffix.lower() in (".csv", ".jsonl")):
+    shipped = CORPORA.get(spec.partition("?")[0])
+    if shipped is not None and shipped.home is not None:
+        reader, path, options = shipped.name, shipped.home, spec.partition("?")[2]
+    elif path.is_dir() or (path.is_file() and path.suffix.lower() in (".csv", ".jsonl")):
         reader = "audiofolder" if path.is_dir() else "manifest"
     else:
         reader, _, rest = spec.partition(":")

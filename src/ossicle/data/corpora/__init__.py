@@ -1,6 +1,6 @@
 """The readers of labelled recordings, one file each; a new one is a line here."""
 
-from ossicle.data.corpora import audiofolder, emodb, esc50, fsdd, manifest
+from ossicle.data.corpora import audiofolder, demo, emodb, esc50, fsdd, manifest
 from ossicle.data.corpora.base import Corpus, Example, Option
 
 CORPORA: dict[str, Corpus] = {
@@ -11,6 +11,7 @@ CORPORA: dict[str, Corpus] = {
         fsdd.CORPUS,
         esc50.CORPUS,
         emodb.CORPUS,
+        demo.CORPUS,
     )
 }
 

@@ -48,6 +48,7 @@ class Corpus:
         read: (path, options with their defaults filled in) -> dataset.
         example: A small tree of that layout.
         options: Name -> what it does.
+        home: Where it lies when a data string gives no path: with ossicle itself.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Corpus:
     read: Callable[[Path, Options], Dataset]
     example: Example
     options: Mapping[str, Option] = field(default_factory=dict)
+    home: Path | None = None
 
     def open(self, path: Path, given: Mapping[str, str]) -> Dataset:
         """Read the corpus at a path, with the options that a user gave.

@@ -1,0 +1,81 @@
+"""The recordings that ossicle ships: `metadata.csv` and `audio/`, synthesised for it."""
+
+from pathlib import Path
+
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.data.rows import read_rows
+from ossicle.errors import DataError, listing
+
+_COLUMNS = ("file_name", "command", "voice", "manner", "split")
+_LABELS = ("command", "manner", "voice")
+_VALID_COMMAND, _TEST_COMMANDS = "left", ("open", "close")
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    label = choose("label", options["label"] or "", _LABELS)
+    table = path / "metadata.csv"
+    if not table.is_file():
+        raise DataError(
+            f"{path} holds no metadata.csv. Leave the path out to read what is shipped."
+        )
+    rows = [row for _, row in read_rows(table)]
+    if absent := [column for column in _COLUMNS if column not in rows[0]]:
+        raise DataError(
+            f"{table} has no column {listing(absent)}. Make the corpus again, or leave the path "
+            "out to read what is shipped."
+        )
+    utterances = [
+        Utterance.of(path / row["file_name"], path, row[label], row["voice"]) for row in rows
+    ]
+    if missing := [one.path.name for one in utterances if not one.path.is_file()]:
+        raise DataError(
+            f"{table}: {len(missing)} of {len(rows)} files are not there: {listing(missing)}. "
+            "Install ossicle again, or make the corpus again."
+        )
+    if strange := sorted({row["split"] for row in rows} - set(SIDES)):
+        raise DataError(f"{table} has the split {listing(strange)}; expected {listing(SIDES)}.")
+    side_by_key = {one.key: row["split"] for one, row in zip(utterances, rows, strict=True)}
+    if label == "voice":  # a voice can only be told if it is in training
+        sides = {_VALID_COMMAND: "valid"} | dict.fromkeys(_TEST_COMMANDS, "test")
+        pairs = zip(utterances, rows, strict=True)
+        side_by_key = {one.key: sides.get(row["command"], "train") for one, row in pairs}
+    return sided(
+        f"demo:{path}",
+        utterances,
+        lambda one: side_by_key[one.key],
+        speaker_independent=label != "voice",
+        note=(
+            "Commands open and close are test and left is valid; every voice is on all sides."
+            if label == "voice"
+            else "Four voices are test and four valid; none is in training."
+        ),
+    )
+
+
+def _example() -> Example:
+    voices = {"anna": "train", "ben": "valid", "çelik": "test"}
+    rows = [
+        f"audio/{command}-{voice}.ogg,{command},{voice},calm,{split}"
+        for command in ("left", "open", "stop")
+        for voice, split in voices.items()
+    ]
+    files: dict[str, str | None] = {row.split(",")[0]: None for row in rows}
+    table = "\n".join([",".join(_COLUMNS), *rows])
+    return Example(files | {"metadata.csv": table}, labels=("left", "open", "stop"))
+
+
+CORPUS = Corpus(
+    name="demo",
+    summary=(
+        "What ossicle ships to be tried with: eight spoken commands by twenty synthetic voices in "
+        "four manners (calm, excited, tired, asking), 640 recordings of about a second. Twelve "
+        "voices are training, four validation and four test; for label=voice, commands are."
+    ),
+    source="made by this project with espeak-ng",
+    licence="Apache-2.0",
+    options={"label": Option("command, manner or voice", "command")},
+    read=_read,
+    example=_example(),
+    home=Path(__file__).parents[1] / "demo",
+)
