@@ -90,8 +90,8 @@ def evenly(utterances: Sequence[Utterance], most: int, seed: int) -> list[Uttera
     return [groups[name][turn] for turn, name in turns[:most]]
 
 
-def manifest(work: Work, seed: int, data: Path, out: Path) -> Path:
-    """Write which recordings a seed learns from, chooses by and is tested on."""
+def manifest(work: Work, seed: int, data: Path, out: Path) -> str:
+    """Write what a seed learns from, chooses by and is tested on; return the data string."""
     split = work.splits[seed % len(work.splits)].replace("FOLDER", str(data.resolve()))
     dataset = open_data(split)
     chosen: list[Utterance] = []
@@ -103,7 +103,8 @@ def manifest(work: Work, seed: int, data: Path, out: Path) -> Path:
     file = out / work.name / f"seed-{seed}.csv"
     file.parent.mkdir(parents=True, exist_ok=True)
     write_manifest(file, chosen, split=sides)
-    return file
+    independent = "yes" if dataset.speaker_independent else "no"
+    return f"manifest:{file}?speaker_independent={independent}"
 
 
 def run(work: Work, method: str, seed: int, out: Path, data: str) -> dict[str, Any]:
@@ -251,7 +252,7 @@ def main() -> None:
     with ProcessPoolExecutor(options.workers) as pool:
         for seed in options.seeds:
             for work in works:
-                data = f"manifest:{manifest(work, seed, options.data, options.out)}"
+                data = manifest(work, seed, options.data, options.out)
                 for method in METHODS:
                     one = pool.submit(run, work, method, seed, options.out, data)
                     waiting[work.name][method].append(one)

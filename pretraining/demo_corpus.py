@@ -48,9 +48,9 @@ class Style:
 
 STYLES: Final = {
     "calm": Style(0, 45, 1.0, -3),
-    "excited": Style(14, 80, 1.15, 2),
-    "tired": Style(-10, 20, 0.8, -6),
-    "asking": Style(4, 60, 1.0, -2, "?"),
+    "excited": Style(22, 90, 1.3, 2),
+    "tired": Style(-16, 8, 0.68, -6),
+    "asking": Style(6, 75, 1.0, -2, "?"),
 }
 
 
@@ -136,12 +136,12 @@ def make(out: Path, seed: int) -> int:
             for manner, style in STYLES.items():
                 key = [seed, number, DEMO_COMMANDS.index(command), list(STYLES).index(manner)]
                 rng = np.random.default_rng(key)
-                rate = voice.rate * style.rate * rng.normal(1, 0.08)
+                rate = voice.rate * style.rate * rng.normal(1, 0.06)
                 settings = Manner(
                     rate=int(np.clip(rate, 90, 300)),
                     volume=100,
-                    pitch=int(np.clip(voice.pitch + style.pitch + rng.normal(0, 6), 0, 99)),
-                    pitch_range=int(np.clip(style.pitch_range + rng.normal(0, 10), 0, 99)),
+                    pitch=int(np.clip(voice.pitch + style.pitch + rng.normal(0, 4), 0, 99)),
+                    pitch_range=int(np.clip(style.pitch_range + rng.normal(0, 6), 0, 99)),
                 )
                 energy_db = style.energy_db + rng.normal(0, 2)
                 spoken = espeak.say(command + style.ending, voice.espeak, settings)
