@@ -61,9 +61,9 @@ def smooth_mels(mels: Tensor) -> Tensor:
 def pitch_class(wave: Tensor) -> Tensor:
     """Return a class for each frame, from the highest peak of the autocorrelation.
 
-    0 is unvoiced; 1 to 24 are logarithmic steps from 60 to 500 Hz. High voices whose period is no
-    whole number of samples may fall to a half or a third of their pitch (240 Hz to 80 Hz); the
-    shipped weights were trained on these targets, so they stay.
+    0 is unvoiced; 1 to 24 are logarithmic steps from 60 to 500 Hz. A very regular voice may fall to
+    a half or a third of its pitch (240 Hz to 80 Hz); the shipped weights were trained on these
+    targets, so they stay.
     """
     start = (FIELD - PITCH_WINDOW) // 2
     pieces = wave[:, start:].unfold(1, PITCH_WINDOW, HOP)[:, : num_frames(wave.shape[1])]

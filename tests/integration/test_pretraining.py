@@ -118,16 +118,17 @@ def test_patches_are_in_the_order_of_the_model():
     torch.testing.assert_close(patches.mean(dim=1), torch.zeros(256), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("hertz", [100, 160, 250])  # whole periods, see there
-def test_the_pitch_of_a_buzz_is_in_its_class(hertz):
+@pytest.mark.parametrize("hertz", [100, 160, 250])
+def test_the_pitch_of_a_buzz_is_its_own_or_a_whole_fraction_of_it(hertz):
     import features
 
     time = torch.arange(16000) / 16000
     buzz = sum(torch.sin(2 * math.pi * hertz * k * time) / k for k in range(1, 8))
-    expected = 1 + int(math.log(hertz / 60) / math.log(500 / 60) * 24)
+    fractions = [hertz / k for k in (1, 2, 3, 4) if hertz / k >= 60]
+    expected = [1 + int(math.log(f / 60) / math.log(500 / 60) * 24) for f in fractions]
     found = features.pitch_class(buzz[None])
     assert found.shape == (1, 47)  # (16000 - 1120) / 320 + 1
-    assert ((found - expected).abs() <= 1).float().mean() > 0.95
+    assert min((found - one).abs().max() for one in expected) <= 1
     noise = torch.randn(1, 16000, generator=torch.Generator().manual_seed(0))
     assert (features.pitch_class(noise) == 0).float().mean() > 0.9
 
