@@ -150,7 +150,7 @@ def table(results: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, runs in results.items():
         found[name] = {
-            "trainable": runs[0]["parameters"],
+            "trainable": runs[0]["parameters"]["trainable"],
             "accuracy": accuracy[name].tolist(),
             "train_seconds": [round(one["train_seconds"], 1) for one in runs],
         }
@@ -213,24 +213,29 @@ def gain(
 def markdown(found: dict[str, Any]) -> str:
     """Return one table for all tasks."""
     lines = [
-        "| task | method | accuracy | gain over linear | p seeds | p units |",
-        "|---|---|---|---|---|---|",
+        "| task | recipe | trained | accuracy | gain over linear | p seeds | p units |",
+        "|---|---|---|---|---|---|---|",
     ]
     for task, methods in found.items():
         for name, figures in methods.items():
             values = np.array(figures["accuracy"])
-            line = f"| {task} | {name} | {values.mean():.1f} ± {values.std(ddof=1):.1f} |"
+            accuracy = f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
+            line = f"| {task} | {name} | {figures['trainable']:,} | {accuracy} |"
             over = figures.get("over_linear")
-            if over:
-                seeds = "-" if over["p_seeds"] is None else f"{over['p_seeds']:.3f}"
-                line += (
-                    f" {over['mean']:+.1f} ± {over['deviation']:.1f} | {seeds} |"
-                    f" {over['p_units']:.4f} ({over['num_units']} {over['unit']}s) |"
-                )
-            else:
-                line += " | | |"
-            lines.append(line)
+            lines.append(line + (cells(over) if over else " | | |"))
+            if "over_random" in figures:
+                line = f"| {task} | {FULL}, over a random start | | |"
+                lines.append(line + cells(figures["over_random"]))
     return "\n".join(lines)
+
+
+def cells(over: dict[str, Any]) -> str:
+    """Return the last three columns of a row."""
+    seeds = "-" if over["p_seeds"] is None else f"{over['p_seeds']:.3f}"
+    return (
+        f" {over['mean']:+.1f} ± {over['deviation']:.1f} | {seeds} |"
+        f" {over['p_units']:.4f} ({over['num_units']} {over['unit']}s) |"
+    )
 
 
 def main() -> None:

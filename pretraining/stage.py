@@ -53,11 +53,11 @@ def load(
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[f"parameter/{name}"])
-            optimizer.state[parameter] = {
-                "step": torch.tensor(float(step)),
-                "exp_avg": tensors[f"exp_avg/{name}"],
-                "exp_avg_sq": tensors[f"exp_avg_sq/{name}"],
+            moments = {
+                kind: tensors[f"{kind}/{name}"].to(parameter.device)
+                for kind in ("exp_avg", "exp_avg_sq")
             }
+            optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
     return step, {n.split("/")[1]: t for n, t in tensors.items() if n.startswith("other/")}
 
 

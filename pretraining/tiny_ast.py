@@ -172,7 +172,7 @@ def as_patches(values: Tensor) -> Tensor:
 def contrast(first: Tensor, second: Tensor) -> Tensor:
     """Return the loss of finding row i of the one among all rows of the other, both ways."""
     likeness = F.normalize(first, dim=-1) @ F.normalize(second, dim=-1).T / TEMPERATURE
-    rows = torch.arange(len(first))
+    rows = torch.arange(len(first), device=first.device)
     return (F.cross_entropy(likeness, rows) + F.cross_entropy(likeness.T, rows)) / 2
 
 
@@ -200,8 +200,12 @@ def losses(run: Run, scenes: Scenes, mel: MelBands, seed: int) -> dict[str, Tens
         wanted = as_patches(values[:SCENES])
         order = torch.rand(len(values), ROWS * COLUMNS, generator=generator).argsort(dim=1)
         num_seen = round(float(rng.choice(SEEN)) * ROWS * COLUMNS)
+        device = run.model.device
+        values, wanted, order, kinds = (
+            tensor.to(device) for tensor in (values, wanted, order, kinds)
+        )
         seen = order[:, :num_seen]
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16):
         hidden = tokens(run.model, values, seen)
         mean = hidden.mean(dim=1)
         cls = hidden[:, :2].mean(dim=1)
@@ -245,8 +249,8 @@ def new_model(seed: int) -> ASTModel:
 
 def start(options: argparse.Namespace, scenes: Scenes) -> Run:
     """Return a new run, or the one that the folder holds."""
-    model = new_model(options.seed)
-    heads = Heads(model.config.hidden_size, scenes.num_kinds)
+    model = new_model(options.seed).to(options.device)
+    heads = Heads(model.config.hidden_size, scenes.num_kinds).to(options.device)
     parameters = [*model.parameters(), *heads.parameters()]
     run = Run(model, heads, torch.optim.AdamW(parameters, betas=(0.9, 0.98), weight_decay=0.02))
     if (options.out / stage.CHECKPOINT).is_file():
@@ -272,6 +276,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -110,7 +110,7 @@ class Heads(nn.Module):
     def rows(self, name: str, states: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return logits (B, C) from the mean and deviation over the frames, all or those given."""
         mixed = self.mixed(name, states)
-        mask = torch.ones(mixed.shape[:2]) if mask is None else mask.float()
+        mask = mixed.new_ones(mixed.shape[:2]) if mask is None else mask.float()
         weight = (mask / mask.sum(dim=1, keepdim=True).clamp(min=1))[..., None]
         mean = (mixed * weight).sum(dim=1)
         deviation = (((mixed - mean[:, None]) ** 2 * weight).sum(dim=1) + 1e-5).sqrt()
@@ -194,7 +194,9 @@ def losses(run: Run, corpus: Corpus, seed: int) -> dict[str, Tensor]:
         heard = disturbed(channel(clean, generator), generator)
     frames = wanted["phone"].shape[1]
     mask = spans(len(heard), frames, 0.15 if at_words else MASKED, SPAN, generator)
-    states = all_states(run.model, heard, mask)
+    device = run.model.device
+    states = all_states(run.model, heard.to(device), mask.to(device))
+    wanted = {name: classes.to(device) for name, classes in wanted.items()}
     found = _found(run.heads, states, wanted, rows, at_words=at_words)
     if run.last is not None:
         of_last = _found(run.last, states[-1:], wanted, rows, at_words=at_words)
@@ -211,17 +213,19 @@ def _found(
         logits = heads.frames(name, states).flatten(0, 1)
         total = F.cross_entropy(logits, wanted[name].flatten(), ignore_index=-100, reduction="sum")
         found[name] = total / (wanted[name] != -100).sum().clamp(min=1)
-    voices = torch.from_numpy(rows.voices)
+    voices = torch.from_numpy(rows.voices).to(states.device)
     if bool((voices >= 0).any()):
         found["voice"] = F.cross_entropy(heads.rows("voice", states), voices, ignore_index=-100)
-    manner = torch.from_numpy(rows.pitches)
+    manner = torch.from_numpy(rows.pitches).to(states.device)
     known = ~manner.isnan()
     if bool(known.any()):
         error = (heads.rows("manner", states) - manner)[known]
         found["manner"] = error.square().mean() * 12  # 1 for a guess at the middle of 0 to 1
     if at_words:
         words = wanted["word"]
-        first = words[torch.arange(len(words)), (words >= 0).float().argmax(dim=1)]
+        first = words[
+            torch.arange(len(words), device=words.device), (words >= 0).float().argmax(dim=1)
+        ]
         inside = (words == first[:, None]) & (words >= 0)
         if bool((first >= 0).any()):
             logits = heads.rows("spoken", states, inside)
@@ -240,7 +244,7 @@ def new_model(seed: int) -> HubertModel:
 
 def start(options: argparse.Namespace, corpus: Corpus) -> Run:
     """Return a new run, or the one that the folder holds."""
-    model = new_model(options.seed)
+    model = new_model(options.seed).to(options.device)
     sizes = {
         "phone": corpus.num_symbols,
         "word": len(ENGLISH_WORDS),
@@ -252,13 +256,14 @@ def start(options: argparse.Namespace, corpus: Corpus) -> Run:
         "spoken": len(ENGLISH_WORDS),
     }
     width = model.config.hidden_size
-    run = Run(model, Heads(sizes, width, model.config.num_hidden_layers + 1), {})
+    heads = Heads(sizes, width, model.config.num_hidden_layers + 1).to(options.device)
+    run = Run(model, heads, {})
     if options.start:
         stage.fill(options.start, run.parameters())
-        fresh = new_model(options.seed + 1).encoder
+        fresh = new_model(options.seed + 1).to(options.device).encoder
         model.encoder.layers[-1] = fresh.layers[-1]
         model.encoder.layer_norm = fresh.layer_norm
-        run.last = Heads(sizes, width, 1)
+        run.last = Heads(sizes, width, 1).to(options.device)
     run.optimizer = torch.optim.AdamW(
         run.parameters().values(), betas=(0.9, 0.98), weight_decay=0.02
     )
@@ -290,6 +295,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -302,7 +308,7 @@ def main() -> None:
     while run.step < options.steps:
         for group in run.optimizer.param_groups:
             group["lr"] = stage.rate(run.step, options.steps, options.lr)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(run.model.device.type, torch.bfloat16):
             found = losses(run, corpus, options.seed)
         run.optimizer.zero_grad()
         sum(weights[name.removeprefix("last ")] * loss for name, loss in found.items()).backward()
