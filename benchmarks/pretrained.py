@@ -231,7 +231,8 @@ def markdown(found: dict[str, Any]) -> str:
 
 def cells(over: dict[str, Any]) -> str:
     """Return the last three columns of a row."""
-    seeds = "-" if over["p_seeds"] is None else f"{over['p_seeds']:.3f}"
+    p = over["p_seeds"]
+    seeds = "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
     return (
         f" {over['mean']:+.1f} ± {over['deviation']:.1f} | {seeds} |"
         f" {over['p_units']:.4f} ({over['num_units']} {over['unit']}s) |"
