@@ -50,9 +50,9 @@ class Corpus:
         self.words = np.concatenate([shard["words"] for shard in shards])
         self.voices = np.concatenate([shard["voices"] for shard in shards])
         self.pitches = np.concatenate([shard["pitches"] for shard in shards])
-        before = np.cumsum([0] + [len(shard["wave"]) for shard in shards])
+        before = np.cumsum([0] + [len(shard["wave"]) for shard in shards[:-1]])
         self.starts = np.concatenate(
-            [shard["starts"][:-1] + at for shard, at in zip(shards, before, strict=False)]
+            [shard["starts"][:-1] + at for shard, at in zip(shards, before, strict=True)]
         )
         self.ends = np.append(self.starts[1:], len(self.wave))
         changes = np.flatnonzero(np.diff(self.words, prepend=-1))
