@@ -11,8 +11,8 @@ recordings are all of the split's.
 
 A gain is the difference in accuracy to the linear probe, in points: its mean and standard deviation
 over the seeds, the p of a paired t-test over the seeds, and the p of a permutation test over the
-test recordings (over speakers where there are six or more), in which a recording counts once with
-its mean over the seeds. p is not corrected for the number of comparisons.
+test recordings (over speakers where there are six or more), in which a recording that comes again
+is one unit with the sum of its differences. p is not corrected for the number of comparisons.
 
 A run that is there already is not repeated. The figures are written as JSON beside this script.
 """
@@ -29,15 +29,15 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from scipy.stats import permutation_test, ttest_rel
+from scipy.stats import ttest_rel
 
 from ossicle.data import Utterance, open_data, write_manifest
+from ossicle.metrics.paired import FEWEST_SPEAKERS, paired_test
 from ossicle.training import TrainConfig, train
 
 SEEDS: Final = range(5)
 MOST: Final = {"train": 300, "valid": 100}
 PAIRS: Final = ("03,08", "10,09", "11,13", "12,14", "15,16")
-FEWEST_SPEAKERS: Final = 6
 LINEAR, FULL, RANDOM = "linear", "full", "full from random"
 METHODS: Final = (LINEAR, "lora", "bottleneck", FULL, RANDOM)
 
@@ -169,44 +169,27 @@ def gain(
 ) -> dict[str, Any]:
     """Return by how many points the one is better, with both p."""
     differences = accuracy[name] - accuracy[other]
-    leads: dict[str, list[int]] = {}
-    speakers: dict[str, str | None] = {}
-    for mine, theirs in zip(results[name], results[other], strict=True):
-        pairs = zip(mine["test"]["recordings"], theirs["test"]["recordings"], strict=True)
-        for one, two in pairs:
-            assert one["key"] == two["key"]
-            lead = (one["predicted"] == one["label"]) - (two["predicted"] == two["label"])
-            leads.setdefault(one["key"], []).append(int(lead))
-            speakers[one["key"]] = one["speaker"]
-    units = {key: float(np.mean(values)) for key, values in leads.items()}
+    pairs = [
+        (one, two)
+        for mine, theirs in zip(results[name], results[other], strict=True)
+        for one, two in zip(mine["test"]["recordings"], theirs["test"]["recordings"], strict=True)
+    ]
+    assert all(one["key"] == two["key"] for one, two in pairs)
+    right = np.array([[each["predicted"] == each["label"] for each in pair] for pair in pairs])
+    speakers = [one["speaker"] for one, _ in pairs]
     unit = "recording"
-    if None not in speakers.values() and len(set(speakers.values())) >= FEWEST_SPEAKERS:
-        unit, by_speaker = "speaker", {}
-        for key, lead in units.items():
-            by_speaker[speakers[key]] = by_speaker.get(speakers[key], 0.0) + lead
-        units = by_speaker
-    signed = np.array([lead for lead in units.values() if lead])
-    p_units = 1.0
-    if len(signed) > 1:
-        p_units = float(
-            permutation_test(
-                (signed,),
-                lambda values, axis: values.sum(axis=axis),
-                permutation_type="samples",
-                vectorized=True,
-                n_resamples=9999,
-                batch=1000,
-                rng=np.random.default_rng(0),
-            ).pvalue
-        )
+    if None not in speakers and len(set(speakers)) >= FEWEST_SPEAKERS:
+        unit = "speaker"
+    groups = speakers if unit == "speaker" else [one["key"] for one, _ in pairs]
+    found = paired_test(right[None, :, 0], right[None, :, 1], groups)
     varied = bool(np.ptp(differences))
     return {
         "mean": float(differences.mean()),
         "deviation": float(differences.std(ddof=1)),
         "p_seeds": float(ttest_rel(accuracy[name], accuracy[other]).pvalue) if varied else None,
-        "p_units": p_units,
+        "p_units": found.p_value,
         "unit": unit,
-        "num_units": len(units),
+        "num_units": found.num_units,
     }
 
 
@@ -234,7 +217,7 @@ def cells(over: dict[str, Any]) -> str:
     p = over["p_seeds"]
     seeds = "-" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
     return (
-        f" {over['mean']:+.1f} ± {over['deviation']:.1f} | {seeds} |"
+        f" {round(over['mean'], 1) + 0:+.1f} ± {over['deviation']:.1f} | {seeds} |"  # no -0.0
         f" {over['p_units']:.4f} ({over['num_units']} {over['unit']}s) |"
     )
 
@@ -242,8 +225,8 @@ def cells(over: dict[str, Any]) -> str:
 def main() -> None:
     """Run what is missing, two runs at a time, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="holds fsdd/, emodb/ and esc10/")
-    parser.add_argument("--out", type=Path, required=True, help="holds the runs")
+    parser.add_argument("--data", type=Path, help="holds fsdd/, emodb/ and esc10/")
+    parser.add_argument("--out", type=Path, default=Path("runs/pretrained"), help="holds the runs")
     parser.add_argument("--tasks", nargs="*", default=[work.name for work in TASKS])
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
     parser.add_argument("--workers", type=int, default=2)
@@ -251,6 +234,9 @@ def main() -> None:
         "--json", type=Path, default=Path(__file__).parent / "results/pretrained.json"
     )
     options = parser.parse_args()
+    if options.data is None:
+        print("Skipped: it needs real recordings. Say --data FOLDER with fsdd/, emodb/ and esc10/.")
+        return
     works = [work for work in TASKS if work.name in options.tasks]
     waiting: dict[str, dict[str, list[Any]]] = {
         work.name: {method: [] for method in METHODS} for work in works

@@ -25,6 +25,7 @@ def main():
     )
     voices = ["--data", "demo?label=voice", "--recipes", RECIPES]
     ossicle("compare", *AT_WORK, *voices, "--out", "demo/compare")
+    print("\nThe report with its figures and intervals: demo/compare/compare.md")
     print("\nThen: which command it is, tested on four voices that were not learnt from.")
     ossicle("train", *AT_WORK, "--data", "demo", "--recipe", "lora", "--out", "demo/run")
     ossicle("evaluate", "demo/run", "--data", "demo")

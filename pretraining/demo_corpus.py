@@ -2,7 +2,8 @@
 
     python pretraining/demo_corpus.py --out src/ossicle/data/demo
 
-espeak-ng speaks each command once for each voice and manner: 640 recordings. A voice is one of the
+espeak-ng speaks each command once for each voice and manner, 640 recordings, and for each voice
+eight sentences with a command in it, two in each manner, 160 recordings. A voice is one of the
 variants that the pretraining never hears, with an accent, a pitch, a pace and a vocal tract of its
 own. A manner moves pitch, range, pace and level from there, by amounts that differ from take to
 take, so that neighbouring manners meet. Then come a room, noise and a gain, as a cheap microphone
@@ -28,6 +29,7 @@ TEST: Final = ("Annie", "steph", "david", "victor")  # two that sound like women
 VALID: Final = ("linda", "f3", "antonio", "Gene")
 SILENCE: Final = 0.01  # of the peak
 MARGIN_S: Final = 0.1
+LEVEL: Final = 0.05  # of speech at 0 dB: -26 dB of full scale, so that the loudest takes still fit
 FAR: Final = 1.7  # times the median of a voice: an octave mistaken, or a formant
 COLUMNS: Final = (
     "file_name", "command", "voice", "manner", "split", "pitch_hz", "energy_db", "rate_wpm",
@@ -45,6 +47,10 @@ class Style:
     energy_db: float
     ending: str = "."
 
+
+SENTENCES: Final = 8  # of each voice
+THINGS: Final = ("radio", "music", "clock", "lamp", "fan", "engine")
+PLACES: Final = ("window", "door", "box", "gate")
 
 STYLES: Final = {
     "calm": Style(0, 45, 1.0, -3),
@@ -115,12 +121,74 @@ def recorded(
     tail *= rng.uniform(0.1, 0.5) / np.sqrt((tail**2).sum())
     tail[0] += 1
     wet = np.convolve(wave, tail)[: len(wave)]
-    wet *= 0.1 * 10 ** (energy_db / 20) / np.sqrt((wet**2).mean())
+    wet *= LEVEL * 10 ** (energy_db / 20) / np.sqrt((wet**2).mean())
     hiss = np.fft.rfft(rng.standard_normal(len(wet)))
     hiss /= np.maximum(1, np.arange(len(hiss))) ** rng.uniform(0.1, 0.5)
     noise = np.fft.irfft(hiss, len(wet))
-    noise *= 0.1 * 10 ** (-rng.uniform(18, 38) / 20) / noise.std()
+    noise *= LEVEL * 10 ** (-rng.uniform(18, 38) / 20) / noise.std()
     return np.clip(wet + noise, -0.99, 0.99).astype(np.float32)
+
+
+def sentence(rng: np.random.Generator) -> str:
+    """Return a sentence with one or two of the commands in it."""
+    stop, start, left, right, louder, softer, open_, close = DEMO_COMMANDS
+    thing, other = rng.choice(THINGS, 2, replace=False)
+    text = rng.choice(
+        [
+            f"{rng.choice([stop, start])} the {thing}",
+            f"make the {thing} {rng.choice([louder, softer])}",
+            f"{rng.choice([open_, close])} the {rng.choice([left, right])} {rng.choice(PLACES)}",
+            f"{rng.choice([stop, start])} the {thing} and the {other}",
+            f"move the {thing} to the {rng.choice([left, right])}",
+        ]
+    )
+    return f"{text} {rng.choice(['now', 'please', 'again'])}" if rng.random() < 0.5 else str(text)
+
+
+def say(
+    espeak: Espeak, text: str, voice: Voice, style: Style, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], list[float], tuple[str, ...]]:
+    """Return a recording, the pitch of its frames, and the columns from `energy_db` on."""
+    rate = voice.rate * style.rate * rng.normal(1, 0.06)
+    settings = Manner(
+        rate=int(np.clip(rate, 90, 300)),
+        volume=100,
+        pitch=int(np.clip(voice.pitch + style.pitch + rng.normal(0, 4), 0, 99)),
+        pitch_range=int(np.clip(style.pitch_range + rng.normal(0, 6), 0, 99)),
+    )
+    energy_db = style.energy_db + rng.normal(0, 2)
+    spoken = espeak.say(text + style.ending, voice.espeak, settings)
+    whole = soxr.resample(spoken.wave, spoken.sample_rate * voice.stretch, SAMPLE_RATE, "VHQ")
+    clean, cut_s = trimmed(whole)
+    phones = [
+        (ipa, max(0.0, start / voice.stretch - cut_s))
+        for ipa, start in spoken.phones
+        if ipa and start / voice.stretch - cut_s < len(clean) / SAMPLE_RATE
+    ]
+    columns = (
+        f"{energy_db:.1f}",
+        str(settings.rate),
+        text,
+        " ".join(ipa for ipa, _ in phones),
+        " ".join(f"{start:.3f}" for _, start in phones),
+    )
+    return recorded(clean, energy_db, rng), pitches_hz(clean), columns
+
+
+def takes(number: int, seed: int) -> list[tuple[str, str, str, str, list[int]]]:
+    """Return name, command, manner, text and random key of all that a voice says."""
+    manners = list(STYLES)
+    made = [
+        (f"{command}-{{voice}}-{manner}", command, manner, command, [seed, number, c, m])
+        for c, command in enumerate(DEMO_COMMANDS)
+        for m, manner in enumerate(manners)
+    ]
+    for one in range(SENTENCES):
+        key = [seed, number, len(DEMO_COMMANDS), one]
+        text = sentence(np.random.default_rng([*key, 1]))
+        manner = manners[one % len(manners)]
+        made.append((f"sentence{one}-{{voice}}-{manner}", "", manner, text, key))
+    return made
 
 
 def make(out: Path, seed: int) -> int:
@@ -131,54 +199,22 @@ def make(out: Path, seed: int) -> int:
     rows = []
     for number, variant in enumerate(DEMO_VARIANTS):
         voice = Voice.drawn(number, np.random.default_rng([seed, number]))
-        split = sides.get(variant, "train")
-        for command in DEMO_COMMANDS:
-            for manner, style in STYLES.items():
-                key = [seed, number, DEMO_COMMANDS.index(command), list(STYLES).index(manner)]
-                rng = np.random.default_rng(key)
-                rate = voice.rate * style.rate * rng.normal(1, 0.06)
-                settings = Manner(
-                    rate=int(np.clip(rate, 90, 300)),
-                    volume=100,
-                    pitch=int(np.clip(voice.pitch + style.pitch + rng.normal(0, 4), 0, 99)),
-                    pitch_range=int(np.clip(style.pitch_range + rng.normal(0, 6), 0, 99)),
-                )
-                energy_db = style.energy_db + rng.normal(0, 2)
-                spoken = espeak.say(command + style.ending, voice.espeak, settings)
-                whole = soxr.resample(
-                    spoken.wave, spoken.sample_rate * voice.stretch, SAMPLE_RATE, "VHQ"
-                )
-                clean, cut_s = trimmed(whole)
-                phones = [
-                    (ipa, max(0.0, start / voice.stretch - cut_s))
-                    for ipa, start in spoken.phones
-                    if ipa and start / voice.stretch - cut_s < len(clean) / SAMPLE_RATE
-                ]
-                name = f"audio/{command}-{voice.name}-{manner}.ogg"
-                wave = recorded(clean, energy_db, rng)
-                soundfile.write(
-                    out / name, wave, SAMPLE_RATE, format="OGG", subtype="OPUS",
-                    compression_level=0.8,
-                )  # fmt: skip
-                rows.append(
-                    (
-                        name, command, voice.name, manner, split, pitches_hz(clean),
-                        f"{energy_db:.1f}", settings.rate, command,
-                        " ".join(ipa for ipa, _ in phones),
-                        " ".join(f"{start:.3f}" for _, start in phones),
-                    )
-                )  # fmt: skip
-    rows.sort()
-    for voice in {row[2] for row in rows}:
-        of_voice = float(np.median([hertz for row in rows if row[2] == voice for hertz in row[5]]))
-        rows = [
-            (*row[:5], f"{pitch_hz(row[5], of_voice):.0f}", *row[6:]) if row[2] == voice else row
-            for row in rows
-        ]
-    with (out / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        spoken = []
+        for name, command, manner, text, key in takes(number, seed):
+            file = f"audio/{name.format(voice=voice.name)}.ogg"
+            rng = np.random.default_rng(key)
+            wave, pitches, columns = say(espeak, text, voice, STYLES[manner], rng)
+            soundfile.write(
+                out / file, wave, SAMPLE_RATE, format="OGG", subtype="OPUS", compression_level=0.8
+            )
+            facts = (file, command, voice.name, manner, sides.get(variant, "train"))
+            spoken.append((facts, pitches, columns))
+        of_voice = float(np.median([hertz for _, pitches, _ in spoken for hertz in pitches]))
+        rows += [(*f, f"{pitch_hz(pitches, of_voice):.0f}", *c) for f, pitches, c in spoken]
+    with (out / "metadata.csv").open("w", newline="", encoding="utf-8") as table:
+        writer = csv.writer(table, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(rows)
+        writer.writerows(sorted(rows))
     return len(rows)
 
 

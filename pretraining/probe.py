@@ -7,8 +7,9 @@ further argument is a backbone as `ossicle --backbone` takes it.
 
 A recording becomes the mean and standard deviation over its frames (for AST, its patches) of one
 layer, or of the sum of all layers or of half of them, each layer normalised. Which of these, and
-the strength of the regularisation, is chosen by cross-validation within the training recordings,
-never across a speaker or a fold. The MFCC row is 20 cepstra with two differences, treated the same.
+the strength of the regularisation, is chosen by cross-validation within the training recordings (at
+most 900 of them, drawn at random), never across a speaker or a fold. The MFCC row is 20 cepstra
+with two differences, treated the same.
 """
 
 import argparse

@@ -1,5 +1,6 @@
-"""What both pretrainings share: a learning rate over time and a checkpoint that loses nothing."""
+"""What both pretrainings share: options, a learning rate, a checkpoint that loses nothing."""
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,20 @@ from torch import Tensor, nn
 
 CHECKPOINT: Final = "checkpoint.safetensors"
 HELD: Final = 0.45  # of all steps, before the rate falls
+
+
+def parser(about: str, name: str, steps: int, lr: float) -> argparse.ArgumentParser:
+    """Return a parser of the options that both pretrainings have."""
+    made = argparse.ArgumentParser(description=about)
+    made.add_argument("--speech", type=Path, default=Path("pretraining/made/speech"))
+    made.add_argument("--sounds", type=Path, default=Path("pretraining/made/sounds"))
+    made.add_argument("--out", type=Path, default=Path("pretraining/made") / name)
+    made.add_argument("--steps", type=int, default=steps)
+    made.add_argument("--lr", type=float, default=lr)
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--threads", type=int, default=2)
+    made.add_argument("--device", default="cpu", help="cpu or cuda")
+    return made
 
 
 def named_parameters(**modules: nn.Module) -> dict[str, nn.Parameter]:
@@ -58,12 +73,17 @@ def load(
                 for kind in ("exp_avg", "exp_avg_sq")
             }
             optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
-    return step, {n.split("/")[1]: t for n, t in tensors.items() if n.startswith("other/")}
+    return step, _others(tensors)
 
 
-def fill(folder: Path, parameters: Mapping[str, nn.Parameter]) -> None:
-    """Fill parameters from a checkpoint, as the start of another stage."""
+def fill(folder: Path, parameters: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """Fill parameters from a checkpoint, to start another stage; return its other tensors."""
     tensors = load_file(folder / CHECKPOINT)
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(tensors[f"parameter/{name}"])
+    return _others(tensors)
+
+
+def _others(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n.split("/")[1]: t for n, t in tensors.items() if n.startswith("other/")}

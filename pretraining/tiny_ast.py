@@ -268,16 +268,7 @@ def export(model: ASTModel, folder: Path) -> None:
 
 def main() -> None:
     """Train, with a checkpoint now and then, and export."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--speech", type=Path, default=Path("pretraining/made/speech"))
-    parser.add_argument("--sounds", type=Path, default=Path("pretraining/made/sounds"))
-    parser.add_argument("--out", type=Path, default=Path("pretraining/made/tiny-ast"))
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    options = parser.parse_args()
+    options = stage.parser(__doc__.splitlines()[0], "tiny-ast", 5000, 1e-3).parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     scenes, mel = Scenes(options.sounds, options.speech), MelBands()

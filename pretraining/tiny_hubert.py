@@ -259,7 +259,7 @@ def start(options: argparse.Namespace, corpus: Corpus) -> Run:
     heads = Heads(sizes, width, model.config.num_hidden_layers + 1).to(options.device)
     run = Run(model, heads, {})
     if options.start:
-        stage.fill(options.start, run.parameters())
+        run.centres = stage.fill(options.start, run.parameters())
         fresh = new_model(options.seed + 1).to(options.device).encoder
         model.encoder.layers[-1] = fresh.layers[-1]
         model.encoder.layer_norm = fresh.layer_norm
@@ -270,7 +270,7 @@ def start(options: argparse.Namespace, corpus: Corpus) -> Run:
     if (options.out / stage.CHECKPOINT).is_file():
         run.step, run.centres = stage.load(options.out, run.parameters(), run.optimizer)
         print(f"going on from step {run.step}", flush=True)
-    else:
+    elif not options.start:
         run.centres = cluster(corpus, options.seed)
     return run
 
@@ -283,19 +283,9 @@ def export(model: HubertModel, folder: Path) -> None:
 
 def main() -> None:
     """Train, with a checkpoint now and then, and export."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--speech", type=Path, default=Path("pretraining/made/speech"))
-    parser.add_argument("--sounds", type=Path, default=Path("pretraining/made/sounds"))
-    parser.add_argument(
-        "--fsdd", type=Path, help="folder of FSDD recordings; left out if not given"
-    )
-    parser.add_argument("--out", type=Path, default=Path("pretraining/made/tiny-hubert"))
+    parser = stage.parser(__doc__.splitlines()[0], "tiny-hubert", 12000, 1.5e-3)
+    parser.add_argument("--fsdd", type=Path, help="FSDD recordings; left out if not given")
     parser.add_argument("--start", type=Path, help="OUT of a first stage, for the second")
-    parser.add_argument("--steps", type=int, default=12000)
-    parser.add_argument("--lr", type=float, default=1.5e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -61,18 +61,25 @@ def made(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings(NO_FILTER)
-@pytest.mark.parametrize("script", ["tiny_hubert", "tiny_ast"])
-def test_going_on_reaches_the_weights_of_an_uninterrupted_run(script, made, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("script", "second"), [("tiny_hubert", False), ("tiny_hubert", True), ("tiny_ast", False)]
+)
+def test_going_on_reaches_the_weights_of_an_uninterrupted_run(
+    script, second, made, tmp_path, monkeypatch
+):
     module = __import__(script)
     monkeypatch.setattr(module, "SCENES", 4, raising=False)
     monkeypatch.setattr(module, "BATCH_S", 4.0, raising=False)
 
     def run(out: str, steps: int) -> dict[str, torch.Tensor]:
         given = [f"--speech={made}/speech", f"--sounds={made}/sounds", f"--out={tmp_path / out}"]
+        given += [f"--start={tmp_path}/before"] if second and out != "before" else []
         monkeypatch.setattr(sys, "argv", [script, *given, f"--steps={steps}", "--threads=1"])
         module.main()
         return load_file(tmp_path / out / "checkpoint.safetensors")
 
+    if second:
+        before = run("before", 1)
     first = run("parts", 1)
     resumed, whole = run("parts", 2), run("whole", 2)
     assert resumed.keys() == whole.keys()
@@ -83,6 +90,11 @@ def test_going_on_reaches_the_weights_of_an_uninterrupted_run(script, made, tmp_
     ]
     still = [n for n in whole if n.startswith("parameter/model") and n not in moved]
     assert len(still) <= 1, f"these did not train: {still}"
+    if second:  # the clusters stay, and a layer is made anew
+        assert torch.equal(whole["other/cepstra"], before["other/cepstra"])
+        norm = "parameter/model.encoder.layer_norm.weight"
+        assert (whole[norm] - 1).abs().max() < 1e-3
+        assert any(name.startswith("parameter/last.") for name in whole)
     exported = AutoModel.from_pretrained(tmp_path / "whole/export").state_dict()
     for name, value in exported.items():
         assert torch.equal(value, whole[f"parameter/model.{name}"].half())
@@ -111,9 +123,13 @@ def test_patches_are_in_the_order_of_the_model():
         conv.weight[0, 0, 3, 5] = 1  # band 3, frame 5 of every patch
         picked = embeddings(values)[0, :, 0]
     patches = tiny_ast.as_patches(values)[0]
-    for patch in (0, 1, 32, 255):
+    spikes = torch.zeros(4, 512, 128)
+    for number, patch in enumerate((0, 1, 32, 255)):
         row, column = divmod(patch, 32)
         assert picked[patch] == (16 * column + 5) * 128 + 16 * row + 3
+        spikes[number, 16 * column + 5, 16 * row + 3] = 1
+    highest = tiny_ast.as_patches(spikes).flatten(1).argmax(dim=1)  # band 3, frame 5 of the patch
+    assert highest.tolist() == [256 * patch + 16 * 3 + 5 for patch in (0, 1, 32, 255)]
     assert patches.shape == (256, 256)
     torch.testing.assert_close(patches.mean(dim=1), torch.zeros(256), rtol=0, atol=1e-4)
 

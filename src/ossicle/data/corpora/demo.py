@@ -1,4 +1,7 @@
-"""The recordings that ossicle ships: `metadata.csv` and `audio/`, synthesised for it."""
+"""The recordings that ossicle ships: `metadata.csv` and `audio/`, synthesised for it.
+
+A label is learnt from the rows with a command; the others are sentences with transcripts.
+"""
 
 from pathlib import Path
 
@@ -25,6 +28,7 @@ def _read(path: Path, options: Options) -> Dataset:
             f"{table} has no column {listing(absent)}. Make the corpus again, or leave the path "
             "out to read what is shipped."
         )
+    rows = [row for row in rows if row["command"]]
     utterances = [
         Utterance.of(path / row["file_name"], path, row[label], row["voice"]) for row in rows
     ]
