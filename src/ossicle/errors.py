@@ -8,6 +8,7 @@
     ├── AttachError               an adapter is in place and would train to nothing
     │   ├── SiteNeverCalled       ... the forward pass does not go through its site
     │   └── NoGradient            ... its tensors receive no gradient
+    ├── MergeError                an adapter that no weights of the backbone can take in
     ├── BackboneError             a backbone that cannot be found, read or used
     ├── AdapterFileError          an adapter folder that is damaged or is none
     ├── DataError                 labelled recordings that cannot be used
@@ -55,6 +56,10 @@ class SiteNeverCalled(AttachError):
 
 class NoGradient(AttachError):
     """A tensor that should train receives no gradient."""
+
+
+class MergeError(OssicleError):
+    """An adapter that no weights of the backbone can take in."""
 
 
 class BackboneError(OssicleError):

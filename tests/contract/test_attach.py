@@ -3,21 +3,28 @@
 import copy
 import re
 import sys
+from functools import cache
+from typing import Any
 
 import pytest
 import torch
 
+from conftest import KINDS
+from ossicle.anatomy import Site
 from ossicle.attach.adapted import AdaptedModel, Slot
 from ossicle.attach.check import attach
 from ossicle.attach.count import count
+from ossicle.attach.merge import merge
 from ossicle.attach.recipe import Recipe
 from ossicle.attach.store import load, save
-from ossicle.errors import AttachError
+from ossicle.backbones import FAMILIES, Backbone, random_backbone
+from ossicle.errors import AttachError, MergeError, RecipeMismatch, SiteNotFound
 from ossicle.heads import build_head
 from ossicle.methods import METHODS
 
+ALONE = {name: method.example or name for name, method in METHODS.items()}
 SETTINGS = [
-    *METHODS,  # every method at the sites of its choice
+    *ALONE.values(),  # every method at the sites of its choice
     *(
         f"bottleneck(width=5, insertion={insertion}, position={position}, residual={residual})"
         "@attn,ffn"
@@ -26,21 +33,59 @@ SETTINGS = [
         for residual in ("true", "false")
     ),
     "lora(reduction=8, alpha=8, scale=alpha/reduction)",
-    "lora(rank=2, scale=0.5)@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out",
+    "lora(rank=2, scale=0.5, init=normal)@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out",
+    "scale(shift=true)@attn.q,norm.ffn,ffn",
+    "convpass(kernel=5, insertion=parallel, position=before)@attn",
+    "moa(routing=soft, slots=2, normalise=width)@ffn",
+    "weighted-sum(normalise=true, gated=true)",
+    "p-adapter(where=suffix, nonlinear=true)",
+    "p-adapter(where=suffix)@encoder",
+    "prompt(keep=true)",
+    "prompt(length=2, init=xavier)@layer",
+    "bottleneck(insertion=parallel, position=before, reads=layer)",
+    "bottleneck(width=5)@ffn1 + lora@ffn1.in + norm@norm.conv,norm.layer + bottleneck@conv",
+    "convpass(grid=true)",
+    "prompt(length=3, drop_distillation=true, keep=true) + deep-prompt(length=3)[1:]",
 ]
 
 
-@pytest.fixture(params=["wav2vec2", "wav2vec2-pre-norm", "hubert", "wavlm", "ast"])
-def kind(request) -> str:
+def fits(kind: str, expression: str) -> bool:
+    """Whether a recipe stands on a kind of backbone; an error of another kind is a failure."""
+    try:
+        count(on_meta(kind), Recipe.parse(expression))
+    except (SiteNotFound, RecipeMismatch):
+        return False
+    return True
+
+
+@cache
+def on_meta(kind: str) -> Backbone:
+    name, form = KINDS[kind]
+    tiny = {**FAMILIES[name].tiny(), **form}
+    return random_backbone(FAMILIES[name], tiny, "tiny", weights=False)
+
+
+def pairs(expressions) -> list[tuple[str, str]]:
+    """Every kind of backbone with every recipe that stands on it."""
+    return [(kind, one) for kind in KINDS for one in expressions if fits(kind, one)]
+
+
+every_setting = pytest.mark.parametrize("pair", pairs(SETTINGS), indirect=True, ids="-".join)
+
+
+@pytest.fixture(params=pairs(ALONE.values()), ids="-".join)
+def pair(request) -> tuple[str, str]:
     return request.param
 
 
-every_setting = pytest.mark.parametrize("recipe", SETTINGS, indirect=True)
+@pytest.fixture
+def kind(pair) -> str:
+    return pair[0]
 
 
-@pytest.fixture(params=METHODS)
-def recipe(request) -> Recipe:
-    return Recipe.parse(request.param)
+@pytest.fixture
+def recipe(pair) -> Recipe:
+    return Recipe.parse(pair[1])
 
 
 @pytest.fixture
@@ -55,7 +100,11 @@ def inputs(backbone, noise):
 
 @pytest.fixture
 def model(backbone, recipe) -> AdaptedModel:
-    return attach(backbone, recipe, build_head("mean", backbone.anatomy, 3)).eval()
+    return attached(backbone, recipe).eval()
+
+
+def attached(backbone: Backbone, recipe: Recipe) -> AdaptedModel:
+    return attach(backbone, recipe, build_head("mean", recipe.seen_by_head(backbone.anatomy), 3))
 
 
 def parameters(model: AdaptedModel) -> dict[str, torch.nn.Parameter]:
@@ -207,7 +256,7 @@ def test_padding_a_batch_does_not_change_a_row(model, noise):
     for row, wave in enumerate(waves):
         alone = model.encode(*model.backbone.batch([wave]))
         real = together.hidden[row][together.frame_mask[row]]
-        torch.testing.assert_close(real, alone.hidden[0], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(real, alone.hidden[alone.frame_mask], rtol=1e-5, atol=1e-5)
 
 
 @every_setting
@@ -232,21 +281,104 @@ def expected(slot: Slot, backbone) -> int:
             for name, parameter in module.named_parameters()
         }
         return sum(size for name, size in names.items() if name not in backbone.anatomy.unused)
-    settings = vars(method)
-    reduction = settings.get("reduction")
-    inner = settings.get("rank", settings.get("width"))
-    if reduction is not None:
-        inner = round(min(site.width_in, site.width_out) / reduction)
-    symbols = {"R": inner, "D_in": site.width_in, "D_out": site.width_out, "D": site.width_out}
-    return eval(formula[1], {}, symbols)
+    return eval(formula[1], {}, symbols(method, site if slot.reads is None else slot.reads, site))
+
+
+def symbols(method, reads: Site, site: Site) -> dict[str, Any]:
+    """What the letters of the docstrings stand for; a setting is called by its name."""
+    known = {**vars(method), "D_in": reads.width_in, "D_out": site.width_out, "D": site.width_out}
+    inner = known.get("rank", known.get("width"))
+    if known.get("reduction") is not None and (inner is None or "scale" in known):
+        inner = round(site.width_out / known["reduction"])
+    known |= {"R": inner, "W": inner, "N": known.get("experts"), "H": known.get("hidden")}
+    known |= {"P": known.get("length"), "K": known.get("kernel")}
+    known |= {"dense": known.get("routing") == "dense"}
+    known |= {"unit": known.get("normalise") not in ("none", None)}
+    if isinstance(site.entry, tuple):
+        known["L"] = len(site.entry)
+    if site.convolution is not None:
+        shape = site.convolution
+        known |= {"K": shape.kernel, "bias": shape.bias, "norm": shape.norm is not None}
+        known |= {"C_in": site.width_in, "C_out": site.width_out}
+    return known
+
+
+def test_gradient_checkpointing_gives_the_same_output_and_gradients(build, kind, recipe, noise):
+    outputs, gradients = [], []
+    for checkpointed in (False, True):
+        torch.manual_seed(1)
+        model = attached(build(kind), recipe).eval()
+        shake(model)
+        if checkpointed:
+            model.backbone.checkpoint_layers()
+            model = copy.deepcopy(model)
+        first, second = (  # the second pass has other masks, and both are still to be undone
+            model(*model.backbone.batch(noise(*sizes))) for sizes in ((4000, 3000), (2000, 4000))
+        )
+        (first.sum() + second.square().sum()).backward()
+        outputs.append(first)
+        gradients.append({key: p.grad for key, p in parameters(model).items()})
+    torch.testing.assert_close(outputs[0], outputs[1])
+    plain, again = gradients
+    largest = max(float(gradient.abs().max()) for gradient in plain.values())
+    for key, gradient in plain.items():
+        torch.testing.assert_close(again[key], gradient, rtol=1e-4, atol=1e-6 * largest, msg=key)
+
+
+def test_half_precision_gives_nearly_the_same_output_and_every_gradient(model, inputs):
+    shake(model)
+    with torch.no_grad():
+        expected = model.encode(*inputs).hidden
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model.encode(*inputs).hidden
+    error = (found.float() - expected).norm() / expected.norm()
+    assert error < 0.1, f"bfloat16 is off by {error:.3f}"
+    found.float().backward(torch.randn_like(expected))
+    encoder = {key: p for key, p in parameters(model).items() if not key.startswith("head/")}
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.values())
+
+
+MERGED = "lora@attn.q,ffn.in + bias@attn.q,norm.ffn + norm@norm.attn + scale@attn.v,ffn.act"
+
+
+def has_weights_for(slot: Slot, backbone: Backbone) -> bool:
+    """Whether the module at a site can take an adapter of that method in, by its equation."""
+    if slot.placement.method.name not in ("bias", "full", "lora", "norm", "scale"):
+        return False
+    if slot.placement.method.name != "bias":
+        return True
+    return backbone.model.get_submodule(slot.site.owns[0]).bias is not None
+
+
+@torch.no_grad()
+def test_what_is_merged_equals_what_is_not_or_is_refused(model, inputs):
+    shake(model)
+    before = state(model)
+    if not all(has_weights_for(slot, model.backbone) for slot in model.current.slots):
+        with pytest.raises(MergeError, match="adapters cannot be merged: "):
+            merge(model)
+    else:
+        merged = merge(model)
+        expected = model.encode(*inputs).hidden
+        torch.testing.assert_close(merged(*inputs).hidden, expected, rtol=1e-5, atol=1e-5)
+        assert not any(m._forward_hooks or m._forward_pre_hooks for m in merged.modules())
+        assert not any(p.requires_grad for p in merged.parameters())
+    assert not moved(before, model)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pair", pairs([MERGED]), indirect=True, ids="-".join)
+def test_several_methods_are_merged_in_the_order_of_the_recipe(model, inputs, build, kind):
+    shake(model)
+    expected = model.encode(*inputs).hidden
+    assert (expected - build(kind)(*inputs).hidden).abs().max() > 0.01
+    torch.testing.assert_close(merge(model)(*inputs).hidden, expected, rtol=1e-5, atol=1e-5)
 
 
 def random_in_training(backbone) -> dict[str, float]:
     config = backbone.model.config.to_dict()
     return {
-        key: 0.3
-        for key, value in config.items()
-        if ("dropout" in key or key == "layerdrop") and isinstance(value, float)
+        key: 0.3 for key, value in config.items() if "dropout" in key and isinstance(value, float)
     }
 
 
@@ -263,7 +395,12 @@ def test_nothing_frozen_is_random_in_training_unless_stochastic(build, kind, rec
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("recipe", ["lora(dropout=0.5) + bottleneck(dropout=0.5)"], indirect=True)
+@pytest.mark.parametrize(
+    "pair",
+    pairs(["lora(dropout=0.5)", "bottleneck(dropout=0.5)", "prefix(dropout=0.5)"]),
+    indirect=True,
+    ids="-".join,
+)
 def test_the_dropout_of_an_adapter_acts_in_training_alone(model, inputs):
     shake(model, by=0.5)
     model.train()

@@ -1,16 +1,28 @@
 """Where an adapter may stand: named sites, the same names for every family. Plain data."""
 
-from ossicle.anatomy.names import LAYER_SITES, OUTER_SITES, SITE_NAMES
-from ossicle.anatomy.site import Anatomy, Port, Site, layer_sites, module_site, region
+from ossicle.anatomy.names import CNN_SITES, LAYER_SITES, OUTER_SITES, SITE_NAMES
+from ossicle.anatomy.site import (
+    Anatomy,
+    Convolution,
+    Port,
+    Site,
+    layer_sites,
+    module_site,
+    region,
+    whole_sites,
+)
 
 __all__ = [
+    "CNN_SITES",
     "LAYER_SITES",
     "OUTER_SITES",
     "SITE_NAMES",
     "Anatomy",
+    "Convolution",
     "Port",
     "Site",
     "layer_sites",
     "module_site",
     "region",
+    "whole_sites",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ossicle.errors import RecipeMismatch, SiteNotFound, did_you_mean
 
@@ -25,61 +25,146 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class Convolution:
+    """What one layer of the CNN is, for methods that put a copy of it beside it.
+
+    Attributes:
+        kernel: Samples, or frames of the layer before, that one frame sees.
+        stride: By how many the next frame is further.
+        bias: Whether the convolution has one.
+        norm: Over time for each channel, over the channels of a frame, or none.
+        eps: Of the norm.
+    """
+
+    kernel: int
+    stride: int
+    bias: bool
+    norm: Literal["group", "layer"] | None
+    eps: float = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A named place between two ports: x enters it, the frozen model makes y of x.
 
     Attributes:
         name: One of `ossicle.anatomy.names.SITE_NAMES`.
-        layer: Number of the transformer layer, from 0; None outside the layers.
-        entry: Where x is taken; None where nothing can be inserted (regions such as `backbone`).
+        layer: Number of the transformer layer (at `cnn`: of the CNN), from 0; None outside.
+        entry: Where x is taken; several ports: x is what passes them, stacked; None where nothing
+            can be inserted (regions such as `backbone`).
         exit: Where y is taken and given back.
         width_in: Channels of x.
         width_out: Channels of y.
         owns: Modules whose parameters belong to the site, for training in place.
         eps: The epsilon of a LayerNorm; None for every other site.
+        feeds: The linear that reads y and nothing else, if any; merging may change its columns.
+        grows: Whether the sequence may be longer between the two ports.
+        num_special: Tokens before the first patch, CLS first; 0 where every token is a frame.
+        grid: Rows (frequency) and columns (time) of the patches; None where there are none.
+        max_tokens: Length of the table of positions; None where there is none.
+        convolution: What the layer of the CNN is; None for every other site.
     """
 
     name: str
     layer: int | None
-    entry: Port | None
+    entry: Port | tuple[Port, ...] | None
     exit: Port | None
     width_in: int
     width_out: int
-    owns: tuple[str, ...]
+    owns: tuple[str, ...] = ()
     eps: float | None = None
+    feeds: str | None = None
+    grows: bool = False
+    num_special: int = 0
+    grid: tuple[int, int] | None = None
+    max_tokens: int | None = None
+    convolution: Convolution | None = None
 
     def __str__(self) -> str:
         return self.name if self.layer is None else f"{self.name} in layer {self.layer}"
 
 
 def module_site(
-    name: str, layer: int | None, module: str, widths: tuple[int, int], eps: float | None = None
+    name: str,
+    layer: int | None,
+    module: str | tuple[str, str],
+    widths: tuple[int, int],
+    eps: float | None = None,
+    **facts: Any,
 ) -> Site:
-    """Return the site of one module that maps its first argument to its first result."""
-    entry = Port(module, "input", keyword="hidden_states")
-    return Site(name, layer, entry, Port(module, "output"), *widths, (module,), eps)
+    """Return the site of one module, or of the way from one to another, first argument to result.
+
+    Args:
+        name: Of the site.
+        layer: Its layer.
+        module: Path of the module, or of the first and the last.
+        widths: Of what enters and what leaves.
+        eps: Of a LayerNorm.
+        facts: Further attributes of the site.
+    """
+    first, last = (module, module) if isinstance(module, str) else module
+    entry = Port(first, "input", keyword="hidden_states")
+    owns = (first,) if first == last else (first, last)
+    return Site(name, layer, entry, Port(last, "output"), *widths, owns, eps, **facts)
 
 
 def layer_sites(
-    layer: int, modules: Mapping[str, str], widths: tuple[int, int], eps: float
+    layer: int,
+    modules: Mapping[str, str | tuple[str, str]],
+    widths: tuple[int, int],
+    eps: float,
+    *,
+    grows: bool = True,
+    **facts: Any,
 ) -> list[Site]:
-    """Return the twelve sites of one transformer layer.
+    """Return the sites of one transformer layer.
 
     Args:
         layer: Its number.
-        modules: The module's path for every site but `ffn.act`, which lies between `ffn.in` and
-            `ffn.out`.
+        modules: The module's path for every site but `attn.kv`, which is a junction in `attn`, and
+            those between two linears, such as `ffn.act` between `ffn.in` and `ffn.out`.
         widths: Of the residual stream and of the feed-forward block inside.
         eps: Of its LayerNorms.
+        grows: Whether the layer takes a longer sequence than the one before it gave.
+        facts: Further attributes of all its sites.
     """
     width, inner = widths
-    shapes = {"ffn.in": (width, inner), "ffn.out": (inner, width)}
-    sites = [
-        module_site(name, layer, path, shapes.get(name, (width, width)), _eps(name, eps))
-        for name, path in modules.items()
+    shapes = {"in": (width, inner), "out": (inner, width)}
+    sites = []
+    for name, path in modules.items():
+        shape = shapes.get(name.partition(".")[2], (width, width))
+        more = {"grows": grows} if name == "layer" else {}
+        sites.append(module_site(name, layer, path, shape, _eps(name, eps), **facts, **more))
+        block = name.removesuffix(".in")
+        if block != name:
+            into, out = str(path), str(modules[f"{block}.out"])
+            ports = Port(into, "output"), Port(out, "input")
+            sites.append(
+                Site(f"{block}.act", layer, *ports, inner, inner, feeds=out, **facts),
+            )
+    ports = Port(f"{modules['attn']}.kv", "input"), Port(f"{modules['attn']}.kv", "output")
+    kv = Site("attn.kv", layer, *ports, 2 * width, 2 * width, grows=True, **facts)
+    return [*sites, kv]
+
+
+def whole_sites(
+    layers: Sequence[str], enter: Port, leave: Port, width: int, owns: tuple[str, ...], **facts: Any
+) -> list[Site]:
+    """Return the sites `encoder` and `layers` of a stack of layers.
+
+    Args:
+        layers: Path of every layer.
+        enter: Where the whole sequence is ready for the first layer, or for the positions.
+        leave: Where the last layer, or the norm after it, gives it to the head.
+        width: Of the residual stream.
+        owns: Modules of the encoder.
+        facts: Further attributes of both.
+    """
+    entries = tuple(Port(path, "input", keyword="hidden_states") for path in layers)
+    return [
+        Site("layers", None, entries, leave, width, width, **facts),
+        Site("encoder", None, enter, leave, width, width, owns, grows=True, **facts),
     ]
-    ports = Port(modules["ffn.in"], "output"), Port(modules["ffn.out"], "input")
-    return [*sites, Site("ffn.act", layer, *ports, inner, inner, owns=())]
 
 
 def _eps(name: str, eps: float) -> float | None:
@@ -130,13 +215,18 @@ class Anatomy:
                 f"{self.family} has no site '{name}'. It has: {known}."
                 f"{did_you_mean(name, self.site_names)}"
             )
-        if layers is None or found[0].layer is None:
+        if layers is None:
             return found
+        if found[0].layer is None:
+            raise RecipeMismatch(
+                f"the recipe names layers for '{name}', which is outside the layers; leave the "
+                "brackets out"
+            )
         wanted = list(layers)
         for layer in wanted:
-            if not 0 <= layer < self.num_layers:
+            if not 0 <= layer < len(found):
                 raise RecipeMismatch(
                     f"the recipe names layer {layer} for '{name}'; this backbone ({self.family}) "
-                    f"has {self.num_layers} layers, numbered from 0 to {self.num_layers - 1}"
+                    f"has {len(found)} layers of it, numbered from 0 to {len(found) - 1}"
                 )
         return [site for site in found if site.layer in wanted]

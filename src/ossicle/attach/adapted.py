@@ -1,17 +1,18 @@
 """A frozen backbone, the adapter sets on it, and which of them are active."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from ossicle.anatomy import Site
 from ossicle.attach.recipe import Placement, Recipe
-from ossicle.attach.tap import Tap
+from ossicle.attach.tap import Tap, install
 from ossicle.backbones import Backbone, Encoded
-from ossicle.errors import AttachError, RecipeMismatch
+from ossicle.errors import AttachError, RecipeMismatch, listing
 from ossicle.heads import Head
 from ossicle.methods import Adapter
 
@@ -25,12 +26,14 @@ class Slot:
         placement: That placement.
         site: The site.
         adapter: What stands there; None where the site's own parameters are trained in place.
+        reads: The site whose entry gives the adapter its x; None: its own.
     """
 
     number: int
     placement: Placement
     site: Site
     adapter: Adapter | None
+    reads: Site | None = None
 
     @property
     def key(self) -> str:
@@ -78,18 +81,26 @@ class AdaptedModel(nn.Module):
         self.sets = nn.ModuleDict()
         self.active: tuple[str, ...] = ()
         self._taps: dict[tuple[str, int | None], Tap] = {}
+        self._handles: list[RemovableHandle] = []
+        self._compiled = False
 
     def add(self, name: str, recipe: Recipe, head: Head | None = None) -> AdapterSet:
         """Build the adapters of a recipe, tap their sites, and keep them under a name.
 
         Raises:
-            AttachError: the name is taken, another model's adapters are on the backbone, or full
-                fine-tuning would share it.
+            AttachError: the name is taken, another model's adapters are on the backbone, full
+                fine-tuning would share it, or the model is compiled.
             SiteNotFound: the backbone has no such site.
-            RecipeMismatch: a method cannot stand there, or a layer does not exist.
+            RecipeMismatch: a method cannot stand there, a layer does not exist, two methods exclude
+                each other, or the head is of another width than the frames it is given.
         """
         if name in self.sets:
             raise AttachError(f"there is an adapter set '{name}' already; choose another name")
+        if self._compiled:
+            raise AttachError(
+                "this model has run compiled, and what is compiled would not see new adapters; add "
+                "every set first, then compile"
+            )
         if self.backbone.adapted and not self.sets:
             raise AttachError(
                 "this backbone carries the adapters of another AdaptedModel, which would act here "
@@ -103,9 +114,17 @@ class AdaptedModel(nn.Module):
                 "full fine-tuning changes the backbone itself, so it cannot share it with other "
                 "adapter sets; load a second backbone"
             )
+        seen = recipe.seen_by_head(self.backbone.anatomy)
+        if head is not None and head.width != seen.width:
+            raise RecipeMismatch(
+                f"the head reads frames {head.width} wide and this recipe gives it {seen.width}; "
+                "build it for recipe.seen_by_head(backbone.anatomy)"
+            )
         for slot in new.slots:
             if slot.adapter is not None:
-                self._tap(slot.site).adapters.setdefault(name, []).append(slot.adapter)
+                self._tap(slot.site).add(name, slot.adapter, slot.reads)
+        self.remove_taps()
+        self._handles = install(self.backbone.model, self._taps.values())
         self.sets[name] = new
         self.backbone.adapted = True
         if new.in_place:
@@ -116,12 +135,14 @@ class AdaptedModel(nn.Module):
         """Activate these sets, in this order, and freeze all others; none: the bare backbone.
 
         Raises:
-            AttachError: there is no such set, or full fine-tuning has changed the backbone.
+            AttachError: there is no such set, full fine-tuning has changed the backbone, or two
+                of the sets put tokens in at the same place or give the head other frames.
         """
         for name in names:
             if name not in self.sets:
                 has = ", ".join(self.sets) or "none"
                 raise AttachError(f"there is no adapter set '{name}'; there are: {has}")
+        self._check_together(names)
         for name, item in self._items():
             if item.in_place and name not in names:
                 raise AttachError(
@@ -132,17 +153,33 @@ class AdaptedModel(nn.Module):
             for parameter in self.thawed(item).values():
                 parameter.requires_grad_(True)
         for tap in self._taps.values():
-            tap.active = tuple(name for name in names if name in tap.adapters)
+            tap.active = tuple(name for name in names if name in tap.standing)
         self.active = names
+
+    def remove_taps(self) -> None:
+        """Take every hook off the backbone; no adapter acts any more."""
+        for handle in self._handles:
+            handle.remove()
+
+    def _check_together(self, names: tuple[str, ...]) -> None:
+        placements = [p for name, s in self._items() if name in names for p in s.recipe.placements]
+        if len(names) > 1:
+            try:
+                Recipe(*placements).check()
+            except RecipeMismatch as error:
+                raise AttachError(f"{listing(names)} cannot act together: {error}") from error
 
     @property
     def current(self) -> AdapterSet:
         """The set whose head is used: the last active one."""
         if not self.active:
             raise AttachError("no adapter set is active; call use(name)")
-        found = self.sets[self.active[-1]]
-        assert isinstance(found, AdapterSet)
-        return found
+        return self._set(self.active[-1])
+
+    @property
+    def active_slots(self) -> list[Slot]:
+        """Where every adapter of the active sets stands, in the order in which they act."""
+        return [slot for name in self.active for slot in self._set(name).slots]
 
     @property
     def taps(self) -> list[Tap]:
@@ -151,6 +188,8 @@ class AdaptedModel(nn.Module):
 
     def encode(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> Encoded:
         """Return the frames that the active sets make of a padded batch."""
+        if torch.compiler.is_compiling():
+            self._compiled = True
         encoded: Encoded = self.backbone(values, lengths)
         return encoded
 
@@ -166,13 +205,14 @@ class AdaptedModel(nn.Module):
         return output
 
     def train(self, mode: bool = True) -> "AdaptedModel":
-        """Set adapters, heads and what is trained in place to training; the rest stays frozen."""
+        """Set adapters, heads and what trains in place to training, but for batch norms."""
         super().train(mode)
         for item in self._sets():
             for slot in item.slots:
                 if slot.adapter is None:
                     for path in slot.site.owns:
                         self.backbone.model.get_submodule(path).train(mode)
+        self.backbone.hold_statistics()
         return self
 
     def thawed(self, item: AdapterSet) -> dict[str, nn.Parameter]:
@@ -208,10 +248,13 @@ class AdaptedModel(nn.Module):
     def _tap(self, site: Site) -> Tap:
         key = (site.name, site.layer)
         if key not in self._taps:
-            tap = Tap(site)
-            tap.install(self.backbone.model)
-            self._taps[key] = tap
+            self._taps[key] = Tap(site, self.backbone.flow)
         return self._taps[key]
+
+    def _set(self, name: str) -> AdapterSet:
+        found = self.sets[name]
+        assert isinstance(found, AdapterSet)
+        return found
 
     def _items(self) -> Iterator[tuple[str, AdapterSet]]:
         for name, item in self.sets.items():
@@ -227,21 +270,38 @@ def build_slots(backbone: Backbone, recipe: Recipe) -> list[Slot]:
 
     Raises:
         SiteNotFound: the backbone has no such site.
-        RecipeMismatch: a method cannot stand there, or a layer does not exist.
+        RecipeMismatch: a method cannot stand there, a layer does not exist, or two methods exclude
+            each other.
     """
+    recipe.check()
     device = next(backbone.parameters()).device
     slots = []
     for number, placement in enumerate(recipe.placements):
-        layers = placement.select(backbone.anatomy.num_layers)
         for name in placement.at:
+            layers = placement.select(len(backbone.anatomy.find(name)))
             for site in backbone.anatomy.find(name, layers):
                 if site.entry is None and placement.method.part != "backbone":
                     raise RecipeMismatch(
                         f"nothing can be inserted at '{name}'; it can only be trained in place, "
                         f"with full@{name}"
                     )
+                reads = _reads(backbone, placement, site)
+                seen = site if reads is None else replace(site, width_in=reads.width_in)
                 with torch.device(device):
-                    built = placement.method.build(site)
+                    built = placement.method.build(seen)
                 adapter = built if isinstance(built, Adapter) else None
-                slots.append(Slot(number, placement, site, adapter))
+                slots.append(Slot(number, placement, site, adapter, reads))
     return slots
+
+
+def _reads(backbone: Backbone, placement: Placement, site: Site) -> Site | None:
+    """Return the site in the layer of this one whose entry the placement reads, if it says so."""
+    if placement.reads is None:
+        return None
+    if site.layer is None or site.name == "cnn":
+        raise RecipeMismatch(
+            f"'{placement.method.name}' at {site} reads '{placement.reads}', but a site outside "
+            "the transformer's layers has no other beside it; leave reads out"
+        )
+    (found,) = backbone.anatomy.find(placement.reads, [site.layer])
+    return found

@@ -3,6 +3,8 @@
 An adapter that the forward pass goes around trains to nothing and says nothing. So `attach` runs
 one forward and one backward pass on noise. Tensors that start at zero hide the gradient of those
 before them (LoRA's `up` hides `down`), hence every tensor is shaken first and restored afterwards.
+A handful of ReLUs may all be off by chance, so what looks dead is shaken another way before it is
+called so.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,7 @@ from ossicle.heads import Head
 
 PROBE_S = 0.5
 SHAKE = 0.02
+ATTEMPTS = 4
 
 
 def attach(
@@ -54,9 +57,25 @@ def check(model: AdaptedModel) -> None:
     parameters = model.trainable(model.current)
     if not parameters:
         return
+    dead = list(parameters)
+    for seed in range(ATTEMPTS):
+        alive = _alive(model, parameters, seed)
+        dead = [key for key in dead if key not in alive]
+        if not dead:
+            break
+    if dead:
+        raise NoGradient(
+            f"{len(dead)} of {len(parameters)} tensors on {model.backbone.anatomy.family} would "
+            f"not train, for no gradient reaches them: {listing(dead)}. The model's code goes "
+            "around them; choose other sites, or load it through ossicle.load_backbone"
+        )
+
+
+def _alive(model: AdaptedModel, parameters: dict[str, nn.Parameter], seed: int) -> set[str]:
+    """Return the tensors that receive a gradient in one pass, after checking that it is one."""
     device = next(model.parameters()).device
     was_training = model.training
-    with _shaken(list(parameters.values())), torch.enable_grad():
+    with _shaken(list(parameters.values()), seed), torch.enable_grad():
         model.eval()
         for tap in model.taps:
             tap.calls = 0
@@ -73,17 +92,11 @@ def check(model: AdaptedModel) -> None:
             model.train(was_training)
             for tap in model.taps:
                 tap.calls = None
-    dead = [
+    return {
         key
         for key, gradient in zip(parameters, gradients, strict=True)
-        if gradient is None or not bool(gradient.isfinite().all()) or not bool(gradient.any())
-    ]
-    if dead:
-        raise NoGradient(
-            f"{len(dead)} of {len(parameters)} tensors on {model.backbone.anatomy.family} would "
-            f"not train, for no gradient reaches them: {listing(dead)}. The model's code goes "
-            "around them; choose other sites, or load it through ossicle.load_backbone"
-        )
+        if gradient is not None and bool(gradient.isfinite().all()) and bool(gradient.any())
+    }
 
 
 def _probe(backbone: Backbone, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -113,9 +126,9 @@ def _check_calls(model: AdaptedModel) -> None:
 
 
 @contextmanager
-def _shaken(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+def _shaken(parameters: Sequence[nn.Parameter], seed: int) -> Iterator[None]:
     before = [parameter.detach().clone() for parameter in parameters]
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     try:
         with torch.no_grad():
             for parameter in parameters:

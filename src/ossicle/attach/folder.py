@@ -124,6 +124,7 @@ def _is_placement(data: object) -> bool:
         and all(isinstance(site, str) for site in data["at"])
         and isinstance(data.get("settings", {}), dict)
         and isinstance(data.get("layers", ""), str)
+        and isinstance(data.get("reads", ""), str)
     )
 
 

@@ -6,6 +6,7 @@ An expression is one placement, or several joined by ` + `:
     lora(rank=4)@attn.q,attn.v               settings in parentheses, sites after @
     bottleneck(width=32)@ffn[6:12]           layers in brackets, as in Python: 6 to 11
     norm@norm.ffn[-2:] + bias(lr=1e-4)       two placements, one with a learning rate of its own
+    bottleneck(insertion=parallel, position=before, reads=layer)@ffn      x is what enters the layer
     linear                                   nothing but the head
 """
 
@@ -13,13 +14,13 @@ import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import tomli_w
 
-from ossicle.anatomy import SITE_NAMES
+from ossicle.anatomy import SITE_NAMES, Anatomy
 from ossicle.attach.presets import PRESETS
 from ossicle.attach.table import recipe_table
 from ossicle.errors import RecipeError, RecipeMismatch, UnknownRecipe, did_you_mean
@@ -41,20 +42,31 @@ class Placement:
         at: Names of sites.
         layers: Layer numbers as in Python, e.g. `6:12`, `-2:` or `0,3,7`; None: all.
         lr: Learning rate of this placement; None: the run's, or the method's default.
+        reads: The site of the same layer whose entry gives the adapters their x; None: the method's
+            default, for most the site's own entry.
     """
 
     method: Method
     at: tuple[str, ...] = ()
     layers: str | None = None
     lr: float | None = None
+    reads: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", tuple(self.at) or self.method.default_at)
+        object.__setattr__(self, "reads", self.reads or self.method.reads)
         if self.layers is not None:
             _layer_parts(self.layers)
         if self.lr is not None and not self.lr > 0:
             raise RecipeError(f"lr of '{self.method.name}' is {self.lr}; it must be positive")
-        for name in self.at:
+        if self.reads is not None and self.method.changes_input:
+            raise RecipeError(
+                f"'{self.method.name}' with these settings changes what enters its site, so it "
+                "cannot read elsewhere; leave reads out"
+            )
+        if self.reads in self.at:
+            raise RecipeError(f"'{self.method.name}' at '{self.reads}' reads that anyway")
+        for name in (*self.at, *filter(None, [self.reads])):
             if name not in SITE_NAMES:
                 raise RecipeError(
                     f"'{name}' is no site. Sites: {', '.join(SITE_NAMES)}."
@@ -64,7 +76,7 @@ class Placement:
                 raise RecipeError(f"'{self.method.name}' names the site '{name}' twice")
 
     def select(self, num_layers: int) -> list[int] | None:
-        """Return the layers of a backbone with `num_layers`, ascending; None: all.
+        """Return the chosen of `num_layers` layers, ascending; None: all.
 
         Raises:
             RecipeMismatch: the backbone has no such layer, or none is left.
@@ -90,6 +102,8 @@ class Placement:
 
     def __str__(self) -> str:
         settings = {key: _word(value) for key, value in self.method.settings().items()}
+        if self.reads != self.method.reads:
+            settings["reads"] = str(self.reads)
         if self.lr is not None:
             settings["lr"] = _word(self.lr)
         inside = ", ".join(f"{key}={value}" for key, value in settings.items())
@@ -107,6 +121,8 @@ class Placement:
             data["layers"] = self.layers
         if self.lr is not None:
             data["lr"] = self.lr
+        if self.reads != self.method.reads:
+            data["reads"] = self.reads
         return data
 
     @classmethod
@@ -116,8 +132,9 @@ class Placement:
         Raises:
             RecipeError: a missing, unknown or wrongly typed entry.
         """
-        _only(data, ("method", "at", "settings", "layers", "lr"), "a placement")
+        _only(data, ("method", "at", "settings", "layers", "lr", "reads"), "a placement")
         at, lr, layers = data.get("at", []), data.get("lr"), data.get("layers")
+        reads = data.get("reads")
         settings = data.get("settings", {})
         if not isinstance(at, list) or not all(isinstance(site, str) for site in at):
             raise RecipeError(f"'at' is {at!r}; expected a list of sites, e.g. ['attn.q']")
@@ -129,8 +146,10 @@ class Placement:
             raise RecipeError(f"'layers' is {layers!r}; expected '6:12' or a list of numbers")
         if isinstance(lr, bool) or not isinstance(lr, int | float | None):
             raise RecipeError(f"'lr' is {lr!r}; expected a number")
+        if not isinstance(reads, str | None):
+            raise RecipeError(f"'reads' is {reads!r}; expected a site, e.g. 'layer'")
         method = _method(data.get("method")).from_settings(settings)
-        return cls(method, tuple(at), layers, None if lr is None else float(lr))
+        return cls(method, tuple(at), layers, None if lr is None else float(lr), reads)
 
 
 @dataclass(frozen=True, init=False)
@@ -160,6 +179,23 @@ class Recipe:
     def label(self) -> str:
         """The preset's name, or the expression."""
         return self.name or str(self)
+
+    def check(self) -> None:
+        """Raise where two placements exclude each other, or one lacks another.
+
+        Raises:
+            RecipeMismatch: with both methods and what to do.
+        """
+        for one in self.placements:
+            others = [(other.method, other.at) for other in self.placements if other is not one]
+            one.method.check(others)
+
+    def seen_by_head(self, anatomy: Anatomy) -> Anatomy:
+        """Return the anatomy with the width of the frames that a head is given."""
+        width = anatomy.width
+        for placement in self.placements:
+            width = placement.method.width_for_head(width)
+        return replace(anatomy, width=width)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -248,15 +284,16 @@ def _placement(text: str) -> Placement:
         )
     method = _method(match["method"])
     settings = dict(_setting(pair) for pair in (match["settings"] or "").split(",") if pair.strip())
-    lr = settings.pop("lr", None)
+    lr, reads = settings.pop("lr", None), settings.pop("reads", None)
     if lr is not None and (isinstance(lr, bool | str)):
         raise RecipeError(f"'lr' is {lr!r} in '{text}'; expected a number")
+    if not isinstance(reads, str | None):
+        raise RecipeError(f"'reads' is {reads!r} in '{text}'; expected a site, e.g. layer")
     at = tuple(site.strip() for site in (match["sites"] or "").split(",") if site.strip())
     if match["sites"] and not at:
         raise RecipeError(f"'{text}' names no site after @")
-    return Placement(
-        method.from_settings(settings), at, match["layers"], None if lr is None else float(lr)
-    )
+    rate = None if lr is None else float(lr)
+    return Placement(method.from_settings(settings), at, match["layers"], rate, reads)
 
 
 def _method(name: object) -> type[Method]:

@@ -122,11 +122,12 @@ def load(
     if not isinstance(backbone, Backbone):
         backbone = load_backbone(backbone or facts["backbone"].get("name", ""), device=device)
     _compare_backbones(opened.path, facts["backbone"], backbone)
-    head = None
+    recipe, head = Recipe.from_dict(facts["recipe"]), None
     if facts["head"] is not None:
-        head = build_head(facts["head"]["name"], backbone.anatomy, facts["head"]["outputs"])
+        seen = recipe.seen_by_head(backbone.anatomy)
+        head = build_head(facts["head"]["name"], seen, facts["head"]["outputs"])
     model = AdaptedModel(backbone)
-    model.add("default", Recipe.from_dict(facts["recipe"]), head)
+    model.add("default", recipe, head)
     model.use("default")
     model.to(next(backbone.parameters()).device)
     put_tensors(model, model.current, read_tensors(opened.path / TENSORS)[0], opened.path)

@@ -11,7 +11,7 @@ def recipe_rows(recipe: Mapping[str, Any]) -> list[list[str]]:
     return [
         [
             placement["method"],
-            ", ".join(f"{key}={value}" for key, value in placement.get("settings", {}).items())
+            ", ".join(f"{key}={value}" for key, value in _settings(placement).items())
             or "defaults",
             ", ".join(placement["at"]),
             placement.get("layers", "all"),
@@ -19,6 +19,12 @@ def recipe_rows(recipe: Mapping[str, Any]) -> list[list[str]]:
         ]
         for placement in recipe["placements"]
     ]
+
+
+def _settings(placement: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings, with what the placement reads if it says so."""
+    reads = {"reads": placement["reads"]} if "reads" in placement else {}
+    return {**placement.get("settings", {}), **reads}
 
 
 def recipe_table(recipe: Mapping[str, Any]) -> str:

@@ -11,12 +11,13 @@ Source: Gong et al. 2021, https://arxiv.org/abs/2104.01778.
 from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ossicle.anatomy import Anatomy, Site, layer_sites, module_site, region
+from ossicle.anatomy import Anatomy, Port, layer_sites, module_site, region, whole_sites
 from ossicle.backbones.family import Encoded, Family
+from ossicle.backbones.flow import Flow
+from ossicle.backbones.speech import real_frames
 
 WINDOW_MS = 25
 HOP_MS = 10
@@ -54,13 +55,24 @@ class AST(Family):
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of a ViT layer, numbered from the input."""
         width, eps = config.hidden_size, config.layer_norm_eps
+        grid = _grid(config)
+        facts: dict[str, Any] = {
+            "num_special": 2,
+            "grid": grid,
+            "max_tokens": grid[0] * grid[1] + 2,
+        }
+        inner = config.intermediate_size
         sites = [
-            s for layer in range(config.num_hidden_layers) for s in _layer_sites(config, layer)
+            site
+            for layer in range(config.num_hidden_layers)
+            for site in layer_sites(layer, _modules(layer), (width, inner), eps, **facts)
         ]
+        layers = [f"layers.{layer}" for layer in range(config.num_hidden_layers)]
+        ends = Port("embeddings", "output"), Port("layernorm", "output")
         sites += [
-            module_site("norm.final", None, "layernorm", (width, width), eps),
+            module_site("norm.final", None, "layernorm", (width, width), eps, **facts),
+            *whole_sites(layers, *ends, width, ("layers", "layernorm"), **facts),
             region("features", ("embeddings",)),
-            region("encoder", ("layers", "layernorm")),
             region("backbone", ("",)),
         ]
         return Anatomy(self.name, config.num_hidden_layers, width, tuple(sites), has_cls=True)
@@ -70,10 +82,11 @@ class AST(Family):
         model: Any,
         values: Float[Tensor, "B F M"],
         lengths: Int[Tensor, " B"],  # noqa: ARG002 - all rows have max_length frames
+        flow: Flow,
     ) -> Encoded:
         """Run the model; T counts CLS, the distillation token and the patches."""
         hidden = model(values).last_hidden_state
-        return Encoded(hidden, hidden.new_ones(hidden.shape[:2], dtype=torch.bool))
+        return Encoded(hidden, real_frames(hidden, flow))
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return one window of the mel spectrogram."""
@@ -89,10 +102,10 @@ class AST(Family):
     def tiny(self) -> dict[str, Any]:
         """Return settings for tests: 32 patches of 64 mel frames."""
         return {
-            "hidden_size": 24,
+            "hidden_size": 64,
             "num_hidden_layers": 2,
             "num_attention_heads": 2,
-            "intermediate_size": 40,
+            "intermediate_size": 96,
             "frequency_stride": 16,
             "time_stride": 16,
             "max_length": 64,
@@ -100,9 +113,16 @@ class AST(Family):
         }
 
 
-def _layer_sites(config: Any, layer: int) -> list[Site]:
+def _grid(config: Any) -> tuple[int, int]:
+    """Return the rows (frequency) and columns (time) of the patches, which are numbered by rows."""
+    rows = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
+    columns = (config.max_length - config.patch_size) // config.time_stride + 1
+    return rows, columns
+
+
+def _modules(layer: int) -> dict[str, str]:
     top = f"layers.{layer}"
-    modules = {
+    return {
         **{f"attn.{short}": f"{top}.attention.{short}_proj" for short in "qkvo"},
         "attn": f"{top}.attention",
         "ffn.in": f"{top}.mlp.fc1",
@@ -112,5 +132,3 @@ def _layer_sites(config: Any, layer: int) -> list[Site]:
         "norm.ffn": f"{top}.layernorm_after",
         "layer": top,
     }
-    widths = config.hidden_size, config.intermediate_size
-    return layer_sites(layer, modules, widths, config.layer_norm_eps)

@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ossicle.anatomy import Anatomy
+from ossicle.backbones.flow import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,8 @@ class Encoded:
     """What a backbone makes of a batch.
 
     Attributes:
-        hidden: Output of the last layer, after the final norm where there is one.
+        hidden: What the transformer leaves to the head: the output of the last layer, after the
+            final norm where there is one, or what an adapter at `layers` made of all of them.
         frame_mask: True is real; padded frames are False.
     """
 
@@ -47,19 +52,37 @@ class Family(ABC):
             BackboneError: the configuration switches on a part that ossicle does not describe.
         """
 
-    def prepare(self, model: nn.Module) -> None:  # noqa: B027 - most families need nothing
-        """Change a loaded model so that every site is really called; most need nothing."""
+    def encoder(self, model: Any) -> Any:
+        """Return the part of a loaded model that hears; the whole of it, for most."""
+        return model
+
+    def prepare(self, model: Any, flow: Flow) -> None:  # noqa: B027 - most families need nothing
+        """Change a loaded model so that every site is really called and no row sees its padding.
+
+        Args:
+            model: The transformers model, whose attentions have their flow already.
+            flow: The state of the forward passes of this backbone.
+        """
+
+    def values(
+        self, extractor: Any, wave: NDArray[np.float32]
+    ) -> tuple[Float[Tensor, "N ..."], int]:
+        """Return what the model takes for one wave, time first, and how much of it is real."""
+        made = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
+        row = torch.as_tensor(np.asarray(made["input_values"][0], dtype=np.float32))
+        return row, len(row)
 
     @abstractmethod
     def encode(
-        self, model: Any, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]
+        self, model: Any, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"], flow: Flow
     ) -> Encoded:
         """Run the model on a padded batch, so that padding does not change a row.
 
         Args:
             model: The transformers model.
-            values: What `Backbone.values` made of each wave, padded with zeros.
+            values: What `values` made of each wave, padded with zeros.
             lengths: Real entries of each row of `values`.
+            flow: Is told which frames are real before the transformer runs, and says so after it.
         """
 
     @abstractmethod

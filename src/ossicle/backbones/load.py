@@ -30,7 +30,6 @@ SHIPPED: Final = {
     file.parent.name: file.parent
     for file in sorted((Path(__file__).parent / "pretrained").glob("*/config.json"))
 }
-RANDOM_IN_TRAINING: Final[dict[str, Any]] = {"layerdrop": 0.0, "apply_spec_augment": False}
 
 
 def load_backbone(
@@ -41,7 +40,8 @@ def load_backbone(
     Args:
         name: See the head of this module.
         weights: False: architecture alone, on the meta device, for counting.
-        stochastic: Keep dropout, LayerDrop and SpecAugment of the checkpoint in training.
+        stochastic: Keep dropout and SpecAugment of the checkpoint in training. LayerDrop is always
+            off: the adapters of a layer that is left out would neither act nor train.
         device: Where it shall run.
 
     Raises:
@@ -193,11 +193,10 @@ def _compare(path: str, config: Any, extractor: Any) -> None:
 
 
 def _finish(name: str, family: Family, model: Any, extractor: Any, *, stochastic: bool) -> Backbone:
-    for key, off in RANDOM_IN_TRAINING.items():
-        if not stochastic and hasattr(model.config, key):
-            setattr(model.config, key, off)
-    family.prepare(model)
-    return Backbone(name, family, model, extractor, stochastic=stochastic)
+    model.config.layerdrop = 0.0
+    if not stochastic:  # data2vec's configuration has no such switch, and its code asks for it
+        model.config.apply_spec_augment = False
+    return Backbone(name, family, family.encoder(model), extractor, stochastic=stochastic)
 
 
 def _options(name: str) -> tuple[str, dict[str, bool | int | float | str]]:

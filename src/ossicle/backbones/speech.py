@@ -1,8 +1,9 @@
-"""What wav2vec 2.0, HuBERT and WavLM share: a CNN over the waveform, then a transformer.
+"""What wav2vec 2.0 and its kin share: a CNN over the waveform, then a transformer.
 
     wave (B, N) -> features (B, C, T) -> projection (B, T, D) -> encoder (B, T, D)
 
-The layers of the three are alike, in two kinds that differ in where the norms stand:
+The layers of HuBERT, WavLM, data2vec and UniSpeech-SAT are those of wav2vec 2.0, in two kinds that
+differ in where the norms stand:
 
     post-norm   h = norm.attn(x + attn(x));    out = norm.ffn(h + ffn(h))
     pre-norm    h = x + attn(norm.attn(x));    out = h + ffn(norm.ffn(h))
@@ -16,8 +17,18 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from ossicle.anatomy import Anatomy, Site, layer_sites, module_site, region
+from ossicle.anatomy import (
+    Anatomy,
+    Convolution,
+    Port,
+    Site,
+    layer_sites,
+    module_site,
+    region,
+    whole_sites,
+)
 from ossicle.backbones.family import Encoded, Family
+from ossicle.backbones.flow import Flow
 from ossicle.backbones.frames import num_frames, receptive_field
 from ossicle.errors import BackboneError
 
@@ -35,10 +46,10 @@ PRE_NORM: Final[Mapping[str, Any]] = MappingProxyType(
 )
 TINY: Final[Mapping[str, Any]] = MappingProxyType(
     {
-        "hidden_size": 24,
+        "hidden_size": 64,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
-        "intermediate_size": 40,
+        "intermediate_size": 96,
         "conv_dim": [12, 12],
         "conv_kernel": [40, 8],
         "conv_stride": [20, 4],
@@ -61,19 +72,19 @@ EXTRACTOR: Final[Mapping[str, Any]] = MappingProxyType(
 
 
 class SpeechFamily(Family):
-    """What the three have in common; each adds its names, and what is its own."""
+    """What they have in common; each adds its names, and what is its own."""
 
     extractor: ClassVar[Mapping[str, Any]] = EXTRACTOR
 
     def describe(self, config: Any) -> Anatomy:
-        """Return the sites, the same for the three but for where the norms stand."""
+        """Return the sites, the same for all but for where the norms stand."""
         return describe(self.name, config)
 
     def encode(
-        self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, " B"]
+        self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, " B"], flow: Flow
     ) -> Encoded:
         """Run CNN, projection and encoder so that no row sees its padding; see `encode`."""
-        return encode(model, values, lengths)
+        return encode(model, values, lengths, flow)
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return the receptive field of the CNN: 400 samples for every released model."""
@@ -85,26 +96,86 @@ class SpeechFamily(Family):
 
 
 def describe(family: str, config: Any) -> Anatomy:
-    """Return the sites of a wav2vec 2.0, HuBERT or WavLM configuration."""
-    for switch in ("add_adapter", "adapter_attn_dim"):
+    """Return the sites of a configuration like that of wav2vec 2.0."""
+    refuse_adapters(family, config)
+    sites = [s for layer in range(config.num_hidden_layers) for s in _layer_sites(config, layer)]
+    is_pre_norm = getattr(config, "do_stable_layer_norm", False)
+    end = "norm.final" if is_pre_norm else "norm.input"
+    width, top = config.hidden_size, config.num_hidden_layers - 1
+    sites.append(
+        module_site(end, None, "encoder.layer_norm", (width, width), config.layer_norm_eps)
+    )
+    leave = "encoder.layer_norm" if is_pre_norm else f"encoder.layers.{top}"
+    sites += [
+        *cnn_sites(config),
+        *outer_sites(config, config.conv_dim[-1], Port(leave, "output")),
+        region("features", ("feature_extractor",)),
+    ]
+    unused = mask_embedding(config)
+    return Anatomy(family, config.num_hidden_layers, width, tuple(sites), unused=unused)
+
+
+def mask_embedding(config: Any) -> tuple[str, ...]:
+    """Return the name of the embedding that SpecAugment puts in, where the model has one."""
+    masks = config.mask_time_prob > 0 or config.mask_feature_prob > 0
+    return ("masked_spec_embed",) if masks else ()
+
+
+def refuse_adapters(family: str, config: Any) -> None:
+    """Raise for a checkpoint with adapters of another library in it."""
+    for switch in ("add_adapter", "adapter_attn_dim", "use_intermediate_ffn_before_adapter"):
         if getattr(config, switch, None):
             raise BackboneError(
                 f"this {family} has {switch}={getattr(config, switch)!r}: layers of another "
                 "adapter inside the checkpoint. Load a checkpoint without them"
             )
-    width, eps = config.hidden_size, config.layer_norm_eps
-    sites = [s for layer in range(config.num_hidden_layers) for s in _layer_sites(config, layer)]
-    end = "norm.final" if config.do_stable_layer_norm else "norm.input"
-    sites += [
-        module_site(end, None, "encoder.layer_norm", (width, width), eps),
-        module_site("projection", None, "feature_projection", (config.conv_dim[-1], width)),
-        region("features", ("feature_extractor",)),
-        region("encoder", ("encoder",)),
+
+
+def outer_sites(config: Any, channels: int, leave: Port) -> list[Site]:
+    """Return what stands around the layers.
+
+    Args:
+        config: Of the model.
+        channels: Of what the projection reads.
+        leave: The end of the transformer.
+    """
+    width = config.hidden_size
+    layers = [f"encoder.layers.{layer}" for layer in range(config.num_hidden_layers)]
+    whole = Site(
+        "transformer",
+        None,
+        Port("feature_projection", "input", keyword="hidden_states"),
+        leave,
+        channels,
+        width,
+        ("feature_projection", "encoder"),
+        grows=True,
+    )
+    return [
+        module_site("projection", None, "feature_projection", (channels, width)),
+        *whole_sites(layers, Port("feature_projection", "output"), leave, width, ("encoder",)),
+        whole,
         region("backbone", ("",)),
     ]
-    masks = config.mask_time_prob > 0 or config.mask_feature_prob > 0
-    unused = ("masked_spec_embed",) if masks else ()
-    return Anatomy(family, config.num_hidden_layers, width, tuple(sites), unused=unused)
+
+
+def cnn_sites(config: Any) -> list[Site]:
+    """Return a site for every layer of the CNN; its tensors are (B, C, T)."""
+    widths = [1, *config.conv_dim]
+    norm_of_first = getattr(config, "feat_extract_norm", "layer")
+    norms = [norm_of_first] + [norm_of_first if norm_of_first == "layer" else None] * len(widths)
+    return [
+        module_site(
+            "cnn",
+            number,
+            f"feature_extractor.conv_layers.{number}",
+            (widths[number], widths[number + 1]),
+            convolution=Convolution(
+                kernel, config.conv_stride[number], config.conv_bias, norms[number]
+            ),
+        )
+        for number, kernel in enumerate(config.conv_kernel)
+    ]
 
 
 def _layer_sites(config: Any, layer: int) -> list[Site]:
@@ -124,7 +195,9 @@ def _layer_sites(config: Any, layer: int) -> list[Site]:
     return layer_sites(layer, modules, widths, config.layer_norm_eps)
 
 
-def encode(model: Any, wave: Float[Tensor, "B N"], num_samples: Int[Tensor, " B"]) -> Encoded:
+def encode(
+    model: Any, wave: Float[Tensor, "B N"], num_samples: Int[Tensor, " B"], flow: Flow
+) -> Encoded:
     """Run CNN, projection and encoder so that no row sees its padding.
 
     The stock forward runs the CNN over the padded batch. Where the first CNN layer normalises over
@@ -135,26 +208,29 @@ def encode(model: Any, wave: Float[Tensor, "B N"], num_samples: Int[Tensor, " B"
     config, cnn = model.config, model.feature_extractor
     if bool((num_samples == wave.shape[1]).all()):
         features = cnn(wave).transpose(1, 2)  # (B, T, C)
-        frame_mask = features.new_ones(features.shape[:2], dtype=torch.bool)
     else:
         sizes = [int(size) for size in num_samples]
         rows = [cnn(row[None, :size])[0].T for row, size in zip(wave, sizes, strict=True)]
         features = nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (B, T, C)
         counts = [num_frames(size, config.conv_kernel, config.conv_stride) for size in sizes]
         frames = torch.arange(features.shape[1], device=wave.device)
-        frame_mask = frames < torch.tensor(counts, device=wave.device)[:, None]  # (B, T)
+        flow.frame_mask = frames < torch.tensor(counts, device=wave.device)[:, None]  # (B, T)
+    return transform(model, features, flow)
+
+
+def transform(model: Any, features: Float[Tensor, "B T C"], flow: Flow) -> Encoded:
+    """Run projection and transformer; the flow's mask is None where it would hide nothing."""
     projected = model.feature_projection(features)
     hidden = projected[0] if isinstance(projected, tuple) else projected
-    return Encoded(run_encoder(model, hidden, frame_mask), frame_mask)
-
-
-def run_encoder(
-    model: Any, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
-) -> Float[Tensor, "B T D"]:
-    """Run the transformer; a mask that hides nothing is left out, which is faster."""
-    mask = None if bool(frame_mask.all()) else frame_mask
     # SpecAugment, where the backbone was loaded with it; a clip too short for one mask stays whole
     if model.training and hidden.shape[1] >= model.config.mask_time_length:
-        hidden = model._mask_hidden_states(hidden, attention_mask=mask)
-    encoded: Tensor = model.encoder(hidden, attention_mask=mask).last_hidden_state
-    return encoded
+        hidden = model._mask_hidden_states(hidden, attention_mask=flow.frame_mask)
+    encoded: Tensor = model.encoder(hidden, attention_mask=flow.frame_mask).last_hidden_state
+    return Encoded(encoded, real_frames(encoded, flow))
+
+
+def real_frames(hidden: Float[Tensor, "B T D"], flow: Flow) -> Bool[Tensor, "B T"]:
+    """Return the mask of the frames that leave the transformer."""
+    if flow.frame_mask is not None:
+        return flow.frame_mask
+    return hidden.new_ones(hidden.shape[:2], dtype=torch.bool)

@@ -2,7 +2,7 @@
 
 Its stock attention hands the weights of its four projections to a fused function and never calls
 the projections: whatever is attached to them trains to nothing. `prepare` puts a computation in
-its place that calls them.
+its place that calls them, and that reads masks and prefixes as every other family's does.
 
 Source: Chen et al. 2022, https://arxiv.org/abs/2110.13900, section III.
 """
@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from types import MethodType
 from typing import Any, ClassVar, final
 
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
-from torch.nn import functional as F
+from jaxtyping import Float
+from torch import Tensor
 
+from ossicle.backbones.flow import Flow, attend
 from ossicle.backbones.speech import BASE, LARGE, SpeechFamily
 
 
@@ -34,29 +34,42 @@ class WavLM(SpeechFamily):
         },
     }
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: Any, flow: Flow) -> None:  # noqa: ARG002 - see Family
         """Make every attention call its projections."""
-        for module in model.modules():
-            if hasattr(module, "torch_multi_head_self_attention"):
-                # A bound method on the instance: a deep copy gets one bound to the copied module.
-                setattr(module, "torch_multi_head_self_attention", MethodType(attend, module))  # noqa: B010 - mypy takes a plain assignment for a submodule
+        attentions = [module for module in model.modules() if hasattr(module, "compute_bias")]
+        for attention in attentions:
+            # In a list, for a module in it would be one of this attention's own.
+            attention.holder_of_positions = attentions[:1]
+            # A bound method on the instance: a deep copy gets one bound to the copied module.
+            attention.forward = MethodType(forward, attention)
 
 
-def attend(
+def forward(
     attention: Any,
-    hidden: Float[Tensor, "B T D"],
-    frame_mask: Bool[Tensor, "B T"] | None,
-    position_bias: Float[Tensor, "BH T T"],
-) -> tuple[Float[Tensor, "B T D"], None]:
-    """Return the output of WavLM's attention, made by calling q, k, v and o; no weights."""
-    batch, frames, _ = hidden.shape
+    hidden_states: Float[Tensor, "B T D"],
+    attention_mask: Tensor | None = None,  # noqa: ARG001 - the flow has it
+    position_bias: Float[Tensor, "H T T"] | None = None,
+    **_: Any,
+) -> tuple[Float[Tensor, "B T D"], None, Float[Tensor, "H T T"]]:
+    """Return what WavLM's attention makes, by calling q, k, v and o; no weights; the positions.
+
+    The first layer computes the bias of the positions and hands it on; a layer in which the
+    sequence has another length asks for its own.
+    """
+    batch, frames, _width = hidden_states.shape
+    if position_bias is None or position_bias.shape[-1] != frames:
+        (holder,) = attention.holder_of_positions
+        position_bias = holder.compute_bias(frames, frames)  # (H, T, T)
     heads = (batch, frames, attention.num_heads, attention.head_dim)
-    query = attention.q_proj(hidden).view(heads).transpose(1, 2)  # (B, H, T, D/H)
-    key = attention.k_proj(hidden).view(heads).transpose(1, 2)
-    value = attention.v_proj(hidden).view(heads).transpose(1, 2)
-    bias = position_bias.view(batch, attention.num_heads, frames, frames)
-    if frame_mask is not None:
-        bias = bias.masked_fill(~frame_mask.bool()[:, None, None, :], float("-inf"))
+    split = hidden_states.view(heads).transpose(1, 2)  # (B, H, T, E)
+    gates = attention.gru_rel_pos_linear(split).unflatten(-1, (2, 4)).sum(-1).sigmoid()
+    constant = attention.gru_rel_pos_const  # (1, H, 1, 1)
+    gate = gates[..., :1] * (gates[..., 1:] * constant - 1) + 2  # (B, H, T, 1)
+    query = attention.q_proj(hidden_states).view(heads).transpose(1, 2)
+    key = attention.k_proj(hidden_states).view(heads).transpose(1, 2)
+    value = attention.v_proj(hidden_states).view(heads).transpose(1, 2)
     dropout = attention.dropout if attention.training else 0.0
-    mixed = F.scaled_dot_product_attention(query, key, value, bias, dropout)  # (B, H, T, D/H)
-    return attention.out_proj(mixed.transpose(1, 2).reshape(hidden.shape)), None
+    mixed, _none = attend(
+        attention, query, key, value, None, dropout, position_bias=gate * position_bias
+    )
+    return attention.out_proj(mixed.flatten(2)), None, position_bias

@@ -25,7 +25,8 @@ def params(
     plan = Recipe.parse(recipe)
     model = load_backbone(backbone, weights=False)
     with torch.device("meta"):
-        top = build_head(head, model.anatomy, classes) if classes else None
+        seen = plan.seen_by_head(model.anatomy)
+        top = build_head(head, seen, classes) if classes else None
     found = count(model, plan, top)
     if json:
         o.print_json(found.to_dict())

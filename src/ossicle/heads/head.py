@@ -24,7 +24,13 @@ VARIANCE_FLOOR = 1e-6
 
 
 class Head(nn.Module, ABC):
-    """A module from frames to outputs. Built from an anatomy and the number of outputs."""
+    """A module from frames to outputs. Built from an anatomy and the number of outputs.
+
+    Attributes:
+        name: The word for it.
+        width: Of the frames it reads.
+        num_outputs: Of a row.
+    """
 
     name: ClassVar[str]
 
@@ -32,6 +38,7 @@ class Head(nn.Module, ABC):
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         """Build the head on torch's current default device."""
         super().__init__()
+        self.width = anatomy.width
         self.num_outputs = num_outputs
 
     @abstractmethod

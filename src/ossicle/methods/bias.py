@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from ossicle.anatomy import Site
+from ossicle.errors import MergeError
 from ossicle.methods.base import Adapter, Method
 
 
@@ -58,3 +59,9 @@ class BiasAdapter(Adapter):
     ) -> Float[Tensor, "B T D_out"]:
         """Return y + bias."""
         return y + self.bias
+
+    def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Add to the bias."""
+        if bias is None:
+            raise MergeError("there is no bias to add to: this module of the backbone has none")
+        return weight, bias + self.bias

@@ -11,9 +11,9 @@ with R = rank, or width / reduction rounded, and the scale one of
 Parameters at one site: R * (D_in + D_out).
 
 Source: Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1.
-Initialised as in the authors' code: `down` Kaiming-uniform, `up` zero. Paper D's reference code
-ends up with both normal(0, 0.02), so that its backbone is disturbed from the first step; here a
-new adapter changes nothing.
+Initialised as in the authors' code: `down` Kaiming-uniform, `up` zero, so that a new adapter
+changes nothing. Paper D's reference code ends up with both normal(0, 0.02), which disturbs its
+backbone from the first step: `init=normal`.
 """
 
 import math
@@ -27,9 +27,19 @@ from torch.nn import functional as F
 
 from ossicle.anatomy import Site
 from ossicle.errors import RecipeMismatch
-from ossicle.methods.base import Adapter, Method, inner_width
+from ossicle.methods.base import (
+    Adapter,
+    Method,
+    check_choice,
+    check_dropout,
+    check_positive,
+    inner_width,
+)
+from ossicle.methods.insertion import NORMAL_STD
 
-LINEAR_SITES = ("attn.q", "attn.k", "attn.v", "attn.o", "ffn.in", "ffn.out")
+LINEAR_SITES = (
+    "attn.q", "attn.k", "attn.v", "attn.o", "ffn.in", "ffn.out", "ffn1.in", "ffn1.out"
+)  # fmt: skip
 SCALES = ("alpha/rank", "alpha/reduction")
 
 
@@ -43,6 +53,7 @@ class LoRA(Method):
         alpha: Numerator of the scale.
         scale: `alpha/rank`, `alpha/reduction`, or a number.
         dropout: On the low-rank path's input, while training.
+        init: `zero`: `up` starts at zero; `normal`: both start normal(0, 0.02).
     """
 
     name: ClassVar[str] = "lora"
@@ -53,18 +64,21 @@ class LoRA(Method):
     alpha: float = 8.0
     scale: str | float = "alpha/rank"
     dropout: float = 0.0
+    init: str = "zero"
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"rank is {self.rank}; it must be 1 or more")
-        if self.reduction is not None and not self.reduction >= 1:
-            raise ValueError(f"reduction is {self.reduction}; it must be 1 or more")
+        check_positive(rank=self.rank, reduction=self.reduction)
         if isinstance(self.scale, str) and self.scale not in SCALES:
             raise ValueError(f"scale is '{self.scale}'; use {', '.join(SCALES)} or a number")
         if self.scale == "alpha/reduction" and self.reduction is None:
             raise ValueError("scale=alpha/reduction needs a reduction; give one or use alpha/rank")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; it must lie in [0, 1)")
+        check_dropout(self.dropout)
+        check_choice("init", self.init, ("zero", "normal"))
+
+    @property
+    def starts_as_identity(self) -> bool:
+        """True where `up` starts at zero."""
+        return self.init == "zero"
 
     def build(self, site: Site) -> "LoRAAdapter":
         """Return the low-rank path for a linear site."""
@@ -80,7 +94,11 @@ class LoRA(Method):
             scale = self.alpha / divisor
         else:
             scale = float(self.scale)
-        return LoRAAdapter(site.width_in, site.width_out, rank, scale, self.dropout)
+        adapter = LoRAAdapter(site.width_in, site.width_out, rank, scale, self.dropout)
+        if self.init == "normal":
+            for matrix in (adapter.down, adapter.up):
+                nn.init.trunc_normal_(matrix, std=NORMAL_STD)
+        return adapter
 
 
 class LoRAAdapter(Adapter):
@@ -102,3 +120,7 @@ class LoRAAdapter(Adapter):
         """Return y plus the scaled low-rank path of x."""
         low = F.linear(F.dropout(x, self.dropout, self.training), self.down)  # (B, T, R)
         return y + F.linear(low, self.up) * self.scale
+
+    def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Add the product of the two matrices."""
+        return weight + self.scale * self.up @ self.down, bias

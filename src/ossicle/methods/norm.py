@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ossicle.anatomy import Site
-from ossicle.errors import RecipeMismatch
+from ossicle.errors import MergeError, RecipeMismatch
 from ossicle.methods.base import Adapter, Method, Part
 
 
@@ -35,7 +35,7 @@ class Norm(Method):
         if site.eps is None:
             raise RecipeMismatch(
                 f"'norm' trains a LayerNorm and '{site.name}' is none; "
-                "choose among norm.attn, norm.ffn, norm.input and norm.final"
+                "choose a site that begins with norm."
             )
         return NormAdapter(site.width_out, site.eps)
 
@@ -54,3 +54,9 @@ class NormAdapter(Adapter):
     ) -> Float[Tensor, "B T D_out"]:
         """Return y with the changed gain and shift."""
         return y + F.layer_norm(x, (x.shape[-1],), self.gain, self.shift, self.eps)
+
+    def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Add to gain and shift."""
+        if bias is None:
+            raise MergeError("there is no shift to add to: this norm of the backbone has none")
+        return weight + self.gain, bias + self.shift

@@ -28,7 +28,7 @@ class TrainConfig:
         warmup: Fraction of all steps over which the rate rises from 0; it then falls to 0.
         max_seconds: Longer recordings are cropped at random in training, and evaluated in windows.
         seed: Of the new parameters, the order, the crops and dropout.
-        stochastic: Keep dropout, LayerDrop and SpecAugment of the backbone in training.
+        stochastic: Keep dropout and SpecAugment of the backbone in training.
         device: `auto`, `cpu`, `cuda`, ...
     """
 

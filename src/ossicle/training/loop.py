@@ -154,7 +154,7 @@ def epochs(
 def _seeded(seed: int, number: int) -> Iterator[None]:
     """Fix every random draw of an epoch; leave the generators as they were.
 
-    Dropout and LayerDrop draw from torch's, transformers' SpecAugment from numpy's global one.
+    Dropout draws from torch's, transformers' SpecAugment from numpy's global one.
     """
     before = np.random.get_state()
     with torch.random.fork_rng():

@@ -149,7 +149,8 @@ def prepare(config: TrainConfig, *, progress: Progress = no_progress) -> Prepare
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         with torch.device(next(backbone.parameters()).device):
-            head = build_head(config.head, backbone.anatomy, task.num_outputs)
+            seen = recipe.seen_by_head(backbone.anatomy)
+            head = build_head(config.head, seen, task.num_outputs)
         model = attach(backbone, recipe, head)
     return Prepared(model, task, dataset, _clips(dataset, backbone, config, progress))
 

@@ -1,0 +1,69 @@
+"""Merging: put an adapter set into the weights of a copy of the backbone.
+
+Possible where an adapter is linear in what enters its site (LoRA), or in what leaves it (BitFit,
+norm tuning, (IA)^3, scale-and-shift). The merged backbone runs as fast as the frozen one and needs
+ossicle no more, but carries one adapter set alone.
+"""
+
+import copy
+
+import torch
+from torch import nn
+
+from ossicle.attach.adapted import AdaptedModel, Slot
+from ossicle.backbones import Backbone
+from ossicle.errors import MergeError, listing
+
+
+def merge(model: AdaptedModel) -> Backbone:
+    """Return a copy of the backbone with the active sets in its weights, and no adapters.
+
+    Its output equals the adapted model's but for rounding. What a set trains in place is in the
+    weights already. The head stays where it is: `model.current.head`.
+
+    Args:
+        model: In evaluation mode: dropout inside an adapter is left out.
+
+    Raises:
+        MergeError: some adapters are no linear maps; every one of them is named. The model is left
+            as it was.
+    """
+    twin = copy.deepcopy(model)
+    problems: list[tuple[Slot, str]] = []
+    for slot in twin.active_slots:
+        try:
+            _fold(twin.backbone, slot)
+        except MergeError as error:
+            problems.append((slot, str(error)))
+    if problems:
+        first, reason = problems[0]
+        raise MergeError(
+            f"{len(problems)} adapters cannot be merged: "
+            f"{listing(str(slot.site) for slot, _ in problems)}. {first.placement.method.name} at "
+            f"{first.site}: {reason}"
+        )
+    twin.remove_taps()
+    twin.backbone.adapted = False
+    return twin.backbone.requires_grad_(requires_grad=False).eval()
+
+
+@torch.no_grad()
+def _fold(backbone: Backbone, slot: Slot) -> None:
+    """Fold one adapter into the module that its site owns, or into the one that reads it."""
+    adapter, site = slot.adapter, slot.site
+    if adapter is None:
+        return
+    if slot.reads is not None:
+        raise MergeError(f"it reads what enters {slot.reads}, and no weight there leads here")
+    if site.feeds is not None:
+        reader = backbone.model.get_submodule(site.feeds)
+        reader.weight.copy_(adapter.fold_next(reader.weight))
+        return
+    module = backbone.model.get_submodule(site.owns[0]) if len(site.owns) == 1 else nn.Identity()
+    if not isinstance(module, nn.Linear | nn.LayerNorm):
+        adapter.fold(torch.zeros(0), None)  # says why, unless it is the site that has no weight
+        raise MergeError(f"{site} is no single linear or norm that could take it in")
+    weight, bias = adapter.fold(module.weight, module.bias)
+    module.weight.copy_(weight)
+    if bias is not None:
+        module.bias.copy_(bias)

@@ -1,0 +1,83 @@
+"""w2v-BERT 2.0: conformer layers over mel bands, two frames of 10 ms stacked; causal convolutions.
+
+Source: Barrault et al. 2023, https://arxiv.org/abs/2312.05187 (Seamless), whose encoder it is.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ossicle.anatomy import Anatomy, Port
+from ossicle.backbones.conformer import conformer_sites
+from ossicle.backbones.family import Encoded, Family
+from ossicle.backbones.flow import Flow
+from ossicle.backbones.speech import mask_embedding, outer_sites, refuse_adapters, transform
+
+WINDOW_MS = 25
+HOP_MS = 10
+STACKED = 2  # mel frames in one frame
+
+
+@final
+class W2vBert(Family):
+    """w2v-BERT 2.0: it has no CNN, so `projection` reads mel bands."""
+
+    name: ClassVar[str] = "w2v-bert"
+    model_type: ClassVar[str] = "wav2vec2-bert"
+    named: ClassVar[Mapping[str, Mapping[str, Any]]] = {"w2v-bert-2.0": {}}
+    extractor: ClassVar[Mapping[str, Any]] = {
+        "feature_extractor_type": "SeamlessM4TFeatureExtractor",
+        "feature_size": 80,
+        "num_mel_bins": 80,
+        "sampling_rate": 16000,
+        "padding_value": 0.0,
+        "stride": STACKED,
+    }
+
+    def describe(self, config: Any) -> Anatomy:
+        """Return the sites of conformer layers behind a projection of mel bands."""
+        refuse_adapters(self.name, config)
+        count, eps = config.num_hidden_layers, config.layer_norm_eps
+        sites = [site for layer in range(count) for site in conformer_sites(config, layer, eps)]
+        leave = Port(f"encoder.layers.{count - 1}", "output")
+        sites += outer_sites(config, config.feature_projection_input_dim, leave)
+        unused = mask_embedding(config)
+        return Anatomy(self.name, count, config.hidden_size, tuple(sites), unused=unused)
+
+    def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "T M"], int]:
+        """Return the stacked mel frames; one that lacks its second half is left out."""
+        made = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
+        real = int(made["attention_mask"][0].sum())
+        row = torch.as_tensor(np.asarray(made["input_features"][0, :real], dtype=np.float32))
+        return row, real
+
+    def encode(
+        self, model: Any, values: Float[Tensor, "B T M"], lengths: Int[Tensor, " B"], flow: Flow
+    ) -> Encoded:
+        """Run projection and encoder; the convolutions look back alone, so padding is not seen."""
+        if not bool((lengths == values.shape[1]).all()):
+            frames = torch.arange(values.shape[1], device=values.device)
+            flow.frame_mask = frames < lengths[:, None]
+        return transform(model, values, flow)
+
+    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
+        """Return the wave of two mel frames."""
+        samples: int = extractor.sampling_rate * (WINDOW_MS + HOP_MS) // 1000
+        return samples
+
+    def tiny(self) -> dict[str, Any]:
+        """Return settings for tests."""
+        return {
+            "hidden_size": 64,
+            "output_hidden_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 96,
+            "conv_depthwise_kernel_size": 5,
+            "initializer_range": 0.1,
+        }

@@ -1,0 +1,84 @@
+"""wav2vec 2.0 with conformer layers, with relative or rotary positions.
+
+The depthwise convolution of a stock layer reads the padding beside a clip; `prepare` makes it see
+zeros there.
+
+Source: Gulati et al. 2020, https://arxiv.org/abs/2005.08100; Wang et al. 2020,
+https://arxiv.org/abs/2010.05171 (fairseq S2T, whose models these are).
+"""
+
+from collections.abc import Mapping
+from types import MethodType
+from typing import Any, ClassVar, Final, final
+
+from jaxtyping import Float
+from torch import Tensor
+
+from ossicle.anatomy import Anatomy, Port, module_site, region
+from ossicle.backbones.conformer import conformer_sites
+from ossicle.backbones.flow import Flow
+from ossicle.backbones.speech import (
+    LARGE,
+    SpeechFamily,
+    cnn_sites,
+    mask_embedding,
+    outer_sites,
+    refuse_adapters,
+)
+
+EPS_IN_LAYERS: Final = 1e-5  # of torch: transformers leaves layer_norm_eps out there
+NEVER_CALLED: Final = (
+    "encoder.pos_conv_embed.conv.bias",
+    "encoder.pos_conv_embed.conv.parametrizations.weight.original0",
+    "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
+)
+_LARGE: Final = {**LARGE, "feat_extract_norm": "layer", "conv_bias": True, "hidden_act": "swish"}
+
+
+@final
+class Wav2Vec2Conformer(SpeechFamily):
+    """wav2vec2-conformer: convolutions that do not see padding."""
+
+    name: ClassVar[str] = "wav2vec2-conformer"
+    model_type: ClassVar[str] = "wav2vec2-conformer"
+    named: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "wav2vec2-conformer-rel-pos-large": _LARGE,
+        "wav2vec2-conformer-rope-large": {**_LARGE, "position_embeddings_type": "rotary"},
+    }
+
+    def describe(self, config: Any) -> Anatomy:
+        """Return the sites of conformer layers behind the CNN of wav2vec 2.0."""
+        refuse_adapters(self.name, config)
+        width, count = config.hidden_size, config.num_hidden_layers
+        sites = [s for layer in range(count) for s in conformer_sites(config, layer, EPS_IN_LAYERS)]
+        sites += [
+            module_site(
+                "norm.final", None, "encoder.layer_norm", (width, width), config.layer_norm_eps
+            ),
+            *cnn_sites(config),
+            *outer_sites(config, config.conv_dim[-1], Port("encoder.layer_norm", "output")),
+            region("features", ("feature_extractor",)),
+        ]
+        unused = (*mask_embedding(config), *NEVER_CALLED)
+        return Anatomy(self.name, count, width, tuple(sites), unused=unused)
+
+    def prepare(self, model: Any, flow: Flow) -> None:
+        """Make every depthwise convolution see zeros in padded frames."""
+        for layer in model.encoder.layers:
+            convolution = layer.conv_module.pointwise_conv1
+            convolution.flow = flow
+            # A bound method on the instance: a deep copy gets one bound to the copied module.
+            convolution.forward = MethodType(_without_padding, convolution)
+
+    def tiny(self) -> dict[str, Any]:
+        """Return settings for tests."""
+        return {**super().tiny(), "conv_depthwise_kernel_size": 5}
+
+
+def _without_padding(convolution: Any, hidden: Float[Tensor, "B D T"]) -> Float[Tensor, "B C T"]:
+    """Return zeros where the frame is padding: without a bias, zeros stay zeros up to the GLU."""
+    mask = convolution.flow.frame_mask
+    if mask is not None:
+        hidden = hidden * mask[:, None].to(hidden.dtype)
+    made: Tensor = type(convolution).forward(convolution, hidden)
+    return made

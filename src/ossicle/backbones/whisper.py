@@ -1,0 +1,149 @@
+"""The encoder of Whisper: two convolutions over mel bands, then pre-norm layers.
+
+It always hears `chunk_length` seconds (30): a shorter wave is padded with silence before the mel
+bands are made, and the padded frames are real ones to the model, which was trained so. A row
+therefore never depends on the batch it is in. Heads pool over the frames of the wave alone. The
+decoder is left out.
+
+Source: Radford et al. 2022, https://arxiv.org/abs/2212.04356.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ossicle.anatomy import Anatomy, Port, layer_sites, module_site, region, whole_sites
+from ossicle.backbones.family import Encoded, Family
+from ossicle.backbones.flow import Flow
+
+EPS: Final = 1e-5  # of torch: Whisper's configuration has none
+STRIDE: Final = 2  # mel frames in a frame, by the second convolution
+
+
+def _size(width: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
+    """Return settings of an encoder; the decoder, which is left out, is as small as can be."""
+    return {
+        "d_model": width,
+        "encoder_layers": layers,
+        "encoder_attention_heads": heads,
+        "encoder_ffn_dim": 4 * width,
+        "decoder_layers": 1,
+        "decoder_attention_heads": heads,
+        "decoder_ffn_dim": 1,
+        **more,
+    }
+
+
+@final
+class Whisper(Family):
+    """Whisper's encoder; its two convolutions are the region `features`."""
+
+    name: ClassVar[str] = "whisper"
+    model_type: ClassVar[str] = "whisper"
+    named: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "whisper-tiny": _size(384, 4, 6),
+        "whisper-base": _size(512, 6, 8),
+        "whisper-small": _size(768, 12, 12),
+        "whisper-medium": _size(1024, 24, 16),
+        "whisper-large-v3": _size(1280, 32, 20, num_mel_bins=128, feature_size=128),
+    }
+    extractor: ClassVar[Mapping[str, Any]] = {
+        "feature_extractor_type": "WhisperFeatureExtractor",
+        "feature_size": 80,
+        "sampling_rate": 16000,
+        "chunk_length": 30,
+    }
+
+    def describe(self, config: Any) -> Anatomy:
+        """Return the sites of the encoder's layers; its blocks have no modules of their own."""
+        width, count = config.d_model, config.encoder_layers
+        facts = {"max_tokens": config.max_source_positions}
+        sites = [
+            site
+            for layer in range(count)
+            for site in layer_sites(
+                layer, _modules(layer), (width, config.encoder_ffn_dim), EPS, **facts
+            )
+        ]
+        layers = [f"layers.{layer}" for layer in range(count)]
+        enter = Port("layers.0", "input", keyword="hidden_states")
+        leave, owns = Port("layer_norm", "output"), ("layers", "layer_norm")
+        sites += [
+            module_site("norm.final", None, "layer_norm", (width, width), EPS, **facts),
+            *whole_sites(layers, enter, leave, width, owns, **facts),
+            region("features", ("conv1", "conv2")),
+            region("backbone", ("",)),
+        ]
+        # transformers says that this table of sines is not for training
+        return Anatomy(self.name, count, width, tuple(sites), unused=("embed_positions.weight",))
+
+    def encoder(self, model: Any) -> Any:
+        """Return the encoder of a whole Whisper, with LayerDrop off as in every family."""
+        model.encoder.layerdrop = 0.0
+        return model.encoder
+
+    def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "T M"], int]:
+        """Return the mel frames of a whole chunk, and how many are of the wave."""
+        made = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
+        row = torch.as_tensor(np.asarray(made["input_features"][0], dtype=np.float32)).T
+        return row.contiguous(), min(-(-len(wave) // extractor.hop_length), len(row))
+
+    def encode(
+        self, model: Any, values: Float[Tensor, "B T M"], lengths: Int[Tensor, " B"], flow: Flow
+    ) -> Encoded:
+        """Run the encoder on whole chunks; frames of the padding are no longer real after it."""
+        hidden = model(values.transpose(1, 2)).last_hidden_state
+        added = hidden.shape[1] - values.shape[1] // STRIDE  # prompts that stay for the head
+        frames = torch.arange(hidden.shape[1] - added, device=hidden.device)
+        real = frames < -(-lengths // STRIDE)[:, None]
+        assert flow.frame_mask is None, "nothing is padding while a Whisper runs"
+        return Encoded(hidden, F.pad(real, (added, 0), value=True))
+
+    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
+        """Return the samples of one frame."""
+        samples: int = extractor.hop_length * STRIDE
+        return samples
+
+    def max_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
+        """Return the samples of a chunk."""
+        samples: int = extractor.n_samples
+        return samples
+
+    def tiny(self) -> dict[str, Any]:
+        """Return settings for tests: chunks of one second."""
+        return _size(
+            64,
+            2,
+            2,
+            encoder_ffn_dim=96,
+            max_source_positions=50,
+            max_target_positions=4,
+            vocab_size=8,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+            decoder_start_token_id=1,
+            chunk_length=1,
+            init_std=0.1,
+        )
+
+
+def _modules(layer: int) -> dict[str, str | tuple[str, str]]:
+    top = f"layers.{layer}"
+    return {
+        **{f"attn.{short}": f"{top}.self_attn.{short}_proj" for short in "qkv"},
+        "attn.o": f"{top}.self_attn.out_proj",
+        "attn": f"{top}.self_attn",
+        "ffn.in": f"{top}.fc1",
+        "ffn.out": f"{top}.fc2",
+        "ffn": (f"{top}.fc1", f"{top}.fc2"),
+        "norm.attn": f"{top}.self_attn_layer_norm",
+        "norm.ffn": f"{top}.final_layer_norm",
+        "layer": top,
+    }

@@ -1,0 +1,95 @@
+"""ConvAdapter: grouped convolutions along time and squeeze-and-excitation, after a layer.
+
+    z  =  conv(conv5(relu(conv3(LN(y)))))
+    y  <-  y + z * sigmoid(W2 relu(W1 mean_t(z)))
+
+conv3 maps D channels to D / 2 and the last back, each in D / 2 groups with kernel 3; conv5 between
+them has kernel 5. None has a bias. The mean is over real frames; in the reference code it is over
+padding too, which makes a clip depend on the batch it is in.
+
+Parameters at one site: 8 * D + 5 * (D // 2) + 2 * D * (D // reduction).
+
+All start as torch's do, so that a new adapter changes something.
+
+Source: Li et al. 2023 (SURE), https://arxiv.org/abs/2303.03267, with its reference code.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ossicle.anatomy import Site
+from ossicle.errors import RecipeMismatch
+from ossicle.methods.base import Adapter, Method, check_positive, real_only
+
+
+@dataclass(frozen=True)
+class ConvAdapter(Method):
+    """Settings of ConvAdapter.
+
+    Attributes:
+        reduction: Of the squeeze: it is D / reduction wide.
+    """
+
+    name: ClassVar[str] = "conv-adapter"
+    default_at: ClassVar[tuple[str, ...]] = ("layer",)
+
+    reduction: int = 16
+
+    def __post_init__(self) -> None:
+        check_positive(reduction=self.reduction)
+
+    @property
+    def starts_as_identity(self) -> bool:
+        """False: nothing in it starts at zero."""
+        return False
+
+    def build(self, site: Site) -> "ConvAdapterModule":
+        """Return the adapter for an even width that the squeeze leaves something of."""
+        width = site.width_out
+        if width % 2 or width < self.reduction:
+            raise RecipeMismatch(
+                f"'conv-adapter' needs an even width of {self.reduction} or more and {site} is "
+                f"{width} wide; choose a smaller reduction or another site"
+            )
+        return ConvAdapterModule(width, self.reduction)
+
+
+class ConvAdapterModule(Adapter):
+    """`norm` (D,); `narrow` (D/2, 2, 3), `middle` (D/2, 1, 5), `widen` (D, 1, 3); the squeeze."""
+
+    reads_mask: ClassVar[bool] = True
+
+    def __init__(self, width: int, reduction: int) -> None:
+        super().__init__()
+        half = width // 2
+        self.norm = nn.LayerNorm(width)
+        self.narrow = nn.Conv1d(width, half, 3, padding=1, groups=half, bias=False)
+        self.middle = nn.Conv1d(half, half, 5, padding=2, groups=half, bias=False)
+        self.widen = nn.Conv1d(half, width, 3, padding=1, groups=half, bias=False)
+        self.squeeze = nn.Linear(width, width // reduction, bias=False)
+        self.excite = nn.Linear(width // reduction, width, bias=False)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter is given x and y
+        y: Float[Tensor, "B T D"],
+        frame_mask: Bool[Tensor, "B T"] | None,
+    ) -> Float[Tensor, "B T D"]:
+        """Return y plus the excited output of the convolutions; padded frames are zero to each."""
+
+        def real(channels: Float[Tensor, "B C T"]) -> Float[Tensor, "B C T"]:
+            return real_only(channels.transpose(1, 2), frame_mask).transpose(1, 2)
+
+        made = F.relu(self.narrow(real(self.norm(y).transpose(1, 2))))  # (B, D/2, T)
+        made = real(self.widen(real(self.middle(real(made)))))  # (B, D, T)
+        if frame_mask is None:
+            mean = made.mean(dim=2)  # (B, D)
+        else:
+            mean = made.sum(dim=2) / frame_mask.sum(dim=1, keepdim=True)
+        excited = torch.sigmoid(self.excite(F.relu(self.squeeze(mean))))  # (B, D)
+        return y + (made * excited[..., None]).transpose(1, 2)

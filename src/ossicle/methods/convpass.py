@@ -1,0 +1,109 @@
+"""Convpass: a bottleneck with a convolution between its two linears.
+
+    A(t) = up(act(conv(act(down(t)))))        act(z) = z * sigmoid(1.702 z)
+
+Along time (`grid` off) the convolution runs over the sequence of frames or tokens; this is the form
+whose parameters paper D's table counts. Over the patch grid (`grid` on) it runs over frequency and
+time as the paper's text describes; every token before the patches (CLS, the distillation token,
+prompts) is a picture of one pixel to it. In paper D's reference code the convolution's output is
+thrown away and its weights never train; here it acts. The places and skips are those of
+`ossicle.methods.insertion`.
+
+Parameters at one site: R * 2 * D + R + D + R * R * K ** (1 + grid) + R.
+
+Sources: Jie & Deng 2022, https://arxiv.org/abs/2207.07039; paper D,
+https://arxiv.org/abs/2312.03694, section III.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from ossicle.anatomy import Site
+from ossicle.errors import RecipeMismatch
+from ossicle.methods.base import check_positive, inner_width, real_only
+from ossicle.methods.insertion import Inserted, InsertedAdapter, start
+
+
+@dataclass(frozen=True)
+class Convpass(Inserted):
+    """Settings of Convpass, beside those of its place.
+
+    Attributes:
+        width: Inner size R; None: from `reduction`.
+        reduction: R = width of the backbone / reduction, rounded.
+        kernel: Frames, or patches on a side, that the convolution sees; odd.
+        grid: Over the patch grid instead of along time.
+    """
+
+    name: ClassVar[str] = "convpass"
+    default_at: ClassVar[tuple[str, ...]] = ("ffn",)
+
+    width: int | None = None
+    reduction: float = 64.0
+    kernel: int = 3
+    grid: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(width=self.width, reduction=self.reduction, kernel=self.kernel)
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel is {self.kernel}; it must be odd")
+
+    def build(self, site: Site) -> "ConvpassAdapter":
+        """Return the adapter; one over the grid needs patches."""
+        self.check_widths(site)
+        if self.grid and site.grid is None:
+            raise RecipeMismatch(
+                f"convpass(grid=true) runs over patches and {site} has frames; leave grid out"
+            )
+        return ConvpassAdapter(self, site)
+
+
+class ConvpassAdapter(InsertedAdapter):
+    """`down` (R, D), `conv` (R, R, K) or (R, R, K, K), `up` (D, R), all with bias."""
+
+    reads_mask: ClassVar[bool] = True
+
+    def __init__(self, method: Convpass, site: Site) -> None:
+        super().__init__(method)
+        width = site.width_out
+        inner = inner_width(site, method.width, None if method.width else method.reduction)
+        self.grid = site.grid if method.grid else None
+        kind: Any = nn.Conv2d if method.grid else nn.Conv1d
+        self.down = nn.Linear(width, inner)
+        self.conv = kind(inner, inner, method.kernel, padding="same")
+        self.up = nn.Linear(inner, width)
+        start(method.init, [self.down, self.conv, self.up])
+
+    def adapt(
+        self, t: Float[Tensor, "B T D"], *frame_mask: Bool[Tensor, "B T"] | None
+    ) -> Float[Tensor, "B T D"]:
+        """Return A(t); padded frames are zero to the convolution."""
+        low = quick_gelu(self.down(t))  # (B, T, R)
+        mixed = self._along_time(low, *frame_mask) if self.grid is None else self._over_grid(low)
+        made: Tensor = self.up(quick_gelu(mixed))
+        return made
+
+    def _along_time(
+        self, low: Float[Tensor, "B T R"], frame_mask: Bool[Tensor, "B T"] | None
+    ) -> Float[Tensor, "B T R"]:
+        mixed: Tensor = self.conv(real_only(low, frame_mask).transpose(1, 2))
+        return mixed.transpose(1, 2)
+
+    def _over_grid(self, low: Float[Tensor, "B T R"]) -> Float[Tensor, "B T R"]:
+        assert self.grid is not None
+        batch, tokens, inner = low.shape
+        num_patches = self.grid[0] * self.grid[1]
+        before, patches = low.split((tokens - num_patches, num_patches), dim=1)
+        picture = self.conv(patches.transpose(1, 2).unflatten(2, self.grid))  # (B, R, F, T)
+        pixels = self.conv(before.reshape(-1, inner, 1, 1)).view(batch, -1, inner)
+        return torch.cat((pixels, picture.flatten(2).transpose(1, 2)), dim=1)
+
+
+def quick_gelu(z: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Return z * sigmoid(1.702 z)."""
+    return z * torch.sigmoid(1.702 * z)

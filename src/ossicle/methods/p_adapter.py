@@ -1,0 +1,98 @@
+"""P-adapter: learnt pseudo features beside those of the CNN, through projection and transformer.
+
+    prefix   x <- [P, x]        suffix   x <- [x, P]
+    linear   P = E              nonlinear   P = W2 tanh(W1 E + b1) + b2
+
+The four variants of paper B. It leaves open how many there are, how wide the network is, what its
+non-linearity is and whether they enter before or after the projection; here they enter before it
+(`transformer`), or after it with `@encoder`. They leave behind the last layer, so that frame masks,
+pooling and the lengths of CTC are those of the recording.
+
+Parameters at one site: P * D_in + nonlinear * (2 * D_in * H + H + D_in).
+
+E and the weights start normal(0, 0.02), biases at zero; a new adapter changes something.
+
+Source: paper B, https://arxiv.org/abs/2407.21066; of its text the variants alone are known here.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ossicle.anatomy import Site
+from ossicle.errors import RecipeMismatch
+from ossicle.methods.base import Method, check_choice, check_positive
+from ossicle.methods.tokens import TokensAdapter
+
+STD: Final = 0.02
+
+
+@dataclass(frozen=True)
+class PAdapter(Method):
+    """Settings of a P-adapter.
+
+    Attributes:
+        length: P, pseudo features.
+        where: `prefix` or `suffix`.
+        nonlinear: Whether the features go through a small network.
+        hidden: H, inner size of that network.
+    """
+
+    name: ClassVar[str] = "p-adapter"
+    default_at: ClassVar[tuple[str, ...]] = ("transformer",)
+
+    length: int = 10
+    where: str = "prefix"
+    nonlinear: bool = False
+    hidden: int = 64
+
+    def __post_init__(self) -> None:
+        check_positive(length=self.length, hidden=self.hidden)
+        check_choice("where", self.where, ("prefix", "suffix"))
+
+    @property
+    def starts_as_identity(self) -> bool:
+        """False: every frame attends to the pseudo features."""
+        return False
+
+    @property
+    def changes_input(self) -> bool:
+        """True."""
+        return True
+
+    def build(self, site: Site) -> "PAdapterModule":
+        """Return the pseudo features of a site inside which the sequence may be longer."""
+        if site.name not in ("transformer", "encoder"):
+            raise RecipeMismatch(
+                f"pseudo features enter the transformer and '{site.name}' is inside or beside it; "
+                "put them at transformer or encoder"
+            )
+        if site.num_special:
+            raise RecipeMismatch(
+                f"pseudo features stand beside frames and {site} has patches; use prompt there"
+            )
+        return PAdapterModule(self, site)
+
+
+class PAdapterModule(TokensAdapter):
+    """`features` (P, D_in), and `into` (H, D_in) and `out` (D_in, H) where nonlinear."""
+
+    def __init__(self, method: PAdapter, site: Site) -> None:
+        super().__init__(method.length, suffix=method.where == "suffix")
+        width = site.width_in
+        self.features = nn.Parameter(torch.randn(method.length, width) * STD)
+        self.network: nn.Module = nn.Identity()
+        if method.nonlinear:
+            into, out = nn.Linear(width, method.hidden), nn.Linear(method.hidden, width)
+            for linear in (into, out):
+                nn.init.normal_(linear.weight, std=STD)
+                nn.init.zeros_(linear.bias)
+            self.network = nn.Sequential(into, nn.Tanh(), out)
+
+    def tokens(self) -> Float[Tensor, "P D"]:
+        """Return the pseudo features."""
+        made: Tensor = self.network(self.features)
+        return made

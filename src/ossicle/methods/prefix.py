@@ -1,0 +1,87 @@
+"""Prefix tuning: learnt keys and values that every frame attends to, in each layer.
+
+    k <- [K, k]        v <- [V, v]
+
+after the projections of keys and values, which they do not go through; there are no further
+queries, and no network makes the prefixes. Where in the sequence they stand makes no difference to
+an attention: paper D's code puts them after CLS.
+
+Parameters at one site: P * D_out.
+
+D_out is keys and values side by side: 2 D. Paper D counts keys and values apart, so that its
+prefix-24 is `length=12`. They start uniform within sqrt(6 / (768 + D)) as in its code; a new prefix
+changes something.
+
+Sources: Li & Liang 2021, https://arxiv.org/abs/2101.00190; paper D,
+https://arxiv.org/abs/2312.03694.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ossicle.anatomy import Site
+from ossicle.errors import RecipeMismatch
+from ossicle.methods.base import Adapter, Method, check_dropout, check_positive
+from ossicle.methods.tokens import uniform_tokens
+
+
+@dataclass(frozen=True)
+class Prefix(Method):
+    """Settings of prefix tuning.
+
+    Attributes:
+        length: P, keys in a layer, and as many values.
+        dropout: On both, while training; 0.1 in SURE.
+    """
+
+    name: ClassVar[str] = "prefix"
+    default_at: ClassVar[tuple[str, ...]] = ("attn.kv",)
+
+    length: int = 12
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_positive(length=self.length)
+        check_dropout(self.dropout)
+
+    @property
+    def starts_as_identity(self) -> bool:
+        """False: every frame attends to the prefix."""
+        return False
+
+    def build(self, site: Site) -> "PrefixAdapter":
+        """Return the keys and values of one layer."""
+        if site.name != "attn.kv":
+            raise RecipeMismatch(
+                f"a prefix is made of keys and values and '{site.name}' has none; put it at attn.kv"
+            )
+        if site.max_tokens is not None and self.length > site.max_tokens:
+            raise RecipeMismatch(
+                f"{self.length} keys are more than the {site.max_tokens} tokens that this backbone "
+                "has positions for; choose fewer"
+            )
+        return PrefixAdapter(self, site)
+
+
+class PrefixAdapter(Adapter):
+    """`keys` and `values` (P, D)."""
+
+    def __init__(self, method: Prefix, site: Site) -> None:
+        super().__init__()
+        width = site.width_out // 2
+        self.dropout = torch.nn.Dropout(method.dropout)
+        self.keys = uniform_tokens(method.length, width, "vpt")
+        self.values = uniform_tokens(method.length, width, "vpt")
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter is given x and y
+        y: Float[Tensor, "B T D_out"],
+    ) -> Float[Tensor, "B S D_out"]:
+        """Return the prefix before keys and values."""
+        both = self.dropout(torch.cat((self.keys, self.values), dim=1)).to(y.dtype)  # (P, 2 D)
+        return torch.cat((both.expand(len(y), -1, -1), y), dim=1)
