@@ -54,6 +54,5 @@ def write_backbone(folder: Path) -> str:
     """Write a HuBERT of a few thousand random weights in the hub's layout; return its name."""
     # stochastic: the configuration shall keep the SpecAugment that released models have
     made = random_backbone(FAMILIES["hubert"], FAMILIES["hubert"].tiny(), "tiny", stochastic=True)
-    made.model.save_pretrained(folder)
-    made.extractor.save_pretrained(folder)
+    made.save(folder)
     return str(folder)

@@ -105,12 +105,12 @@ def test_the_list_of_recipes_fits_on_80_columns_and_names_every_source(ossicle: 
 def test_inspect_shows_what_is_inside(ossicle: Command, run: Path, backbone: str) -> None:
     done = ossicle("inspect", run)
     assert done.status == 0
-    # LoRA of rank 8 at q and v of 2 layers of width 24, and a head of 24 x 2 + 2.
-    assert f"{4 * 8 * (24 + 24) + 50:,} parameters in 10 tensors" in done.out
+    # LoRA of rank 8 at q and v of 2 layers of width 64, and a head of 64 x 2 + 2.
+    assert f"{4 * 8 * (64 + 64) + 130:,} parameters in 10 tensors" in done.out
     assert "classification: high, low" in done.out
     assert backbone in done.out
     found = json.loads(ossicle("inspect", run, "--json").out)
-    assert found["tensors"]["0/1/attn.v/up"] == [24, 8]
+    assert found["tensors"]["0/1/attn.v/up"] == [64, 8]
     assert found["expression"] == "lora"
 
 
@@ -136,8 +136,8 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
         trained.err,
     )
     assert found["train"]["parameters"] == found["params"]
-    assert found["params"]["adapter"] == 4 * 8 * (24 + 24)
-    assert found["params"]["head"] == 2 * (2 * 24) + 2
+    assert found["params"]["adapter"] == 4 * 8 * (64 + 64)
+    assert found["params"]["head"] == 2 * (2 * 64) + 2
     written = json.loads((run / "metrics.json").read_text())["test"]
     assert found["evaluate"] == {"data": str(corpus), **written}
 

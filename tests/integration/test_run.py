@@ -218,7 +218,7 @@ def test_a_recipe_json_that_was_edited_is_refused(
 
 def test_an_adapter_does_not_go_onto_another_backbone(finished: Path) -> None:
     name = "config:tiny-hubert?num_hidden_layers=1&hidden_size=32&intermediate_size=32"
-    with pytest.raises(RecipeMismatch, match=r"hubert, 2 layers of width 24; this backbone is hub"):
+    with pytest.raises(RecipeMismatch, match=r"hubert, 2 layers of width 64; this backbone is hub"):
         Trained.open(finished, backbone=name, device="cpu")
 
 

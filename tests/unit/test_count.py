@@ -16,8 +16,8 @@ def test_rows_name_the_part_the_method_the_site_and_the_layer(build):
     found = count(build("hubert"), recipe)
     rows = [(row.part, row.method, row.site, row.layer, row.count) for row in found.rows]
     assert rows == [
-        ("adapter", "lora", "attn.q", 1, 2 * (24 + 24)),
-        ("norm", "norm", "norm.input", None, 2 * 24),
+        ("adapter", "lora", "attn.q", 1, 2 * (64 + 64)),
+        ("norm", "norm", "norm.input", None, 2 * 64),
     ]
 
 
@@ -26,7 +26,7 @@ def test_the_sums_are_those_of_a_hand_count(build):
     everything = sum(parameter.numel() for parameter in backbone.parameters())
     head = build_head("mean", backbone.anatomy, 3)
     found = count(backbone, Recipe.parse("lora(rank=2)@attn.q + norm@norm.input"), head)
-    adapter, norm, top = 2 * 2 * (24 + 24), 2 * 24, 25 * 3
+    adapter, norm, top = 2 * 2 * (64 + 64), 2 * 64, 65 * 3
     trainable = adapter + norm + top
     assert found.to_dict() == {
         "total": everything + trainable,
@@ -80,5 +80,5 @@ def test_counting_leaves_the_backbone_as_it_was(build, expression, noise):
 def test_a_recipe_that_does_not_fit_cannot_be_counted(build):
     with pytest.raises(SiteNotFound, match=r"hubert has no site 'norm.final'"):
         count(build("hubert"), Recipe.parse("norm@norm.final"))
-    with pytest.raises(RecipeMismatch, match="nothing can be inserted at 'encoder'"):
-        count(build("hubert"), Recipe.parse("bias@encoder"))
+    with pytest.raises(RecipeMismatch, match="nothing can be inserted at 'backbone'"):
+        count(build("hubert"), Recipe.parse("bias@backbone"))

@@ -2,6 +2,8 @@
 
 import json
 import tomllib
+from functools import cache
+from itertools import combinations
 
 import pytest
 import tomli_w
@@ -12,74 +14,123 @@ from ossicle.attach.presets import PRESETS
 from ossicle.attach.recipe import Recipe
 from ossicle.backbones import load_backbone
 
-# Paper D, tables I and III to VII; its final norm (1,536) is part of none of these numbers.
-FINAL_NORM = 2 * 768
-PFEIFFER, HOULSBY = 230_544, 461_088  # adapters: 248,976 and 497,952 with the norms below
-ONE_NORM, TWO_NORMS = 18_432, 36_864
+# Paper D, tables I and III to VII: what trains beside head and final norm (BitFit: and its bias).
 PAPER_D = {
-    "d-linear": (0, 0),
-    "d-pfeiffer-par": (PFEIFFER, ONE_NORM),
-    "d-pfeiffer-seq": (PFEIFFER, ONE_NORM),
-    "d-houlsby-par": (HOULSBY, TWO_NORMS),
-    "d-houlsby-seq": (HOULSBY, TWO_NORMS),
-    "d-lora": (221_184, 0),
-    "d-lora-q": (221_184, 0),
-    "d-lora-qk": (221_184, 0),
-    "d-lora-qkvo": (221_184, 0),
-    "d-ffn-par-before": (PFEIFFER, ONE_NORM),
-    "d-ffn-seq-before": (PFEIFFER, ONE_NORM),
-    "d-mhsa-after": (PFEIFFER, ONE_NORM),
-    "d-mhsa-seq-before": (PFEIFFER, ONE_NORM),
-    "d-pfeiffer-seq-470k": (470_304 - ONE_NORM, ONE_NORM),
-    "d-pfeiffer-par-470k": (470_304 - ONE_NORM, ONE_NORM),
-    "d-houlsby-mixed": (HOULSBY, TWO_NORMS),
-    "d-hydra": (HOULSBY, ONE_NORM),  # 479,520; the paper prints 470K
-    "d-lora-442k": (442_368, 0),
-    "d-adapter-lora": (451_728, ONE_NORM),  # 470,160
-    "d-seq-no-residual": (PFEIFFER, ONE_NORM),
-    "d-par-residual": (PFEIFFER, ONE_NORM),
+    "ast/linear": 0,
+    "ast/bitfit": 102_144 - 768,
+    "ast/spt-300": 230_400,
+    "ast/dpt-25": 230_400,
+    "ast/prefix-24": 221_184,
+    "ast/pf-par": 248_976,
+    "ast/pf-seq": 248_976,
+    "ast/hou-par": 497_952,
+    "ast/hou-seq": 497_952,
+    "ast/convpass-pf-par": 254_304,
+    "ast/convpass-pf-seq": 254_304,
+    "ast/convpass-hou-par": 508_608,
+    "ast/convpass-hou-seq": 508_608,
+    "ast/lora-q": 221_184,
+    "ast/lora-qk": 221_184,
+    "ast/lora-qv": 221_184,
+    "ast/lora-qkvo": 221_184,
+    "ast/ffn-after": 248_976,
+    "ast/ffn-seq-before": 248_976,
+    "ast/ffn-par-before": 248_976,
+    "ast/mhsa-after": 248_976,
+    "ast/mhsa-seq-before": 248_976,
+    "ast/mhsa-par-before": 248_976,
+    "ast/pf-seq-x2": 470_304,
+    "ast/pf-par-x2": 470_304,
+    "ast/hou-mixed": 497_952,
+    "ast/hydra-ffn": 479_520,  # the paper prints 470K
+    "ast/lora-x2": 442_368,
+    "ast/adapter+lora": 470_160,
+    "ast/adapter+dpt-25": 479_376,
+    "ast/adapter+dpt-14+lora": 488_592,
+    "ast/seq-no-residual": 248_976,
+    "ast/par-residual": 248_976,
 }
-OTHERS = {  # preset: backbone, what trains, of which part
-    "d-bitfit": ("ast-base", 102_144, "adapter"),
-    "a-houlsby": ("hubert-base", 599_424, "adapter"),
-    "a-lora": ("hubert-base", 294_912, "adapter"),
-    "a-bitfit": ("hubert-base", 101_376, "adapter"),
-    "a-lnfit": ("hubert-base", 36_864, "norm"),
-    "b-full": ("wavlm-base", 85_064_688, "backbone"),
+BLOCK_NORM = 12 * 2 * 768  # one LayerNorm in each layer
+OTHERS = {  # preset: backbone, what trains
+    "superb/weighted-sum": ("hubert-base", 13),
+    "superb/houlsby": ("hubert-base", 599_424),
+    "superb/parallel": ("hubert-base", 599_424),
+    "superb/lora": ("hubert-base", 294_912),
+    "superb/bitfit": ("hubert-base", 101_376),
+    "superb/lnfit": ("hubert-base", 36_864),
+    "superb/hybrid": ("hubert-base", 461_040),
+    "superb/adapterbias": ("hubert-base", 46_092),
+    "superb/chapter": ("hubert-base", 4_200_448 + 599_424),
+    "elp/full": ("wavlm-base", 85_064_688),
+    "elp/conventional": ("wavlm-base", 9_535_488),
+    "elp/e": ("wavlm-base", 4_786_176),
+    "elp/l": ("wavlm-base", 4_737_036),
+    "elp/le": ("wavlm-base", 9_127_436),
+    "peft-ser/adapter": ("wavlm-base-plus", 2_370_048),
+    "peft-ser/prompt": ("wavlm-base-plus", 46_080),
+    "peft-ser/lora": ("wavlm-base-plus", 1_474_560),
+    "peft-ser/combined": ("wavlm-base-plus", 5_328_384),
+    "sure/convadapter": ("wav2vec2-large-lv60", 24 * 141_824),
+    "sure/prefix": ("wav2vec2-large-lv60", 24 * 30 * 2 * 1024),
+}
+MIXTURES = {  # paper D's later code, with one block norm: recipe beside it, count
+    "moa(reduction=128)@attn": 922_188,
+    "moa(routing=soft, reduction=128)@attn": 922_104,
 }
 
 
-@pytest.fixture(scope="module")
-def bases():
-    names = ("ast-base", "hubert-base", "wavlm-base")
-    return {name: load_backbone(f"config:{name}", weights=False) for name in names}
+@cache
+def base(name):
+    return load_backbone(f"config:{name}", weights=False)
+
+
+def trained(found, *, but: str | None = None) -> int:
+    return sum(row.count for row in found.rows if row.site != but)
 
 
 def test_every_preset_of_paper_d_is_checked_here():
-    assert {name for name in PRESETS if name.startswith("d-")} == {*PAPER_D, "d-bitfit"}
+    assert {name for name in PRESETS if name.startswith("ast/")} == {*PAPER_D, "ast/full"}
 
 
 @pytest.mark.parametrize("name", PAPER_D)
-def test_the_counts_are_those_of_paper_d(bases, name):
-    adapters, norms = PAPER_D[name]
-    found = count(bases["ast-base"], Recipe.parse(name))
-    assert found.of("adapter") == adapters
-    assert found.of("norm") == norms + FINAL_NORM
-    assert found.of("backbone") == found.head == 0
-    assert found.trainable == adapters + norms + FINAL_NORM
+def test_the_counts_are_those_of_paper_d(name):
+    found = count(base("ast-base"), Recipe.parse(name))
+    assert trained(found, but="norm.final") == PAPER_D[name]
+    assert found.head == found.of("backbone") == 0
+    final = [row.count for row in found.rows if row.site == "norm.final"]
+    assert final == ([768] if name == "ast/bitfit" else [2 * 768])
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_counts_are_those_of_the_other_tables(bases, name):
-    backbone, trained, part = OTHERS[name]
-    found = count(bases[backbone], Recipe.parse(name))
-    assert found.trainable == found.of(part) == trained
+def test_the_counts_are_those_of_the_other_tables(name):
+    backbone, expected = OTHERS[name]
+    assert count(base(backbone), Recipe.parse(name)).trainable == expected
 
 
-def test_the_totals_are_those_of_the_released_models(bases):
+@pytest.mark.parametrize("expression", MIXTURES)
+def test_the_counts_of_the_mixtures_are_those_of_their_code(expression):
+    found = count(base("ast-base"), Recipe.parse(f"{expression} + norm@norm.attn"))
+    assert found.trainable == MIXTURES[expression]
+    assert found.of("norm") == BLOCK_NORM
+
+
+def test_every_pair_and_triple_of_the_emotion_paper_is_there():
+    names = {name.removeprefix("ser/") for name in PRESETS if name.startswith("ser/")}
+    parts = [frozenset(name.split("+")) for name in names]
+    every = {frozenset(c) for n in range(1, 5) for c in combinations(("lora", "ba", "ws", "wg"), n)}
+    assert set(parts) == every
+    assert len(parts) == 15
+    for name in names:
+        whole = count(base("hubert-base"), Recipe.parse(f"ser/{name}")).trainable
+        single = (count(base("hubert-base"), Recipe.parse(f"ser/{p}")) for p in name.split("+"))
+        assert whole == sum(found.trainable for found in single)
+
+
+def test_the_totals_are_those_of_the_released_models():
     recipe = Recipe.parse("linear")
-    assert count(bases["hubert-base"], recipe).total == 94_371_712
-    assert count(bases["wavlm-base"], recipe).total == 94_381_936
+    assert count(base("hubert-base"), recipe).total == 94_371_712
+    assert count(base("wavlm-base"), recipe).total == 94_381_936
+    assert count(base("whisper-base"), recipe).total == 20_590_592
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -94,8 +145,11 @@ def test_a_preset_survives_text_json_and_toml(name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_attaches_to_a_backbone_that_is_wide_enough(build, name):
     expression = PRESETS[name].expression
-    kind = "ast" if name.startswith("d-") else "wavlm"
-    model = attach(build(kind, hidden_size=256, num_attention_heads=4), Recipe.parse(name))
+    kind = "ast" if name.startswith("ast/") else "wavlm"
+    longer = {"max_length": 640} if kind == "ast" else {}  # 300 prompts need as many positions
+    model = attach(
+        build(kind, hidden_size=256, num_attention_heads=4, **longer), Recipe.parse(name)
+    )
     assert bool(model.trainable(model.current)) is (expression != "linear")
 
 

@@ -91,7 +91,7 @@ def test_a_layer_out_of_range_is_a_mismatch(layers, message):
     [
         ("lroa", UnknownRecipe, "no recipe or method 'lroa'. Did you mean 'lora'?"),
         ("d-hydrra", UnknownRecipe, "Did you mean 'd-hydra'?"),
-        ("zzzz", UnknownRecipe, "no recipe or method 'zzzz'. Methods: bias, bottleneck"),
+        ("zzzz", UnknownRecipe, "no recipe or method 'zzzz'. Methods: adapterbias, bias"),
         ("lora + lroa", UnknownRecipe, "no recipe or method 'lroa'"),
         ("lora + linear", UnknownRecipe, "'linear' is a preset and stands alone"),
         ("d-lora-q[0]", UnknownRecipe, "written out it is: lora(reduction=64, alpha=8"),
@@ -101,7 +101,7 @@ def test_a_layer_out_of_range_is_a_mismatch(layers, message):
         ("lora@", RecipeError, "'lora@' is no recipe"),
         ("lora@ , ", RecipeError, "'lora@ ,' names no site after @"),
         ("lora[1]@attn.q", RecipeError, "is no recipe"),
-        ("lora(rank=8)@attn.qq", RecipeError, "'attn.qq' is no site. Sites: attn.q, attn.k"),
+        ("lora(rank=8)@attn.qq", RecipeError, "'attn.qq' is no site. Sites: cnn, attn.q, attn.k"),
         ("lora@attn.qq", RecipeError, "Did you mean 'attn.q'?"),
         ("lora@attn.q,attn.q", RecipeError, "'lora' names the site 'attn.q' twice"),
         ("lora[a:b]", RecipeError, "layers 'a:b' cannot be read; write 6:12, -2: or 0,3,7"),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ossicle.anatomy.names import SITE_NAMES
 from ossicle.errors import RecipeMismatch, SiteNotFound, did_you_mean
 
 
@@ -176,6 +177,10 @@ def region(name: str, modules: tuple[str, ...]) -> Site:
     return Site(name, None, None, None, 0, 0, modules)
 
 
+def _meaning(name: str) -> str:
+    return f", {SITE_NAMES[name]}" if name in SITE_NAMES else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Anatomy:
     """All sites of one backbone.
@@ -186,7 +191,8 @@ class Anatomy:
         width: Channels of the residual stream.
         sites: Every site, layer by layer.
         has_cls: Whether token 0 of the output is a CLS token.
-        unused: Parameters that a forward pass never reads, and that therefore never train.
+        unused: Parameters that never train: a forward pass does not read them, or the model's
+            authors keep them fixed.
     """
 
     family: str
@@ -202,7 +208,7 @@ class Anatomy:
         return list(dict.fromkeys(site.name for site in self.sites))
 
     def find(self, name: str, layers: Iterable[int] | None = None) -> Sequence[Site]:
-        """Return the sites of that name in the given layers (None: in all).
+        """Return the sites of that name in the given layers (None: in all; so outside the layers).
 
         Raises:
             SiteNotFound: the family has no site of that name.
@@ -212,16 +218,11 @@ class Anatomy:
         if not found:
             known = ", ".join(sorted(self.site_names))
             raise SiteNotFound(
-                f"{self.family} has no site '{name}'. It has: {known}."
+                f"{self.family} has no site '{name}'{_meaning(name)}. It has: {known}."
                 f"{did_you_mean(name, self.site_names)}"
             )
-        if layers is None:
+        if layers is None or found[0].layer is None:
             return found
-        if found[0].layer is None:
-            raise RecipeMismatch(
-                f"the recipe names layers for '{name}', which is outside the layers; leave the "
-                "brackets out"
-            )
         wanted = list(layers)
         for layer in wanted:
             if not 0 <= layer < len(found):

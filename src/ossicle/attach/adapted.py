@@ -278,7 +278,7 @@ def build_slots(backbone: Backbone, recipe: Recipe) -> list[Slot]:
     slots = []
     for number, placement in enumerate(recipe.placements):
         for name in placement.at:
-            layers = placement.select(len(backbone.anatomy.find(name)))
+            layers = _chosen(backbone, placement, name)
             for site in backbone.anatomy.find(name, layers):
                 if site.entry is None and placement.method.part != "backbone":
                     raise RecipeMismatch(
@@ -292,6 +292,17 @@ def build_slots(backbone: Backbone, recipe: Recipe) -> list[Slot]:
                 adapter = built if isinstance(built, Adapter) else None
                 slots.append(Slot(number, placement, site, adapter, reads))
     return slots
+
+
+def _chosen(backbone: Backbone, placement: Placement, name: str) -> list[int] | None:
+    """Return the layers of a site that a placement chooses; None: all, and outside the layers."""
+    sites = {one: backbone.anatomy.find(one) for one in placement.at}
+    if placement.layers and all(found[0].layer is None for found in sites.values()):
+        raise RecipeMismatch(
+            f"'{placement}' names layers, and {listing(placement.at)} is outside the layers; leave "
+            "the brackets out"
+        )
+    return placement.select(len(sites[name])) if sites[name][0].layer is not None else None
 
 
 def _reads(backbone: Backbone, placement: Placement, site: Site) -> Site | None:

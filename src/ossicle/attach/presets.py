@@ -1,10 +1,13 @@
 """Recipes with a name and a source. Text only, so that listing them imports no framework.
 
-A letter before a dash names one of `PAPERS`, with its reference code. Counts are trainable
-parameters without the head at base size (12 layers of width 768).
+The word before a slash says whose settings they are: `ast` paper D's, `elp` paper B's and its
+predecessor's, `ser` paper C's, `superb` paper A's and its predecessors'; `peft-ser` and `sure` are
+works of others on the same tasks. Counts are trainable parameters without the head at base size (12
+layers of width 768), and for paper D also without the final norm, as its table counts.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 PAPERS: Final[dict[str, str]] = {
@@ -12,6 +15,9 @@ PAPERS: Final[dict[str, str]] = {
     "B": "https://arxiv.org/abs/2407.21066",
     "C": "https://arxiv.org/abs/2402.11747",
     "D": "https://arxiv.org/abs/2312.03694",
+    "CHAPTER": "https://arxiv.org/abs/2212.01282",
+    "PEFT-SER": "https://arxiv.org/abs/2306.05350",
+    "SURE": "https://arxiv.org/abs/2303.03267",
 }
 
 
@@ -23,12 +29,184 @@ class Preset:
     source: str
 
 
-_D = "paper D"
-_BIAS = "bias@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out,norm.attn,norm.ffn"
+_SEQ = "bottleneck(reduction={})@{}"
+_PAR = "bottleneck(insertion=parallel, position=before, reduction={})@{}"
+_SEQ_BEFORE = "bottleneck(position=before, residual=false, reduction=64)@{}"
+_CONV_SEQ = "convpass(reduction=64)@{}"
+_CONV_PAR = "convpass(insertion=parallel, position=before, reduction=64)@{}"
 _LORA = "lora(reduction={}, alpha=8, scale=alpha/reduction)@{}"
-_SEQUENTIAL = "bottleneck(reduction=64)@{}"
-_PARALLEL = "bottleneck(reduction=64, insertion=parallel, position=before)@{}"
-_FINAL = "norm@norm.final"
+_PROMPT = "prompt(length={0}, keep=true, drop_distillation=true)"
+_DEEP = f"{_PROMPT} + deep-prompt(length={{0}})[1:]"
+_PF = f"{_PAR.format(64, 'ffn')} + norm@norm.ffn"
+
+_AST: Final[dict[str, tuple[str, str]]] = {  # what each trains beside the final norm
+    "linear": ("", "table I: linear; its code trains the final norm too"),
+    "spt-300": (_PROMPT.format(300), "table I: SPT 300, 230 400"),
+    "dpt-25": (_DEEP.format(25), "table I: DPT 25, 230 400"),
+    "prefix-24": (
+        "prefix(length=12)",
+        "table I: Pref-T 24, which are 12 keys and 12 values, 221 184",
+    ),
+    "pf-par": (
+        f"{_PAR.format(64, 'attn')} + norm@norm.attn",
+        "table I: PF par, which is table III's MHSA-par-before, 248 976",
+    ),
+    "pf-seq": (
+        f"{_SEQ.format(64, 'ffn')} + norm@norm.ffn",
+        "table I: PF seq, which is table III's FFN-after, 248 976",
+    ),
+    "hou-par": (f"{_PAR.format(64, 'attn,ffn')} + norm", "table I: HOU par, 497 952"),
+    "hou-seq": (f"{_SEQ.format(64, 'attn,ffn')} + norm", "table I: HOU seq, 497 952"),
+    "convpass-pf-par": (
+        f"{_CONV_PAR.format('ffn')} + norm@norm.ffn",
+        "table I: Convpass PF par, 254 304",
+    ),
+    "convpass-pf-seq": (
+        f"{_CONV_SEQ.format('ffn')} + norm@norm.ffn",
+        "table I: Convpass PF seq, 254 304",
+    ),
+    "convpass-hou-par": (
+        f"{_CONV_PAR.format('attn,ffn')} + norm",
+        "table I: Convpass HOU par, 508 608",
+    ),
+    "convpass-hou-seq": (
+        f"{_CONV_SEQ.format('attn,ffn')} + norm",
+        "table I: Convpass HOU seq, 508 608",
+    ),
+    "lora-q": (_LORA.format(64, "attn.q"), "table IV: q, 221 184"),
+    "lora-qk": (_LORA.format(128, "attn.q,attn.k"), "table IV: q,k, 221 184"),
+    "lora-qv": (_LORA.format(128, "attn.q,attn.v"), "tables I and IV: LoRA at q,v, 221 184"),
+    "lora-qkvo": (
+        _LORA.format(256, "attn.q,attn.k,attn.v,attn.o"),
+        "table IV: q,k,v,o, 221 184",
+    ),
+    "ffn-after": (
+        f"{_SEQ.format(64, 'ffn')} + norm@norm.ffn",
+        "table III: FFN-seq/par-after, 248 976",
+    ),
+    "ffn-seq-before": (
+        f"{_SEQ_BEFORE.format('ffn')} + norm@norm.ffn",
+        "table III: FFN-seq-before, which replaces the block's input, 248 976",
+    ),
+    "ffn-par-before": (_PF, "table III: FFN-par-before, 248 976"),
+    "mhsa-after": (
+        f"{_SEQ.format(64, 'attn')} + norm@norm.attn",
+        "table III: MHSA-seq/par-after, 248 976",
+    ),
+    "mhsa-seq-before": (
+        f"{_SEQ_BEFORE.format('attn')} + norm@norm.attn",
+        "table III: MHSA-seq-before, which replaces the block's input, 248 976",
+    ),
+    "mhsa-par-before": (
+        f"{_PAR.format(64, 'attn')} + norm@norm.attn",
+        "table III: MHSA-par-before, 248 976",
+    ),
+    "pf-seq-x2": (
+        f"{_SEQ.format(32, 'ffn')} + norm@norm.ffn",
+        "table V: FFN-seq-after x2, 470 304",
+    ),
+    "pf-par-x2": (
+        f"{_PAR.format(32, 'attn')} + norm@norm.attn",
+        "table V: MHSA-par-before x2, 470 304",
+    ),
+    "hou-mixed": (
+        f"{_PAR.format(64, 'attn')} + {_SEQ.format(64, 'ffn')} + norm",
+        "table V: HOU mixed, 497 952",
+    ),
+    "hydra-ffn": (
+        f"{_SEQ.format(64, 'ffn')} + {_PAR.format(64, 'ffn')} + norm@norm.ffn",
+        "table V: Hydra at the FFN, 479 520 (the paper prints 470K)",
+    ),
+    "lora-x2": (_LORA.format(64, "attn.q,attn.v"), "table VI: LoRA, 442 368"),
+    "adapter+lora": (
+        f"{_PF} + {_LORA.format(128, 'attn.q,attn.v')}",
+        "table VI: adapter and LoRA, 470 160",
+    ),
+    "adapter+dpt-25": (f"{_PF} + {_DEEP.format(25)}", "table VI: adapter and DPT, 479 376"),
+    "adapter+dpt-14+lora": (
+        f"{_PF} + {_DEEP.format(14)} + {_LORA.format(256, 'attn.q,attn.v')}",
+        "table VI: adapter, DPT and LoRA, 488 592",
+    ),
+    "seq-no-residual": (
+        "bottleneck(residual=false, reduction=64)@ffn + norm@norm.ffn",
+        "table VII: sequential without its residual, 248 976",
+    ),
+    "par-residual": (
+        "bottleneck(insertion=parallel, position=before, residual=true, reduction=64)@ffn"
+        " + norm@norm.ffn",
+        "table VII: parallel with a residual, 248 976",
+    ),
+}
+
+_SER: Final = {
+    "lora": "lora(rank=8)@attn.q,attn.k,attn.v",
+    "ba": "bottleneck(width=64)@ffn",
+    "ws": "weighted-sum",
+    "wg": "gate",
+}
+
+_HOULSBY = "bottleneck(init=torch, width={})@ffn"
+_PARALLEL = "bottleneck(insertion=parallel, position=before, init=torch, width={}, reads=layer)@ffn"
+_SPEECH: Final[dict[str, tuple[str, str]]] = {
+    "superb/weighted-sum": ("weighted-sum", "SUPERB: softmax weights of 13 states, 13"),
+    "superb/houlsby": (_HOULSBY.format(32), "paper A: sequential, width 32, 599 424"),
+    "superb/parallel": (
+        _PARALLEL.format(32),
+        "paper A: reads what enters the layer, width 32, 599 424",
+    ),
+    "superb/lora": ("lora(rank=8, alpha=1)@attn.q,attn.v", "paper A: scale 1/8, 294 912"),
+    "superb/bitfit": ("bias", "paper A: 101 376"),
+    "superb/lnfit": ("norm", "paper A's code: 36 864"),
+    "superb/hybrid": (
+        f"lora(rank=2, alpha=1)@attn.q,attn.v + {_HOULSBY.format(10)} + {_PARALLEL.format(10)}",
+        "paper A: LoRA, sequential and parallel adapter in one layer, 461 040",
+    ),
+    "superb/adapterbias": ("adapterbias", "paper A's predecessor: 46 092"),
+    "superb/chapter": (
+        f"chapter + {_HOULSBY.format(32)}",
+        "CHAPTER: CNN adapters with sequential ones, 4 799 872",
+    ),
+    "elp/full": ("full@layer", "paper B's baseline: the transformer layers, 85 064 688"),
+    "elp/conventional": (
+        "e-adapter@attn,ffn + norm",
+        "paper B's predecessor: after both blocks, 9 535 488",
+    ),
+    "elp/e": ("e-adapter + norm", "paper B's predecessor: E-adapters alone, 4 786 176"),
+    "elp/l": ("l-adapter", "paper B's predecessor: L-adapters alone, 4 737 036"),
+    "elp/le": (
+        "l-adapter + e-adapter[:-1] + norm",
+        "paper B's predecessor: L, and E in all layers but the last, 9 127 436",
+    ),
+    "elp/elp": (
+        "l-adapter + e-adapter[:-1] + p-adapter + norm",
+        "paper B: L, E and P; how many pseudo features it does not state",
+    ),
+    "peft-ser/adapter": (
+        "bottleneck(insertion=parallel, position=before, residual=true, width=128, "
+        "activation=relu, scale=0.1, dropout=0.1, reads=norm.attn)@ffn",
+        "PEFT-SER: reads what the attention's norm reads, 2 370 048",
+    ),
+    "peft-ser/adapter-l": (
+        "bottleneck(position=before, width=128, activation=relu, scale=0.05, dropout=0.1)@norm.ffn",
+        "PEFT-SER: LN(2 s + 0.1 A(s)), which is LN(s + 0.05 A(s)) but for epsilon, 2 370 048",
+    ),
+    "peft-ser/prompt": (
+        "prompt(length=5, init=xavier)@layer",
+        "PEFT-SER: five prompts through each layer alone, 46 080",
+    ),
+    "peft-ser/lora": ("lora(rank=16, alpha=1)@ffn.in,ffn.out", "PEFT-SER: 1 474 560"),
+    "peft-ser/combined": (
+        "prompt(length=1, init=xavier)@layer + lora(rank=32, alpha=1)@ffn.in,ffn.out"
+        " + bottleneck(position=before, width=128, activation=relu, scale=0.05, dropout=0.1)"
+        "@norm.ffn",
+        "PEFT-SER: prompt, LoRA and adapter, 5 328 384",
+    ),
+    "sure/convadapter": ("conv-adapter", "SURE: after each layer, 3 403 776 in 24 of width 1024"),
+    "sure/prefix": (
+        "prefix(length=30, dropout=0.1)",
+        "SURE: 30 keys and values, 1 474 560 in 24 of width 1024",
+    ),
+}
 
 PRESETS: Final[dict[str, Preset]] = {
     "linear": Preset("linear", "linear probe: nothing but the head trains"),
@@ -53,103 +231,31 @@ PRESETS: Final[dict[str, Preset]] = {
         "bottleneck(reduction=16, activation=silu)@attn,ffn",
         "Houlsby et al. 2019: after attention and feed-forward block, reduction 16",
     ),
-    "a-houlsby": Preset("bottleneck(width=32)@ffn", "paper A: width 32, 599 424"),
-    "a-lora": Preset("lora(rank=8, alpha=1)@attn.q,attn.v", "paper A: scale 1/8, 294 912"),
-    "a-bitfit": Preset("bias", "paper A: 101 376"),
-    "a-lnfit": Preset("norm", "paper A's code: 36 864"),
-    "b-full": Preset("full@layer", "paper B's baseline: the transformer layers, 85 064 688"),
-    "c-lora": Preset(
-        "lora(rank=8)@attn.q,attn.k,attn.v", "paper C: q, k, v; it does not state the rank"
+    "ia3": Preset("scale@attn.k,attn.v,ffn.act", "Liu et al. 2022: (IA)^3"),
+    "ssf": Preset(
+        "scale(shift=true)@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out,norm.attn,norm.ffn",
+        "Lian et al. 2022: scale and shift",
     ),
-    "c-ba": Preset("bottleneck(width=64)@ffn", "paper C: BA; it does not state the width"),
-    "c-lora-ba": Preset(
-        "lora(rank=8)@attn.q,attn.k,attn.v + bottleneck(width=64)@ffn",
-        "paper C: LoRA+BA; rank and width are not stated",
+    "top-3": Preset("full@layer[-3:]", "partial fine-tuning: the three uppermost layers"),
+    "ast/full": Preset("full@backbone", "paper D, table I: full fine-tuning"),
+    "ast/bitfit": Preset(
+        "bias@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out,norm.attn,norm.ffn,norm.final",
+        "paper D, table I: BitFit, 102 144",
     ),
-    "d-linear": Preset(_FINAL, f"{_D}, table I: linear; its code trains the final norm too"),
-    "d-bitfit": Preset(f"{_BIAS},norm.final", f"{_D}, table I: BitFit, 102 144"),
-    "d-pfeiffer-par": Preset(
-        f"{_PARALLEL.format('attn')} + norm@norm.attn,norm.final",
-        f"{_D}, table I: PF par, which is table III's MHSA-par-before, 248 976 and final norm",
-    ),
-    "d-pfeiffer-seq": Preset(
-        f"{_SEQUENTIAL.format('ffn')} + norm@norm.ffn,norm.final",
-        f"{_D}, table I: PF seq, which is table III's FFN-after, 248 976 and final norm",
-    ),
-    "d-houlsby-par": Preset(
-        f"{_PARALLEL.format('attn,ffn')} + norm@norm.attn,norm.ffn,norm.final",
-        f"{_D}, table I: HOU par, 497 952 and final norm",
-    ),
-    "d-houlsby-seq": Preset(
-        f"{_SEQUENTIAL.format('attn,ffn')} + norm@norm.attn,norm.ffn,norm.final",
-        f"{_D}, table I: HOU seq, 497 952 and final norm",
-    ),
-    "d-lora": Preset(
-        f"{_LORA.format(128, 'attn.q,attn.v')} + {_FINAL}",
-        f"{_D}, tables I and IV: LoRA q,v, 221 184 and final norm",
-    ),
-    "d-lora-q": Preset(
-        f"{_LORA.format(64, 'attn.q')} + {_FINAL}", f"{_D}, table IV: q, 221 184 and final norm"
-    ),
-    "d-lora-qk": Preset(
-        f"{_LORA.format(128, 'attn.q,attn.k')} + {_FINAL}",
-        f"{_D}, table IV: q,k, 221 184 and final norm",
-    ),
-    "d-lora-qkvo": Preset(
-        f"{_LORA.format(256, 'attn.q,attn.k,attn.v,attn.o')} + {_FINAL}",
-        f"{_D}, table IV: q,k,v,o, 221 184 and final norm",
-    ),
-    "d-ffn-par-before": Preset(
-        f"{_PARALLEL.format('ffn')} + norm@norm.ffn,norm.final",
-        f"{_D}, table III: FFN-par-before; table VII: parallel without residual",
-    ),
-    "d-ffn-seq-before": Preset(
-        "bottleneck(reduction=64, position=before, residual=false)@ffn + norm@norm.ffn,norm.final",
-        f"{_D}, table III: FFN-seq-before, which replaces the block's input",
-    ),
-    "d-mhsa-after": Preset(
-        f"{_SEQUENTIAL.format('attn')} + norm@norm.attn,norm.final",
-        f"{_D}, table III: MHSA-seq/par-after",
-    ),
-    "d-mhsa-seq-before": Preset(
-        "bottleneck(reduction=64, position=before, residual=false)@attn"
-        " + norm@norm.attn,norm.final",
-        f"{_D}, table III: MHSA-seq-before, which replaces the block's input",
-    ),
-    "d-pfeiffer-seq-470k": Preset(
-        "bottleneck(reduction=32)@ffn + norm@norm.ffn,norm.final",
-        f"{_D}, table V: FFN-seq-after x2, 470 304 and final norm",
-    ),
-    "d-pfeiffer-par-470k": Preset(
-        "bottleneck(reduction=32, insertion=parallel, position=before)@attn"
-        " + norm@norm.attn,norm.final",
-        f"{_D}, table V: MHSA-par-before x2, 470 304 and final norm",
-    ),
-    "d-houlsby-mixed": Preset(
-        f"{_PARALLEL.format('attn')} + {_SEQUENTIAL.format('ffn')}"
-        " + norm@norm.attn,norm.ffn,norm.final",
-        f"{_D}, table V: HOU mixed, 497 952 and final norm",
-    ),
-    "d-hydra": Preset(
-        f"{_SEQUENTIAL.format('ffn')} + {_PARALLEL.format('ffn')} + norm@norm.ffn,norm.final",
-        f"{_D}, table V: Hydra at the FFN, 479 520 and final norm (the paper prints 470K)",
-    ),
-    "d-lora-442k": Preset(
-        f"{_LORA.format(64, 'attn.q,attn.v')} + {_FINAL}",
-        f"{_D}, table VI: LoRA, 442 368 and final norm",
-    ),
-    "d-adapter-lora": Preset(
-        f"{_PARALLEL.format('ffn')} + {_LORA.format(128, 'attn.q,attn.v')}"
-        " + norm@norm.ffn,norm.final",
-        f"{_D}, table VI: adapter and LoRA, 470 160 and final norm",
-    ),
-    "d-seq-no-residual": Preset(
-        "bottleneck(reduction=64, residual=false)@ffn + norm@norm.ffn,norm.final",
-        f"{_D}, table VII: sequential without its residual",
-    ),
-    "d-par-residual": Preset(
-        "bottleneck(reduction=64, insertion=parallel, position=before, residual=true)@ffn"
-        " + norm@norm.ffn,norm.final",
-        f"{_D}, table VII: parallel with a residual",
-    ),
+    **{
+        f"ast/{name}": Preset(
+            f"{expression} + norm@norm.final" if expression else "norm@norm.final",
+            f"paper D, {source}",
+        )
+        for name, (expression, source) in _AST.items()
+    },
+    **{
+        f"ser/{'+'.join(chosen)}": Preset(
+            " + ".join(_SER[one] for one in chosen),
+            "paper C; it states neither rank nor width",
+        )
+        for number in range(1, len(_SER) + 1)
+        for chosen in combinations(_SER, number)
+    },
+    **{name: Preset(*both) for name, both in _SPEECH.items()},
 }

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from types import MethodType
 from typing import Any
 
@@ -99,6 +100,16 @@ class Backbone(nn.Module):
             layer.flow = self.flow
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             layer.forward = MethodType(_checkpointed, layer)
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model and its feature extractor in the hub's layout, say after merging.
+
+        What transformers reads there has LayerDrop off, and SpecAugment unless `stochastic`.
+        """
+        part = self.family.part
+        tensors = {f"{part}{name}": value for name, value in self.model.state_dict().items()}
+        self.model.save_pretrained(folder, state_dict=tensors)
+        self.extractor.save_pretrained(folder)
 
     def train(self, mode: bool = True) -> "Backbone":
         """Stay in evaluation mode, so that nothing frozen is random, unless `stochastic`."""

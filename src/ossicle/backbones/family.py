@@ -37,12 +37,14 @@ class Family(ABC):
         model_type: `model_type` of its transformers configuration.
         named: Settings of true-size models, for `config:<name>`.
         extractor: Settings of the feature extractor of those models.
+        part: How the names of the weights begin of the part that hears; empty: all of them.
     """
 
     name: ClassVar[str]
     model_type: ClassVar[str]
     named: ClassVar[Mapping[str, Mapping[str, Any]]]
     extractor: ClassVar[Mapping[str, Any]]
+    part: ClassVar[str] = ""
 
     @abstractmethod
     def describe(self, config: Any) -> Anatomy:
@@ -54,7 +56,7 @@ class Family(ABC):
 
     def encoder(self, model: Any) -> Any:
         """Return the part of a loaded model that hears; the whole of it, for most."""
-        return model
+        return model.get_submodule(self.part.rstrip("."))
 
     def prepare(self, model: Any, flow: Flow) -> None:  # noqa: B027 - most families need nothing
         """Change a loaded model so that every site is really called and no row sees its padding.

@@ -144,7 +144,8 @@ def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
             "output_loading_info": True,
         },
     )
-    missing = set(report["missing_keys"]) - {"masked_spec_embed"}
+    absent = set(report["missing_keys"]) - {"masked_spec_embed"}
+    missing = {key for key in absent if key.startswith(family.part)}
     if missing or report["mismatched_keys"]:
         wrong = sorted(missing) + sorted(str(key) for key in report["mismatched_keys"])
         raise BackboneError(

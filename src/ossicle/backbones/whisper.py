@@ -59,6 +59,7 @@ class Whisper(Family):
         "sampling_rate": 16000,
         "chunk_length": 30,
     }
+    part: ClassVar[str] = "encoder."
 
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of the encoder's layers; its blocks have no modules of their own."""
@@ -83,10 +84,9 @@ class Whisper(Family):
         # transformers says that this table of sines is not for training
         return Anatomy(self.name, count, width, tuple(sites), unused=("embed_positions.weight",))
 
-    def encoder(self, model: Any) -> Any:
-        """Return the encoder of a whole Whisper, with LayerDrop off as in every family."""
-        model.encoder.layerdrop = 0.0
-        return model.encoder
+    def prepare(self, model: Any, flow: Flow) -> None:  # noqa: ARG002 - see Family
+        """Turn LayerDrop off, as in every family; this one does not look at its configuration."""
+        model.layerdrop = 0.0
 
     def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "T M"], int]:
         """Return the mel frames of a whole chunk, and how many are of the wave."""

@@ -218,8 +218,10 @@ def check_positive(**settings: float | None) -> None:
 
 def check_choice(name: str, value: str, known: Iterable[str]) -> None:
     """Raise ValueError for a setting that is none of the known words."""
-    if value not in known:
-        raise ValueError(f"{name} is '{value}'; use {' or '.join(known)}")
+    words = list(known)
+    if value not in words:
+        choice = " or ".join(words) if len(words) == 2 else f"one of {', '.join(words)}"
+        raise ValueError(f"{name} is '{value}'; use {choice}")
 
 
 def check_dropout(dropout: float) -> None:
