@@ -17,21 +17,13 @@ import pytest_socket  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
-from transformers import AutoConfig  # noqa: E402
 
-from ossicle.backbones import FAMILIES, Backbone, random_backbone  # noqa: E402
+from kinds import KINDS, tiny_backbone  # noqa: E402
+from ossicle.backbones import Backbone  # noqa: E402
 from tones import write_backbone, write_corpus  # noqa: E402
 
 settings.register_profile("ossicle", deadline=None)  # a busy machine is no failure
 settings.load_profile("ossicle")
-
-PRE_NORM = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
-KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    kind: (name, changed)
-    for name, family in FAMILIES.items()
-    for kind, changed in ((name, {}), (f"{name}-pre-norm", PRE_NORM))
-    if not changed or hasattr(AutoConfig.for_model(family.model_type), "do_stable_layer_norm")
-}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -54,14 +46,9 @@ def build() -> Callable[..., Backbone]:
     made: dict[str, Backbone] = {}
 
     def built(kind: str, *, seed: int = 0, stochastic: bool = False, **changed: Any) -> Backbone:
-        name, form = KINDS[kind]
-        family = FAMILIES[name]
-        configured = {**family.tiny(), **form, **changed}
-        key = f"{name} {seed} {stochastic} {configured}"
+        key = f"{kind} {seed} {stochastic} {changed}"
         if key not in made:
-            made[key] = random_backbone(
-                family, configured, "tiny", seed=seed, stochastic=stochastic
-            )
+            made[key] = tiny_backbone(kind, seed=seed, stochastic=stochastic, **changed)
         return copy.deepcopy(made[key])  # a third of the time of making one
 
     return built

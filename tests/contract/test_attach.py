@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from conftest import KINDS
+from kinds import KINDS, tiny_backbone
 from ossicle.anatomy import Site
 from ossicle.attach.adapted import AdaptedModel, Slot
 from ossicle.attach.check import attach
@@ -17,7 +17,7 @@ from ossicle.attach.count import count
 from ossicle.attach.merge import merge
 from ossicle.attach.recipe import Recipe
 from ossicle.attach.store import load, save
-from ossicle.backbones import FAMILIES, Backbone, random_backbone
+from ossicle.backbones import Backbone
 from ossicle.errors import AttachError, MergeError, RecipeMismatch, SiteNotFound
 from ossicle.heads import build_head
 from ossicle.methods import METHODS
@@ -60,9 +60,7 @@ def fits(kind: str, expression: str) -> bool:
 
 @cache
 def on_meta(kind: str) -> Backbone:
-    name, form = KINDS[kind]
-    tiny = {**FAMILIES[name].tiny(), **form}
-    return random_backbone(FAMILIES[name], tiny, "tiny", weights=False)
+    return tiny_backbone(kind, weights=False)
 
 
 def pairs(expressions) -> list[tuple[str, str]]:

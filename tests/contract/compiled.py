@@ -1,0 +1,103 @@
+"""Run by test_compiled.py: compiled models against eager ones; a line of JSON for each case.
+
+In a process of its own, because torch.compile does not see through the checks of tensor shapes that
+the suite puts around every function.
+"""
+
+import json
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from kinds import KINDS, tiny_backbone
+from ossicle.attach.adapted import AdaptedModel
+from ossicle.attach.check import attach
+from ossicle.attach.recipe import Recipe
+from ossicle.errors import AttachError
+from ossicle.heads import build_head
+from ossicle.methods import METHODS
+
+MANY = (
+    "lora + bottleneck(insertion=parallel, position=before, reads=layer)@ffn + convpass@attn"
+    " + prefix + gate + prompt(length=2) + moa(routing=soft) + weighted-sum"
+)
+SPEECH, PATCHES = "hubert", "ast"  # one with a CNN and one graph break, one without either
+
+
+def attached(kind: str, expression: str) -> AdaptedModel:
+    torch.manual_seed(0)
+    backbone, recipe = tiny_backbone(kind), Recipe.parse(expression)
+    model = attach(backbone, recipe, build_head("mean", recipe.seen_by_head(backbone.anatomy), 3))
+    shake(model)
+    return model.eval()
+
+
+@torch.no_grad()
+def shake(model: AdaptedModel) -> None:
+    for tensor in model.trainable(model.current).values():
+        tensor += torch.randn_like(tensor) * 0.1
+
+
+def inputs(model: AdaptedModel) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(0)
+    return model.backbone.batch([rng.normal(0, 0.1, 4000).astype(np.float32) for _ in range(2)])
+
+
+def compare(kind: str, expression: str) -> None:
+    model = attached(kind, expression)
+    given, parameters = inputs(model), list(model.trainable(model.current).values())
+    expected = model(*given)
+    made = torch.compile(model, backend="aot_eager")(*given)
+    torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-5)
+    mine, theirs = (
+        torch.autograd.grad(output.square().sum(), parameters) for output in (made, expected)
+    )
+    largest = max(float(gradient.abs().max()) for gradient in theirs)
+    for one, other in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6 * largest)
+    with pytest.raises(AttachError, match="add every set first, then compile"):
+        model.add("late", Recipe.parse("bias"))
+
+
+def one_graph() -> None:
+    model = attached(PATCHES, MANY)
+    given = inputs(model)
+    made = torch.compile(model.encode, backend="eager", fullgraph=True)(*given).hidden
+    torch.testing.assert_close(made, model.encode(*given).hidden)
+
+
+def switching() -> None:
+    model = attached(SPEECH, "lora")
+    model.add("other", Recipe.parse("bottleneck + gate"))
+    compiled, given = torch.compile(model.encode, backend="eager"), inputs(model)
+    for name in ("default", "other", "default"):
+        model.use(name)
+        shake(model)
+        with torch.no_grad():
+            expected = model.encode(*given).hidden
+            torch.testing.assert_close(compiled(*given).hidden, expected, rtol=1e-5, atol=1e-5)
+
+
+def main() -> None:
+    warnings.simplefilter("ignore")
+    cases = {
+        "the whole transformer is one graph": one_graph,
+        "switching between sets holds": switching,
+        **{f"{SPEECH} {name}": (SPEECH, m.example or name) for name, m in METHODS.items()},
+        **{f"{kind} many methods": (kind, MANY) for kind in KINDS},
+    }
+    for name, case in cases.items():
+        torch._dynamo.reset()
+        fault = ""
+        try:
+            compare(*case) if isinstance(case, tuple) else case()
+        except Exception as error:
+            fault = f"{type(error).__name__}: {error}"
+        sys.stdout.write(json.dumps({"case": name, "fault": fault}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
