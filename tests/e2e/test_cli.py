@@ -138,8 +138,18 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
     assert found["train"]["parameters"] == found["params"]
     assert found["params"]["adapter"] == 4 * 8 * (64 + 64)
     assert found["params"]["head"] == 2 * (2 * 64) + 2
+
     written = json.loads((run / "metrics.json").read_text())["test"]
     assert found["evaluate"] == {"data": str(corpus), **written}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "counted"),
+    [("ast/pf-par", "248,976"), ("ast/dpt-25", "230,400"), ("ast/adapter+dpt-14+lora", "488,592")],
+)
+def test_params_gives_the_figures_of_paper_d(ossicle, recipe, counted):
+    done = ossicle("params", "--backbone", "config:ast-base", "--recipe", recipe)
+    assert f"without head and final norm, as paper D counts: {counted}\n" in done.out
 
 
 def test_the_figures_are_shown_with_their_intervals_and_confusions(

@@ -22,7 +22,7 @@ def test_equal_lengths_give_the_output_of_transformers(build, kind, noise):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("kind", ["wav2vec2", "hubert"])
+@pytest.mark.parametrize("kind", ["wav2vec2", "hubert", "data2vec-audio", "wav2vec2-conformer"])
 def test_padding_changes_a_row_of_transformers_and_none_of_ours(build, kind, noise):
     backbone = build(kind)
     waves = noise(8000, 4800)

@@ -90,11 +90,11 @@ def test_a_layer_out_of_range_is_a_mismatch(layers, message):
     ("text", "error", "message"),
     [
         ("lroa", UnknownRecipe, "no recipe or method 'lroa'. Did you mean 'lora'?"),
-        ("d-hydrra", UnknownRecipe, "Did you mean 'd-hydra'?"),
+        ("ast/hydra-fn", UnknownRecipe, "Did you mean 'ast/hydra-ffn'?"),
         ("zzzz", UnknownRecipe, "no recipe or method 'zzzz'. Methods: adapterbias, bias"),
         ("lora + lroa", UnknownRecipe, "no recipe or method 'lroa'"),
         ("lora + linear", UnknownRecipe, "'linear' is a preset and stands alone"),
-        ("d-lora-q[0]", UnknownRecipe, "written out it is: lora(reduction=64, alpha=8"),
+        ("ast/lora-q[0]", UnknownRecipe, "written out it is: lora(reduction=64, alpha=8"),
         ("", RecipeError, "'' is no recipe. Write method(setting=value)@site,site[layers]"),
         ("lora +", RecipeError, "'' is no recipe"),
         ("lora(rank=8", RecipeError, "'lora(rank=8' is no recipe"),
@@ -232,7 +232,7 @@ def test_a_file_that_is_no_recipe_says_so(tmp_path, name, content, message):
         ("lora@attn.q,attn.v,bias", ["lora@attn.q,attn.v", "bias"]),
         ("lora@attn.q,attn.v[0,3],norm", ["lora@attn.q,attn.v[0,3]", "norm"]),
         ("lora@attn.q,attn.v+bias,norm", ["lora@attn.q,attn.v+bias", "norm"]),
-        ("linear,d-lora,a-lora", ["linear", "d-lora", "a-lora"]),
+        ("linear,ast/lora-qv,ser/lora+ba", ["linear", "ast/lora-qv", "ser/lora+ba"]),
         ("", []),
     ],
 )

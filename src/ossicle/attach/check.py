@@ -3,7 +3,7 @@
 An adapter that the forward pass goes around trains to nothing and says nothing. So `attach` runs
 one forward and one backward pass on noise. Tensors that start at zero hide the gradient of those
 before them (LoRA's `up` hides `down`), hence every tensor is shaken first and restored afterwards.
-A handful of ReLUs may all be off by chance, so what looks dead is shaken another way before it is
+A handful of ReLUs may all be off by chance, so what looks dead is shaken harder before it is
 called so.
 """
 
@@ -22,6 +22,7 @@ from ossicle.heads import Head
 
 PROBE_S = 0.5
 SHAKE = 0.02
+HARDER = 4.0  # by how much from one attempt to the next
 ATTEMPTS = 4
 
 
@@ -132,7 +133,7 @@ def _shaken(parameters: Sequence[nn.Parameter], seed: int) -> Iterator[None]:
     try:
         with torch.no_grad():
             for parameter in parameters:
-                noise = torch.randn(parameter.shape, generator=generator) * SHAKE
+                noise = torch.randn(parameter.shape, generator=generator) * SHAKE * HARDER**seed
                 parameter.add_(noise.to(parameter.device))
         yield
     finally:

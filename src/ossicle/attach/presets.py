@@ -11,10 +11,10 @@ from itertools import combinations
 from typing import Final
 
 PAPERS: Final[dict[str, str]] = {
-    "A": "https://arxiv.org/abs/2401.02122",
-    "B": "https://arxiv.org/abs/2407.21066",
-    "C": "https://arxiv.org/abs/2402.11747",
-    "D": "https://arxiv.org/abs/2312.03694",
+    "paper A": "https://arxiv.org/abs/2401.02122",
+    "paper B": "https://arxiv.org/abs/2407.21066",
+    "paper C": "https://arxiv.org/abs/2402.11747",
+    "paper D": "https://arxiv.org/abs/2312.03694",
     "CHAPTER": "https://arxiv.org/abs/2212.01282",
     "PEFT-SER": "https://arxiv.org/abs/2306.05350",
     "SURE": "https://arxiv.org/abs/2303.03267",
@@ -252,7 +252,7 @@ PRESETS: Final[dict[str, Preset]] = {
     **{
         f"ser/{'+'.join(chosen)}": Preset(
             " + ".join(_SER[one] for one in chosen),
-            "paper C; it states neither rank nor width",
+            "paper C, which states neither rank nor width",
         )
         for number in range(1, len(_SER) + 1)
         for chosen in combinations(_SER, number)

@@ -28,7 +28,7 @@ from ossicle.methods import METHODS, Method, Value
 
 HEAD_ONLY = "linear"
 _PLACEMENT = re.compile(
-    r"(?P<method>[\w-]+)\s*(\((?P<settings>[^()]*)\))?\s*"
+    r"(?P<method>[\w/-]+)\s*(\((?P<settings>[^()]*)\))?\s*"
     r"(@\s*(?P<sites>[\w.,\s]+))?(\[(?P<layers>[^\[\]]*)\])?"
 )
 

@@ -6,6 +6,8 @@ import typer
 
 from ossicle.cli import options as o
 
+FINAL_NORM = "norm.final"
+
 
 def params(
     backbone: o.Backbone,
@@ -41,7 +43,7 @@ def params(
             method,
             site,
             _layers([layer for layer, _ in of_one]),
-            f"{of_one[0][1]:,}",
+            _each([n for _, n in of_one]),
             f"{sum(n for _, n in of_one):,}",
         ]
         for (part, method, site), of_one in groups.items()
@@ -54,6 +56,13 @@ def params(
     )
     print(f"recipe: {plan}")
     print(f"trainable {found.trainable:,} of {found.total:,} ({found.percent:.3f} %): {parts}")
+    if any(row.site == FINAL_NORM and row.part == "norm" for row in found.rows):
+        bare = sum(row.count for row in found.rows if row.site != FINAL_NORM)
+        print(f"without head and final norm, as paper D counts: {bare:,}")
+
+
+def _each(counts: list[int]) -> str:
+    return f"{counts[0]:,}" if len(set(counts)) == 1 else "varies"
 
 
 def _layers(layers: list[int | None]) -> str:

@@ -20,6 +20,6 @@ def recipes(json: o.AsJson = False) -> None:
         print(f"{name:<{margin}}{first}")
         print("\n".join(" " * margin + line for line in rest))
     print()
-    for letter, address in PAPERS.items():
-        print(f"paper {letter}: {address}")
-    print("Counts are trainable parameters without the head at base size.")
+    for work, address in PAPERS.items():
+        print(f"{work}: {address}")
+    print("Counts: what trains at base size, without head and, for paper D, final norm.")
