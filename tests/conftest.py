@@ -1,12 +1,16 @@
 """Closed sockets, a fixed seed, tensor shapes checked at run time, and tiny backbones."""
 
 import copy
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from jaxtyping import install_import_hook
 
+# Before torch is imported, here and in processes of the tests: bits depend on it, tiny models gain
+# nothing from more, and there is a worker for each core.
+os.environ["OMP_NUM_THREADS"] = "1"
 # Before ossicle is imported: annotations such as Float[Tensor, "B T D"] are then checked.
 CHECKED = ["methods", "heads", "attach", "backbones", "tasks"]
 install_import_hook([f"ossicle.{folder}" for folder in CHECKED], "shapecheck.shapecheck")

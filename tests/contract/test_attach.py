@@ -43,6 +43,7 @@ SETTINGS = [
     "prompt(keep=true)",
     "prompt(length=2, init=xavier)@layer",
     "bottleneck(insertion=parallel, position=before, reads=layer)",
+    "bottleneck(insertion=parallel, position=before, reads=ffn.out)",  # wider than what it makes
     "bottleneck(width=5)@ffn1 + lora@ffn1.in + norm@norm.conv,norm.layer + bottleneck@conv",
     "convpass(grid=true)",
     "prompt(length=3, drop_distillation=true, keep=true) + deep-prompt(length=3)[1:]",
@@ -258,6 +259,21 @@ def test_padding_a_batch_does_not_change_a_row(model, noise):
 
 
 @every_setting
+@torch.no_grad()
+def test_the_frames_that_leave_are_those_of_the_recording(build, kind, recipe, noise):
+    waves = build(kind).batch(noise(2500, 4000))
+    plain, encoded = build(kind)(*waves), attach(build(kind), recipe).eval().encode(*waves)
+    kept = sum(
+        placement.method.length - placement.method.drop_distillation
+        for placement in recipe.placements
+        if getattr(placement.method, "keep", False)
+    )
+    assert encoded.hidden.shape[1] == plain.hidden.shape[1] + kept
+    assert torch.equal(encoded.frame_mask[:, kept:], plain.frame_mask)
+    assert encoded.frame_mask[:, :kept].all()
+
+
+@every_setting
 def test_the_count_is_the_formula_of_the_docstring(build, kind, recipe):
     backbone = build(kind)
     slots = AdaptedModel(build(kind)).add("a", recipe).slots
@@ -364,9 +380,12 @@ def test_what_is_merged_equals_what_is_not_or_is_refused(model, inputs):
     assert not moved(before, model)
 
 
+BLOCKS = "bias@ffn + scale@ffn.out + lora@ffn.out + scale(shift=true)@attn + lora@attn.o"
+
+
 @torch.no_grad()
-@pytest.mark.parametrize("pair", pairs([MERGED]), indirect=True, ids="-".join)
-def test_several_methods_are_merged_in_the_order_of_the_recipe(model, inputs, build, kind):
+@pytest.mark.parametrize("pair", pairs([MERGED, BLOCKS]), indirect=True, ids="-".join)
+def test_several_methods_are_merged_in_the_order_in_which_they_act(model, inputs, build, kind):
     shake(model)
     expected = model.encode(*inputs).hidden
     assert (expected - build(kind)(*inputs).hidden).abs().max() > 0.01

@@ -71,3 +71,31 @@ def test_ast_reads_the_mel_frames_of_its_longest_wave_and_no_more(build, noise):
     assert not torch.equal(short[-1], cut[-1])
     assert cut.shape == (64, 128)
     assert np.isclose(longest / backbone.sample_rate, 0.655)  # 63 hops of 10 ms and 25 ms
+
+
+@torch.no_grad()
+def test_w2v_bert_hears_what_its_extractor_and_transformers_make_of_a_padded_batch(build, noise):
+    backbone = build("w2v-bert")
+    waves = noise(4000, 6100)
+    given = backbone.extractor(waves, sampling_rate=16000, return_tensors="pt", padding=True)
+    backbone.model.config._attn_implementation = "eager"
+    stock = backbone.model(**given).last_hidden_state
+    backbone.model.config._attn_implementation = ATTENTION
+    ours = backbone(*backbone.batch(waves))
+    real = given["attention_mask"].bool()
+    assert ours.frame_mask.sum(1).tolist() == real.sum(1).tolist() == [11, 18]
+    torch.testing.assert_close(ours.hidden[ours.frame_mask], stock[real], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_whisper_hears_a_whole_chunk_and_heads_see_the_wave(build, noise):
+    backbone = build("whisper")
+    wave = noise(4001)[0]  # 25.006 hops of 10 ms, two of them a frame
+    made = backbone.extractor(wave, sampling_rate=16000, return_tensors="pt")["input_features"]
+    backbone.model.config._attn_implementation = "eager"
+    stock = backbone.model(made).last_hidden_state
+    backbone.model.config._attn_implementation = ATTENTION
+    ours = backbone(*backbone.batch([wave]))
+    torch.testing.assert_close(ours.hidden, stock, rtol=1e-4, atol=1e-5)
+    assert ours.frame_mask.sum() == 13
+    assert (backbone.min_samples, backbone.max_samples) == (320, 16000)

@@ -148,11 +148,13 @@ def test_the_width_of_a_bottleneck_is_given_or_divided():
         LoRA(reduction=64).build(site("attn.q", 24, 24))
 
 
-def test_a_bottleneck_before_needs_a_block_that_keeps_the_width():
-    for insertion in ("sequential", "parallel"):
-        method = Bottleneck(position="before", insertion=insertion)
-        with pytest.raises(RecipeMismatch, match=r"before ffn.in in layer 0 .* 24 channels to 40"):
-            method.build(site("ffn.in", 24, 40))
+def test_a_bottleneck_that_passes_on_what_it_reads_needs_a_block_that_keeps_the_width():
+    wide = site("ffn.in", 24, 40)
+    for settings in ({}, {"residual": False}, {"insertion": "parallel", "residual": True}):
+        with pytest.raises(RecipeMismatch, match="gives it 24 channels where 40 are due"):
+            Bottleneck(width=3, position="before", **settings).build(wide)
+    beside = Bottleneck(width=3, position="before", insertion="parallel").build(wide)
+    assert (beside.down.weight.shape, beside.up.weight.shape) == ((3, 24), (40, 3))
 
 
 def test_a_bottleneck_after_works_where_the_width_changes():

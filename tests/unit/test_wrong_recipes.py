@@ -47,7 +47,12 @@ WRONG = [
     (WIDE, "prompt(keep=true)@layer", "prompts at layer in layer 0 leave with it"),
     (WIDE, "prompt(drop_distillation=true)", "takes the distillation token out and encoder has no"),
     (WIDE, "convpass(grid=true)", "runs over patches and ffn in layer 0 has frames"),
-    (WIDE, "convpass(position=before)@ffn.in", "would have to map 64 channels to 96"),
+    (WIDE, "convpass(position=before)@ffn.in", "ffn.in in layer 0 gives it 64 channels where 96"),
+    (
+        WIDE,
+        "bottleneck(insertion=parallel, position=before, residual=true, reads=ffn.out)",
+        "ffn in layer 0 gives it 96 channels where 64 are due",
+    ),
     (WIDE, "moa@ffn.in", "stands beside a block and ffn.in in layer 0 maps 64 channels to 96"),
     (WIDE, "weighted-sum@ffn", "reads all layers and 'ffn' is one place; put it at layers"),
     (WIDE, "prefix@attn", "made of keys and values and 'attn' has none; put it at attn.kv"),

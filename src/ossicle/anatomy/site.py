@@ -59,6 +59,8 @@ class Site:
         owns: Modules whose parameters belong to the site, for training in place.
         eps: The epsilon of a LayerNorm; None for every other site.
         feeds: The linear that reads y and nothing else, if any; merging may change its columns.
+        ends_in: The linear whose output y is, in a block of several modules; merging may change its
+            rows.
         grows: Whether the sequence may be longer between the two ports.
         num_special: Tokens before the first patch, CLS first; 0 where every token is a frame.
         grid: Rows (frequency) and columns (time) of the patches; None where there are none.
@@ -75,6 +77,7 @@ class Site:
     owns: tuple[str, ...] = ()
     eps: float | None = None
     feeds: str | None = None
+    ends_in: str | None = None
     grows: bool = False
     num_special: int = 0
     grid: tuple[int, int] | None = None
@@ -134,7 +137,8 @@ def layer_sites(
     sites = []
     for name, path in modules.items():
         shape = shapes.get(name.partition(".")[2], (width, width))
-        more = {"grows": grows} if name == "layer" else {}
+        last = f"{name}.o" if name == "attn" else f"{name}.out"
+        more = {"grows": grows} if name == "layer" else {"ends_in": modules.get(last)}
         sites.append(module_site(name, layer, path, shape, _eps(name, eps), **facts, **more))
         block = name.removesuffix(".in")
         if block != name:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ossicle.attach.adapted import AdaptedModel, Slot
+from ossicle.attach.tap import RANK
 from ossicle.backbones import Backbone
 from ossicle.errors import MergeError, listing
 
@@ -30,7 +31,7 @@ def merge(model: AdaptedModel) -> Backbone:
     """
     twin = copy.deepcopy(model)
     problems: list[tuple[Slot, str]] = []
-    for slot in twin.active_slots:
+    for slot in sorted(twin.active_slots, key=lambda slot: RANK[slot.site.name]):  # inner first
         try:
             _fold(twin.backbone, slot)
         except MergeError as error:
@@ -59,10 +60,11 @@ def _fold(backbone: Backbone, slot: Slot) -> None:
         reader = backbone.model.get_submodule(site.feeds)
         reader.weight.copy_(adapter.fold_next(reader.weight))
         return
-    module = backbone.model.get_submodule(site.owns[0]) if len(site.owns) == 1 else nn.Identity()
+    path = site.ends_in or (site.owns[0] if len(site.owns) == 1 else "")
+    module = backbone.model.get_submodule(path)
     if not isinstance(module, nn.Linear | nn.LayerNorm):
-        adapter.fold(torch.zeros(0), None)  # says why, unless it is the site that has no weight
-        raise MergeError(f"{site} is no single linear or norm that could take it in")
+        adapter.fold(torch.zeros(0), torch.zeros(0))  # says why, unless it is for want of a weight
+        raise MergeError(f"what leaves {site} is made by no single linear or norm")
     weight, bias = adapter.fold(module.weight, module.bias)
     module.weight.copy_(weight)
     if bias is not None:

@@ -23,7 +23,7 @@ from ossicle.anatomy import SITE_NAMES, Port, Site
 from ossicle.backbones.flow import Flow
 from ossicle.methods import Adapter
 
-_RANK: Final = {name: rank for rank, name in enumerate(SITE_NAMES)}  # the inner before the outer
+RANK: Final = {name: rank for rank, name in enumerate(SITE_NAMES)}  # the inner before the outer
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +146,10 @@ def install(model: nn.Module, taps: Iterable[Tap]) -> list[RemovableHandle]:
     comes before what enters the next; of two sites that end there the inner leaves first, and of
     two that begin there the outer is entered first.
     """
-    inner_first = sorted(taps, key=lambda tap: _RANK[tap.site.name])
+    inner_first = sorted(taps, key=lambda tap: RANK[tap.site.name])
     entries = [(tap, key, site) for tap in inner_first for key, site in tap.entries]
     # an own entry before one that reads the same: it may change what is there
-    outer_first = sorted(entries, key=lambda entry: (-_RANK[entry[2].name], entry[1] is not None))
+    outer_first = sorted(entries, key=lambda entry: (-RANK[entry[2].name], entry[1] is not None))
     handles = [handle for tap in inner_first for handle in tap.install_exit(model)]
     handles += [handle for tap, key, _ in outer_first for handle in tap.install_entry(model, key)]
     return handles

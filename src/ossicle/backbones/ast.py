@@ -17,7 +17,6 @@ from torch import Tensor
 from ossicle.anatomy import Anatomy, Port, layer_sites, module_site, region, whole_sites
 from ossicle.backbones.family import Encoded, Family
 from ossicle.backbones.flow import Flow
-from ossicle.backbones.speech import real_frames
 
 WINDOW_MS = 25
 HOP_MS = 10
@@ -86,7 +85,7 @@ class AST(Family):
     ) -> Encoded:
         """Run the model; T counts CLS, the distillation token and the patches."""
         hidden = model(values).last_hidden_state
-        return Encoded(hidden, real_frames(hidden, flow))
+        return Encoded(hidden, flow.real_frames(hidden))
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return one window of the mel spectrogram."""

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ossicle.backbones.family import Encoded, Family
 from ossicle.backbones.flow import ATTENTION, Flow, Junction
+from ossicle.backbones.quiet import quiet
 
 FINGERPRINT_VALUES = 64
 
@@ -108,8 +109,9 @@ class Backbone(nn.Module):
         """
         part = self.family.part
         tensors = {f"{part}{name}": value for name, value in self.model.state_dict().items()}
-        self.model.save_pretrained(folder, state_dict=tensors)
-        self.extractor.save_pretrained(folder)
+        with quiet():
+            self.model.save_pretrained(folder, state_dict=tensors)
+            self.extractor.save_pretrained(folder)
 
     def train(self, mode: bool = True) -> "Backbone":
         """Stay in evaluation mode, so that nothing frozen is random, unless `stochastic`."""

@@ -32,6 +32,12 @@ class Flow:
         self.frame_mask: Bool[Tensor, "B T"] | None = None
         self.held: dict[Hashable, Any] = {}
 
+    def real_frames(self, hidden: Float[Tensor, "B T D"]) -> Bool[Tensor, "B T"]:
+        """Return the mask of the frames here, also where it would hide nothing."""
+        if self.frame_mask is not None:
+            return self.frame_mask
+        return hidden.new_ones(hidden.shape[:2], dtype=torch.bool)
+
     def clear(self) -> None:
         """Forget the pass, also one that an error has ended."""
         self.frame_mask = None

@@ -7,22 +7,18 @@ config:wavlm-large                        the true architecture with random weig
 config:ast-base?max_length=512&seed=1     the same with settings changed, other weights
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 import transformers
-from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
-from transformers.utils import logging as transformers_logging
 
 from ossicle.backbones.backbone import Backbone
 from ossicle.backbones.families import FAMILIES, NAMED
 from ossicle.backbones.family import Family
+from ossicle.backbones.quiet import quiet
 from ossicle.errors import BackboneError, did_you_mean, listing
 
 RANDOM = "config:"
@@ -48,7 +44,7 @@ def load_backbone(
         BackboneError: no such model, a family that ossicle does not know, a missing
             `preprocessor_config.json`, weights that are incomplete or not safetensors.
     """
-    with _quiet(bars=not name.startswith(RANDOM) and not _folder(_options(name)[0]).is_dir()):
+    with quiet(bars=not name.startswith(RANDOM) and not _folder(_options(name)[0]).is_dir()):
         if name.startswith(RANDOM):
             backbone = _random(name, weights=weights, stochastic=stochastic)
         else:
@@ -101,7 +97,7 @@ def random_backbone(
     shared = {key: value for key, value in settings.items() if key in family.extractor}
     made = {**family.extractor, **shared}
     extractor_class = getattr(transformers, made.pop("feature_extractor_type"))
-    with _quiet():
+    with quiet():
         extractor = extractor_class(**made)
     return _finish(name, family, model, extractor, stochastic=stochastic)
 
@@ -215,27 +211,3 @@ def _options(name: str) -> tuple[str, dict[str, bool | int | float | str]]:
             except ValueError:
                 continue
     return path, options
-
-
-@contextmanager
-def _quiet(*, bars: bool = False) -> Iterator[None]:
-    """Keep notes of transformers and its hub client off the terminal, and their bars if not asked.
-
-    Notes are about unused heads, about every retry without a network, and about the lowest of AST's
-    own 128 mel filters, which is empty.
-    """
-    notes = [(one, one.get_verbosity()) for one in (transformers_logging, hub_logging)]
-    had_bars = transformers_logging.is_progress_bar_enabled()
-    for one, _ in notes:
-        one.set_verbosity_error()
-    if not bars:
-        transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="At least one mel filter has all zero")
-            yield
-    finally:
-        for one, level in notes:
-            one.set_verbosity(level)
-        if had_bars:
-            transformers_logging.enable_progress_bar()

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ossicle.anatomy import (
@@ -226,11 +226,4 @@ def transform(model: Any, features: Float[Tensor, "B T C"], flow: Flow) -> Encod
     if model.training and hidden.shape[1] >= model.config.mask_time_length:
         hidden = model._mask_hidden_states(hidden, attention_mask=flow.frame_mask)
     encoded: Tensor = model.encoder(hidden, attention_mask=flow.frame_mask).last_hidden_state
-    return Encoded(encoded, real_frames(encoded, flow))
-
-
-def real_frames(hidden: Float[Tensor, "B T D"], flow: Flow) -> Bool[Tensor, "B T"]:
-    """Return the mask of the frames that leave the transformer."""
-    if flow.frame_mask is not None:
-        return flow.frame_mask
-    return hidden.new_ones(hidden.shape[:2], dtype=torch.bool)
+    return Encoded(encoded, flow.real_frames(encoded))

@@ -7,8 +7,9 @@ after the feed-forward block; PEFT-SER's adapter scales by 0.1.
 
 Parameters at one site: R * (D_in + D_out) + R + D_out.
 
-D_in is the width of what A reads. `down` starts as torch's linear does and `up` at zero, so that
-wherever the table of `insertion` keeps y (or x) a new adapter changes nothing.
+D_in is the width of what A reads, D_out of what leaves the site. `down` starts as torch's linear
+does and `up` at zero, so that wherever the table of `insertion` keeps y (or x) a new adapter
+changes nothing.
 """
 
 from dataclasses import dataclass
@@ -58,26 +59,25 @@ class Bottleneck(Inserted):
         check_dropout(self.dropout)
 
     def build(self, site: Site) -> "BottleneckAdapter":
-        """Return the adapter; one that stands before needs a block that keeps the width."""
-        self.check_widths(site)
+        """Return the adapter for what it reads and makes there."""
         return BottleneckAdapter(self, site)
 
 
 class BottleneckAdapter(InsertedAdapter):
-    """`down` (R, D), `up` (D, R), both with bias."""
+    """`down` (R, D_in), `up` (D_out, R), both with bias."""
 
     def __init__(self, method: Bottleneck, site: Site) -> None:
         super().__init__(method)
-        width = site.width_out
+        read, made = method.widths(site)
         inner = inner_width(site, method.width, method.reduction)
         self.scale = method.scale
-        self.down = nn.Linear(width, inner)
+        self.down = nn.Linear(read, inner)
         self.activation = ACTIVATIONS[method.activation]()
         self.dropout = nn.Dropout(method.dropout)
-        self.up = nn.Linear(inner, width)
+        self.up = nn.Linear(inner, made)
         start(method.init, [self.down, self.up])
 
-    def adapt(self, t: Float[Tensor, "B T D"], *_: Tensor | None) -> Float[Tensor, "B T D"]:
+    def adapt(self, t: Float[Tensor, "B T D_in"], *_: Tensor | None) -> Float[Tensor, "B T D_out"]:
         """Return scale * up(act(down(t)))."""
         made: Tensor = self.up(self.activation(self.down(self.dropout(t))))
         return made * self.scale if self.scale != 1 else made

@@ -9,7 +9,7 @@ prompts) is a picture of one pixel to it. In paper D's reference code the convol
 thrown away and its weights never train; here it acts. The places and skips are those of
 `ossicle.methods.insertion`.
 
-Parameters at one site: R * 2 * D + R + D + R * R * K ** (1 + grid) + R.
+Parameters at one site: R * (D_in + D_out) + R + D_out + R * R * K ** (1 + grid) + R.
 
 Sources: Jie & Deng 2022, https://arxiv.org/abs/2207.07039; paper D,
 https://arxiv.org/abs/2312.03694, section III.
@@ -55,7 +55,6 @@ class Convpass(Inserted):
 
     def build(self, site: Site) -> "ConvpassAdapter":
         """Return the adapter; one over the grid needs patches."""
-        self.check_widths(site)
         if self.grid and site.grid is None:
             raise RecipeMismatch(
                 f"convpass(grid=true) runs over patches and {site} has frames; leave grid out"
@@ -64,24 +63,24 @@ class Convpass(Inserted):
 
 
 class ConvpassAdapter(InsertedAdapter):
-    """`down` (R, D), `conv` (R, R, K) or (R, R, K, K), `up` (D, R), all with bias."""
+    """`down` (R, D_in), `conv` (R, R, K) or (R, R, K, K), `up` (D_out, R), all with bias."""
 
     reads_mask: ClassVar[bool] = True
 
     def __init__(self, method: Convpass, site: Site) -> None:
         super().__init__(method)
-        width = site.width_out
+        read, made = method.widths(site)
         inner = inner_width(site, method.width, None if method.width else method.reduction)
         self.grid = site.grid if method.grid else None
         kind: Any = nn.Conv2d if method.grid else nn.Conv1d
-        self.down = nn.Linear(width, inner)
+        self.down = nn.Linear(read, inner)
         self.conv = kind(inner, inner, method.kernel, padding="same")
-        self.up = nn.Linear(inner, width)
+        self.up = nn.Linear(inner, made)
         start(method.init, [self.down, self.conv, self.up])
 
     def adapt(
-        self, t: Float[Tensor, "B T D"], *frame_mask: Bool[Tensor, "B T"] | None
-    ) -> Float[Tensor, "B T D"]:
+        self, t: Float[Tensor, "B T D_in"], *frame_mask: Bool[Tensor, "B T"] | None
+    ) -> Float[Tensor, "B T D_out"]:
         """Return A(t); padded frames are zero to the convolution."""
         low = quick_gelu(self.down(t))  # (B, T, R)
         mixed = self._along_time(low, *frame_mask) if self.grid is None else self._over_grid(low)

@@ -70,13 +70,21 @@ class Inserted(Method):
         """True for sequential-before."""
         return self.insertion == "sequential" and self.position == "before"
 
-    def check_widths(self, site: Site) -> None:
-        """Raise where an adapter that stands before would have to change the width."""
-        if self.position == "before" and site.width_in != site.width_out:
+    def widths(self, site: Site) -> tuple[int, int]:
+        """Return how wide what A reads is, and what A makes.
+
+        Raises:
+            RecipeMismatch: a skip, or the block's input, would have to change its width.
+        """
+        if self.position == "after":
+            return site.width_out, site.width_out
+        if site.width_in != site.width_out and (self.has_residual or self.changes_input):
             raise RecipeMismatch(
-                f"'{self.name}' before {site} would have to map {site.width_in} channels to "
-                f"{site.width_out}; put it at attn, ffn or layer, or choose position=after"
+                f"'{self.name}' with these settings passes on what it reads, and {site} gives it "
+                f"{site.width_in} channels where {site.width_out} are due; put it at attn, ffn or "
+                "layer, read elsewhere, or choose position=after"
             )
+        return site.width_in, site.width_out
 
 
 class InsertedAdapter(Adapter):
@@ -91,13 +99,13 @@ class InsertedAdapter(Adapter):
 
     @abstractmethod
     def adapt(
-        self, t: Float[Tensor, "B T D"], *frame_mask: Bool[Tensor, "B T"] | None
-    ) -> Float[Tensor, "B T D"]:
+        self, t: Float[Tensor, "B T D_in"], *frame_mask: Bool[Tensor, "B T"] | None
+    ) -> Float[Tensor, "B T D_out"]:
         """Return A(t), without a skip."""
 
     def _with_skip(
-        self, t: Float[Tensor, "B T D"], *frame_mask: Bool[Tensor, "B T"] | None
-    ) -> Float[Tensor, "B T D"]:
+        self, t: Float[Tensor, "B T D_in"], *frame_mask: Bool[Tensor, "B T"] | None
+    ) -> Float[Tensor, "B T D_out"]:
         made = self.adapt(t, *frame_mask)
         return made + t if self.residual else made
 

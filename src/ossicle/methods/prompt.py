@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -116,4 +117,4 @@ class PromptAdapter(TokensAdapter):
         if not self.drop_distillation:
             return grown
         token = self.first + self.length  # the distillation token follows the prompts
-        return grown[:, [i for i in range(grown.shape[1]) if i != token]]
+        return torch.cat((grown[:, :token], grown[:, token + 1 :]), dim=1)

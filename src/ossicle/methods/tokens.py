@@ -8,6 +8,7 @@ New tokens stand where a row's real frames begin or end, so that padding does no
 """
 
 import math
+from abc import abstractmethod
 from typing import ClassVar, Final
 
 import torch
@@ -34,9 +35,9 @@ class TokensAdapter(Adapter):
         self.suffix = suffix
         self.shrinks = not keep
 
+    @abstractmethod
     def tokens(self) -> Float[Tensor, "P D"]:
         """Return the tokens to put in."""
-        raise NotImplementedError
 
     def before(
         self, x: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"] | None
