@@ -1,10 +1,12 @@
 """Samples to frames agrees with running a stack of convolutions, for any stack and length."""
 
+import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from kinds import KINDS
 from ossicle.backbones.frames import num_frames, receptive_field
 
 layers = st.lists(st.tuples(st.integers(1, 12), st.integers(1, 6)), min_size=1, max_size=4)
@@ -33,3 +35,14 @@ def test_more_samples_never_make_fewer_frames(layers, samples):
         0,
         1,
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=10)
+@given(more=st.integers(0, 9000))
+@torch.no_grad()
+def test_a_backbone_foretells_its_real_frames(build, noise, kind, more):
+    backbone = build(kind)
+    size = backbone.min_samples + more
+    encoded = backbone(*backbone.batch(noise(size)))
+    assert backbone.num_frames(size) == int(encoded.frame_mask.sum())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ossicle.data.manifest import Dataset, Utterance
-from ossicle.data.split import check, draw
+from ossicle.data.split import check, check_classes, draw
 from ossicle.errors import LabelError, SplitError
 
 
@@ -146,9 +146,15 @@ def test_a_speaker_on_two_sides_is_refused_where_speakers_are_kept_apart(data):
 
 def test_a_label_never_seen_in_training_is_refused(data):
     with pytest.raises(LabelError, match=r"'z' is on 2 utterances of test \(such as d\).*\(x, y\)"):
-        check(data(TRAIN, [("c", "x", "3")], [("d", "z", "4"), ("e", "z", "5")]))
+        check_classes(data(TRAIN, [("c", "x", "3")], [("d", "z", "4"), ("e", "z", "5")]))
 
 
 def test_a_single_class_is_refused(data):
     with pytest.raises(LabelError, match=r"all 1 training utterances are 'x'\. Give two"):
-        check(data(TRAIN[:1], [("c", "x", "3")], [("d", "x", "4")]))
+        check_classes(data(TRAIN[:1], [("c", "x", "3")], [("d", "x", "4")]))
+
+
+def test_texts_that_are_all_different_are_no_strata():
+    items = [utterance(f"{i}", f"text {i}") for i in range(40)]
+    parts = draw(items, fractions=(0.1, 0.25), by_speaker=False, seed=0)
+    assert [len(part) for part in parts] == [26, 4, 10]

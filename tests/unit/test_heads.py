@@ -61,6 +61,8 @@ def test_the_superb_head_is_a_projection_a_mean_and_a_linear_layer():
         ("cls", 769 * 7),
         ("meanstd", (2 * 768 + 1) * 7),
         ("superb", 769 * 256 + 257 * 7),
+        ("frames", 769 * 7),
+        ("superb-frames", 769 * 256 + 257 * 7),
     ],
 )
 def test_a_head_has_the_parameters_of_its_formula(name, formula):
@@ -74,7 +76,10 @@ def test_no_head_sees_a_padded_frame(name):
     head = build_head(name, PATCHES, 5)
     other = HIDDEN.clone()
     other[~MASK] = -1e3
-    assert torch.equal(head(HIDDEN, MASK), head(other, MASK))
+    output, expected = head(other, MASK), head(HIDDEN, MASK)
+    if head.by_frame:  # whoever reads it takes the real frames
+        output, expected = output[MASK], expected[MASK]
+    assert torch.equal(output, expected)
 
 
 def test_a_model_without_a_cls_token_has_no_cls_head():
@@ -83,7 +88,7 @@ def test_a_model_without_a_cls_token_has_no_cls_head():
 
 
 def test_an_unknown_head_is_named_with_its_neighbour():
-    with pytest.raises(RecipeError, match=r"no head 'meen'; .* superb\. Did you mean 'mean'\?"):
+    with pytest.raises(RecipeError, match=r"no head 'meen'; .* superb-frames\. Did you mean 'm"):
         build_head("meen", SPEECH, 2)
 
 

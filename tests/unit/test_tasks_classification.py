@@ -14,26 +14,27 @@ TASK = Classification(["bark", "meow", "moo"])
 def test_the_loss_is_the_mean_negative_log_probability() -> None:
     # Row one: e^0 of e^0 + e^0 + e^ln2 = 1/4. Row two: e^ln3 of 3 + 1 + 1 = 3/5.
     output = torch.tensor([[0.0, 0.0, math.log(2)], [math.log(3), 0.0, 0.0]])
-    loss = TASK.loss(output, ["meow", "bark"])
+    loss = TASK.loss(list(output), ["meow", "bark"])
     assert float(loss) == pytest.approx((math.log(4) - math.log(3 / 5)) / 2)
 
 
 def test_windows_are_combined_by_the_mean_of_their_probabilities() -> None:
     # Windows of 1/2, 1/4, 1/4 and of 1/10, 1/10, 8/10: the means are 0.3, 0.175 and 0.525.
     windows = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]).log() + torch.tensor([[3.0], [-7]])
-    decoded = TASK.decode(TASK.combine(windows))
+    decoded = TASK.decode(TASK.combine(list(windows)))
     assert decoded["label"] == "moo"
     assert decoded["probs"] == pytest.approx({"bark": 0.3, "meow": 0.175, "moo": 0.525})
 
 
 def test_very_sure_windows_do_not_overflow() -> None:
-    combined = TASK.combine(torch.tensor([[1e4, 0.0, 0.0], [0.0, 1e4, 0.0]]))
+    combined = TASK.combine(list(torch.tensor([[1e4, 0.0, 0.0], [0.0, 1e4, 0.0]])))
     assert TASK.decode(combined)["probs"] == pytest.approx({"bark": 0.5, "meow": 0.5, "moo": 0.0})
 
 
 def test_figures_are_worked_out_by_hand() -> None:
     # bark: 1 of 2 found, 1 said so: F1 2/3. meow: 2 of 2 found, 3 said so: F1 4/5. moo: none.
-    figures = TASK.figures(["bark", "bark", "meow", "meow"], ["bark", "meow", "meow", "meow"])
+    said = [{"label": label} for label in ("bark", "meow", "meow", "meow")]
+    figures = TASK.figures(["bark", "bark", "meow", "meow"], said)
     assert figures["accuracy"] == 0.75
     assert figures["uar"] == pytest.approx((1 / 2 + 1) / 2)
     assert figures["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)

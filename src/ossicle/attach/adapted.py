@@ -195,14 +195,23 @@ class AdaptedModel(nn.Module):
 
     def forward(
         self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]
-    ) -> Float[Tensor, "B out"]:
-        """Return the output of the current set's head."""
+    ) -> Float[Tensor, "B ..."]:
+        """Return the output of the current set's head: (B, C), or (B, T, C) of one by frame."""
+        return self._run(values, lengths)[0]
+
+    def outputs(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> list[Tensor]:
+        """Return the output of each row as a task takes it: (C,), or (T, C) of its real frames."""
+        output, frame_mask = self._run(values, lengths)
+        if not self.current.head or not self.current.head.by_frame:
+            return list(output)
+        return [row[mask] for row, mask in zip(output, frame_mask, strict=True)]
+
+    def _run(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         head = self.current.head
         if head is None:
             raise AttachError(f"adapter set '{self.active[-1]}' has no head; give add() one")
         encoded = self.encode(values, lengths)
-        output: Tensor = head(encoded.hidden, encoded.frame_mask)
-        return output
+        return head(encoded.hidden, encoded.frame_mask), encoded.frame_mask
 
     def train(self, mode: bool = True) -> "AdaptedModel":
         """Set adapters, heads and what trains in place to training, but for batch norms."""

@@ -98,6 +98,11 @@ class AST(Family):
         samples: int = (config.max_length - 1) * hop + self.min_samples(config, extractor)
         return samples
 
+    def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002
+        """Return the tokens, which are as many for every wave."""
+        rows, columns = _grid(config)
+        return rows * columns + 2
+
     def tiny(self) -> dict[str, Any]:
         """Return settings for tests: 32 patches of 64 mel frames."""
         return {

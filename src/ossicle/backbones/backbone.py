@@ -69,6 +69,10 @@ class Backbone(nn.Module):
         """The longest wave that the model takes whole; None: any length."""
         return self.family.max_samples(self.model.config, self.extractor)
 
+    def num_frames(self, num_samples: int) -> int:
+        """Return how many real frames a wave of that length makes."""
+        return self.family.num_frames(self.model.config, self.extractor, num_samples)
+
     def values(self, wave: NDArray[np.float32]) -> Float[Tensor, "..."]:
         """Return what the model takes for one wave (N,): samples, or mel frames.
 

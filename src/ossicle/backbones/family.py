@@ -91,6 +91,10 @@ class Family(ABC):
     def min_samples(self, config: Any, extractor: Any) -> int:
         """Return the shortest wave, in samples at the backbone's rate, that makes a frame."""
 
+    @abstractmethod
+    def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:
+        """Return how many real frames a wave of that length makes."""
+
     def max_samples(self, config: Any, extractor: Any) -> int | None:  # noqa: ARG002
         """Return the longest wave that the model takes whole; None: any length."""
         return None

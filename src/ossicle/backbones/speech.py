@@ -90,6 +90,10 @@ class SpeechFamily(Family):
         """Return the receptive field of the CNN: 400 samples for every released model."""
         return receptive_field(config.conv_kernel, config.conv_stride)
 
+    def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002
+        """Return the frames of the CNN."""
+        return num_frames(num_samples, config.conv_kernel, config.conv_stride)
+
     def tiny(self) -> dict[str, Any]:
         """Return settings for tests."""
         return dict(TINY)

@@ -70,6 +70,13 @@ class W2vBert(Family):
         samples: int = extractor.sampling_rate * (WINDOW_MS + HOP_MS) // 1000
         return samples
 
+    def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002
+        """Return the pairs of mel frames."""
+        rate = extractor.sampling_rate
+        window, hop = rate * WINDOW_MS // 1000, rate * HOP_MS // 1000
+        frames: int = max(0, (num_samples - window) // hop + 1) // STACKED
+        return frames
+
     def tiny(self) -> dict[str, Any]:
         """Return settings for tests."""
         return {

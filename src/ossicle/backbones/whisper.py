@@ -115,6 +115,12 @@ class Whisper(Family):
         samples: int = extractor.n_samples
         return samples
 
+    def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:
+        """Return the frames of the wave, without those of the silence behind it."""
+        mel_frames = -(-num_samples // extractor.hop_length)
+        frames: int = min(-(-mel_frames // STRIDE), config.max_source_positions)
+        return frames
+
     def tiny(self) -> dict[str, Any]:
         """Return settings for tests: chunks of one second."""
         return _size(

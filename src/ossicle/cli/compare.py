@@ -23,7 +23,7 @@ def compare(
     data: o.Data,
     out: Annotated[Path, typer.Option(help="Holds a run folder for each recipe and seed.")],
     seeds: Annotated[str, typer.Option(help="Separated by commas.")] = "0",
-    head: o.HeadName = "mean",
+    head: o.TaskHead = None,
     epochs: o.Epochs = 10,
     batch_size: o.BatchSize = 16,
     lr: o.LearningRate = None,

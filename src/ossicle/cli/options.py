@@ -29,7 +29,25 @@ Data = Annotated[
         "esc50:PATH?test_fold=5, emodb:PATH, audiofolder:PATH, manifest:FILE.csv."
     ),
 ]
-HeadName = Annotated[str, typer.Option(help="mean, cls, meanstd or superb.")]
+TaskName = Annotated[
+    str,
+    typer.Option(help="classification, tagging, regression, asr or phones."),
+]
+HeadName = Annotated[
+    str,
+    typer.Option(help="mean, cls, meanstd or superb; frames or superb-frames for asr and phones."),
+]
+TaskHead = Annotated[
+    str | None,
+    typer.Option(
+        help="mean, cls, meanstd or superb; frames or superb-frames for asr and phones. "
+        "Default: the task's own."
+    ),
+]
+DropShort = Annotated[
+    bool,
+    typer.Option("--drop-short", help="Leave out recordings too short for their transcript."),
+]
 Epochs = Annotated[int, typer.Option(help="Times every training recording is seen.")]
 BatchSize = Annotated[int, typer.Option(help="Recordings in a step.")]
 LearningRate = Annotated[
@@ -89,9 +107,15 @@ def print_figures(found: dict[str, Any]) -> None:
     """Print test figures with their intervals, and what was taken for what."""
     unit = f"{found['interval_units']} {found['interval_unit']}s"
     print(f"{found['count']} recordings; 95 % bootstrap intervals over {unit}")
-    for name, words in (("macro_f1", "macro-F1"), ("accuracy", "accuracy"), ("uar", "UAR")):
+    from ossicle.tasks import TASKS
+
+    for name, words in TASKS[found["task"]].shown.items():
         low, high = found["intervals"][name]
         print(f"  {words:<9}{100 * found[name]:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]")
+    for name, value in found.get("ccc_by_dimension", {}).items():
+        print(f"  {name:<9}{100 * value:6.1f} %")
+    if "confusion" not in found:
+        return
     labels, confusion = found["labels"], found["confusion"]
     rows = [[label, *map(str, row)] for label, row in zip(labels, confusion, strict=True)]
     header = ["true \\ predicted", *labels]

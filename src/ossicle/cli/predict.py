@@ -1,4 +1,4 @@
-"""`ossicle predict`: a label for each file."""
+"""`ossicle predict`: a label, or whatever the task predicts, for each file."""
 
 import sys
 from pathlib import Path
@@ -32,9 +32,9 @@ def predict(
         if json:
             o.print_json(found)
         elif "label" in found:
-            probs = sorted(found["probs"].items(), key=lambda pair: -pair[1])
+            probs = sorted(found.get("probs", {}).items(), key=lambda pair: -pair[1])
             shown = "  ".join(f"{label} {prob:.3f}" for label, prob in probs)
-            print(f"{found['file']}\t{found['label']}\t{shown}", flush=True)
+            print(f"{found['file']}\t{found['label']}\t{shown}".rstrip(), flush=True)
         if "error" in found:
             failed += 1
             print(f"Error: {found['error']}", file=sys.stderr, flush=True)

@@ -19,7 +19,8 @@ def train(
     backbone: o.Backbone = "",
     recipe: o.RecipeText = "",
     data: o.Data = "",
-    head: o.HeadName = "mean",
+    task: o.TaskName = "classification",
+    head: o.TaskHead = None,
     epochs: o.Epochs = 10,
     batch_size: o.BatchSize = 16,
     lr: o.LearningRate = None,
@@ -28,6 +29,7 @@ def train(
     warmup: o.Warmup = 0.1,
     max_seconds: o.MaxSeconds = 10.0,
     seed: Annotated[int, typer.Option(help="Of new parameters, order and crops.")] = 0,
+    drop_short: o.DropShort = False,
     stochastic: o.Stochastic = False,
     device: o.Device = "auto",
     resume: Annotated[
@@ -52,6 +54,7 @@ def train(
             backbone=backbone,
             recipe=recipe,
             data=data,
+            task=task,
             head=head,
             epochs=epochs,
             batch_size=batch_size,
@@ -61,6 +64,7 @@ def train(
             warmup=warmup,
             max_seconds=max_seconds,
             seed=seed,
+            drop_short=drop_short,
             stochastic=stochastic,
             device=device,
         )
@@ -75,7 +79,8 @@ def train(
         f"({sizes['percent']:.2f} %), {metrics['train_seconds']:.0f} s"
     )
     print(metrics["split"])
-    print(f"best epoch {metrics['best_epoch']} of {metrics['epochs']} by validation macro-F1")
+    best, epochs = metrics["best_epoch"], metrics["epochs"]
+    print(f"best epoch {best} of {epochs} by validation {metrics['chosen_by']}")
     o.print_figures(test)
     print(f"adapter: {out} ({metrics['adapter_bytes'] / 1000:,.0f} kB)")
 

@@ -5,7 +5,7 @@ from ossicle.data.batch import bucketed, padded_fraction
 from ossicle.data.corpora import CORPORA, Corpus
 from ossicle.data.manifest import Dataset, Manifest, Utterance, read_manifest, write_manifest
 from ossicle.data.spec import open_data, read_data
-from ossicle.data.split import check, contents, draw
+from ossicle.data.split import check, check_classes, contents, draw
 
 __all__ = [
     "CORPORA",
@@ -15,6 +15,7 @@ __all__ = [
     "Utterance",
     "bucketed",
     "check",
+    "check_classes",
     "contents",
     "draw",
     "duration_s",

@@ -29,6 +29,9 @@ def draw(
 ) -> Parts:
     """Return train, valid and test parts, stratified by label and fixed by the seed.
 
+    Where most labels are on one utterance alone, as transcripts and numbers are, they are no
+    strata, and all utterances are of one.
+
     First the utterances of each label are shared out in whole numbers, at least one for training.
     Then each unit, in random order, goes to the side that lacks most of its labels; a unit with a
     label that training has none of goes to training.
@@ -58,10 +61,12 @@ def draw(
         )
     rng = np.random.default_rng(seed)
     labels = sorted({utterance.label for utterance in utterances})
+    if len(labels) > len(utterances) / 2:
+        labels = [""]
     counts = np.zeros((len(units), len(labels)), dtype=np.int64)  # (units, labels)
     for row, unit in zip(counts, units, strict=True):
         for utterance in unit:
-            row[labels.index(utterance.label)] += 1
+            row[labels.index(utterance.label) if len(labels) > 1 else 0] += 1
     side_by_unit = _assign(counts, _targets(counts.sum(axis=0), fractions, rng), wanted, rng)
     train, valid, test = (
         tuple(
@@ -73,12 +78,11 @@ def draw(
 
 
 def check(dataset: Dataset) -> None:
-    """Raise unless the sides of a dataset are apart and can be learnt from.
+    """Raise unless the sides of a dataset are apart and there is something on each.
 
     Raises:
         SplitError: a side is empty; a recording, by path or by content, is on two sides, or
             overlapping parts of it are; a speaker is on two sides of speaker-independent data.
-        LabelError: training has one class only, or valid or test a label that training has not.
     """
     for side, part in dataset.sides.items():
         if not part:
@@ -90,7 +94,6 @@ def check(dataset: Dataset) -> None:
             f"{dataset.name}: {len(leaks)} recordings are on two sides: {listing(leaks)}. A score "
             "on them would be a memory test. Keep each on one side."
         )
-    _check_labels(dataset)
 
 
 def _units(utterances: Sequence[Utterance], by_speaker: bool) -> list[list[Utterance]]:
@@ -212,7 +215,12 @@ def contents(utterances: Sequence[Utterance]) -> dict[str, str]:
     }
 
 
-def _check_labels(dataset: Dataset) -> None:
+def check_classes(dataset: Dataset) -> None:
+    """Raise unless the labels are classes that can be learnt and judged.
+
+    Raises:
+        LabelError: training has one class only, or valid or test a label that training has not.
+    """
     known = set(dataset.labels)
     for side, part in (("valid", dataset.valid), ("test", dataset.test)):
         for label, count in sorted(Counter(one.label for one in part).items()):

@@ -4,9 +4,11 @@
     cls       linear(token 0)                                             models with a CLS token
     meanstd   linear(mean and standard deviation over real frames)        as in x-vectors
     superb    linear(mean of projector(frames)), projector 256 wide       SUPERB's downstream model
+    frames         linear(frame), for each frame                          CTC
+    superb-frames  linear(projector(frame)), projector 256 wide           SUPERB's phone recognition
 
-D backbone width, C outputs. Parameters: mean and cls (D + 1) C; meanstd (2 D + 1) C; superb
-(D + 1) 256 + 257 C.
+D backbone width, C outputs. Parameters: mean, cls and frames (D + 1) C; meanstd (2 D + 1) C; superb
+and superb-frames (D + 1) 256 + 257 C.
 """
 
 from abc import ABC, abstractmethod
@@ -29,10 +31,12 @@ class Head(nn.Module, ABC):
     Attributes:
         name: The word for it.
         width: Of the frames it reads.
-        num_outputs: Of a row.
+        num_outputs: Of a row, or of a frame.
+        by_frame: Whether there is an output for each frame.
     """
 
     name: ClassVar[str]
+    by_frame: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
@@ -44,8 +48,8 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def forward(
         self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
-    ) -> Float[Tensor, "B C"]:
-        """Return the outputs of each row; padded frames do not count."""
+    ) -> Float[Tensor, "B ..."]:
+        """Return the outputs of each row, or of each of its frames; padded ones do not count."""
 
 
 class MeanHead(Head):
@@ -127,8 +131,50 @@ class SuperbHead(Head):
         return output
 
 
+class FramesHead(Head):
+    """A linear layer on each frame."""
+
+    name: ClassVar[str] = "frames"
+    by_frame: ClassVar[bool] = True
+
+    def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
+        super().__init__(anatomy, num_outputs)
+        self.linear = nn.Linear(anatomy.width, num_outputs)
+
+    def forward(
+        self,
+        hidden: Float[Tensor, "B T D"],
+        frame_mask: Bool[Tensor, "B T"],  # noqa: ARG002 - the task leaves padded frames out
+    ) -> Float[Tensor, "B T C"]:
+        """Return linear(frame)."""
+        output: Tensor = self.linear(hidden)
+        return output
+
+
+class SuperbFramesHead(Head):
+    """SUPERB's model of phone recognition: a projector and a linear layer on each frame."""
+
+    name: ClassVar[str] = "superb-frames"
+    by_frame: ClassVar[bool] = True
+
+    def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
+        super().__init__(anatomy, num_outputs)
+        self.projector = nn.Linear(anatomy.width, PROJECTOR_WIDTH)
+        self.linear = nn.Linear(PROJECTOR_WIDTH, num_outputs)
+
+    def forward(
+        self,
+        hidden: Float[Tensor, "B T D"],
+        frame_mask: Bool[Tensor, "B T"],  # noqa: ARG002 - the task leaves padded frames out
+    ) -> Float[Tensor, "B T C"]:
+        """Return linear(projector(frame))."""
+        output: Tensor = self.linear(self.projector(hidden))
+        return output
+
+
 HEADS: Final[dict[str, type[Head]]] = {
-    head.name: head for head in (MeanHead, ClsHead, MeanStdHead, SuperbHead)
+    head.name: head
+    for head in (MeanHead, ClsHead, MeanStdHead, SuperbHead, FramesHead, SuperbFramesHead)
 }
 
 

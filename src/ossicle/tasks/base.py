@@ -1,53 +1,92 @@
-"""A task: what a head's output means, how it is trained and how it is judged."""
+"""A task: what a head's output means, how it is trained and how it is judged.
+
+What is to be predicted is text in every corpus (`Utterance.label`): a class, tags, numbers, a
+transcript. The task reads it. An output is what the head made of one recording: (C,), or (T, C) for
+a task that works by frame, with T its real frames alone.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ossicle.data import Dataset
+
 
 class Task(ABC):
     """Target, loss, decoding and figures of one kind of problem.
 
     Attributes:
-        name: The word for it in saved adapters.
-        primary: The figure that chooses the best epoch; higher is better.
+        name: The word for it in `--task` and in saved adapters.
+        about: What it is, in one line.
+        heads: Names of the heads that suit it; the first is the default.
+        by_frame: Whether an output has a row for each frame.
+        example: Two labels of such a corpus.
+        primary: The figure that chooses the best epoch.
+        best: What `score` gives where everything is right.
+        shown: The figures with an interval, by key, as the field writes them.
         num_outputs: Width of the head's output.
     """
 
     name: ClassVar[str]
+    about: ClassVar[str]
+    heads: ClassVar[tuple[str, ...]] = ("mean", "cls", "meanstd", "superb")
+    by_frame: ClassVar[bool] = False
+    example: ClassVar[tuple[str, str]]
+    best: ClassVar[float] = 1.0
     primary: ClassVar[str]
+    shown: ClassVar[Mapping[str, str]]
     num_outputs: int
 
+    @classmethod
     @abstractmethod
-    def loss(self, output: Float[Tensor, "B out"], labels: Sequence[str]) -> Float[Tensor, ""]:
-        """Return the mean loss of a batch."""
+    def of(cls, dataset: Dataset) -> Self:
+        """Return the task that the training recordings set, after looking at all sides.
+
+        Raises:
+            LabelError: what is to be predicted cannot be read, learnt or judged.
+        """
 
     @abstractmethod
-    def combine(self, windows: Float[Tensor, "W out"]) -> Float[Tensor, " out"]:
+    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+        """Return the loss of a batch, a mean over its recordings."""
+
+    @abstractmethod
+    def combine(self, windows: Sequence[Tensor]) -> Tensor:
         """Return one output for a long recording from those of its windows."""
 
     @abstractmethod
-    def decode(self, output: Float[Tensor, " out"]) -> dict[str, Any]:
-        """Return what the output says, as plain data: at least a `label`."""
+    def decode(self, output: Tensor) -> dict[str, Any]:
+        """Return what the output says, as plain data: at least a `label`, as a corpus writes it."""
 
     @abstractmethod
-    def figures(self, labels: Sequence[str], decoded: Sequence[str]) -> dict[str, Any]:
-        """Return the figures of a set of recordings, as plain data."""
+    def figures(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Return the figures of a set of recordings, as plain data; among them `count`."""
 
     @abstractmethod
     def resampler(
-        self, labels: Sequence[str], decoded: Sequence[str]
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a quick function from chosen rows to the figures that have an interval."""
+        """Return a quick function from chosen rows to the figures of `shown`."""
+
+    def score(self, figures: Mapping[str, Any]) -> float:
+        """Return the primary figure so that more is better."""
+        value: float = figures[self.primary]
+        return value
 
     @abstractmethod
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for the first label that the task cannot be trained or judged on."""
+
+    def frames_needed(self, label: str) -> int:  # noqa: ARG002 - only tasks by frame need some
+        """Return the fewest frames in which the label can be said."""
+        return 1
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
@@ -55,5 +94,5 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Task":
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return the task that `to_dict` described."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from ossicle.data import Dataset, check_classes
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.metrics import classification_figures, figures_by_rows
 from ossicle.tasks.base import Task
@@ -25,31 +26,48 @@ class Classification(Task):
     """
 
     name: ClassVar[str] = "classification"
+    about: ClassVar[str] = "one label for a recording"
+    example: ClassVar[tuple[str, str]] = ("no", "yes")
     primary: ClassVar[str] = "macro_f1"
+    shown: ClassVar[Mapping[str, str]] = {
+        "macro_f1": "macro-F1",
+        "accuracy": "accuracy",
+        "uar": "UAR",
+    }
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = tuple(labels)
         self.num_outputs = len(self.labels)
         self._number_by_label = {label: number for number, label in enumerate(self.labels)}
 
-    def loss(self, output: Float[Tensor, "B out"], labels: Sequence[str]) -> Float[Tensor, ""]:
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Classification":
+        """Return the task of telling the labels of the training recordings apart."""
+        check_classes(dataset)
+        return cls(dataset.labels)
+
+    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the mean cross-entropy of a batch."""
+        output = torch.stack(list(outputs))
         numbers = torch.tensor([self._number(label) for label in labels], device=output.device)
         return F.cross_entropy(output, numbers)
 
-    def combine(self, windows: Float[Tensor, "W out"]) -> Float[Tensor, " out"]:
+    def combine(self, windows: Sequence[Tensor]) -> Tensor:
         """Return the logarithm of the mean of the windows' probabilities."""
-        return torch.logsumexp(windows.log_softmax(dim=-1), dim=0) - math.log(len(windows))
+        every = torch.stack(list(windows)).log_softmax(dim=-1)  # (W, C)
+        return torch.logsumexp(every, dim=0) - math.log(len(every))
 
-    def decode(self, output: Float[Tensor, " out"]) -> dict[str, Any]:
+    def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the likeliest `label` and the `probs` of all labels."""
         probs = output.softmax(dim=-1).tolist()
         best = int(output.argmax())
         return {"label": self.labels[best], "probs": dict(zip(self.labels, probs, strict=True))}
 
-    def figures(self, labels: Sequence[str], decoded: Sequence[str]) -> dict[str, Any]:
+    def figures(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
         """Return macro_f1, accuracy, uar, the confusion matrix and its labels."""
-        found = classification_figures(labels, decoded, self.labels)
+        found = classification_figures(labels, [one["label"] for one in decoded], self.labels)
         return {
             "macro_f1": found.macro_f1,
             "accuracy": found.accuracy,
@@ -60,10 +78,10 @@ class Classification(Task):
         }
 
     def resampler(
-        self, labels: Sequence[str], decoded: Sequence[str]
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
         """Return a quick function from chosen rows to macro_f1, accuracy and uar."""
-        return figures_by_rows(labels, decoded, self.labels)
+        return figures_by_rows(labels, [one["label"] for one in decoded], self.labels)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the name of the task and the labels."""

@@ -18,7 +18,8 @@ class TrainConfig:
         backbone: A shipped name (`tiny-hubert`), a hub id, a folder or `config:<name>`.
         recipe: A preset, an expression or a recipe file.
         data: Reader and options, e.g. `esc50:PATH?test_fold=5`.
-        head: `mean`, `cls`, `meanstd` or `superb`.
+        task: What is to be predicted: one of `ossicle.tasks.TASKS`.
+        head: One of `ossicle.heads.HEADS`; None: the task's first.
         epochs: Times every training recording is seen.
         batch_size: Recordings in a step.
         lr: Learning rate of whatever has none of its own in the recipe, the head included; None:
@@ -28,6 +29,7 @@ class TrainConfig:
         warmup: Fraction of all steps over which the rate rises from 0; it then falls to 0.
         max_seconds: Longer recordings are cropped at random in training, and evaluated in windows.
         seed: Of the new parameters, the order, the crops and dropout.
+        drop_short: Leave out recordings that have fewer frames than their transcript needs.
         stochastic: Keep dropout and SpecAugment of the backbone in training.
         device: `auto`, `cpu`, `cuda`, ...
     """
@@ -35,7 +37,8 @@ class TrainConfig:
     backbone: str
     recipe: str
     data: str
-    head: str = "mean"
+    task: str = "classification"
+    head: str | None = None
     epochs: int = 10
     batch_size: int = 16
     lr: float | None = None
@@ -44,6 +47,7 @@ class TrainConfig:
     warmup: float = 0.1
     max_seconds: float = 10.0
     seed: int = 0
+    drop_short: bool = False
     stochastic: bool = False
     device: str = "auto"
 

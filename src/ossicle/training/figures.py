@@ -18,18 +18,18 @@ def with_intervals(
     which.
     """
     labels = [utterance.label for utterance in utterances]
-    decoded = [one["label"] for one in found.decoded]
     speakers = [one.speaker for one in utterances if one.speaker is not None]
     groups = speakers if len(speakers) == len(utterances) else None
-    intervals = bootstrap_intervals(task.resampler(labels, decoded), len(labels), groups)
+    intervals = bootstrap_intervals(task.resampler(labels, found.decoded), len(labels), groups)
     return {
+        "task": task.name,
         **found.figures,
         "loss": found.loss,
         "intervals": {name: list(bounds) for name, bounds in intervals.bounds.items()},
         "interval_unit": intervals.unit,
         "interval_units": intervals.num_units,
         "recordings": [
-            {"key": one.key, "speaker": one.speaker, "label": label, "predicted": said}
-            for one, label, said in zip(utterances, labels, decoded, strict=True)
+            {"key": one.key, "speaker": one.speaker, "label": label, "predicted": said["label"]}
+            for one, label, said in zip(utterances, labels, found.decoded, strict=True)
         ],
     }

@@ -143,7 +143,7 @@ def epochs(
         primary = {task.primary: found.figures[task.primary]}
         windows = sum(1 for _ in valid.windows())
         progress("valid", windows, windows, loss=found.loss, **primary)
-        score = (found.figures[task.primary], -found.loss)
+        score = (task.score(found.figures), -found.loss)
         is_best = not state.history or score > _score(task, state.best)
         epoch = Epoch(number, loss, found.loss, found.figures, is_best)
         state.history.append(epoch)
@@ -167,7 +167,7 @@ def _seeded(seed: int, number: int) -> Iterator[None]:
 
 
 def _score(task: Task, epoch: Epoch) -> tuple[float, float]:
-    return epoch.valid[task.primary], -epoch.valid_loss
+    return task.score(epoch.valid), -epoch.valid_loss
 
 
 def train_epoch(
@@ -196,8 +196,8 @@ def train_epoch(
         step = (number - 1) * num_batches + done - 1
         set_rates(optimizer, schedule(step, num_steps, config.warmup))
         optimizer.zero_grad()
-        output = model(batch.values.to(device), batch.lengths.to(device))
-        loss = task.loss(output, [clips.utterances[i].label for i in batch.owners])
+        outputs = model.outputs(batch.values.to(device), batch.lengths.to(device))
+        loss = task.loss(outputs, [clips.utterances[i].label for i in batch.owners])
         if not bool(loss.isfinite()):
             raise RunError(
                 f"the loss is {loss.item()} at step {done} of epoch {number}: the training has "
@@ -227,13 +227,12 @@ def assess(
     outputs: list[list[Tensor]] = [[] for _ in clips.utterances]
     rows, total = 0, sum(1 for _ in clips.windows())
     for batch in clips.evaluation_batches(model.backbone, batch_size):
-        output = model(batch.values.to(device), batch.lengths.to(device)).cpu()
-        for owner, row in zip(batch.owners, output, strict=True):
-            outputs[owner].append(row)
+        of_batch = model.outputs(batch.values.to(device), batch.lengths.to(device))
+        for owner, row in zip(batch.owners, of_batch, strict=True):
+            outputs[owner].append(row.cpu())
         rows += len(batch.owners)
         progress(stage, rows, total)
-    combined = [task.combine(torch.stack(of_one)) for of_one in outputs]
+    combined = [task.combine(of_one) for of_one in outputs]
     labels = [utterance.label for utterance in clips.utterances]
     decoded = [task.decode(output) for output in combined]
-    figures = task.figures(labels, [one["label"] for one in decoded])
-    return Assessment(decoded, float(task.loss(torch.stack(combined), labels)), figures)
+    return Assessment(decoded, float(task.loss(combined, labels)), task.figures(labels, decoded))

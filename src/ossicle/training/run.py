@@ -13,8 +13,10 @@ Every file is replaced as a whole, so a run that is killed leaves none of them h
 """
 
 import json
+import math
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -32,9 +34,9 @@ from ossicle.attach.recipe import Recipe
 from ossicle.attach.store import put_tensors, read_tensors, save_facts, save_tensors
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.data import Dataset, contents, open_data, scan
-from ossicle.errors import RunError
-from ossicle.heads import build_head
-from ossicle.tasks import Classification, Task
+from ossicle.errors import DataError, LabelError, RunError, did_you_mean, listing
+from ossicle.heads import HEADS, build_head
+from ossicle.tasks import TASKS, Task
 from ossicle.training.checkpoint import read_checkpoint, write_checkpoint
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
@@ -107,7 +109,9 @@ def train(
         "expression": str(run.model.current.recipe),
         "data": run.dataset.name,
         "split": run.dataset.note,
+        "task": run.task.name,
         "best_epoch": state.best.number,
+        "chosen_by": run.task.shown[run.task.primary],
         "epochs": len(state.history),
         "valid": state.best.valid,
         "test": _test(run, config, progress),
@@ -145,14 +149,33 @@ def prepare(config: TrainConfig, *, progress: Progress = no_progress) -> Prepare
     backbone = load_backbone(
         config.backbone, stochastic=config.stochastic, device=pick_device(config.device)
     )
-    task = Classification(dataset.labels)
+    task = choose_task(config.task).of(dataset)
+    head_name = config.head or task.heads[0]
+    if head_name in HEADS and HEADS[head_name].by_frame != task.by_frame:
+        raise RunError(
+            f"head '{head_name}' gives {'a row' if task.by_frame else 'each frame'} no output of "
+            f"its own, which the task {task.name} needs; use {' or '.join(task.heads)}"
+        )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         with torch.device(next(backbone.parameters()).device):
             seen = recipe.seen_by_head(backbone.anatomy)
-            head = build_head(config.head, seen, task.num_outputs)
+            head = build_head(head_name, seen, task.num_outputs)
         model = attach(backbone, recipe, head)
-    return Prepared(model, task, dataset, _clips(dataset, backbone, config, progress))
+    return Prepared(model, task, dataset, _clips(dataset, task, backbone, config, progress))
+
+
+def choose_task(name: str) -> type[Task]:
+    """Return the task of that name.
+
+    Raises:
+        RunError: there is none.
+    """
+    if name not in TASKS:
+        raise RunError(
+            f"no task '{name}'; there are: {', '.join(TASKS)}.{did_you_mean(name, TASKS)}"
+        )
+    return TASKS[name]
 
 
 def longest_piece(backbone: Backbone, max_seconds: float) -> int:
@@ -162,7 +185,7 @@ def longest_piece(backbone: Backbone, max_seconds: float) -> int:
 
 
 def _clips(
-    dataset: Dataset, backbone: Backbone, config: TrainConfig, progress: Progress
+    dataset: Dataset, task: Task, backbone: Backbone, config: TrainConfig, progress: Progress
 ) -> dict[str, Clips]:
     def scanned(done: int, total: int) -> None:
         progress("checking recordings", done, total)
@@ -171,10 +194,56 @@ def _clips(
     sizes = scan(everything, backbone.sample_rate, backbone.min_samples, progress=scanned)
     size_by_key = {one.key: size for one, size in zip(everything, sizes, strict=True)}
     limit = longest_piece(backbone, config.max_seconds)
-    return {
-        side: Clips(part, tuple(size_by_key[one.key] for one in part), limit)
+    check_whole(task, size_by_key, limit / backbone.sample_rate, backbone.sample_rate)
+    short = _too_short(dataset, task, backbone, size_by_key)
+    if short and not config.drop_short:
+        told = [f"{key} (needs {needs}, has {has})" for key, (needs, has) in short.items()]
+        raise LabelError(
+            f"{len(short)} of {len(size_by_key)} recordings have fewer frames than their "
+            f"transcript needs: {listing(told, 5)}. Mend the transcripts, or leave these "
+            "recordings out with --drop-short"
+        )
+    kept = {
+        side: tuple(one for one in part if one.key not in short)
         for side, part in dataset.sides.items()
     }
+    if empty := [side for side, part in kept.items() if not part]:
+        raise LabelError(f"every recording of {listing(empty)} is too short for its transcript")
+    return {
+        side: Clips(part, tuple(size_by_key[one.key] for one in part), limit)
+        for side, part in kept.items()
+    }
+
+
+def check_whole(
+    task: Task, size_by_key: Mapping[str, int], limit_s: float, sample_rate: int
+) -> None:
+    """Raise where a task by frame would have to put a recording together from windows.
+
+    Raises:
+        DataError: some recordings are longer than what is taken whole.
+    """
+    longer = [key for key, size in size_by_key.items() if size > limit_s * sample_rate]
+    if task.by_frame and longer:
+        longest = max(size_by_key.values()) / sample_rate
+        raise DataError(
+            f"{len(longer)} recordings are longer than the {limit_s:g} s that are taken whole "
+            f"({listing(longer, 3)}), and the task {task.name} cannot put windows together. Say "
+            f"--max-seconds {math.ceil(longest)}, or cut them"
+        )
+
+
+def _too_short(
+    dataset: Dataset, task: Task, backbone: Backbone, size_by_key: Mapping[str, int]
+) -> dict[str, tuple[int, int]]:
+    """Return the frames that a label needs and those that there are, where there are too few."""
+    if not task.by_frame:
+        return {}
+    frames = {
+        one.key: (task.frames_needed(one.label), backbone.num_frames(size_by_key[one.key]))
+        for one in dataset.utterances
+    }
+    return {key: (needs, has) for key, (needs, has) in frames.items() if needs > has}
 
 
 def _check_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:

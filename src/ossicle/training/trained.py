@@ -18,7 +18,7 @@ from ossicle.training.clips import Clips
 from ossicle.training.figures import with_intervals
 from ossicle.training.loop import Progress, assess, no_progress
 from ossicle.training.machine import pick_device
-from ossicle.training.run import SPLIT, longest_piece
+from ossicle.training.run import SPLIT, check_whole, longest_piece
 
 LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other
 
@@ -98,12 +98,15 @@ class Trained:
             progress("checking recordings", done, total)
 
         sizes = scan(utterances, backbone.sample_rate, backbone.min_samples, progress=scanned)
+        rate = backbone.sample_rate
+        by_key = dict(zip((one.key for one in utterances), sizes, strict=True))
+        check_whole(self.task, by_key, self.limit / rate, rate)
         clips = Clips(tuple(utterances), tuple(sizes), self.limit)
         found = assess(self.model, self.task, clips, batch_size, progress=progress)
         return {"data": data, **with_intervals(self.task, utterances, found)}
 
     def predict(self, files: Iterable[Path | str]) -> Iterator[dict[str, Any]]:
-        """Yield `file` with `label` and `probs`, or with `error`, one by one as they are ready."""
+        """Yield `file` with what the task decodes, or with `error`, one by one."""
         for file in files:
             try:
                 yield {"file": str(file), **self._predict(Path(file))}
@@ -120,11 +123,17 @@ class Trained:
                 f"backbone needs {1000 * backbone.min_samples / backbone.sample_rate:.0f} ms."
             )
         device = next(self.model.parameters()).device
+        check_whole(
+            self.task,
+            {str(file): len(wave)},
+            self.limit / backbone.sample_rate,
+            backbone.sample_rate,
+        )
         outputs = []
         for start, stop in windows(len(wave), self.limit):
             values, lengths = backbone.batch([wave[start:stop]])
-            outputs.append(self.model(values.to(device), lengths.to(device))[0].cpu())
-        return self.task.decode(self.task.combine(torch.stack(outputs)))
+            outputs.append(self.model.outputs(values.to(device), lengths.to(device))[0].cpu())
+        return self.task.decode(self.task.combine(outputs))
 
     def _choose(self, data: str, side: str | None) -> list[Utterance]:
         split = self._split()

@@ -1,6 +1,7 @@
 """The recordings that ossicle ships: `metadata.csv` and `audio/`, synthesised for it.
 
-A label is learnt from the rows with a command; the others are sentences with transcripts.
+A label is learnt from the rows with a command; the others are sentences, and belong to those whose
+transcript or phones are learnt.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ from ossicle.data.rows import read_rows
 from ossicle.errors import DataError, listing
 
 _COLUMNS = ("file_name", "command", "voice", "manner", "split")
-_LABELS = ("command", "manner", "voice")
+_LABELS = ("command", "manner", "voice", "transcript", "phones")
 _VALID_COMMAND, _TEST_COMMANDS = "left", ("open", "close")
 
 
@@ -23,12 +24,13 @@ def _read(path: Path, options: Options) -> Dataset:
             f"{path} holds no metadata.csv. Leave the path out to read what is shipped."
         )
     rows = [row for _, row in read_rows(table)]
-    if absent := [column for column in _COLUMNS if column not in rows[0]]:
+    if absent := [column for column in (*_COLUMNS, label) if column not in rows[0]]:
         raise DataError(
             f"{table} has no column {listing(absent)}. Make the corpus again, or leave the path "
             "out to read what is shipped."
         )
-    rows = [row for row in rows if row["command"]]
+    if label not in ("transcript", "phones"):
+        rows = [row for row in rows if row["command"]]
     utterances = [
         Utterance.of(path / row["file_name"], path, row[label], row["voice"]) for row in rows
     ]
@@ -74,11 +76,12 @@ CORPUS = Corpus(
     summary=(
         "What ossicle ships to be tried with: eight spoken commands by twenty synthetic voices in "
         "four manners (calm, excited, tired, asking), 640 recordings of about a second. Twelve "
-        "voices are training, four validation and four test; for label=voice, commands are."
+        "voices are training, four validation and four test; for label=voice, commands are. "
+        "With label=transcript or label=phones, 160 sentences are read as well."
     ),
     source="made by this project with espeak-ng",
     licence="Apache-2.0",
-    options={"label": Option("command, manner or voice", "command")},
+    options={"label": Option("command, manner, voice, transcript or phones", "command")},
     read=_read,
     example=_example(),
     home=Path(__file__).parents[1] / "demo",

@@ -1,0 +1,31 @@
+"""Figures of tags that are ranked by a score: mean average precision and mean area under the curve.
+
+Both are means over the tags that some of the recordings have and some have not; of the others
+nothing can be said, and where there is none the figure is 0.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+
+def mean_average_precision(
+    targets: Float[np.ndarray, "N C"], scores: Float[np.ndarray, "N C"]
+) -> float:
+    """Return mAP, from 0 to 1: the mean over tags of the area below precision and recall."""
+    return _over_tags(average_precision_score, targets, scores)
+
+
+def mean_auc(targets: Float[np.ndarray, "N C"], scores: Float[np.ndarray, "N C"]) -> float:
+    """Return mAUC, from 0 to 1: the mean over tags of the area below the ROC curve."""
+    return _over_tags(roc_auc_score, targets, scores)
+
+
+def _over_tags(figure: object, targets: np.ndarray, scores: np.ndarray) -> float:
+    assert callable(figure)
+    found = [
+        float(figure(of_one, score))
+        for of_one, score in zip(targets.T, scores.T, strict=True)
+        if 0 < of_one.sum() < len(of_one)
+    ]
+    return float(np.mean(found)) if found else 0.0

@@ -1,0 +1,190 @@
+"""Regression: numbers for a recording, such as valence, arousal and dominance; 1 - CCC.
+
+A corpus writes `valence=3.5,arousal=2`, or one bare number. Outputs are in the spread of the
+training recordings, and put back into the corpus's unit when they are decoded; CCC is the same in
+either.
+
+    loss = mean over dimensions of 1 - ccc over the batch
+
+Source of the loss: Atmaja & Akagi 2021, https://arxiv.org/abs/2004.02355.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ossicle.data import Dataset
+from ossicle.errors import AdapterFileError, LabelError
+from ossicle.metrics.concordance import concordance
+from ossicle.tasks.base import Task
+
+BARE: Final = "value"
+EPS: Final = 1e-8
+
+
+@final
+class Regression(Task):
+    """A number in each of C dimensions.
+
+    Attributes:
+        means: Of each dimension over the training recordings, by its name.
+        deviations: Likewise.
+    """
+
+    name: ClassVar[str] = "regression"
+    about: ClassVar[str] = "numbers for a recording, such as valence, arousal and dominance"
+    heads: ClassVar[tuple[str, ...]] = ("superb", "mean", "cls", "meanstd")
+    example: ClassVar[tuple[str, str]] = ("valence=3.5,arousal=2", "valence=1,arousal=6")
+    primary: ClassVar[str] = "ccc"
+    shown: ClassVar[Mapping[str, str]] = {"ccc": "CCC"}
+
+    def __init__(self, means: Mapping[str, float], deviations: Mapping[str, float]) -> None:
+        self.means, self.deviations = dict(means), dict(deviations)
+        self.dimensions = tuple(self.means)
+        self.num_outputs = len(self.dimensions)
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Regression":
+        """Return the task of the dimensions that the training recordings are annotated in."""
+        names = tuple(numbers(dataset.train[0].label))
+        rows = [_in_order(one.label, names, one.key) for one in dataset.train]
+        values = np.array(rows)
+        means, deviations = values.mean(axis=0), values.std(axis=0)
+        for name, mean, deviation in zip(names, means, deviations, strict=True):
+            if not deviation > EPS:
+                raise LabelError(
+                    f"{dataset.name}: {name} is {mean:g} in all {len(rows)} training recordings; "
+                    "there is nothing to learn. Add recordings in which it differs, or leave it out"
+                )
+        for one in (*dataset.valid, *dataset.test):
+            _in_order(one.label, names, one.key)
+        return cls(
+            dict(zip(names, means.tolist(), strict=True)),
+            dict(zip(names, deviations.tolist(), strict=True)),
+        )
+
+    def targets(self, labels: Sequence[str]) -> Float[np.ndarray, "B C"]:
+        """Return the annotated values, in the corpus's unit."""
+        return np.array([_in_order(label, self.dimensions, f"'{label}'") for label in labels])
+
+    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+        """Return 1 - CCC over the batch, a mean over dimensions; of one recording, the error."""
+        output = torch.stack(list(outputs))  # (B, C)
+        spread = np.array([self.deviations[name] for name in self.dimensions])
+        centre = np.array([self.means[name] for name in self.dimensions])
+        target = torch.from_numpy((self.targets(labels) - centre) / spread).to(output)
+        if len(output) == 1:  # a single recording has no correlation
+            return (output - target).square().mean()
+        mine, theirs = output - output.mean(0), target - target.mean(0)
+        apart = (output.mean(0) - target.mean(0)).square()
+        total = mine.square().mean(0) + theirs.square().mean(0) + apart
+        return (1 - 2 * (mine * theirs).mean(0) / (total + EPS)).mean()
+
+    def combine(self, windows: Sequence[Tensor]) -> Tensor:
+        """Return the mean over the windows."""
+        return torch.stack(list(windows)).mean(dim=0)
+
+    def decode(self, output: Tensor) -> dict[str, Any]:
+        """Return the `values` by dimension, and the same as a corpus writes them as `label`."""
+        values = {
+            name: self.means[name] + self.deviations[name] * value
+            for name, value in zip(self.dimensions, output.tolist(), strict=True)
+        }
+        text = ",".join(f"{name}={value:.6g}" for name, value in values.items())
+        return {"label": text, "values": values}
+
+    def figures(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Return the mean ccc, and that of every dimension."""
+        targets, values = self.targets(labels), self._values(decoded)
+        by_dimension = {
+            name: concordance(values[:, i], targets[:, i]) for i, name in enumerate(self.dimensions)
+        }
+        return {
+            "ccc": float(np.mean(list(by_dimension.values()))),
+            "ccc_by_dimension": by_dimension,
+            "count": len(labels),
+        }
+
+    def resampler(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
+        """Return a function from chosen rows to the mean ccc."""
+        targets, values = self.targets(labels), self._values(decoded)
+
+        def of(rows: NDArray[np.intp]) -> Mapping[str, float]:
+            pairs = zip(values[rows].T, targets[rows].T, strict=True)
+            return {"ccc": float(np.mean([concordance(*pair) for pair in pairs]))}
+
+        return of
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise LabelError for the first label that is no numbers of these dimensions."""
+        self.targets(labels)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the name of the task, and mean and deviation of every dimension."""
+        return {"name": self.name, "means": self.means, "deviations": self.deviations}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Regression":
+        """Return the task that `to_dict` described."""
+        means, deviations = data.get("means"), data.get("deviations")
+        for table in (means, deviations):
+            numeric = (
+                isinstance(table, dict)
+                and table
+                and all(isinstance(value, int | float) for value in table.values())
+            )
+            if not numeric:
+                raise AdapterFileError(
+                    f"a regression has means {means!r} and deviations {deviations!r}; restore them"
+                )
+        assert isinstance(means, dict)
+        assert isinstance(deviations, dict)
+        if means.keys() != deviations.keys():
+            raise AdapterFileError("means and deviations name other dimensions; restore them")
+        return cls(means, deviations)
+
+    def _values(self, decoded: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, "B C"]:
+        return np.array([[one["values"][name] for name in self.dimensions] for one in decoded])
+
+
+def numbers(label: str) -> dict[str, float]:
+    """Return the values of a label by dimension.
+
+    Raises:
+        LabelError: it is no number, or no list of name=number.
+    """
+    found = {}
+    for part in label.split(","):
+        name, equals, text = part.partition("=")
+        name, text = (name.strip(), text) if equals else (BARE, part)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or not name or name in found:
+            raise LabelError(
+                f"the label '{label}' is no list of numbers; a regression wants 3.5, or "
+                "valence=3.5,arousal=2. Choose the column that holds the numbers, or another --task"
+            )
+        found[name] = value
+    return found
+
+
+def _in_order(label: str, names: Sequence[str], where: str) -> list[float]:
+    found = numbers(label)
+    if found.keys() != set(names):
+        raise LabelError(
+            f"{where} is annotated in {', '.join(found)}, and the first training recording in "
+            f"{', '.join(names)}; every recording needs the same dimensions"
+        )
+    return [found[name] for name in names]

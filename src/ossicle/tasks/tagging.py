@@ -1,0 +1,143 @@
+"""Tagging: any number of tags for a recording; sigmoid and binary cross-entropy; mAP and mAUC.
+
+A corpus writes tags separated by `|`: `dog|rain`; `-` stands for none.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ossicle.data import Dataset
+from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.metrics.ranking import mean_auc, mean_average_precision
+from ossicle.tasks.base import Task
+
+SEPARATOR: Final = "|"
+NONE: Final = "-"
+
+
+@final
+class Tagging(Task):
+    """Each of C tags, or not.
+
+    Attributes:
+        tags: Their names, in the order of the outputs.
+    """
+
+    name: ClassVar[str] = "tagging"
+    about: ClassVar[str] = "any number of tags for a recording"
+    example: ClassVar[tuple[str, str]] = ("dog|rain", "rain|wind")
+    primary: ClassVar[str] = "map"
+    shown: ClassVar[Mapping[str, str]] = {"map": "mAP", "mauc": "mAUC"}
+
+    def __init__(self, tags: Sequence[str]) -> None:
+        self.tags = tuple(tags)
+        self.num_outputs = len(self.tags)
+        self._number_by_tag = {tag: number for number, tag in enumerate(self.tags)}
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> "Tagging":
+        """Return the task of finding the tags of the training recordings."""
+        tags = sorted({tag for one in dataset.train for tag in split(one.label)})
+        if len(tags) < 2:
+            raise LabelError(
+                f"{dataset.name}: the training recordings have {len(tags)} kinds of tag; give two "
+                f"at least, separated by '{SEPARATOR}' where a recording has several"
+            )
+        task = cls(tags)
+        for part in (dataset.valid, dataset.test):
+            task.check_labels([one.label for one in part])
+        return task
+
+    def targets(self, labels: Sequence[str]) -> Float[np.ndarray, "B C"]:
+        """Return 1 where a recording has a tag, 0 elsewhere."""
+        made = np.zeros((len(labels), len(self.tags)), dtype=np.float32)
+        for row, label in zip(made, labels, strict=True):
+            for tag in split(label):
+                row[self._number(tag)] = 1
+        return made
+
+    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+        """Return the mean binary cross-entropy over tags and recordings."""
+        output = torch.stack(list(outputs))
+        targets = torch.from_numpy(self.targets(labels)).to(output)
+        return F.binary_cross_entropy_with_logits(output, targets)
+
+    def combine(self, windows: Sequence[Tensor]) -> Tensor:
+        """Return the logit of the mean probability of each tag over the windows."""
+        return torch.logit(torch.stack(list(windows)).sigmoid().mean(dim=0), eps=1e-6)
+
+    def decode(self, output: Tensor) -> dict[str, Any]:
+        """Return the tags that are likelier than not as `label`, and the `probs` of all."""
+        probs = dict(zip(self.tags, output.sigmoid().tolist(), strict=True))
+        found = [tag for tag, prob in probs.items() if prob > 0.5]
+        return {"label": SEPARATOR.join(found) or NONE, "probs": probs}
+
+    def figures(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Return map and mauc, means over the tags that some recordings have and some have not."""
+        targets, scores = self.targets(labels), self._scores(decoded)
+        judged = [
+            tag for tag, of_one in zip(self.tags, targets.T, strict=True) if of_one.mean() > 0
+        ]
+        return {
+            "map": mean_average_precision(targets, scores),
+            "mauc": mean_auc(targets, scores),
+            "count": len(labels),
+            "tags": list(self.tags),
+            "tags_judged": judged,
+        }
+
+    def resampler(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
+        """Return a function from chosen rows to map and mauc."""
+        targets, scores = self.targets(labels), self._scores(decoded)
+
+        def of(rows: NDArray[np.intp]) -> Mapping[str, float]:
+            chosen = targets[rows], scores[rows]
+            return {"map": mean_average_precision(*chosen), "mauc": mean_auc(*chosen)}
+
+        return of
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise LabelError for the first tag that was not seen in training."""
+        for label in labels:
+            for tag in split(label):
+                self._number(tag)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the name of the task and the tags."""
+        return {"name": self.name, "tags": list(self.tags)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Tagging":
+        """Return the task that `to_dict` described."""
+        tags = data.get("tags")
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise AdapterFileError(f"the tags of a tagging are {tags!r}; restore them")
+        return cls(tags)
+
+    def _scores(self, decoded: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, "B C"]:
+        return np.array([[one["probs"][tag] for tag in self.tags] for one in decoded])
+
+    def _number(self, tag: str) -> int:
+        if tag not in self._number_by_tag:
+            raise LabelError(
+                f"tag '{tag}' was not seen in training; the tags are: {listing(self.tags, 20)}."
+                f"{did_you_mean(tag, self.tags)}"
+            )
+        return self._number_by_tag[tag]
+
+
+def split(label: str) -> list[str]:
+    """Return the tags of a label; each counts once."""
+    parts = [tag.strip() for tag in label.split(SEPARATOR)]
+    return list(dict.fromkeys(tag for tag in parts if tag and tag != NONE))
