@@ -178,7 +178,7 @@ def test_a_matrix_too_wide_for_the_terminal_becomes_a_list(
     confusion[3, 7], confusion[5, 2] = 1, 4
     bounds = dict.fromkeys(("macro_f1", "accuracy", "uar"), (0.5, 1.0))
     found = {"labels": labels, "confusion": confusion.tolist(), "count": 25, "intervals": bounds}
-    units = {"interval_units": 25, "interval_unit": "recording"}
+    units = {"interval_units": 25, "interval_unit": "recording", "task": "classification"}
     print_figures({**found, **units, **dict.fromkeys(bounds, 0.75)})
     lines = capsys.readouterr().out.splitlines()
     assert lines[-3:] == [

@@ -142,3 +142,14 @@ def test_a_manifest_written_elsewhere_still_finds_its_files(folder, tmp_path_fac
     )
     (back,) = read_manifest(run / "split.csv").utterances
     assert back.path == one.path
+
+
+def test_several_columns_make_one_label(tmp_path):
+    (tmp_path / "1.wav").touch()
+    table = tmp_path / "list.csv"
+    table.write_text("path,valence,arousal\n1.wav,3.5, 2 \n")
+    (one,) = read_manifest(table, label="valence,arousal").utterances
+    assert one.label == "valence=3.5,arousal=2"
+    table.write_text("path,valence,arousal\n1.wav,3.5,\n")
+    with pytest.raises(ManifestError, match="row 2 has no arousal"):
+        read_manifest(table, label="valence,arousal")

@@ -123,7 +123,8 @@ def read_manifest(path: str | Path, *, label: str = "label") -> Manifest:
 
     Args:
         path: The manifest. Rows count from 1 and include a CSV's header.
-        label: The column that holds what is to be predicted.
+        label: The column that holds what is to be predicted; several, separated by commas, give
+            labels such as `valence=3.5,arousal=2`.
 
     Raises:
         ManifestError: a column or a file is missing, a row is malformed, twice there or lacks a
@@ -132,7 +133,8 @@ def read_manifest(path: str | Path, *, label: str = "label") -> Manifest:
     path = Path(path)
     records = read_rows(path)
     path_column = _column(path, records, _PATH_COLUMNS)
-    _column(path, records, (label,))
+    for column in label.split(","):
+        _column(path, records, (column,))
     row_by_key: dict[str, int] = {}
     utterances, missing, split = [], [], {}
     for row, record in records:
@@ -199,7 +201,8 @@ def _column(path: Path, records: Sequence[Record], names: Sequence[str]) -> str:
 def _utterance(
     where: str, record: Mapping[str, str], root: Path, path_column: str, label: str
 ) -> Utterance:
-    for column in (path_column, label):
+    columns = label.split(",")
+    for column in (path_column, *columns):
         if not record[column].strip():
             raise ManifestError(f"{where} has no {column}. Fill it in or take the row out.")
     start_column = next((name for name in _START_COLUMNS if name in record), None)
@@ -211,11 +214,15 @@ def _utterance(
     return Utterance.of(
         root / record[path_column],
         root,
-        record[label].strip(),
+        record[label].strip() if len(columns) == 1 else _joined(record, columns),
         record.get("speaker", "").strip() or None,
         start_s or 0.0,
         duration_s,
     )
+
+
+def _joined(record: Mapping[str, str], columns: Sequence[str]) -> str:
+    return ",".join(f"{column}={record[column].strip()}" for column in columns)
 
 
 def _number(where: str, record: Mapping[str, str], column: str) -> float | None:
