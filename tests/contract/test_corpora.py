@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from ossicle.data import CORPORA, check, open_data
+from ossicle.data import CORPORA, check, load_utterance, open_data
 from ossicle.data.corpora import Corpus
 from ossicle.errors import DataError
+from ossicle.tasks import TASKS
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
@@ -33,6 +34,8 @@ def spec(corpus, tmp_path) -> str:
             soundfile.write(path, rng.uniform(-0.5, 0.5, 800), 8000)
         else:
             path.write_text(text, encoding="utf-8")
+    if corpus.example.pack:
+        corpus.example.pack(tmp_path)
     return f"{corpus.name}:{tmp_path / corpus.example.opens}"
 
 
@@ -41,15 +44,21 @@ def test_it_reads_its_own_layout(corpus, spec, tmp_path):
     check(dataset)
     assert dataset.name == spec
     assert dataset.labels == corpus.example.labels
-    sounds = {tmp_path / name for name, text in corpus.example.files.items() if text is None}
-    assert {one.path for one in dataset.utterances} == sounds
+    assert dataset.task in TASKS
+    TASKS[dataset.task].of(dataset)
     keys = [one.key for one in dataset.utterances]
     assert len(set(keys)) == len(keys)
-    assert set(keys) == {path.relative_to(tmp_path).as_posix() for path in sounds}
+    assert all(len(load_utterance(one, 8000)) == 800 for one in dataset.utterances)
+    if corpus.example.pack:
+        return  # the noises lie in archives
+    files = corpus.example.files
+    sounds = {name for name, text in files.items() if text is None} - set(corpus.example.unread)
+    assert {one.path for one in dataset.utterances} == {tmp_path / name for name in sounds}
+    assert {key.partition("#")[0] for key in keys} == sounds
 
 
 def test_its_sides_are_disjoint_and_none_is_empty(spec):
-    sides = [{one.path for one in side} for side in open_data(spec).sides.values()]
+    sides = [{one.key for one in side} for side in open_data(spec).sides.values()]
     assert all(sides)
     assert sum(map(len, sides)) == len(set.union(*sides))
 
@@ -90,7 +99,7 @@ def test_an_empty_folder_is_refused(corpus, tmp_path):
 
 def test_it_says_what_it_is(corpus):
     assert CORPORA[corpus.name] is corpus
-    assert all([corpus.summary, corpus.source, corpus.licence])
+    assert all([corpus.summary, corpus.size, corpus.protocol, corpus.source, corpus.licence])
     assert all(option.meaning for option in corpus.options.values())
 
 

@@ -146,7 +146,7 @@ def test_every_method_and_its_settings_are_in_the_reference():
 
 
 def test_every_reader_and_its_options_are_described():
-    text = (DOCS / "how-to/own-recordings.md").read_text(encoding="utf-8")
+    text = (DOCS / "reference/corpora.md").read_text(encoding="utf-8")
     for corpus in CORPORA.values():
         assert f"`{corpus.name}`" in text
         for option in corpus.options:

@@ -8,6 +8,7 @@ import typer
 
 from ossicle import __version__
 from ossicle.cli.compare import compare
+from ossicle.cli.corpora import corpora
 from ossicle.cli.evaluate import evaluate
 from ossicle.cli.inspect import inspect
 from ossicle.cli.params import params
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, compare, params, recipes, inspect):
+for command in (train, evaluate, predict, compare, params, recipes, corpora, inspect):
     app.command()(command)
 
 

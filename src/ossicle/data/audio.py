@@ -6,6 +6,7 @@ the name of the file. Channels are averaged; soxr resamples at its HQ setting.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,12 @@ _LENGTH_UNKNOWN = 2**62  # frames; libsndfile's mark for a header without a coun
 
 
 def load_wave(
-    path: str | Path, sample_rate: int, *, start_s: float = 0.0, duration_s: float | None = None
+    path: str | Path,
+    sample_rate: int,
+    *,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    span: tuple[int, int] | None = None,
 ) -> Wave:
     """Return a recording, or a part of it, at a sample rate.
 
@@ -38,6 +44,7 @@ def load_wave(
         sample_rate: Of the result, in Hz.
         start_s: Where the part begins, from the beginning of the file.
         duration_s: Length of the part; None goes to the end of the file.
+        span: First byte and number of bytes of the recording inside an archive.
 
     Returns:
         (N,) in [-1, 1], the mean over channels.
@@ -47,7 +54,7 @@ def load_wave(
             infinity or silence, or the part lies outside it.
     """
     path = Path(path)
-    wave, file_rate = _decode(path, start_s, duration_s)
+    wave, file_rate = _decode(path, start_s, duration_s, span)
     if not np.isfinite(wave).all():
         count = int((~np.isfinite(wave)).sum())
         raise AudioError(f"{path} holds {count} samples that are NaN or infinite. Export it again.")
@@ -133,7 +140,11 @@ def scan(
 def load_utterance(utterance: Utterance, sample_rate: int) -> Wave:
     """Return an utterance's (N,) wave, as `load_wave` does."""
     return load_wave(
-        utterance.path, sample_rate, start_s=utterance.start_s, duration_s=utterance.duration_s
+        utterance.path,
+        sample_rate,
+        start_s=utterance.start_s,
+        duration_s=utterance.duration_s,
+        span=utterance.span,
     )
 
 
@@ -166,17 +177,17 @@ def random_crop(num_samples: int, max_samples: int, rng: np.random.Generator) ->
     return start, start + max_samples
 
 
-def _opened(path: Path) -> soundfile.SoundFile:
+def _opened(path: Path, span: tuple[int, int] | None = None) -> soundfile.SoundFile:
     if not path.exists():
         raise AudioError(f"{path} does not exist. Mend the path or take it out of the data.")
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(BytesIO(read_span(path, span)) if span else path)
     except soundfile.LibsndfileError as error:
         raise _undecodable(path, error.error_string) from error
     except TypeError as error:  # soundfile takes *.raw for sound without a header
         raise _undecodable(path, "a .raw file has no header") from error
     try:
-        _refuse_cut_short(path, file)
+        _refuse_cut_short(path, file, span)
         if file.frames == 0 or file.frames > _LENGTH_UNKNOWN:
             what = "does not state its length" if file.frames else "holds no samples"
             raise AudioError(f"{path} {what}. Export it again or take it out of the data.")
@@ -186,8 +197,21 @@ def _opened(path: Path) -> soundfile.SoundFile:
     return file
 
 
-def _refuse_cut_short(path: Path, file: soundfile.SoundFile, decoded: int | None = None) -> None:
-    if missing := cut_short(path, file, decoded):
+def read_span(path: Path, span: tuple[int, int] | None) -> bytes:
+    """Return the bytes of a recording: of the file, or of its part of an archive."""
+    first, count = span or (0, -1)
+    with path.open("rb") as file:
+        file.seek(first)
+        return file.read(count)
+
+
+def _refuse_cut_short(
+    path: Path,
+    file: soundfile.SoundFile,
+    span: tuple[int, int] | None,
+    decoded: int | None = None,
+) -> None:
+    if missing := cut_short(path, file, span, decoded):
         raise AudioError(f"{path} is cut short: {missing}. Copy or export it again.")
 
 
@@ -198,15 +222,17 @@ def _undecodable(path: Path, reason: str) -> AudioError:
     )
 
 
-def _decode(path: Path, start_s: float, duration_s: float | None) -> tuple[Wave, int]:
+def _decode(
+    path: Path, start_s: float, duration_s: float | None, span: tuple[int, int] | None = None
+) -> tuple[Wave, int]:
     """Return the mean over channels of a part of a file, and the file's sample rate."""
-    with _opened(path) as file:
+    with _opened(path, span) as file:
         rate, total = int(file.samplerate), int(file.frames)
         whole = None
         if file.format == "MP3":  # its header may estimate, so only decoding tells where it ends
             whole = _read(path, file, 0, total)
             total = len(whole)
-            _refuse_cut_short(path, file, decoded=total)
+            _refuse_cut_short(path, file, span, decoded=total)
         first, last = _part(path, total, rate, start_s, duration_s)
         if whole is not None:
             return whole[first:last], rate

@@ -9,9 +9,10 @@ paths start at the manifest's own folder.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from ossicle.data.rows import Record, read_rows, write_rows
 from ossicle.errors import ManifestError, did_you_mean, listing
@@ -35,6 +36,8 @@ class Utterance:
         speaker: Who speaks, where known.
         start_s: Where the part begins.
         duration_s: Its length; None goes to the end of the file.
+        span: First byte and number of bytes of the recording inside the file, where the file is an
+            archive of many; None: the file is the recording.
     """
 
     key: str
@@ -43,6 +46,7 @@ class Utterance:
     speaker: str | None = None
     start_s: float = 0.0
     duration_s: float | None = None
+    span: tuple[int, int] | None = None
 
     @classmethod
     def of(
@@ -62,6 +66,20 @@ class Utterance:
         return cls(key, path, label, speaker, start_s, duration_s)
 
 
+class Trial(NamedTuple):
+    """Two utterances of which it is asked whether one speaker says both.
+
+    Attributes:
+        first: Key of the enrolled utterance.
+        second: Key of the tested one.
+        same: Whether it is one speaker.
+    """
+
+    first: str
+    second: str
+    same: bool
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Utterances in their three parts.
@@ -75,6 +93,9 @@ class Dataset:
         given: Whether the test part is the corpus's, the folder's, a column's or an option's, and
             not drawn by us.
         note: One sentence on how it was split.
+        task: The name of the task that its labels suggest.
+        trials: The pairs by which speaker verification is judged, by side; a side without any is
+            judged by all its pairs.
     """
 
     name: str
@@ -84,6 +105,8 @@ class Dataset:
     speaker_independent: bool
     given: bool
     note: str
+    task: str = "classification"
+    trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=dict)
 
     @property
     def sides(self) -> dict[str, tuple[Utterance, ...]]:

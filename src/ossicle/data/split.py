@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ossicle.data.audio import read_span
 from ossicle.data.manifest import SIDES, Dataset, Utterance
 from ossicle.errors import LabelError, SplitError, listing
 
 _ROUNDING_S = 1e-6  # two parts that touch may overlap by the rounding of their times
 
+Place = tuple[Path, tuple[int, int] | None]
 Parts = tuple[tuple[Utterance, ...], tuple[Utterance, ...], tuple[Utterance, ...]]
 
 
@@ -104,7 +106,7 @@ def _units(utterances: Sequence[Utterance], by_speaker: bool) -> list[list[Utter
         )
     by_unit: dict[Hashable, list[Utterance]] = defaultdict(list)
     for one in sorted(utterances, key=lambda one: one.key):  # the draw is the same in any order
-        by_unit[one.speaker if by_speaker else one.path].append(one)
+        by_unit[one.speaker if by_speaker else (one.path, one.span)].append(one)
     return list(by_unit.values())
 
 
@@ -171,12 +173,12 @@ def _check_speakers(dataset: Dataset) -> None:
 
 def _leaks(dataset: Dataset) -> Iterator[str]:
     """Yield the pairs of utterances on two sides that share sound."""
-    recording_by_path = _recordings({one.path.resolve() for one in dataset.utterances})
+    recording_by_place = _recordings({_place(one) for one in dataset.utterances})
     parts: dict[str, list[tuple[float, float, str, str]]] = defaultdict(list)
     for side, part in dataset.sides.items():
         for one in part:
             end = math.inf if one.duration_s is None else one.start_s + one.duration_s
-            recording = recording_by_path[one.path.resolve()]
+            recording = recording_by_place[_place(one)]
             parts[recording].append((one.start_s, end, side, one.key))
     for shared in parts.values():
         latest: dict[str, tuple[float, str]] = {}  # side -> the end that lies last, and whose it is
@@ -187,17 +189,26 @@ def _leaks(dataset: Dataset) -> Iterator[str]:
             latest[side] = max(latest.get(side, (0.0, "")), (end, key))
 
 
-def _recordings(paths: set[Path]) -> Mapping[Path, str]:
-    """Return a name for the sound in each file, the same for files of the same content."""
-    size_by_path = {path: path.stat().st_size for path in paths}
-    files_of_size = Counter(size_by_path.values())
+def _place(utterance: Utterance) -> Place:
+    return utterance.path.resolve(), utterance.span
+
+
+def _recordings(places: set[Place]) -> Mapping[Place, str]:
+    """Return a name for the sound in each place, the same for places of the same content."""
+    size_by_place = {
+        (path, span): span[1] if span else path.stat().st_size for path, span in places
+    }
+    places_of_size = Counter(size_by_place.values())
     return {
-        path: _content(path) if files_of_size[size] > 1 else str(path)
-        for path, size in size_by_path.items()
+        place: _content(place) if places_of_size[size] > 1 else f"{place}"
+        for place, size in size_by_place.items()
     }
 
 
-def _content(path: Path) -> str:
+def _content(place: Place) -> str:
+    path, span = place
+    if span:
+        return hashlib.blake2b(read_span(path, span), digest_size=16).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
@@ -207,9 +218,10 @@ def contents(utterances: Sequence[Utterance]) -> dict[str, str]:
 
     Two utterances of the same hash are the same recording, whatever their names.
     """
-    hash_by_path = {path: _content(path) for path in {one.path for one in utterances}}
+    places = {(one.path, one.span) for one in utterances}
+    hash_by_place = {place: _content(place) for place in places}
     return {
-        one.key: hash_by_path[one.path]
+        one.key: hash_by_place[one.path, one.span]
         + (f"#{one.start_s:g}+{one.duration_s}" if one.start_s or one.duration_s else "")
         for one in utterances
     }

@@ -23,19 +23,25 @@ _OGG_LAST_PAGE = 4  # flag
 _MP3_FRAME = 1152  # samples
 
 
-def cut_short(path: Path, file: soundfile.SoundFile, decoded: int | None = None) -> str:
+def cut_short(
+    path: Path,
+    file: soundfile.SoundFile,
+    span: tuple[int, int] | None = None,
+    decoded: int | None = None,
+) -> str:
     """Return how an open recording shows that its end is missing; empty where it does not.
 
     Args:
         path: The recording's file.
         file: The same file, open.
+        span: First byte and number of bytes of the recording, where the file is an archive.
         decoded: How many frames came out of decoding all of it, where that was done.
     """
     if stated := _STATED_AND_HELD.search(file.extra_info):
         size, held = int(stated[1]), int(stated[2])
         if held < size < _SIZE_UNKNOWN:
             return f"its header states {size} bytes of sound and it holds {held}"
-    if file.format == "OGG" and not _ends_with_last_page(path):
+    if file.format == "OGG" and not _ends_with_last_page(path, span):
         return "its last Ogg page is missing"
     # A header without a frame count makes libsndfile estimate, to about a frame or two.
     slack = max(4 * _MP3_FRAME, file.frames // 50)
@@ -44,10 +50,11 @@ def cut_short(path: Path, file: soundfile.SoundFile, decoded: int | None = None)
     return ""
 
 
-def _ends_with_last_page(path: Path) -> bool:
+def _ends_with_last_page(path: Path, span: tuple[int, int] | None) -> bool:
+    first, count = span or (0, path.stat().st_size)
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _OGG_PAGE_MOST))
-        tail = file.read()
+        file.seek(first + max(0, count - _OGG_PAGE_MOST))
+        tail = file.read(min(count, _OGG_PAGE_MOST))
     page = tail[max(0, tail.rfind(b"OggS")) :]
     if len(page) < 27:
         return False

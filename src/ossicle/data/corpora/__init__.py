@@ -1,7 +1,7 @@
 """The readers of labelled recordings, one file each; a new one is a line here."""
 
 from ossicle.data.corpora import audiofolder, demo, emodb, esc50, fsdd, manifest
-from ossicle.data.corpora.base import Corpus, Example, Option
+from ossicle.data.corpora.base import Corpus, Example, Option, card, option_rows
 
 CORPORA: dict[str, Corpus] = {
     corpus.name: corpus
@@ -15,4 +15,4 @@ CORPORA: dict[str, Corpus] = {
     )
 }
 
-__all__ = ["CORPORA", "Corpus", "Example", "Option"]
+__all__ = ["CORPORA", "Corpus", "Example", "Option", "card", "option_rows"]

@@ -115,6 +115,11 @@ CORPUS = Corpus(
         "such folders; or a metadata.csv or metadata.jsonl with file_name and label, and where "
         "known speaker and split. Sides that are not given are drawn, by speaker where known."
     ),
+    size="yours",
+    protocol=(
+        "Sides that are given stand; the others are drawn, by label and, where speakers are "
+        "known, by speaker."
+    ),
     source="your own recordings, or https://huggingface.co/docs/datasets/audio_dataset",
     licence="your own",
     options=DRAW_OPTIONS,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.data.manifest import SIDES, Dataset, Trial, Utterance
 from ossicle.errors import DataError, did_you_mean, listing
 
 Options = Mapping[str, str | None]
@@ -29,11 +29,15 @@ class Example:
         files: Path below the corpus's root -> text, or None for a short noise of its own.
         labels: The labels that reading it should give, sorted.
         opens: The path that is opened, below the same root.
+        unread: The noises that reading it leaves out.
+        pack: Where the corpus comes in archives: makes them from the files, below the same root.
     """
 
     files: Mapping[str, str | None]
     labels: tuple[str, ...]
     opens: str = "."
+    unread: tuple[str, ...] = ()
+    pack: Callable[[Path], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ class Corpus:
 
     Attributes:
         name: What stands before the colon of a data string.
-        summary: What the corpus is and how it is laid out and split, in one paragraph.
+        summary: What the corpus is and how it is laid out, in one paragraph.
+        size: How many recordings, hours and speakers.
+        protocol: The official split, what the papers did, and what is done here.
         source: Where it comes from.
         licence: Under which terms.
         read: (path, options with their defaults filled in) -> dataset.
@@ -53,6 +59,8 @@ class Corpus:
 
     name: str
     summary: str
+    size: str
+    protocol: str
     source: str
     licence: str
     read: Callable[[Path, Options], Dataset]
@@ -76,6 +84,23 @@ class Corpus:
                 raise DataError(f"{self.name}: option {option} has no value. Write {option}=...")
         defaults = {name: option.default for name, option in self.options.items()}
         return self.read(path, defaults | dict(given))
+
+
+def card(corpus: Corpus) -> dict[str, str]:
+    """Return what there is to know of a corpus, by heading."""
+    return {
+        "name": corpus.name,
+        "what": corpus.summary,
+        "size": corpus.size,
+        "split": corpus.protocol,
+        "licence": corpus.licence,
+        "source": corpus.source,
+    }
+
+
+def option_rows(corpus: Corpus) -> list[list[str]]:
+    """Return name, meaning and default of every option."""
+    return [[name, option.meaning, option.default or ""] for name, option in corpus.options.items()]
 
 
 def choose(option: str, value: str, known: Iterable[str]) -> str:
@@ -114,10 +139,22 @@ def sided(
     *,
     speaker_independent: bool,
     note: str,
+    task: str = "classification",
+    trials: Mapping[str, tuple[Trial, ...]] | None = None,
 ) -> Dataset:
     """Return the dataset whose sides a corpus gives, by the side of each utterance."""
     sides: dict[str, list[Utterance]] = {side: [] for side in SIDES}
     for utterance in utterances:
         sides[side_of(utterance)].append(utterance)
     train, valid, test = (tuple(part) for part in sides.values())
-    return Dataset(name, train, valid, test, speaker_independent, given=True, note=note)
+    return Dataset(
+        name,
+        train,
+        valid,
+        test,
+        speaker_independent,
+        given=True,
+        note=note,
+        task=task,
+        trials=trials or {},
+    )

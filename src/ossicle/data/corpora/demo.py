@@ -79,6 +79,10 @@ CORPUS = Corpus(
         "voices are training, four validation and four test; for label=voice, commands are. "
         "With label=transcript or label=phones, 160 sentences are read as well."
     ),
+    size="640 commands, 160 sentences, 13 min, 20 voices",
+    protocol=(
+        "Twelve voices train, four are validation and four test; for label=voice, commands are."
+    ),
     source="made by this project with espeak-ng",
     licence="Apache-2.0",
     options={"label": Option("command, manner, voice, transcript or phones", "command")},

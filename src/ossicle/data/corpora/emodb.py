@@ -78,6 +78,11 @@ CORPUS = Corpus(
         "by five men (03 10 11 12 15) and five women (08 09 13 14 16). Tested on speakers who are "
         "not in training: by default one man and one woman, the next pair being for validation."
     ),
+    size="535 recordings, 18 min, 10 speakers",
+    protocol=(
+        "No official split. Here a man and a woman are tested, the next pair is validation, and"
+        " no speaker is on two sides; five such pairs make the folds."
+    ),
     source="Burkhardt et al. 2005, http://emodb.bilderbar.info",
     licence="free for research",
     options={

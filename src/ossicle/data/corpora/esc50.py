@@ -76,6 +76,12 @@ CORPUS = Corpus(
         "ESC-50: 2000 clips of 5 s in 50 classes of environmental sound, 44.1 kHz, and its part of "
         "ten classes, ESC-10. Five official folds; clips of one source recording are in one fold."
     ),
+    size="2000 recordings of 5 s, 2.8 h; ESC-10: 400",
+    protocol=(
+        "Official: five folds, each tested once, the mean reported. Paper D's code tests on the"
+        " fold that also chose the epoch; here the fold before chooses, and valid_fold equal to"
+        " test_fold is refused."
+    ),
     source="https://github.com/karolpiczak/ESC-50",
     licence="CC BY-NC 3.0; its ESC-10 part CC BY 3.0",
     options={

@@ -82,6 +82,11 @@ CORPUS = Corpus(
         "Free Spoken Digit Dataset: ten English digits by six speakers, 8 kHz. The official split "
         "tests indices 0 to 4 of every speaker; test_speaker tests speakers not in training."
     ),
+    size="3000 recordings, 22 min, 6 speakers (release 1.0.10)",
+    protocol=(
+        "Official split: indices 0 to 4 of every digit and speaker are test; 5 to 9 are "
+        "validation here. Harder, and an option: speakers who are not in training."
+    ),
     source="https://github.com/Jakobovski/free-spoken-digit-dataset",
     licence="CC BY-SA 4.0",
     options={

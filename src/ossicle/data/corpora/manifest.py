@@ -25,6 +25,11 @@ CORPUS = Corpus(
         "speaker, split (train, valid, test), start_s and duration_s. Paths start at the file's "
         "folder. Sides that the split column does not give are drawn, by speaker where known."
     ),
+    size="yours",
+    protocol=(
+        "Sides that are given stand; the others are drawn, by label and, where speakers are "
+        "known, by speaker."
+    ),
     source="your own recordings",
     licence="your own",
     options=DRAW_OPTIONS,
