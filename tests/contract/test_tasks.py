@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from ossicle.anatomy import Anatomy
 from ossicle.attach.check import attach
 from ossicle.attach.recipe import Recipe
 from ossicle.backbones import Backbone
@@ -23,6 +24,7 @@ from tones import tone
 
 NEARLY = 0.1  # of the score, from the best there is
 FRAMES = 12
+ANATOMY = Anatomy("hubert", 1, 8, ())
 
 
 @pytest.fixture(params=TASKS.values(), ids=TASKS)
@@ -53,8 +55,11 @@ def dataset(*utterances: Utterance) -> Dataset:
 
 
 def outputs(task: Task, count: int) -> list[torch.Tensor]:
-    shape = (FRAMES, task.num_outputs) if task.by_frame else (task.num_outputs,)
-    return [torch.randn(shape) for _ in range(count)]
+    head, hidden = (
+        build_head(task.heads[0], ANATOMY, task.num_outputs),
+        torch.randn(count, FRAMES, 8),
+    )
+    return [row.detach() for row in head(hidden, torch.ones(count, FRAMES, dtype=torch.bool))]
 
 
 @pytest.mark.slow
@@ -66,7 +71,7 @@ def test_a_task_memorises_eight_utterances(
     model = attach(backbone, Recipe.parse("full"), head)
     clips = Clips(utterances, tuple(3200 + 160 * number for number in range(8)), 16_000)
     settings = {"backbone": "b", "recipe": "full", "data": "d", "lr": 2e-3, "batch_size": 4}
-    history = fit(model, task, clips, clips, TrainConfig(**settings, epochs=60))
+    history = fit(model, task, clips, clips, TrainConfig(**settings, epochs=120))
     assert history[-1].train_loss < history[0].train_loss
     assert max(task.score(epoch.valid) for epoch in history) > task.best - NEARLY
 
@@ -116,9 +121,9 @@ def test_all_right_is_the_best_figure_and_rows_are_drawn_alike(
     kind: type[Task], task: Task
 ) -> None:
     labels = [kind.example[number % 2] for number in range(6)]
-    truth = {label: said(task, label) for label in labels}
-    right = [truth[label] for label in labels]
-    wrong = [*right[:-1], truth[labels[0]]]
+    truth = {label: said(task, label) for label in kind.example}
+    right = keyed([truth[label] for label in labels])
+    wrong = keyed([*right[:-1], truth[labels[0]]])
     assert task.score(task.figures(labels, right)) == pytest.approx(task.best)
     figures = task.figures(labels, wrong)
     assert task.score(figures) < task.best
@@ -129,21 +134,35 @@ def test_all_right_is_the_best_figure_and_rows_are_drawn_alike(
     chosen = [labels[i] for i in (0, 0, 1, 5, 5, 5)], [wrong[i] for i in (0, 0, 1, 5, 5, 5)]
     assert twice == pytest.approx({n: task.figures(*chosen)[n] for n in kind.shown})
     assert json.loads(json.dumps(figures)) == figures
+    each = task.each(labels, right), task.each(labels, wrong)
+    if each != (None, None):
+        assert kind.each_name
+        assert each[0][:-1] == each[1][:-1]
+        assert each[0][-1] > each[1][-1]
+
+
+def keyed(decoded: list[dict]) -> list[dict]:
+    """As `assess` adds the utterance's key to what is decoded."""
+    return [{**one, "key": str(number)} for number, one in enumerate(decoded)]
 
 
 def said(task: Task, label: str) -> dict:
-    """What the task decodes from an output that is trained to say nothing but one label."""
-    (output,) = outputs(task, 1)
-    output = output.requires_grad_()
-    optimizer = torch.optim.Adam([output], lr=0.2)
+    """What the task decodes from frames that are trained to say nothing but one label."""
+    torch.manual_seed(0)
+    head = build_head(task.heads[0], ANATOMY, task.num_outputs)
+    hidden = torch.randn(1, FRAMES, 8, requires_grad=True)
+    optimizer = torch.optim.Adam([hidden, *head.parameters()], lr=0.1)
+    mask = torch.ones(1, FRAMES, dtype=torch.bool)
     for _ in range(300):
         optimizer.zero_grad()
-        task.loss([output], [label]).backward()
+        task.loss(list(head(hidden, mask)), [label]).backward()
         optimizer.step()
-    return task.decode(output.detach())
+    return task.decode(head(hidden, mask)[0].detach())
 
 
 def test_what_was_not_trained_on_is_an_error(task: Task) -> None:
+    if not task.closed:
+        return  # it is made for strangers
     with pytest.raises(LabelError):
         task.check_labels([type(task).example[0], "mäßig=?"])
 
@@ -152,5 +171,5 @@ def test_what_cannot_be_learnt_is_an_error(kind: type[Task], utterances) -> None
     if kind.by_frame:
         return  # one transcript is as good as many
     same = [Utterance(one.key, one.path, "7") for one in utterances]
-    with pytest.raises(LabelError, match=r"noise: .*(7|1 kinds)"):
+    with pytest.raises(LabelError, match=r"(7|1 kinds)"):
         kind.of(dataset(*same))

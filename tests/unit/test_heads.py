@@ -63,6 +63,9 @@ def test_the_superb_head_is_a_projection_a_mean_and_a_linear_layer():
         ("superb", 769 * 256 + 257 * 7),
         ("frames", 769 * 7),
         ("superb-frames", 769 * 256 + 257 * 7),
+        ("speaker-mean", 769 * 768 + 768 * 7),
+        ("speaker-meanstd", 769 * 768 + 2 * 768 * 7),
+        ("speaker-attentive", 769 * 768 + 768 * 7 + 769 * 128 + 128),
     ],
 )
 def test_a_head_has_the_parameters_of_its_formula(name, formula):
@@ -88,7 +91,7 @@ def test_a_model_without_a_cls_token_has_no_cls_head():
 
 
 def test_an_unknown_head_is_named_with_its_neighbour():
-    with pytest.raises(RecipeError, match=r"no head 'meen'; .* superb-frames\. Did you mean 'm"):
+    with pytest.raises(RecipeError, match=r"no head 'meen'; .* speaker-attentive\. Did you mean 'm"):
         build_head("meen", SPEECH, 2)
 
 

@@ -3,7 +3,7 @@
 from ossicle.data.audio import duration_s, load_utterance, load_wave, random_crop, scan, windows
 from ossicle.data.batch import bucketed, padded_fraction
 from ossicle.data.corpora import CORPORA, Corpus
-from ossicle.data.manifest import Dataset, Manifest, Utterance, read_manifest, write_manifest
+from ossicle.data.manifest import Dataset, Manifest, Trial, Utterance, read_manifest, write_manifest
 from ossicle.data.spec import open_data, read_data
 from ossicle.data.split import check, check_classes, contents, draw
 
@@ -12,6 +12,7 @@ __all__ = [
     "Corpus",
     "Dataset",
     "Manifest",
+    "Trial",
     "Utterance",
     "bucketed",
     "check",

@@ -1,5 +1,49 @@
 """From frames to the output of a task."""
 
-from ossicle.heads.head import HEADS, Head, build_head, masked_mean
+from typing import Final
+
+from ossicle.anatomy import Anatomy
+from ossicle.errors import RecipeError, did_you_mean
+from ossicle.heads.head import (
+    ClsHead,
+    FramesHead,
+    Head,
+    MeanHead,
+    MeanStdHead,
+    SuperbFramesHead,
+    SuperbHead,
+)
+from ossicle.heads.pool import masked_mean
+from ossicle.heads.speaker import SpeakerAttentiveHead, SpeakerMeanHead, SpeakerMeanStdHead
+
+HEADS: Final[dict[str, type[Head]]] = {
+    head.name: head
+    for head in (
+        MeanHead,
+        ClsHead,
+        MeanStdHead,
+        SuperbHead,
+        FramesHead,
+        SuperbFramesHead,
+        SpeakerMeanHead,
+        SpeakerMeanStdHead,
+        SpeakerAttentiveHead,
+    )
+}
+
+
+def build_head(name: str, anatomy: Anatomy, num_outputs: int) -> Head:
+    """Return a new head of that name.
+
+    Raises:
+        RecipeError: there is no such head.
+        RecipeMismatch: the backbone lacks what the head reads.
+    """
+    if name not in HEADS:
+        raise RecipeError(
+            f"no head '{name}'; there are: {', '.join(HEADS)}.{did_you_mean(name, HEADS)}"
+        )
+    return HEADS[name](anatomy, num_outputs)
+
 
 __all__ = ["HEADS", "Head", "build_head", "masked_mean"]

@@ -12,17 +12,17 @@ and superb-frames (D + 1) 256 + 257 C.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ossicle.anatomy import Anatomy
-from ossicle.errors import RecipeError, RecipeMismatch, did_you_mean
+from ossicle.errors import RecipeMismatch
+from ossicle.heads.pool import masked_deviation, masked_mean
 
 PROJECTOR_WIDTH = 256
-VARIANCE_FLOOR = 1e-6
 
 
 class Head(nn.Module, ABC):
@@ -106,10 +106,8 @@ class MeanStdHead(Head):
         self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B C"]:
         """Return linear(mean, deviation); the variance divides by the number of frames."""
-        mean = masked_mean(hidden, frame_mask)  # (B, D)
-        variance = masked_mean((hidden - mean[:, None]).square(), frame_mask)
-        deviation = variance.clamp(min=VARIANCE_FLOOR).sqrt()
-        output: Tensor = self.linear(torch.cat((mean, deviation), dim=-1))
+        both = masked_mean(hidden, frame_mask), masked_deviation(hidden, frame_mask)
+        output: Tensor = self.linear(torch.cat(both, dim=-1))
         return output
 
 
@@ -139,6 +137,7 @@ class FramesHead(Head):
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)
+        check_time(self.name, anatomy)
         self.linear = nn.Linear(anatomy.width, num_outputs)
 
     def forward(
@@ -159,6 +158,7 @@ class SuperbFramesHead(Head):
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)
+        check_time(self.name, anatomy)
         self.projector = nn.Linear(anatomy.width, PROJECTOR_WIDTH)
         self.linear = nn.Linear(PROJECTOR_WIDTH, num_outputs)
 
@@ -172,29 +172,10 @@ class SuperbFramesHead(Head):
         return output
 
 
-HEADS: Final[dict[str, type[Head]]] = {
-    head.name: head
-    for head in (MeanHead, ClsHead, MeanStdHead, SuperbHead, FramesHead, SuperbFramesHead)
-}
-
-
-def build_head(name: str, anatomy: Anatomy, num_outputs: int) -> Head:
-    """Return a new head of that name.
-
-    Raises:
-        RecipeError: there is no such head.
-        RecipeMismatch: the backbone lacks what the head reads.
-    """
-    if name not in HEADS:
-        raise RecipeError(
-            f"no head '{name}'; there are: {', '.join(HEADS)}.{did_you_mean(name, HEADS)}"
+def check_time(head: str, anatomy: Anatomy) -> None:
+    """Raise unless the backbone's frames follow each other in time."""
+    if any(site.grid for site in anatomy.sites):
+        raise RecipeMismatch(
+            f"head '{head}' reads frames in time, and the tokens of {anatomy.family} are patches "
+            "of time and frequency; use a backbone over waves, or a task for whole recordings"
         )
-    return HEADS[name](anatomy, num_outputs)
-
-
-def masked_mean(
-    frames: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
-) -> Float[Tensor, "B D"]:
-    """Return the mean over the real frames of each row."""
-    weights = frame_mask[..., None].to(frames.dtype)  # (B, T, 1)
-    return (frames * weights).sum(dim=1) / weights.sum(dim=1)

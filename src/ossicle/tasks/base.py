@@ -14,7 +14,9 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ossicle.data import Dataset
+from ossicle.data import Dataset, Trial
+from ossicle.errors import LabelError
+from ossicle.tasks.settings import Setting
 
 
 class Task(ABC):
@@ -27,8 +29,12 @@ class Task(ABC):
         by_frame: Whether an output has a row for each frame.
         example: Two labels of such a corpus.
         primary: The figure that chooses the best epoch.
-        best: What `score` gives where everything is right.
+        best: What `score` gives where everything is right: 1, or 0 for an error rate.
         shown: The figures with an interval, by key, as the field writes them.
+        each_name: What the mean of `each` is called.
+        settings: What can be chosen, by name.
+        closed: Whether what is judged has to be known from training, and so has a loss.
+        cohort_size: Recordings of training by which scores are normalised; 0: none.
         num_outputs: Width of the head's output.
     """
 
@@ -40,12 +46,21 @@ class Task(ABC):
     best: ClassVar[float] = 1.0
     primary: ClassVar[str]
     shown: ClassVar[Mapping[str, str]]
+    each_name: ClassVar[str] = ""
+    settings: ClassVar[Mapping[str, Setting]] = {}
+    closed: ClassVar[bool] = True
+    cohort_size: ClassVar[int] = 0
     num_outputs: int
 
     @classmethod
     @abstractmethod
-    def of(cls, dataset: Dataset) -> Self:
+    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
         """Return the task that the training recordings set, after looking at all sides.
+
+        Args:
+            dataset: The recordings.
+            frame_rate: Frames per second of the backbone.
+            settings: By name; those that are not given are at their default.
 
         Raises:
             LabelError: what is to be predicted cannot be read, learnt or judged.
@@ -61,7 +76,10 @@ class Task(ABC):
 
     @abstractmethod
     def decode(self, output: Tensor) -> dict[str, Any]:
-        """Return what the output says, as plain data: at least a `label`, as a corpus writes it."""
+        """Return what the output says, as plain data: at least a `label`, as a corpus writes it.
+
+        Figures are made of these, with the utterance's `key` added to each.
+        """
 
     @abstractmethod
     def figures(
@@ -76,9 +94,30 @@ class Task(ABC):
         """Return a quick function from chosen rows to the figures of `shown`."""
 
     def score(self, figures: Mapping[str, Any]) -> float:
-        """Return the primary figure so that more is better."""
+        """Return the primary figure, an error rate turned round, so that more is better."""
         value: float = figures[self.primary]
-        return value
+        return value if self.best > 0 else -value
+
+    def each(
+        self,
+        labels: Sequence[str],  # noqa: ARG002
+        decoded: Sequence[Mapping[str, Any]],  # noqa: ARG002
+    ) -> list[float] | None:
+        """Return a score for each recording, more being better; None where only pairs have one.
+
+        Two recipes are compared by it. Its mean is `each_name`.
+        """
+        return None
+
+    def judged_by(self, trials: Sequence[Trial]) -> Self:
+        """Return the task with the pairs that it is judged by; only verification has any."""
+        if trials:
+            raise LabelError(f"the task {self.name} has no use for a list of trials")
+        return self
+
+    def with_cohort(self, embeddings: NDArray[np.float64]) -> Self:  # noqa: ARG002
+        """Return the task with the embeddings (K, E) by which scores are normalised."""
+        return self
 
     @abstractmethod
     def check_labels(self, labels: Sequence[str]) -> None:

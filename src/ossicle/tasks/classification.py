@@ -1,6 +1,7 @@
 """Utterance classification: one label per recording; cross-entropy; macro-F1, accuracy, UAR."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, final
 
@@ -15,6 +16,7 @@ from ossicle.data import Dataset, check_classes
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.metrics import classification_figures, figures_by_rows
 from ossicle.tasks.base import Task
+from ossicle.tasks.settings import Setting, share
 
 
 @final
@@ -35,22 +37,55 @@ class Classification(Task):
         "uar": "UAR",
     }
 
-    def __init__(self, labels: Sequence[str]) -> None:
+    each_name: ClassVar[str] = "accuracy"
+    settings: ClassVar[Mapping[str, Setting]] = {
+        "label_smoothing": Setting("share of the target spread over all classes", 0.0),
+        "class_weights": Setting(
+            "balanced: a class counts in the loss as if all were equally frequent",
+            "none",
+            ("none", "balanced"),
+        ),
+    }
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        *,
+        label_smoothing: float = 0.0,
+        weights: Sequence[float] | None = None,
+    ) -> None:
         self.labels = tuple(labels)
+        self.label_smoothing, self.weights = label_smoothing, weights
         self.num_outputs = len(self.labels)
         self._number_by_label = {label: number for number, label in enumerate(self.labels)}
 
     @classmethod
-    def of(cls, dataset: Dataset) -> "Classification":
+    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Classification":
         """Return the task of telling the labels of the training recordings apart."""
+        del frame_rate
         check_classes(dataset)
-        return cls(dataset.labels)
+        weights = None
+        if settings.get("class_weights") == "balanced":
+            counts = Counter(one.label for one in dataset.train)
+            mean = len(dataset.train) / len(counts)
+            weights = [mean / counts[label] for label in dataset.labels]
+        smoothing = share("label_smoothing", settings.get("label_smoothing", 0.0))
+        return cls(dataset.labels, label_smoothing=smoothing, weights=weights)
 
     def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy of a batch."""
+        """Return the mean cross-entropy of a batch.
+
+        With weights, each recording counts by the weight of its class, and the mean weight of the
+        training recordings is 1.
+        """
         output = torch.stack(list(outputs))
         numbers = torch.tensor([self._number(label) for label in labels], device=output.device)
-        return F.cross_entropy(output, numbers)
+        losses = F.cross_entropy(
+            output, numbers, reduction="none", label_smoothing=self.label_smoothing
+        )
+        if self.weights is not None:
+            losses = losses * torch.tensor(self.weights).to(output)[numbers]
+        return losses.mean()
 
     def combine(self, windows: Sequence[Tensor]) -> Tensor:
         """Return the logarithm of the mean of the windows' probabilities."""
@@ -82,6 +117,10 @@ class Classification(Task):
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
         """Return a quick function from chosen rows to macro_f1, accuracy and uar."""
         return figures_by_rows(labels, [one["label"] for one in decoded], self.labels)
+
+    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Return 1 for each recording that is named rightly, 0 for the others."""
+        return [float(one["label"] == label) for label, one in zip(labels, decoded, strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the name of the task and the labels."""

@@ -43,6 +43,7 @@ class Regression(Task):
     example: ClassVar[tuple[str, str]] = ("valence=3.5,arousal=2", "valence=1,arousal=6")
     primary: ClassVar[str] = "ccc"
     shown: ClassVar[Mapping[str, str]] = {"ccc": "CCC"}
+    each_name: ClassVar[str] = "negative error"
 
     def __init__(self, means: Mapping[str, float], deviations: Mapping[str, float]) -> None:
         self.means, self.deviations = dict(means), dict(deviations)
@@ -50,8 +51,9 @@ class Regression(Task):
         self.num_outputs = len(self.dimensions)
 
     @classmethod
-    def of(cls, dataset: Dataset) -> "Regression":
+    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Regression":
         """Return the task of the dimensions that the training recordings are annotated in."""
+        del frame_rate, settings
         names = tuple(numbers(dataset.train[0].label))
         rows = [_in_order(one.label, names, one.key) for one in dataset.train]
         values = np.array(rows)
@@ -124,6 +126,12 @@ class Regression(Task):
             return {"ccc": float(np.mean([concordance(*pair) for pair in pairs]))}
 
         return of
+
+    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Return minus the absolute error in deviations of training, a mean over dimensions."""
+        spread = np.array([self.deviations[name] for name in self.dimensions])
+        errors = np.abs(self._values(decoded) - self.targets(labels)) / spread
+        return [-float(error) for error in errors.mean(axis=1)]
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for the first label that is no numbers of these dimensions."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
+from sklearn.metrics import label_ranking_average_precision_score
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -35,6 +36,7 @@ class Tagging(Task):
     example: ClassVar[tuple[str, str]] = ("dog|rain", "rain|wind")
     primary: ClassVar[str] = "map"
     shown: ClassVar[Mapping[str, str]] = {"map": "mAP", "mauc": "mAUC"}
+    each_name: ClassVar[str] = "label-ranking precision"
 
     def __init__(self, tags: Sequence[str]) -> None:
         self.tags = tuple(tags)
@@ -42,8 +44,9 @@ class Tagging(Task):
         self._number_by_tag = {tag: number for number, tag in enumerate(self.tags)}
 
     @classmethod
-    def of(cls, dataset: Dataset) -> "Tagging":
+    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Tagging":
         """Return the task of finding the tags of the training recordings."""
+        del frame_rate, settings
         tags = sorted({tag for one in dataset.train for tag in split(one.label)})
         if len(tags) < 2:
             raise LabelError(
@@ -106,6 +109,14 @@ class Tagging(Task):
             return {"map": mean_average_precision(*chosen), "mauc": mean_auc(*chosen)}
 
         return of
+
+    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Return the precision of the ranking of each recording's tags; 1 where it has none."""
+        rows = zip(self.targets(labels), self._scores(decoded), strict=True)
+        return [
+            float(label_ranking_average_precision_score(target[None], score[None]))
+            for target, score in rows
+        ]
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for the first tag that was not seen in training."""

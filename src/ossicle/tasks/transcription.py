@@ -62,8 +62,9 @@ class Transcription(Task):
         """Return errors and units of each recording, (N, 2), for every figure of `shown`."""
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Self:
+    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
         """Return the task of writing with the units of the training transcripts."""
+        del frame_rate, settings
         units = sorted({unit for one in dataset.train for unit in cls.spell(one.label)})
         task = cls(units)
         for part in (dataset.valid, dataset.test):
@@ -111,8 +112,7 @@ class Transcription(Task):
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Return the error rates."""
-        edits = self.edits(labels, [one["label"] for one in decoded])
-        return {**{name: rate(of_one) for name, of_one in edits.items()}, "count": len(labels)}
+        return {**self.resampler(labels, decoded)(np.arange(len(labels))), "count": len(labels)}
 
     def resampler(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
@@ -121,9 +121,10 @@ class Transcription(Task):
         edits = self.edits(labels, [one["label"] for one in decoded])
         return lambda rows: {name: rate(of_one[rows]) for name, of_one in edits.items()}
 
-    def score(self, figures: Mapping[str, Any]) -> float:
-        """Return the error rate turned round: fewer errors are better."""
-        return -super().score(figures)
+    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Return 1 - (errors / units) of each recording, by the primary figure."""
+        edits = self.edits(labels, [one["label"] for one in decoded])[self.primary]
+        return [1 - errors / max(units, 1) for errors, units in edits.tolist()]
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for transcripts with units that training has not, or with none."""
@@ -172,6 +173,7 @@ class SpeechRecognition(Transcription):
     example: ClassVar[tuple[str, str]] = ("no", "on")
     primary: ClassVar[str] = "wer"
     shown: ClassVar[Mapping[str, str]] = {"wer": "WER", "cer": "CER"}
+    each_name: ClassVar[str] = "right words"
 
     @staticmethod
     def spell(text: str) -> list[str]:
@@ -199,6 +201,7 @@ class PhoneRecognition(Transcription):
     example: ClassVar[tuple[str, str]] = ("n oʊ", "ɒ n")
     primary: ClassVar[str] = "per"
     shown: ClassVar[Mapping[str, str]] = {"per": "PER"}
+    each_name: ClassVar[str] = "right phones"
 
     @staticmethod
     def spell(text: str) -> list[str]:

@@ -1,0 +1,32 @@
+"""Figures of events in time: frame by frame, and in segments of a second.
+
+    F1 = 2 both / (marked in the reference + marked by the system)
+
+over all frames (or segments) and all kinds of event together (micro average). A segment is marked
+where any of its frames is.
+
+Source: Mesaros et al. 2016, "Metrics for polyphonic sound event detection",
+https://doi.org/10.3390/app6060162.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+
+def segments(marks: Bool[np.ndarray, "T C"], frames: int) -> Bool[np.ndarray, "S C"]:
+    """Return the marks of segments of that many frames; the last may be shorter."""
+    starts = np.arange(0, len(marks), frames)
+    return np.logical_or.reduceat(marks, starts, axis=0)
+
+
+def counts(truth: Bool[np.ndarray, "T C"], said: Bool[np.ndarray, "T C"]) -> Int[np.ndarray, " 3"]:
+    """Return how many are marked in both, in the reference and by the system."""
+    return np.array([(truth & said).sum(), truth.sum(), said.sum()])
+
+
+def micro_f1(of_each: Int[np.ndarray, "N 3"] | Sequence[Int[np.ndarray, " 3"]]) -> float:
+    """Return F1 over all recordings; 1 where there is nothing to mark and nothing is marked."""
+    both, truth, said = np.sum(of_each, axis=0)
+    return float(2 * both / (truth + said)) if truth + said else 1.0

@@ -1,0 +1,122 @@
+"""Error rates of speaker verification, exact on the steps of the scores.
+
+    miss(t)          share of the target trials (one speaker) that score below t
+    false alarm(t)   share of the other trials that score t or more
+    EER              where the line through these steps meets miss = false alarm
+    minDCF(p)        least over t of  (p miss + (1 - p) false alarm) / min(p, 1 - p)
+
+A trial may have a weight, for the bootstrap. Trials that score alike are one step.
+
+Source: NIST SRE evaluation plans; costs of a miss and of a false alarm are 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+CHUNK = 50_000  # trials at a time, so that their vectors take no gigabytes
+
+
+@dataclass(frozen=True)
+class ErrorCurve:
+    """Miss and false alarm rates from the highest threshold to the lowest: (1, 0) to (0, 1)."""
+
+    miss: Float[np.ndarray, " K"]
+    false_alarm: Float[np.ndarray, " K"]
+
+    @property
+    def eer(self) -> float:
+        """Equal error rate, from 0 to 1."""
+        last = int(np.argmax(self.false_alarm >= self.miss))
+        fa0, fa1 = self.false_alarm[last - 1], self.false_alarm[last]
+        miss0, miss1 = self.miss[last - 1], self.miss[last]
+        along = (miss0 - fa0) / ((fa1 - fa0) + (miss0 - miss1))
+        return float(fa0 + along * (fa1 - fa0))
+
+    def min_dcf(self, prior: float) -> float:
+        """Return the least detection cost at a prior of targets, over that of always saying one."""
+        cost = prior * self.miss + (1 - prior) * self.false_alarm
+        return float(cost.min() / min(prior, 1 - prior))
+
+
+class Trials:
+    """Scored trials, sorted once, so that a bootstrap can weigh them anew a thousand times."""
+
+    def __init__(self, scores: Float[np.ndarray, " N"], same: Bool[np.ndarray, " N"]) -> None:
+        """Sort the trials.
+
+        Raises:
+            ValueError: a score is not finite.
+        """
+        if not np.isfinite(scores).all():
+            raise ValueError("a score of a trial is not finite")
+        self._order = np.argsort(-scores, kind="stable")
+        ordered = scores[self._order]
+        self._same = same[self._order]
+        self._ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+
+    def curve(self, weights: Float[np.ndarray, " N"] | None = None) -> ErrorCurve | None:
+        """Return the error rates; None where there are no trials of one of the two kinds."""
+        weight = np.ones(len(self._same)) if weights is None else weights[self._order]
+        targets = np.cumsum(np.where(self._same, weight, 0.0))
+        others = np.cumsum(np.where(self._same, 0.0, weight))
+        if not targets[-1] or not others[-1]:
+            return None
+        miss = 1 - np.append(0.0, targets[self._ends] / targets[-1])
+        false_alarm = np.append(0.0, others[self._ends] / others[-1])
+        return ErrorCurve(np.clip(miss, 0, 1), false_alarm)
+
+
+def trial_cosines(
+    embeddings: Float[np.ndarray, "N E"], first: np.ndarray, second: np.ndarray
+) -> Float[np.ndarray, " T"]:
+    """Return the cosine of the two utterances of each trial, given by their rows."""
+    vectors = unit(embeddings)
+    parts = [
+        np.einsum("te,te->t", vectors[first[at : at + CHUNK]], vectors[second[at : at + CHUNK]])
+        for at in range(0, len(first), CHUNK)
+    ]
+    return np.concatenate(parts)
+
+
+def cosines(
+    embeddings: Float[np.ndarray, "N E"], others: Float[np.ndarray, "M E"]
+) -> Float[np.ndarray, "N M"]:
+    """Return the cosine of every embedding with every other."""
+    made: Float[np.ndarray, "N M"] = unit(embeddings) @ unit(others).T
+    return made
+
+
+def unit(embeddings: Float[np.ndarray, "N E"]) -> Float[np.ndarray, "N E"]:
+    """Return the embeddings at length 1."""
+    made: Float[np.ndarray, "N E"] = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return made
+
+
+def normalised(
+    scores: Float[np.ndarray, " T"],
+    sides: tuple[np.ndarray, np.ndarray],
+    to_cohort: Float[np.ndarray, "N K"],
+    top: int | None = None,
+) -> Float[np.ndarray, " T"]:
+    """Return the scores of trials after s-norm, or AS-norm with the nearest of the cohort.
+
+        ((s - mean_first) / deviation_first + (s - mean_second) / deviation_second) / 2
+
+    Args:
+        scores: Of the trials.
+        sides: Row in `to_cohort` of the first and the second utterance of each trial.
+        to_cohort: Score of each utterance with each of the cohort.
+        top: Means and deviations are of that many highest scores; None: of all (s-norm).
+
+    Source: Matejka et al. 2017, "Analysis of score normalization in multilingual speaker
+    recognition"; the deviation divides by K - 1.
+    """
+    chosen = to_cohort
+    if top is not None and top < to_cohort.shape[1]:
+        chosen = -np.partition(-to_cohort, top - 1, axis=1)[:, :top]
+    mean, deviation = chosen.mean(axis=1), chosen.std(axis=1, ddof=1)
+    first, second = ((scores - mean[rows]) / deviation[rows] for rows in sides)
+    made: Float[np.ndarray, " T"] = (first + second) / 2
+    return made

@@ -1,0 +1,207 @@
+"""Events in time: when which kind of sound is there; sigmoid by frame; frame F1 and segment F1.
+
+A corpus writes onset, offset (seconds) and kind of each event, with `|` between:
+`0.2-1.5:speech|3-3.4:dog`; `-` stands for none. A frame is marked where an event covers its middle.
+Voice activity is the same with one kind.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ossicle.data import Dataset
+from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.metrics.segments import counts, micro_f1, segments
+from ossicle.tasks.base import Task
+from ossicle.tasks.settings import Setting, share
+
+SEPARATOR: Final = "|"
+NONE: Final = "-"
+SEGMENT_S: Final = 1.0
+_EVENT = re.compile(r"(?P<onset>[\d.]+)-(?P<offset>[\d.]+):(?P<kind>.+)")
+
+
+@final
+class Events(Task):
+    """Each of C kinds of event, or not, in every frame.
+
+    Attributes:
+        kinds: Their names, in the order of the outputs.
+        frame_rate: Frames per second.
+        threshold: Probability above which a frame is marked.
+    """
+
+    name: ClassVar[str] = "events"
+    about: ClassVar[str] = "when which kind of sound is there, such as voice activity"
+    heads: ClassVar[tuple[str, ...]] = ("frames", "superb-frames")
+    by_frame: ClassVar[bool] = True
+    example: ClassVar[tuple[str, str]] = ("0-0.12:dog|0.12-0.3:speech", "0-0.12:speech")
+    primary: ClassVar[str] = "frame_f1"
+    shown: ClassVar[Mapping[str, str]] = {"frame_f1": "frame F1", "segment_f1": "segment F1"}
+    each_name: ClassVar[str] = "share of right marks"
+    settings: ClassVar[Mapping[str, Setting]] = {
+        "threshold": Setting("probability above which a frame is marked", 0.5)
+    }
+
+    def __init__(self, kinds: Sequence[str], frame_rate: float, threshold: float = 0.5) -> None:
+        self.kinds = tuple(kinds)
+        self.frame_rate = frame_rate
+        self.threshold = share("threshold", threshold)
+        self.num_outputs = len(self.kinds)
+
+    @classmethod
+    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Events":
+        """Return the task of finding the events of the training recordings."""
+        kinds = sorted({kind for one in dataset.train for _, _, kind in events(one.label)})
+        if not kinds:
+            raise LabelError(
+                f"{dataset.name}: the training recordings hold no event; write such as "
+                f"0.2-1.5:speech{SEPARATOR}3-3.4:dog"
+            )
+        task = cls(kinds, frame_rate, **settings)
+        for part in (dataset.valid, dataset.test):
+            task.check_labels([one.label for one in part])
+        return task
+
+    def marks(self, label: str, num_frames: int) -> Bool[np.ndarray, "T C"]:
+        """Return which kinds cover the middle of which frames."""
+        middles = (np.arange(num_frames) + 0.5) / self.frame_rate
+        made = np.zeros((num_frames, len(self.kinds)), dtype=bool)
+        for onset, offset, kind in events(label):
+            made[:, self._number(kind)] |= (onset <= middles) & (middles < offset)
+        return made
+
+    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+        """Return the mean over recordings of the binary cross-entropy of frames and kinds."""
+        losses = []
+        for output, label in zip(outputs, labels, strict=True):
+            target = torch.from_numpy(self.marks(label, len(output))).to(output)
+            losses.append(F.binary_cross_entropy_with_logits(output, target))
+        return torch.stack(losses).mean()
+
+    def combine(self, windows: Sequence[Tensor]) -> Tensor:
+        """Return the only window: recordings are taken whole."""
+        (whole,) = windows
+        return whole
+
+    def decode(self, output: Tensor) -> dict[str, Any]:
+        """Return the events as `label`, and how many frames there are."""
+        marked = (output.sigmoid() > self.threshold).numpy()  # (T, C)
+        found = []
+        for number, kind in enumerate(self.kinds):
+            padded = np.concatenate(([False], marked[:, number], [False]))
+            turns = np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2) / self.frame_rate
+            found += [(onset, offset, kind) for onset, offset in turns.tolist()]
+        text = SEPARATOR.join(f"{on:g}-{off:g}:{kind}" for on, off, kind in sorted(found))
+        return {"label": text or NONE, "frames": len(output)}
+
+    def figures(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Return frame_f1 and segment_f1, micro averages."""
+        by_frame, by_segment = self._counts(labels, decoded)
+        return {
+            "frame_f1": micro_f1(by_frame),
+            "segment_f1": micro_f1(by_segment),
+            "count": len(labels),
+            "kinds": list(self.kinds),
+        }
+
+    def resampler(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
+        """Return a quick function from chosen rows to frame_f1 and segment_f1."""
+        by_frame, by_segment = self._counts(labels, decoded)
+        return lambda rows: {
+            "frame_f1": micro_f1(by_frame[rows]),
+            "segment_f1": micro_f1(by_segment[rows]),
+        }
+
+    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Return the share of frames and kinds that are marked as they should be."""
+        pairs = self._pairs(labels, decoded)
+        return [float((truth == said).mean()) for truth, said in pairs]
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise LabelError for the first kind that was not seen in training."""
+        for label in labels:
+            for _, _, kind in events(label):
+                self._number(kind)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the name of the task, the kinds, the frame rate and the threshold."""
+        return {
+            "name": self.name,
+            "kinds": list(self.kinds),
+            "frame_rate": self.frame_rate,
+            "threshold": self.threshold,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Events":
+        """Return the task that `to_dict` described."""
+        kinds, rate = data.get("kinds"), data.get("frame_rate")
+        if not isinstance(kinds, list) or not isinstance(rate, int | float):
+            raise AdapterFileError(f"the events are {kinds!r} at {rate!r} frames; restore them")
+        return cls(kinds, rate, data.get("threshold", 0.5))
+
+    def _pairs(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        return [
+            (self.marks(label, one["frames"]), self.marks(one["label"], one["frames"]))
+            for label, one in zip(labels, decoded, strict=True)
+        ]
+
+    def _counts(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        pairs, frames = self._pairs(labels, decoded), round(SEGMENT_S * self.frame_rate)
+        in_segments = [(segments(truth, frames), segments(said, frames)) for truth, said in pairs]
+        return (
+            np.array([counts(*pair) for pair in pairs]),
+            np.array([counts(*pair) for pair in in_segments]),
+        )
+
+    def _number(self, kind: str) -> int:
+        if kind not in self.kinds:
+            raise LabelError(
+                f"the event '{kind}' was not seen in training; the events are: "
+                f"{listing(self.kinds, 20)}.{did_you_mean(kind, self.kinds)}"
+            )
+        return self.kinds.index(kind)
+
+
+def events(label: str) -> list[tuple[float, float, str]]:
+    """Return onset, offset and kind of every event of a label.
+
+    Raises:
+        LabelError: it is no list of events.
+    """
+    found = []
+    for part in (piece.strip() for piece in label.split(SEPARATOR)):
+        if not part or part == NONE:
+            continue
+        match = _EVENT.fullmatch(part)
+        onset, offset = (_seconds(match["onset"]), _seconds(match["offset"])) if match else (0, 0)
+        if match is None or not onset < offset:
+            raise LabelError(
+                f"'{part}' in the label '{label}' is no event; write onset, offset in seconds and "
+                "kind, as in 0.2-1.5:speech, or choose another --task"
+            )
+        found.append((onset, offset, match["kind"].strip()))
+    return found
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0

@@ -1,0 +1,172 @@
+"""Intent in several slots: one value for each slot of a recording; all right or wrong.
+
+A corpus writes `action=activate,object=lights,location=kitchen`. Each slot is a classification of
+its own, and the loss is the sum of their cross-entropies; a recording is right if all slots are.
+
+Sources: Lugosch et al. 2019, https://arxiv.org/abs/1904.03670; SUPERB,
+https://arxiv.org/abs/2105.01051.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ossicle.data import Dataset
+from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.tasks.base import Task
+
+
+@final
+class Intent(Task):
+    """One value for each slot.
+
+    Attributes:
+        values: The values of each slot, by its name, in the order of the outputs.
+    """
+
+    name: ClassVar[str] = "intent"
+    about: ClassVar[str] = "a value for each of several slots of a recording, all right or wrong"
+    example: ClassVar[tuple[str, str]] = ("action=on,object=lamp", "action=off,object=music")
+    primary: ClassVar[str] = "accuracy"
+    shown: ClassVar[Mapping[str, str]] = {"accuracy": "accuracy"}
+    each_name: ClassVar[str] = "accuracy"
+
+    def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
+        self.values = {slot: tuple(names) for slot, names in values.items()}
+        self.num_outputs = sum(len(names) for names in self.values.values())
+
+    @classmethod
+    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Intent":
+        """Return the task of the slots and values of the training recordings."""
+        del frame_rate, settings
+        slots = tuple(parts(dataset.train[0].label))
+        seen: dict[str, set[str]] = {slot: set() for slot in slots}
+        for one in dataset.train:
+            for slot, value in _in_order(one.label, slots).items():
+                seen[slot].add(value)
+        alike = [slot for slot, values in seen.items() if len(values) < 2]
+        if alike:
+            told = ", ".join(f"{slot}={min(seen[slot])}" for slot in alike)
+            raise LabelError(
+                f"{dataset.name}: all {len(dataset.train)} training recordings have {told}; there "
+                "is nothing to learn. Leave the slot out, or add recordings in which it differs"
+            )
+        task = cls({slot: sorted(values) for slot, values in seen.items()})
+        for part in (dataset.valid, dataset.test):
+            task.check_labels([one.label for one in part])
+        return task
+
+    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+        """Return the sum over slots of the mean cross-entropy of a batch."""
+        output = torch.stack(list(outputs))
+        targets = torch.tensor([self._numbers(label) for label in labels], device=output.device)
+        pairs = zip(self._split(output), targets.T, strict=True)
+        return torch.stack([F.cross_entropy(*pair) for pair in pairs]).sum()
+
+    def combine(self, windows: Sequence[Tensor]) -> Tensor:
+        """Return the logarithm of the mean of the windows' probabilities, slot by slot."""
+        every = [part.log_softmax(dim=-1) for part in self._split(torch.stack(list(windows)))]
+        return torch.cat([torch.logsumexp(part, dim=0) - math.log(len(part)) for part in every])
+
+    def decode(self, output: Tensor) -> dict[str, Any]:
+        """Return the likeliest values as `label`, and the `probs` of all values by slot."""
+        probs, said = {}, []
+        for (slot, names), part in zip(self.values.items(), self._split(output), strict=True):
+            probs[slot] = dict(zip(names, part.softmax(dim=-1).tolist(), strict=True))
+            said.append(f"{slot}={names[int(part.argmax())]}")
+        return {"label": ",".join(said), "slots": probs}
+
+    def figures(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Return accuracy over recordings, and that of every slot."""
+        right = self._right(labels, decoded)
+        by_slot = dict(zip(self.values, right.mean(axis=0).tolist(), strict=True))
+        accuracy = float(right.all(axis=1).mean())
+        return {"accuracy": accuracy, "accuracy_by_slot": by_slot, "count": len(labels)}
+
+    def resampler(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
+        """Return a quick function from chosen rows to accuracy."""
+        right = np.asarray(self._right(labels, decoded).all(axis=1))
+        return lambda rows: {"accuracy": float(right[rows].mean())}
+
+    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Return 1 for each recording of which all slots are right, 0 for the others."""
+        return [float(right) for right in np.asarray(self._right(labels, decoded).all(axis=1))]
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise LabelError for the first value that was not seen in training."""
+        for label in labels:
+            self._numbers(label)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the name of the task and the values of every slot."""
+        values = {slot: list(names) for slot, names in self.values.items()}
+        return {"name": self.name, "values": values}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Intent":
+        """Return the task that `to_dict` described."""
+        values = data.get("values")
+        if not isinstance(values, dict) or not all(isinstance(v, list) for v in values.values()):
+            raise AdapterFileError(f"the slots of an intent are {values!r}; restore them")
+        return cls(values)
+
+    def _split(self, output: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(output, [len(names) for names in self.values.values()], dim=-1)
+
+    def _numbers(self, label: str) -> list[int]:
+        found = _in_order(label, tuple(self.values))
+        for slot, value in found.items():
+            if value not in self.values[slot]:
+                raise LabelError(
+                    f"{slot}={value} was not seen in training; {slot} may be: "
+                    f"{listing(self.values[slot], 20)}.{did_you_mean(value, self.values[slot])}"
+                )
+        return [self.values[slot].index(value) for slot, value in found.items()]
+
+    def _right(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> NDArray[np.bool_]:
+        """Return (N, slots): what is as it should be."""
+        said = (self._numbers(one["label"]) for one in decoded)
+        pairs = zip(map(self._numbers, labels), said, strict=True)
+        return np.array([[a == b for a, b in zip(*pair, strict=True)] for pair in pairs])
+
+
+def parts(label: str) -> dict[str, str]:
+    """Return the values of a label by slot.
+
+    Raises:
+        LabelError: it is no list of slot=value.
+    """
+    found: dict[str, str] = {}
+    for part in label.split(","):
+        slot, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (slot and equals and value) or slot in found:
+            raise LabelError(
+                f"the label '{label}' is no list of slots; an intent wants "
+                "action=on,object=lamp. Choose the columns of the slots, separated by commas, or "
+                "another --task"
+            )
+        found[slot] = value
+    return found
+
+
+def _in_order(label: str, slots: Sequence[str]) -> dict[str, str]:
+    found = parts(label)
+    if found.keys() != set(slots):
+        raise LabelError(
+            f"the label '{label}' has the slots {', '.join(found)}, and the first training "
+            f"recording has {', '.join(slots)}; every recording needs the same"
+        )
+    return {slot: found[slot] for slot in slots}
