@@ -3,6 +3,7 @@
 Print the page anew with `python tests/contract/test_corpus_cards.py > docs/reference/corpora.md`.
 """
 
+import sys
 from pathlib import Path
 
 from ossicle.data.corpora import CORPORA, card, option_rows
@@ -11,8 +12,8 @@ PAGE = Path(__file__).parents[2] / "docs/reference/corpora.md"
 HEAD = """# Corpora
 
 `--data READER:PATH?option=value&option=value` reads a corpus as its publisher releases it;
-`ossicle corpora READER` prints the card that stands here. How a data string is written, and what is done to a
-recording, is in [Use your own recordings](../how-to/own-recordings.md).
+`ossicle corpora READER` prints the card that stands here. How a data string is written, and what is
+done to a recording, is in [Use your own recordings](../how-to/own-recordings.md).
 """
 
 
@@ -20,7 +21,7 @@ def page() -> str:
     parts = [HEAD]
     for corpus in CORPORA.values():
         about = card(corpus)
-        parts.append(f"## {about.pop('name')}\n\n{about.pop('what')}\n")
+        parts.append(f"## `{about.pop('name')}`\n\n{about.pop('what')}\n")
         parts += [f"- **{heading}**: {text}" for heading, text in about.items()]
         parts.append("")
         if rows := option_rows(corpus):
@@ -36,4 +37,4 @@ def test_the_page_is_the_cards():
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    sys.stdout.write(page())

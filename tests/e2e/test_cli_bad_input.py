@@ -171,9 +171,9 @@ def test_a_folder_in_use_is_left_alone(
     ossicle: Command, backbone: str, corpus: Path, run: Path, tmp_path: Path
 ) -> None:
     given = ("train", "--backbone", backbone, "--recipe=lora", "--data", corpus, "--out")
-    before = {file: file.read_bytes() for file in run.iterdir()}
+    before = {file: file.read_bytes() for file in run.iterdir() if file.is_file()}
     assert "is not empty; choose another folder, or go on with" in message_of(ossicle(*given, run))
-    assert {file: file.read_bytes() for file in run.iterdir()} == before
+    assert {file: file.read_bytes() for file in run.iterdir() if file.is_file()} == before
     (tmp_path / "notes.txt").write_text("mine")
     assert message_of(ossicle(*given, tmp_path)).endswith("is not empty; choose another folder")
     assert "is a file" in message_of(ossicle(*given, tmp_path / "notes.txt"))
@@ -309,11 +309,11 @@ def test_a_full_disk_leaves_the_checkpoint_before_it_whole(
     assert ossicle("train", "--out", parts, "--resume").status == 0
     assert (parts / TENSORS).read_bytes() == (whole / TENSORS).read_bytes()
     (parts / "metrics.json").unlink()
-    before = {file: file.read_bytes() for file in parts.iterdir()}
+    before = {file: file.read_bytes() for file in parts.iterdir() if file.is_file()}
     with full_disk(100):
         message = message_of(ossicle("train", "--out", parts, "--resume"))
     assert "cannot be written" in message
-    assert {file: file.read_bytes() for file in parts.iterdir()} == before
+    assert {file: file.read_bytes() for file in parts.iterdir() if file.is_file()} == before
 
 
 def test_a_config_json_that_was_edited_is_refused(

@@ -104,6 +104,8 @@ def test_a_run_killed_at_any_moment_leaves_whole_files_and_goes_on_to_the_same_b
 def check_whole(folder: Path) -> None:
     """Assert that every file under its final name can be read to its end."""
     for file in folder.glob("[!.]*"):
+        if file.name == "tensorboard":
+            continue  # lines are added to its file
         if file.suffix == ".json":
             json.loads(file.read_text())
         elif file.suffix == ".jsonl":

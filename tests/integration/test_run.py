@@ -35,7 +35,7 @@ def good(tmp_path_factory: pytest.TempPathFactory, settings: Configure) -> Path:
 
 def test_a_run_learns_is_judged_and_names_new_recordings(good: Path, tmp_path: Path) -> None:
     assert {file.name for file in good.iterdir()} == {
-        *(TENSORS, FACTS, CONFIG, SPLIT, VERSIONS, LOG, METRICS, CHECKPOINT)
+        *(TENSORS, FACTS, CONFIG, SPLIT, VERSIONS, LOG, METRICS, CHECKPOINT, "tensorboard")
     }
     metrics = json.loads((good / METRICS).read_text())
     assert metrics["test"]["accuracy"] == metrics["test"]["uar"] == 1.0
@@ -233,12 +233,13 @@ def test_cropping_and_order_change_from_epoch_to_epoch_and_not_from_run_to_run(
     run = prepare(config)
 
     def seen(seed: int, epoch: int) -> list[tuple[list[int], bytes]]:
-        batches = run.clips["train"].training_batches(run.model.backbone, 2, seed=seed, epoch=epoch)
+        clips = run.clips["train"]
+        plan = clips.plan(2, None, seed=seed, epoch=epoch)
+        batches = clips.training_batches(run.model.backbone, plan, seed=seed, epoch=epoch)
         return [(batch.owners, batch.values.numpy().tobytes()) for batch in batches]
 
     assert seen(0, 1) == seen(0, 1)
     assert seen(0, 1) != seen(0, 2)
     assert seen(0, 1) != seen(1, 1)
     assert sorted(i for owners, _ in seen(0, 1) for i in owners) == [0, 1, 2, 3]
-    shape = next(run.clips["train"].training_batches(run.model.backbone, 2, seed=0, epoch=1)).values
-    assert shape.shape == (2, 3200)
+    assert {len(values) for _, values in seen(0, 1)} == {2 * 3200 * 4}

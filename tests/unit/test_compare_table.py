@@ -10,12 +10,13 @@ from ossicle.studies.compare import _row, _slug, markdown, notes, table
 def metrics(said: str, *, seconds: float = 10.0, memory: float | None = 100.0) -> dict[str, Any]:
     """Return a run's metrics: four recordings of a, a, b, b, and a letter said of each."""
     recordings = [
-        {"key": f"{number}.wav", "speaker": None, "label": label, "predicted": guess}
+        {"key": f"{number}.wav", "speaker": None, "score": float(label == guess)}
         for number, (label, guess) in enumerate(zip("aabb", said, strict=True))
     ]
-    accuracy = sum(one["label"] == one["predicted"] for one in recordings) / 4
+    accuracy = sum(one["score"] for one in recordings) / 4
     figures = {"macro_f1": accuracy / 2, "accuracy": accuracy, "uar": accuracy}
     return {
+        "task": "classification",
         "expression": "lora",
         "parameters": {"trainable": 1234, "head": 34},
         "adapter_bytes": 5000,
@@ -56,7 +57,14 @@ def test_one_seed_has_no_deviation_and_an_unknown_memory_stays_unknown() -> None
 
 def test_the_table_shows_percent_and_every_number_of_the_rows() -> None:
     rows = [_row("linear", FIRST, FIRST), _row("lora", SECOND, FIRST)]
-    found = {"data": "d", "backbone": "b", "split": "s", "seeds": [0, 1], "rows": rows}
+    found = {
+        "data": "d",
+        "backbone": "b",
+        "split": "s",
+        "task": "classification",
+        "seeds": [0, 1],
+        "rows": rows,
+    }
     header, lines = table(found)
     assert dict(zip(header, lines[1], strict=True)) == {
         "recipe": "lora",

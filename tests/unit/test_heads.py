@@ -91,7 +91,9 @@ def test_a_model_without_a_cls_token_has_no_cls_head():
 
 
 def test_an_unknown_head_is_named_with_its_neighbour():
-    with pytest.raises(RecipeError, match=r"no head 'meen'; .* speaker-attentive\. Did you mean 'm"):
+    with pytest.raises(
+        RecipeError, match=r"no head 'meen'; .* speaker-attentive\. Did you mean 'm"
+    ):
         build_head("meen", SPEECH, 2)
 
 

@@ -6,9 +6,10 @@ import torch
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.recipe import Recipe
 from ossicle.backbones import FAMILIES, random_backbone
+from ossicle.errors import RunError
 from ossicle.heads import build_head
 from ossicle.training.config import TrainConfig
-from ossicle.training.optim import build_optimizer, schedule, set_rates
+from ossicle.training.optim import build_optimizer, set_rates
 
 
 def adapted(recipe: str) -> AdaptedModel:
@@ -68,19 +69,15 @@ def test_every_trained_tensor_is_in_one_group_and_no_frozen_one_is() -> None:
     assert sorted(inside) == sorted(id(p) for p in model.parameters() if p.requires_grad)
 
 
-def test_the_rate_rises_in_a_line_and_falls_to_nothing() -> None:
-    # 10 steps, 2 of them rising: 1/3, 2/3, then 8/8, 7/8, ... 1/8.
-    expected = [1 / 3, 2 / 3, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8]
-    assert [schedule(step, 10, 0.2) for step in range(10)] == pytest.approx(expected)
-
-
-def test_without_a_warm_up_the_first_step_has_the_highest_rate() -> None:
-    assert [schedule(step, 4, 0.0) for step in range(4)] == [1, 0.75, 0.5, 0.25]
-
-
-def test_one_step_has_a_rate() -> None:
-    assert schedule(0, 1, 0.0) == 1
-    assert 0 < schedule(0, 1, 0.9) <= 1
+def test_the_optimiser_is_chosen_with_its_settings() -> None:
+    model = adapted("lora")
+    made = build_optimizer(model, config(optimizer="adamw(beta2=0.98,eps=1e-6,decay=all)"))
+    assert made.defaults["betas"] == (0.9, 0.98)
+    assert made.defaults["eps"] == 1e-6
+    assert {group["weight_decay"] for group in made.param_groups} == {0.01}
+    assert type(build_optimizer(model, config(optimizer="adam"))) is torch.optim.Adam
+    with pytest.raises(RunError, match="no optimizer 'adma'; there are: adamw, adam"):
+        build_optimizer(model, config(optimizer="adma"))
 
 
 def test_every_group_follows_the_schedule_from_its_own_peak() -> None:

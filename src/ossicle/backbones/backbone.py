@@ -73,6 +73,12 @@ class Backbone(nn.Module):
         """Return how many real frames a wave of that length makes."""
         return self.family.num_frames(self.model.config, self.extractor, num_samples)
 
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second; 0 where all waves make the same number."""
+        short, long = (self.num_frames(seconds * self.sample_rate) for seconds in (5, 15))
+        return (long - short) / 10
+
     def values(self, wave: NDArray[np.float32]) -> Float[Tensor, "..."]:
         """Return what the model takes for one wave (N,): samples, or mel frames.
 

@@ -4,18 +4,18 @@ import sys
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import Annotated, Final
+from typing import Annotated, Any
 
 import typer
 
 from ossicle.cli import options as o
+from ossicle.cli.run_options import takes_settings
 from ossicle.errors import RunError
 
-FIGURES: Final = (0, 3, 4, 5, 8)  # columns of the table, in two halves that fit on a terminal
-COSTS: Final = (0, 1, 2, 6, 7)
 
-
+@takes_settings
 def compare(
+    *,
     backbone: o.Backbone,
     recipes: Annotated[
         str, typer.Option(help="Separated by commas; the others are tested against the first.")
@@ -23,17 +23,9 @@ def compare(
     data: o.Data,
     out: Annotated[Path, typer.Option(help="Holds a run folder for each recipe and seed.")],
     seeds: Annotated[str, typer.Option(help="Separated by commas.")] = "0",
-    head: o.TaskHead = None,
-    epochs: o.Epochs = 10,
-    batch_size: o.BatchSize = 16,
-    lr: o.LearningRate = None,
-    head_lr: o.HeadRate = None,
-    weight_decay: o.WeightDecay = 0.01,
-    warmup: o.Warmup = 0.1,
-    max_seconds: o.MaxSeconds = 10.0,
-    stochastic: o.Stochastic = False,
-    device: o.Device = "auto",
     json: o.AsJson = False,
+    chosen: dict[str, Any],
+    written: set[str],  # noqa: ARG001 - only a run that goes on needs it
 ) -> None:
     """Train all recipes with all seeds on the same split and print one table.
 
@@ -50,21 +42,7 @@ def compare(
     from ossicle.training.config import TrainConfig
 
     names = split_recipes(recipes)
-    config = TrainConfig(
-        backbone=backbone,
-        recipe=names[0] if names else "",
-        data=data,
-        head=head,
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        head_lr=head_lr,
-        weight_decay=weight_decay,
-        warmup=warmup,
-        max_seconds=max_seconds,
-        stochastic=stochastic,
-        device=device,
-    )
+    config = TrainConfig(backbone=backbone, recipe=names[0] if names else "", data=data, **chosen)
 
     def started(recipe: str, seed: int, number: int, total: int) -> None:
         print(f"[{number}/{total}] {recipe}, seed {seed}", file=sys.stderr, flush=True)
@@ -76,6 +54,10 @@ def compare(
     for note in notes(found):
         print(fill(note, get_terminal_size().columns, break_on_hyphens=False))
     header, rows = table(found)
-    for part in (FIGURES, COSTS):
-        chosen = [["\n".join(o.wrapped(row[0], 26)), *(row[i] for i in part[1:])] for row in rows]
-        o.print_table([header[column] for column in part], chosen, right=1)
+    figures = [0, *range(3, len(header) - 3), len(header) - 1]
+    costs = [0, 1, 2, len(header) - 3, len(header) - 2]
+    for part in (figures, costs):  # two halves that fit on a terminal
+        chosen_rows = [
+            ["\n".join(o.wrapped(row[0], 26)), *(row[i] for i in part[1:])] for row in rows
+        ]
+        o.print_table([header[column] for column in part], chosen_rows, right=1)

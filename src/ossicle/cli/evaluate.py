@@ -23,6 +23,7 @@ def evaluate(
         str | None, typer.Option(help="Where the backbone is, if not where the run found it.")
     ] = None,
     batch_size: o.BatchSize = 16,
+    decoder: o.Decoder = None,
     device: o.Device = "auto",
     json: o.AsJson = False,
 ) -> None:
@@ -33,9 +34,11 @@ def evaluate(
     from ossicle.cli.progress import progress_bars
     from ossicle.training.trained import Trained
 
-    trained = Trained.open(run, backbone=backbone, device=device)
+    trained = Trained.open(run, backbone=backbone, device=device, decoder=decoder)
     with progress_bars() as bars:
         found = trained.evaluate(data, side=side, batch_size=batch_size, progress=bars)
+    if not o.is_main():
+        return
     if json:
         o.print_json(found)
     else:

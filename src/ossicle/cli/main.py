@@ -11,9 +11,11 @@ from ossicle.cli.compare import compare
 from ossicle.cli.corpora import corpora
 from ossicle.cli.evaluate import evaluate
 from ossicle.cli.inspect import inspect
+from ossicle.cli.options import is_main
 from ossicle.cli.params import params
 from ossicle.cli.predict import predict
 from ossicle.cli.recipes import recipes
+from ossicle.cli.settings import settings
 from ossicle.cli.train import train
 from ossicle.errors import OssicleError
 
@@ -27,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, compare, params, recipes, corpora, inspect):
+for command in (train, evaluate, predict, compare, params, recipes, corpora, settings, inspect):
     app.command()(command)
 
 
@@ -64,5 +66,6 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"Error: {message}", file=sys.stderr)
+    if is_main():  # the others of a launch say the same
+        print(f"Error: {message}", file=sys.stderr)
     sys.exit(2)

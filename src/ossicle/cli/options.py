@@ -1,6 +1,7 @@
 """Options that several commands share, and how results are printed."""
 
 import json
+import os
 import re
 from shutil import get_terminal_size
 from typing import Annotated, Any, Literal
@@ -29,46 +30,25 @@ Data = Annotated[
         "esc50:PATH?test_fold=5, emodb:PATH, audiofolder:PATH, manifest:FILE.csv."
     ),
 ]
-TaskName = Annotated[
-    str,
-    typer.Option(help="classification, tagging, regression, asr or phones."),
-]
 HeadName = Annotated[
     str,
-    typer.Option(help="mean, cls, meanstd or superb; frames or superb-frames for asr and phones."),
+    typer.Option(help="mean, cls, meanstd, superb, frames, superb-frames, speaker-mean, ..."),
 ]
-TaskHead = Annotated[
+BatchSize = Annotated[int, typer.Option(help="Recordings in a step.")]
+Decoder = Annotated[
     str | None,
     typer.Option(
-        help="mean, cls, meanstd or superb; frames or superb-frames for asr and phones. "
-        "Default: the task's own."
+        help="Of a transcription: greedy (the default) or beam search, as in "
+        "'beam(size=50,lm=words.arpa,lm_weight=2,word_score=0)'."
     ),
-]
-DropShort = Annotated[
-    bool,
-    typer.Option("--drop-short", help="Leave out recordings too short for their transcript."),
-]
-Epochs = Annotated[int, typer.Option(help="Times every training recording is seen.")]
-BatchSize = Annotated[int, typer.Option(help="Recordings in a step.")]
-LearningRate = Annotated[
-    float | None,
-    typer.Option(
-        help="Of all that has none of its own in the recipe, the head included. "
-        "Default: each method's own, and 1e-3 for the head."
-    ),
-]
-HeadRate = Annotated[float | None, typer.Option(help="Of the head; default: --lr.")]
-WeightDecay = Annotated[float, typer.Option(help="Of AdamW, on matrices.")]
-Warmup = Annotated[float, typer.Option(help="Fraction of the steps over which the rate rises.")]
-MaxSeconds = Annotated[
-    float,
-    typer.Option(help="Longer recordings: a random crop in training, windows in evaluation."),
-]
-Stochastic = Annotated[
-    bool, typer.Option("--stochastic", help="Keep the backbone's dropout and SpecAugment on.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def is_main() -> bool:
+    """Whether this process prints: of those that one launcher started, the first."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def print_json(data: Any) -> None:
@@ -109,11 +89,19 @@ def print_figures(found: dict[str, Any]) -> None:
     print(f"{found['count']} recordings; 95 % bootstrap intervals over {unit}")
     from ossicle.tasks import TASKS
 
-    for name, words in TASKS[found["task"]].shown.items():
+    shown = TASKS[found["task"]].shown
+    width = max(9, *(len(words) + 1 for words in shown.values()))
+    for name, words in shown.items():
         low, high = found["intervals"][name]
-        print(f"  {words:<9}{100 * found[name]:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]")
-    for name, value in found.get("ccc_by_dimension", {}).items():
-        print(f"  {name:<9}{100 * value:6.1f} %")
+        print(f"  {words:<{width}}{100 * found[name]:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]")
+    for part in ("ccc_by_dimension", "accuracy_by_slot"):
+        for name, value in found.get(part, {}).items():
+            print(f"  {name:<{width}}{100 * value:6.1f} %")
+    if "trials" in found:
+        print(f"  {found['trials']:,} trials, {found['targets']:,} of one speaker")
+    for norm, words in (("s_norm", "s-norm"), ("as_norm", "AS-norm")):
+        if norm in found:
+            print(f"  after {words}: EER {100 * found[norm]['eer']:.1f} %")
     if "confusion" not in found:
         return
     labels, confusion = found["labels"], found["confusion"]

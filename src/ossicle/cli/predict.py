@@ -17,20 +17,28 @@ def predict(
     backbone: Annotated[
         str | None, typer.Option(help="Where the backbone is, if not where the run found it.")
     ] = None,
+    decoder: o.Decoder = None,
     device: o.Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
 ) -> None:
     """Print label and probabilities, a line a file, as they are ready.
 
+    In speaker verification, print the cosine of each file with the first.
+
     A file that cannot be read is reported on stderr and the others go on; the status is then 1.
     """
     from ossicle.training.trained import Trained
 
-    trained = Trained.open(run, backbone=backbone, device=device)
+    trained = Trained.open(run, backbone=backbone, device=device, decoder=decoder)
     failed = 0
     for found in trained.predict(files):
+        if not o.is_main():
+            failed += "error" in found
+            continue
         if json:
             o.print_json(found)
+        elif "score" in found:
+            print(f"{found['file']}\t{found['score']:.3f}", flush=True)
         elif "label" in found:
             probs = sorted(found.get("probs", {}).items(), key=lambda pair: -pair[1])
             shown = "  ".join(f"{label} {prob:.3f}" for label, prob in probs)
@@ -38,6 +46,8 @@ def predict(
         if "error" in found:
             failed += 1
             print(f"Error: {found['error']}", file=sys.stderr, flush=True)
+    if failed and not o.is_main():
+        raise typer.Exit(SOME_FAILED)
     if failed:
         print(f"{failed} of {len(files)} files could not be read.", file=sys.stderr)
         raise typer.Exit(SOME_FAILED)

@@ -1,13 +1,15 @@
 """Labelled recordings: read, checked, split, decoded and batched. Pure numpy, no torch."""
 
 from ossicle.data.audio import duration_s, load_utterance, load_wave, random_crop, scan, windows
-from ossicle.data.batch import bucketed, padded_fraction
+from ossicle.data.augment import AUGMENTATIONS, parse_augment
+from ossicle.data.batch import bucketed, bucketed_by_length, padded_fraction
 from ossicle.data.corpora import CORPORA, Corpus
 from ossicle.data.manifest import Dataset, Manifest, Trial, Utterance, read_manifest, write_manifest
 from ossicle.data.spec import open_data, read_data
 from ossicle.data.split import check, check_classes, contents, draw
 
 __all__ = [
+    "AUGMENTATIONS",
     "CORPORA",
     "Corpus",
     "Dataset",
@@ -15,6 +17,7 @@ __all__ = [
     "Trial",
     "Utterance",
     "bucketed",
+    "bucketed_by_length",
     "check",
     "check_classes",
     "contents",
@@ -24,6 +27,7 @@ __all__ = [
     "load_wave",
     "open_data",
     "padded_fraction",
+    "parse_augment",
     "random_crop",
     "read_data",
     "read_manifest",

@@ -38,6 +38,37 @@ def bucketed(
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
+def bucketed_by_length(
+    num_samples: Sequence[int], budget: int, *, seed: int, epoch: int
+) -> list[list[int]]:
+    """Return the batches of one epoch, as long as the budget allows and no longer.
+
+    As `bucketed`, but a batch is cut where its longest utterance times their number would pass the
+    budget. One that is longer alone is a batch of its own.
+
+    Args:
+        num_samples: The length of each utterance.
+        budget: Most samples of a batch, padding included.
+        seed: Of the run, 0 or more.
+        epoch: From 0.
+    """
+    lengths = np.asarray(num_samples, dtype=np.int64)
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    pool = max(1, _POOL * budget // max(1, int(lengths.mean())))
+    batches: list[list[int]] = []
+    for start in range(0, len(order), pool):
+        indices = order[start : start + pool]
+        batch: list[int] = []
+        for index in indices[np.argsort(-lengths[indices], kind="stable")].tolist():
+            if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
+                batches.append(batch)
+                batch = []
+            batch.append(index)
+        batches.append(batch)
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
 def padded_fraction(num_samples: Sequence[int], batches: Sequence[Sequence[int]]) -> float:
     """Return the share of padding, 0 to 1, where each batch is padded to its longest."""
     held = sum(len(batch) * max(num_samples[i] for i in batch) for batch in batches)

@@ -1,6 +1,6 @@
 """Does one recipe do better than another on the same recordings?
 
-    d_n         mean over seeds of  (first is right on n) - (second is right on n)
+    d_n         mean over seeds of  (score of first on n) - (score of second on n)
     difference  mean of d_n over the recordings
     p           how often |difference| is at least as large when the sign of each unit's d is random
 
@@ -10,7 +10,8 @@ units is 2 / 2^U), so then recordings are the unit; `unit` says so, and the resu
 recordings of those speakers only.
 
 The null hypothesis: given these trained models, the two recipes are exchangeable on every unit, so
-that swapping their names there was as likely. With one seed and recordings as units, this is the
+that swapping their names there was as likely. The score is what a task gives each recording: 1 for
+right and 0 for wrong in classification; with one seed and recordings as units, this is then the
 exact McNemar test.
 
 What it does not cover: the training seed. The S models of each recipe are held as they are, and a
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Shaped
 
 FEWEST_SPEAKERS = 6  # 2 / 2^6 = 0.03
 RESAMPLES = 9999  # all sign patterns are gone through instead where there are no more than these
@@ -35,7 +36,7 @@ RESAMPLES = 9999  # all sign patterns are gone through instead where there are n
 
 @dataclass(frozen=True)
 class PairedTest:
-    """`difference` is accuracy of the first recipe minus accuracy of the second."""
+    """`difference` is the mean score of the first recipe minus that of the second."""
 
     difference: float
     p_value: float
@@ -44,37 +45,37 @@ class PairedTest:
 
 
 def paired_test(
-    correct_a: Bool[np.ndarray, "S N"],
-    correct_b: Bool[np.ndarray, "S N"],
+    scores_a: Shaped[np.ndarray, "S N"],
+    scores_b: Shaped[np.ndarray, "S N"],
     groups: Sequence[str] | None = None,
     *,
     seed: int = 0,
 ) -> PairedTest:
-    """Return the difference in accuracy, first minus second, with a two-sided p.
+    """Return the difference in mean score, first minus second, with a two-sided p.
 
     Args:
-        correct_a: Whether the first recipe, trained with seed s, is right on recording n.
-        correct_b: The same of the second recipe: the same seeds, the same recordings, in order.
+        scores_a: Of the first recipe, trained with seed s, on recording n; more is better.
+        scores_b: The same of the second recipe: the same seeds, the same recordings, in order.
         groups: The speaker of each recording, if known.
         seed: Of the random signs; without effect where all sign patterns are gone through.
 
     Returns:
-        `p_value` is 1 where the recipes are right equally often on every unit, and never 0:
+        `p_value` is 1 where the recipes are equally good on every unit, and never 0:
         with random signs it is at least 0.0002.
 
     Raises:
-        ValueError: shapes that differ or are not (S, N), values other than right or wrong, or not
-            one group per recording.
+        ValueError: shapes that differ or are not (S, N), scores that are not finite, or not one
+            group per recording.
     """
-    first, second = np.asarray(correct_a), np.asarray(correct_b)
+    first, second = np.asarray(scores_a), np.asarray(scores_b)
     if first.shape != second.shape or first.ndim != 2 or first.size == 0:
         raise ValueError(f"Shapes are {first.shape} and {second.shape}: expected (S, N) for both.")
-    if not (np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()):
-        raise ValueError("Correctness holds other values than 0 and 1: expected right or wrong.")
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise ValueError("Some scores are not finite: expected a number for each recording.")
     num_seeds, num_rows = first.shape
     if groups is not None and len(groups) != num_rows:
         raise ValueError(f"{len(groups)} groups for {num_rows} rows: expected one for each row.")
-    # Counts, not means: whole numbers add up without rounding, so ties between sums stay ties.
+    # Sums, not means: whole numbers add up without rounding, so ties between sums stay ties.
     lead = first.sum(axis=0, dtype=float) - second.sum(axis=0, dtype=float)  # (N,)
     difference = float(lead.sum() / (num_seeds * num_rows))
     unit: Literal["speaker", "recording"] = "recording"

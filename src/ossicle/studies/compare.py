@@ -5,6 +5,7 @@ that is there already is not repeated, and one that was interrupted goes on.
 """
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -22,10 +23,10 @@ from ossicle.attach.recipe import Recipe
 from ossicle.backbones import load_backbone
 from ossicle.errors import RunError, listing
 from ossicle.metrics import paired_test
+from ossicle.tasks import TASKS
 from ossicle.training.config import TrainConfig
 from ossicle.training.run import CONFIG, METRICS, SPLIT, read_json, train
 
-FIGURES: Final = ("macro_f1", "accuracy", "uar")
 TABLE: Final = "compare.json"
 PAGE: Final = "compare.md"
 
@@ -51,6 +52,8 @@ def compare(
         OssicleError: bad input.
         RunError: a run has failed; those before it are kept and not repeated.
     """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise RunError("compare starts a process for each run; launch `ossicle train` in several")
     plans = [Recipe.parse(recipe) for recipe in recipes]
     labels = [plan.label for plan in plans]
     for what, given in (("recipes", labels), ("seeds", [str(seed) for seed in seeds])):
@@ -74,6 +77,7 @@ def compare(
         "data": config.data,
         "split": metrics[labels[0]][0]["split"],
         "backbone": config.backbone,
+        "task": metrics[labels[0]][0]["task"],
         "seeds": list(seeds),
         "rows": [_row(label, runs, metrics[labels[0]]) for label, runs in metrics.items()],
     }
@@ -107,7 +111,7 @@ def _run(config: TrainConfig, folder: Path) -> dict[str, Any]:
     options = [
         f"--{name.replace('_', '-')}={value}"
         for name, value in config.to_dict().items()
-        if value is not None and not isinstance(value, bool)
+        if value not in (None, "") and not isinstance(value, bool)
     ]
     options += [f"--{name}" for name, value in config.to_dict().items() if value is True]
     options += ["--resume"] if (folder / CONFIG).is_file() else []
@@ -130,7 +134,7 @@ def _row(
         "parameters": runs[0]["parameters"],
         "adapter_bytes": runs[0]["adapter_bytes"],
     }
-    for figure in FIGURES:
+    for figure in TASKS[runs[0]["task"]].shown:
         values = [run["test"][figure] for run in runs]
         row[figure] = {
             "mean": mean(values),
@@ -144,18 +148,21 @@ def _row(
     return row
 
 
-def _paired(runs: Sequence[dict[str, Any]], first: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _paired(
+    runs: Sequence[dict[str, Any]], first: Sequence[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """Return the test of two recipes; None where no recording has a score of its own."""
     recordings = first[0]["test"]["recordings"]
+    if "score" not in recordings[0]:
+        return None
     speakers = [one["speaker"] for one in recordings]
     groups = None if None in speakers else speakers
-    return asdict(paired_test(_correct(runs), _correct(first), groups))
+    return asdict(paired_test(_scores(runs), _scores(first), groups))
 
 
-def _correct(runs: Sequence[dict[str, Any]]) -> np.ndarray:
-    """Return (seeds, recordings): whether each recording was named rightly."""
-    return np.array(
-        [[one["label"] == one["predicted"] for one in run["test"]["recordings"]] for run in runs]
-    )
+def _scores(runs: Sequence[dict[str, Any]]) -> np.ndarray:
+    """Return (seeds, recordings): how well each recording was done, as its task scores it."""
+    return np.array([[one["score"] for one in run["test"]["recordings"]] for run in runs])
 
 
 def _slug(label: str) -> str:
@@ -168,7 +175,8 @@ def _slug(label: str) -> str:
 
 def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a comparison as text."""
-    header = ["recipe", "trainable", "without head", "macro-F1", "accuracy", "UAR"]
+    shown = TASKS[found["task"]].shown
+    header = ["recipe", "trainable", "without head", *shown.values()]
     header += ["train s", "peak MiB", "gain (p)"]
     rows = []
     for row in found["rows"]:
@@ -178,7 +186,7 @@ def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
                 row["recipe"],
                 f"{sizes['trainable']:,}",
                 f"{sizes['trainable'] - sizes['head']:,}",
-                *(_percent(row[figure]) for figure in FIGURES),
+                *(_percent(row[figure]) for figure in shown),
                 f"{row['train_seconds']:.0f}",
                 "-" if row["peak_memory_mib"] is None else f"{row['peak_memory_mib']:.0f}",
                 _against(row["against_first"]),
@@ -199,6 +207,7 @@ def notes(found: dict[str, Any]) -> list[str]:
     several = len(found["seeds"]) > 1
     spread = "mean ± standard deviation over the seeds " if several else "with seed "
     seeds = ", ".join(str(seed) for seed in found["seeds"])
+    each = TASKS[found["task"]].each_name
     tests = [row["against_first"] for row in found["rows"] if row["against_first"] is not None]
     about = [
         f"{found['data']} on {found['backbone']}: {found['split']}",
@@ -206,7 +215,7 @@ def notes(found: dict[str, Any]) -> list[str]:
     ]
     if tests:
         about[-1] += (
-            f" Gain is the difference in accuracy to {found['rows'][0]['recipe']}, with the p of a "
+            f" Gain is the difference in {each} to {found['rows'][0]['recipe']}, with the p of a "
             f"paired permutation test over {tests[0]['num_units']} {tests[0]['unit']}s, not "
             "corrected for the number of recipes."
         )

@@ -2,12 +2,12 @@
 
 from typing import Final
 
+from ossicle.expression import Value, parse
 from ossicle.tasks.base import Task
 from ossicle.tasks.classification import Classification
 from ossicle.tasks.events import Events
 from ossicle.tasks.intent import Intent
 from ossicle.tasks.regression import Regression
-from ossicle.tasks.settings import Setting, parse_task
 from ossicle.tasks.slots import SlotFilling
 from ossicle.tasks.tagging import Tagging
 from ossicle.tasks.transcription import PhoneRecognition, SpeechRecognition
@@ -28,6 +28,17 @@ TASKS: Final[dict[str, type[Task]]] = {
     )
 }
 
+
+def parse_task(text: str) -> tuple[type[Task], dict[str, Value]]:
+    """Return the task that an expression names, and all its settings.
+
+    Raises:
+        RunError: there is no such task or setting, or its value is of another kind.
+    """
+    name, settings = parse(text, "task", {name: task.settings for name, task in TASKS.items()})
+    return TASKS[name], settings
+
+
 __all__ = [
     "TASKS",
     "Classification",
@@ -35,7 +46,6 @@ __all__ = [
     "Intent",
     "PhoneRecognition",
     "Regression",
-    "Setting",
     "SlotFilling",
     "SpeechRecognition",
     "Tagging",

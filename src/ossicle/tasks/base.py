@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ossicle.data import Dataset, Trial
-from ossicle.errors import LabelError
-from ossicle.tasks.settings import Setting
+from ossicle.errors import LabelError, RunError
+from ossicle.expression import Setting
 
 
 class Task(ABC):
@@ -114,6 +114,18 @@ class Task(ABC):
         if trials:
             raise LabelError(f"the task {self.name} has no use for a list of trials")
         return self
+
+    def decoded_by(self, decoder: str) -> Self:
+        """Return the task with another decoder; only a transcription has any.
+
+        Raises:
+            RunError: the task has none, or the decoder cannot be made.
+        """
+        raise RunError(f"the task {self.name} has no choice of decoder; leave '{decoder}' out")
+
+    def against(self, first: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Return what a prediction says in the light of the first; only verification has any."""
+        return {}
 
     def with_cohort(self, embeddings: NDArray[np.float64]) -> Self:  # noqa: ARG002
         """Return the task with the embeddings (K, E) by which scores are normalised."""

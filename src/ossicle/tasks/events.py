@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.expression import Setting, share
 from ossicle.metrics.segments import counts, micro_f1, segments
 from ossicle.tasks.base import Task
-from ossicle.tasks.settings import Setting, share
 
 SEPARATOR: Final = "|"
 NONE: Final = "-"

@@ -3,17 +3,18 @@
     P(text | frames) = sum over all ways to spread the units of the text over the frames, with
                        blanks between
 
-The best unit of each frame is taken, repetitions are merged and blanks dropped. The units are those
-of the training transcripts. Text is compared as it is written in the corpus, but for runs of
-spaces; write it in one case.
+The best unit of each frame is taken, repetitions are merged and blanks dropped, unless a beam
+search is asked for. The units are those of the training transcripts. Text is compared as it is
+written in the corpus, but for runs of spaces; write it in one case.
 
 Source: Graves et al. 2006, "Connectionist temporal classification".
 """
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from itertools import pairwise
-from typing import Any, ClassVar, Final, Self, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -26,8 +27,7 @@ from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, listing
 from ossicle.metrics.edits import character_edits, rate, word_edits
 from ossicle.tasks.base import Task
-
-BLANK: Final = 0  # its number; units count from 1
+from ossicle.tasks.decoder import BLANK, Decoder, build_decoder, greedy
 
 
 class Transcription(Task):
@@ -35,16 +35,19 @@ class Transcription(Task):
 
     Attributes:
         units: What a text is made of, in the order of the outputs from 1 on; 0 is the blank.
+        by_word: Whether units make up words with spaces between, as a language model knows them.
     """
 
     heads: ClassVar[tuple[str, ...]] = ("frames", "superb-frames")
     by_frame: ClassVar[bool] = True
     best: ClassVar[float] = 0.0
+    by_word: ClassVar[bool] = True
 
     def __init__(self, units: Sequence[str]) -> None:
         self.units = tuple(units)
         self.num_outputs = len(self.units) + 1
         self._number_by_unit = {unit: number for number, unit in enumerate(self.units, start=1)}
+        self._decoder: Decoder = greedy
 
     @staticmethod
     @abstractmethod
@@ -104,9 +107,14 @@ class Transcription(Task):
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the text as `label`."""
-        best = torch.unique_consecutive(output.argmax(dim=-1)).tolist()
-        units = [self.units[number - 1] for number in best if number != BLANK]
+        units = [self.units[number - 1] for number in self._decoder(output)]
         return {"label": self.join(units)}
+
+    def decoded_by(self, decoder: str) -> Self:
+        """Return the task with another decoder: `greedy` or `beam(size=50,lm=FILE,...)`."""
+        made = copy(self)
+        made._decoder = build_decoder(decoder, self.units, by_word=self.by_word)
+        return made
 
     def figures(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
@@ -201,6 +209,7 @@ class PhoneRecognition(Transcription):
     example: ClassVar[tuple[str, str]] = ("n oʊ", "ɒ n")
     primary: ClassVar[str] = "per"
     shown: ClassVar[Mapping[str, str]] = {"per": "PER"}
+    by_word: ClassVar[bool] = False
     each_name: ClassVar[str] = "right phones"
 
     @staticmethod

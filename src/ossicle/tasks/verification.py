@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, Trial, Utterance
 from ossicle.errors import AdapterFileError, LabelError, RunError, listing
+from ossicle.expression import Setting
 from ossicle.metrics.verification import (
     ErrorCurve,
     Trials,
@@ -37,7 +38,6 @@ from ossicle.metrics.verification import (
     unit,
 )
 from ossicle.tasks.base import Task
-from ossicle.tasks.settings import Setting
 
 PUBLISHED: Final = {"softmax": (1.0, 0.0), "am-softmax": (30.0, 0.4), "aam-softmax": (15.0, 0.3)}
 PUBLISHED_OF_LOSS: Final = -1.0  # a scale or margin that is not given is the loss's own
@@ -189,6 +189,11 @@ class Verification(Task):
         made = copy(self)
         made.trials = tuple(trials)
         return made
+
+    def against(self, first: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the cosine with the first, as `score`."""
+        pair = np.array([first["embedding"], one["embedding"]])
+        return {"score": float(trial_cosines(pair, np.array([0]), np.array([1]))[0])}
 
     def with_cohort(self, embeddings: NDArray[np.float64]) -> Self:
         """Return the task whose scores are also given after s-norm and AS-norm."""

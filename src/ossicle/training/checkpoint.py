@@ -1,8 +1,8 @@
 """A run's state in one file, `checkpoint.safetensors`, replaced in one step after every epoch.
 
-It holds the trained parameters, both moments of AdamW, and the history. The order of recordings,
-their crops and dropout depend on the seed and the number of the epoch alone, so no state of a
-random generator is needed to go on to the same bits.
+It holds the trained parameters, both moments of Adam, the scale of the loss, and the history. The
+order of recordings, their crops and dropout depend on the seed and the number of the epoch alone,
+so no state of a random generator is needed to go on to the same bits.
 """
 
 import json
@@ -21,6 +21,7 @@ from ossicle.training.loop import Epoch, State
 CHECKPOINT: Final = "checkpoint.safetensors"
 _NOW = "now:"
 _HISTORY = "history"
+_SCALER = "scaler"
 
 
 def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
@@ -35,7 +36,9 @@ def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
         for name, value in state.optimizer.state[parameter].items():
             tensors[f"{name}:{key}"] = value.detach().cpu().contiguous()
     history = json.dumps([epoch.to_dict() for epoch in state.history])
-    replace_file(folder / CHECKPOINT, serialise_with_digest(tensors, **{_HISTORY: history}))
+    scaler = json.dumps(state.scaler.state_dict())
+    data = serialise_with_digest(tensors, **{_HISTORY: history, _SCALER: scaler})
+    replace_file(folder / CHECKPOINT, data)
 
 
 def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
@@ -60,6 +63,8 @@ def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
             for name, value in moments.items()
         }
     state.history[:] = [Epoch(**epoch) for epoch in json.loads(metadata[_HISTORY])]
+    if scaler := json.loads(metadata[_SCALER]):  # empty where no scaling is needed
+        state.scaler.load_state_dict(scaler)
 
 
 def _like(value: Tensor | None, parameter: Tensor) -> Tensor:

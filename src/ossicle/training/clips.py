@@ -4,7 +4,7 @@ A recording longer than the limit is cropped at random in training; in evaluatio
 equally long windows, evenly spaced from its start to its end, and the outputs are combined.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -15,9 +15,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ossicle.backbones import Backbone
-from ossicle.data import Utterance, bucketed, load_utterance, random_crop, windows
+from ossicle.data import (
+    AUGMENTATIONS,
+    Utterance,
+    bucketed,
+    bucketed_by_length,
+    load_utterance,
+    random_crop,
+    windows,
+)
 
 BATCHES_AHEAD = 3
+
+Piece = tuple[int, tuple[int, int]]  # number of an utterance, first sample and one past the last
+Share = Callable[[Sequence[Piece]], Sequence[Piece]]
+
+
+def everything(pieces: Sequence[Piece]) -> Sequence[Piece]:
+    """Return all pieces, as a process does that is alone."""
+    return pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +41,16 @@ class Batch:
     """Rows for one step.
 
     Attributes:
-        values: What the backbone takes, padded.
+        values: What the backbone takes, padded; None where this process has no row of the batch.
         lengths: Real entries of each row.
-        owners: For each row, the number of its utterance.
+        owners: For each row of this process, the number of its utterance.
+        everyone: The same for all rows of the batch, in every process.
     """
 
-    values: Tensor
-    lengths: Int[Tensor, " B"]
+    values: Tensor | None
+    lengths: Int[Tensor, " B"] | None
     owners: list[int]
+    everyone: list[int]
 
 
 @dataclass(frozen=True)
@@ -43,50 +61,86 @@ class Clips:
         utterances: What to read.
         sizes: Samples of each at the backbone's rate.
         limit: Longest piece, in samples.
+        augment: Names of `AUGMENTATIONS`, for training.
     """
 
     utterances: tuple[Utterance, ...]
     sizes: tuple[int, ...]
     limit: int
+    augment: tuple[str, ...] = ()
+
+    def plan(
+        self, batch_size: int, budget: int | None, *, seed: int, epoch: int
+    ) -> list[list[int]]:
+        """Return the utterances of each batch of an epoch: so many, or within so many samples."""
+        sizes = [min(size, self.limit) for size in self.sizes]
+        if budget is not None:
+            return bucketed_by_length(sizes, budget, seed=seed, epoch=epoch)
+        return bucketed(sizes, batch_size, seed=seed, epoch=epoch)
 
     def training_batches(
-        self, backbone: Backbone, batch_size: int, *, seed: int, epoch: int
+        self,
+        backbone: Backbone,
+        plan: Sequence[Sequence[int]],
+        *,
+        seed: int,
+        epoch: int,
+        share: Share = everything,
     ) -> Iterator[Batch]:
-        """Yield every utterance once, cropped at random, in an order fixed by seed and epoch."""
-        sizes = [min(size, self.limit) for size in self.sizes]
-        order = bucketed(sizes, batch_size, seed=seed, epoch=epoch)
-        pieces = [[(i, self._crop(i, seed, epoch)) for i in batch] for batch in order]
-        return self._read(backbone, pieces)
+        """Yield the batches of a plan, cropped at random and augmented by seed and epoch."""
 
-    def evaluation_batches(self, backbone: Backbone, batch_size: int) -> Iterator[Batch]:
-        """Yield every window of every utterance, the longest first."""
+        def changed(index: int, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+            return self._augmented(index, wave, backbone.sample_rate, (seed, epoch))
+
+        pieces = [[(i, self._crop(i, seed, epoch)) for i in batch] for batch in plan]
+        return self._read(backbone, pieces, share, changed)
+
+    def evaluation_batches(self, batch_size: int) -> list[list[Piece]]:
+        """Return every window of every utterance, in batches, the longest first."""
         pieces = list(self.windows())
         sizes = [stop - start for _, (start, stop) in pieces]
         order = bucketed(sizes, batch_size, seed=0, epoch=0, shuffle=False)
-        return self._read(backbone, [[pieces[j] for j in batch] for batch in order])
+        return [[pieces[j] for j in batch] for batch in order]
 
-    def windows(self) -> Iterator[tuple[int, tuple[int, int]]]:
+    def windows(self) -> Iterator[Piece]:
         """Yield the number of each utterance with each of its windows."""
         for i, size in enumerate(self.sizes):
             for window in windows(size, self.limit):
                 yield i, window
 
-    def num_batches(self, batch_size: int) -> int:
-        """Return the steps of one epoch of training."""
-        return -(-len(self.sizes) // batch_size)
+    def read(self, backbone: Backbone, plan: Sequence[Sequence[Piece]]) -> Iterator[Batch]:
+        """Yield the batches of a plan as they are."""
+        return self._read(backbone, plan, everything, lambda _, wave: wave)
 
     def _crop(self, index: int, seed: int, epoch: int) -> tuple[int, int]:
         rng = np.random.default_rng([seed, epoch, index])
         return random_crop(self.sizes[index], self.limit, rng)
 
+    def _augmented(
+        self, index: int, wave: NDArray[np.float32], sample_rate: int, drawn_by: tuple[int, int]
+    ) -> NDArray[np.float32]:
+        """Return the piece after all augmentations; one that made it too long is left out."""
+        rng = np.random.default_rng([*drawn_by, index, 1])
+        for name in self.augment:
+            made = AUGMENTATIONS[name](wave, sample_rate, rng)
+            wave = made if len(made) <= max(self.limit, len(wave)) else wave
+        return wave
+
     def _read(
-        self, backbone: Backbone, plan: Sequence[Sequence[tuple[int, tuple[int, int]]]]
+        self,
+        backbone: Backbone,
+        plan: Sequence[Sequence[Piece]],
+        share: Share,
+        changed: Callable[[int, NDArray[np.float32]], NDArray[np.float32]],
     ) -> Iterator[Batch]:
         """Decode a few batches ahead of the one in use."""
 
-        def make(pieces: Sequence[tuple[int, tuple[int, int]]]) -> Batch:
-            waves = [self._piece(i, window, backbone.sample_rate) for i, window in pieces]
-            return Batch(*backbone.batch(waves), [i for i, _ in pieces])
+        def make(pieces: Sequence[Piece]) -> Batch:
+            everyone, mine = [i for i, _ in pieces], share(pieces)
+            if not mine:
+                return Batch(None, None, [], everyone)
+            waves = [changed(i, self._piece(i, at, backbone.sample_rate)) for i, at in mine]
+            return Batch(*backbone.batch(waves), [i for i, _ in mine], everyone)
 
         with ThreadPoolExecutor(max_workers=1) as reader:
             waiting = iter(plan)

@@ -18,15 +18,25 @@ class TrainConfig:
         backbone: A shipped name (`tiny-hubert`), a hub id, a folder or `config:<name>`.
         recipe: A preset, an expression or a recipe file.
         data: Reader and options, e.g. `esc50:PATH?test_fold=5`.
-        task: What is to be predicted: one of `ossicle.tasks.TASKS`.
+        task: What is to be predicted: one of `ossicle.tasks.TASKS`, with its settings; None: what
+            the data suggest.
         head: One of `ossicle.heads.HEADS`; None: the task's first.
         epochs: Times every training recording is seen.
-        batch_size: Recordings in a step.
+        batch_size: Recordings in a batch.
+        batch_seconds: Most seconds of a batch, padding included, instead of `batch_size`.
+        accumulate: Batches in a step of the optimiser.
         lr: Learning rate of whatever has none of its own in the recipe, the head included; None:
             each method's default and 1e-3 for the head.
         head_lr: Learning rate of the head; None: `lr`.
-        weight_decay: Of AdamW, on matrices alone.
-        warmup: Fraction of all steps over which the rate rises from 0; it then falls to 0.
+        optimizer: One of `ossicle.training.optim.OPTIMIZERS`, with its settings.
+        weight_decay: On matrices alone, unless the optimiser is told otherwise.
+        schedule: How the rate moves after the warm-up: `ossicle.training.schedule`.
+        warmup: Fraction of all steps over which the rate rises from 0.
+        clip: Longest gradient, all parameters together; 0: any.
+        patience: Epochs without a better one after which the run stops; None: never.
+        augment: Augmentations of the training recordings, by comma: `ossicle.data.augment`.
+        precision: float32, bfloat16, float16 or auto: of the forward pass.
+        track: Where curves are reported to, by comma; none: nowhere.
         max_seconds: Longer recordings are cropped at random in training, and evaluated in windows.
         seed: Of the new parameters, the order, the crops and dropout.
         drop_short: Leave out recordings that have fewer frames than their transcript needs.
@@ -37,14 +47,23 @@ class TrainConfig:
     backbone: str
     recipe: str
     data: str
-    task: str = "classification"
+    task: str | None = None
     head: str | None = None
     epochs: int = 10
     batch_size: int = 16
+    batch_seconds: float | None = None
+    accumulate: int = 1
     lr: float | None = None
     head_lr: float | None = None
+    optimizer: str = "adamw"
     weight_decay: float = 0.01
+    schedule: str = "linear"
     warmup: float = 0.1
+    clip: float = 1.0
+    patience: int | None = None
+    augment: str = ""
+    precision: str = "float32"
+    track: str = "tensorboard"
     max_seconds: float = 10.0
     seed: int = 0
     drop_short: bool = False
@@ -52,13 +71,14 @@ class TrainConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "batch_size", "max_seconds", "lr", "head_lr")
-        for name in positive:
+        counts = ("epochs", "batch_size", "batch_seconds", "accumulate", "patience")
+        for name in (*counts, "max_seconds", "lr", "head_lr"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise RunError(f"{name} is {value}; it must be positive")
-        if not 0 <= self.weight_decay < math.inf:
-            raise RunError(f"weight_decay is {self.weight_decay}; it must be 0 or more")
+        for name in ("weight_decay", "clip"):
+            if not 0 <= (value := getattr(self, name)) < math.inf:
+                raise RunError(f"{name} is {value}; it must be 0 or more")
         if not 0 <= self.seed < SEEDS:
             raise RunError(f"seed is {self.seed}; it must lie from 0 to {SEEDS - 1}")
         if not 0 <= self.warmup < 1:

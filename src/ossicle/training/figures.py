@@ -20,6 +20,7 @@ def with_intervals(
     labels = [utterance.label for utterance in utterances]
     speakers = [one.speaker for one in utterances if one.speaker is not None]
     groups = speakers if len(speakers) == len(utterances) else None
+    each = task.each(labels, found.decoded)
     intervals = bootstrap_intervals(task.resampler(labels, found.decoded), len(labels), groups)
     return {
         "task": task.name,
@@ -30,6 +31,9 @@ def with_intervals(
         "interval_units": intervals.num_units,
         "recordings": [
             {"key": one.key, "speaker": one.speaker, "label": label, "predicted": said["label"]}
-            for one, label, said in zip(utterances, labels, found.decoded, strict=True)
+            | ({} if each is None else {"score": each[row]})
+            for row, (one, label, said) in enumerate(
+                zip(utterances, labels, found.decoded, strict=True)
+            )
         ],
     }

@@ -1,6 +1,6 @@
 """One epoch, one assessment, one fit: a function each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -12,11 +12,12 @@ from torch import Tensor
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.errors import RunError
 from ossicle.tasks import Task
-from ossicle.training.clips import Clips
+from ossicle.training.clips import Batch, Clips
 from ossicle.training.config import TrainConfig
-from ossicle.training.optim import build_optimizer, schedule, set_rates
-
-CLIP_NORM = 1.0
+from ossicle.training.optim import build_optimizer, set_rates
+from ossicle.training.precision import autocast, pick_precision
+from ossicle.training.processes import Processes
+from ossicle.training.schedule import build_schedule
 
 
 class Progress(Protocol):
@@ -37,14 +38,14 @@ class Epoch:
     Attributes:
         number: From 1.
         train_loss: Mean over its recordings, while training.
-        valid_loss: On the validation recordings, after it.
+        valid_loss: On the validation recordings, after it; None where they have none.
         valid: Their figures.
         is_best: Whether no epoch before was as good: the primary figure, then the loss.
     """
 
     number: int
     train_loss: float
-    valid_loss: float
+    valid_loss: float | None
     valid: dict[str, Any]
     is_best: bool
 
@@ -58,17 +59,34 @@ class State:
     """Where a run stands between two epochs; with the parameters, all that is needed to go on.
 
     Attributes:
-        optimizer: AdamW with its moments.
+        optimizer: With its moments.
+        scaler: Of the loss, for float16; does nothing for other numbers.
         history: The epochs so far.
     """
 
-    optimizer: torch.optim.AdamW
+    optimizer: torch.optim.Adam
+    scaler: torch.amp.GradScaler
     history: list[Epoch] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, model: AdaptedModel, config: TrainConfig) -> "State":
+        """Return the state before the first epoch."""
+        device = next(model.parameters()).device
+        needed = pick_precision(config.precision, str(device)) == torch.float16
+        scaler = torch.amp.GradScaler(device.type, enabled=needed)
+        return cls(build_optimizer(model, config), scaler)
 
     @property
     def best(self) -> Epoch:
         """The best epoch so far."""
         return next(epoch for epoch in reversed(self.history) if epoch.is_best)
+
+    def is_over(self, config: TrainConfig) -> bool:
+        """Whether all epochs are done, or too many without a better one."""
+        done = len(self.history)
+        if done and config.patience is not None and done - self.best.number >= config.patience:
+            return True
+        return done >= config.epochs
 
 
 @dataclass(frozen=True)
@@ -76,13 +94,13 @@ class Assessment:
     """What a model says about some recordings.
 
     Attributes:
-        decoded: For each recording, what the task makes of the output.
-        loss: Mean over the recordings.
+        decoded: For each recording, what the task makes of the output, with the recording's `key`.
+        loss: Mean over the recordings; None where the task has none for strangers.
         figures: Of the task.
     """
 
     decoded: list[dict[str, Any]]
-    loss: float
+    loss: float | None
     figures: dict[str, Any]
 
 
@@ -110,7 +128,7 @@ def fit(
     """
     parameters = model.trainable(model.current)
     best: dict[str, Tensor] = {}
-    state = State(build_optimizer(model, config))
+    state = State.of(model, config)
     for epoch in epochs(model, task, train, valid, config, state, progress=progress):
         if epoch.is_best:
             best = {key: value.detach().clone() for key, value in parameters.items()}
@@ -129,6 +147,8 @@ def epochs(
     config: TrainConfig,
     state: State,
     *,
+    valid_task: Task | None = None,
+    processes: Processes | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Epoch]:
     """Train from where the state stands, and yield after every epoch.
@@ -136,14 +156,27 @@ def epochs(
     What an epoch does depends on its number, the seed and the state alone, so that a run that is
     interrupted between two epochs goes on as if it had not been.
     """
-    for number in range(len(state.history) + 1, config.epochs + 1):
-        with _seeded(config.seed, number):
-            loss = train_epoch(model, task, train, config, state.optimizer, number, progress)
-        found = assess(model, task, valid, config.batch_size, progress=progress, stage="valid")
-        primary = {task.primary: found.figures[task.primary]}
+    processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
+    judge = valid_task or task
+    while not state.is_over(config):
+        number = len(state.history) + 1
+        with _seeded(config.seed, number, processes.rank):
+            loss = train_epoch(model, task, train, config, state, number, processes, progress)
+        found = assess(
+            model,
+            judge,
+            valid,
+            config.batch_size,
+            precision=config.precision,
+            processes=processes,
+            progress=progress,
+            stage="valid",
+        )
+        shown = {} if found.loss is None else {"loss": found.loss}
+        shown |= {task.primary: found.figures[task.primary]}
         windows = sum(1 for _ in valid.windows())
-        progress("valid", windows, windows, loss=found.loss, **primary)
-        score = (task.score(found.figures), -found.loss)
+        progress("valid", windows, windows, **shown)
+        score = (task.score(found.figures), -(found.loss or 0.0))
         is_best = not state.history or score > _score(task, state.best)
         epoch = Epoch(number, loss, found.loss, found.figures, is_best)
         state.history.append(epoch)
@@ -151,15 +184,16 @@ def epochs(
 
 
 @contextmanager
-def _seeded(seed: int, number: int) -> Iterator[None]:
+def _seeded(seed: int, number: int, rank: int) -> Iterator[None]:
     """Fix every random draw of an epoch; leave the generators as they were.
 
-    Dropout draws from torch's, transformers' SpecAugment from numpy's global one.
+    Dropout draws from torch's, transformers' SpecAugment from numpy's global one. Processes of one
+    run draw differently, as the rows of one batch do.
     """
     before = np.random.get_state()
     with torch.random.fork_rng():
-        torch.manual_seed(seed * 1_000_003 + number)
-        np.random.seed([seed, number])
+        torch.manual_seed(seed * 1_000_003 + number + 7919 * rank)
+        np.random.seed([seed, number, rank] if rank else [seed, number])
         try:
             yield
         finally:
@@ -167,7 +201,7 @@ def _seeded(seed: int, number: int) -> Iterator[None]:
 
 
 def _score(task: Task, epoch: Epoch) -> tuple[float, float]:
-    return task.score(epoch.valid), -epoch.valid_loss
+    return task.score(epoch.valid), -(epoch.valid_loss or 0.0)
 
 
 def train_epoch(
@@ -175,8 +209,9 @@ def train_epoch(
     task: Task,
     clips: Clips,
     config: TrainConfig,
-    optimizer: torch.optim.Optimizer,
+    state: State,
     number: int,
+    processes: Processes,
     progress: Progress = no_progress,
 ) -> float:
     """Train on every recording once and return the mean loss; `number` is from 1.
@@ -185,30 +220,71 @@ def train_epoch(
         RunError: the loss is no longer finite.
     """
     model.train()
-    device = next(model.parameters()).device
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    num_batches = clips.num_batches(config.batch_size)
-    num_steps, total, seen = config.epochs * num_batches, 0.0, 0
-    batches = clips.training_batches(
-        model.backbone, config.batch_size, seed=config.seed, epoch=number
+    rate, seed = model.backbone.sample_rate, config.seed
+    budget = None if config.batch_seconds is None else int(config.batch_seconds * rate)
+    plan = clips.plan(config.batch_size, budget, seed=seed, epoch=number)
+    epoch_steps = -(-len(plan) // config.accumulate)
+    factor = build_schedule(
+        config.schedule, config.warmup, config.epochs * epoch_steps, epoch_steps
     )
-    for done, batch in enumerate(batches, start=1):
-        step = (number - 1) * num_batches + done - 1
-        set_rates(optimizer, schedule(step, num_steps, config.warmup))
-        optimizer.zero_grad()
-        outputs = model.outputs(batch.values.to(device), batch.lengths.to(device))
-        loss = task.loss(outputs, [clips.utterances[i].label for i in batch.owners])
-        if not bool(loss.isfinite()):
-            raise RunError(
-                f"the loss is {loss.item()} at step {done} of epoch {number}: the training has "
-                "diverged. Start a new run with a lower --lr"
-            )
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
-        optimizer.step()
-        total, seen = total + loss.item() * len(batch.owners), seen + len(batch.owners)
-        progress("training", step + 1, num_steps, epoch=number, loss=total / seen)
+    batches = clips.training_batches(
+        model.backbone, plan, seed=seed, epoch=number, share=processes.share
+    )
+    total, seen = 0.0, 0
+    for done in range(epoch_steps):
+        rows = [len(batch) for batch in plan[done * config.accumulate :][: config.accumulate]]
+        step = (number - 1) * epoch_steps + done
+        set_rates(state.optimizer, factor(step))
+        state.optimizer.zero_grad()
+        for size in rows:
+            batch = next(batches)
+            loss = _loss(model, task, clips, batch, config, processes)
+            if not np.isfinite(loss.item()):
+                raise RunError(
+                    f"the loss is {loss.item()} at step {done + 1} of epoch {number}: the training "
+                    "has diverged. Start a new run with a lower --lr"
+                )
+            if batch.owners:
+                state.scaler.scale(loss * (size / sum(rows))).backward()
+            total, seen = total + loss.item() * size, seen + size
+        _update(state, config, processes)
+        progress("training", step + 1, config.epochs * epoch_steps, epoch=number, loss=total / seen)
     return total / seen
+
+
+def _loss(
+    model: AdaptedModel,
+    task: Task,
+    clips: Clips,
+    batch: Batch,
+    config: TrainConfig,
+    processes: Processes,
+) -> Tensor:
+    """Return the loss of the whole batch, with gradients for the rows of this process."""
+    mine = _outputs(model, batch, config.precision)
+    labels = [clips.utterances[i].label for i in batch.everyone]
+    return task.loss(processes.whole_batch(mine), labels)
+
+
+def _update(state: State, config: TrainConfig, processes: Processes) -> None:
+    """Take one step of the optimiser with the gradients of all processes."""
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
+    processes.sum_gradients(parameters)
+    state.scaler.unscale_(state.optimizer)
+    if config.clip:
+        torch.nn.utils.clip_grad_norm_(parameters, config.clip)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+
+
+def _outputs(model: AdaptedModel, batch: Batch, precision: str) -> Sequence[Tensor]:
+    """Return the output of every row of this process, in float32."""
+    if batch.values is None or batch.lengths is None:
+        return []
+    device = next(model.parameters()).device
+    with autocast(device, pick_precision(precision, str(device))):
+        outputs = model.outputs(batch.values.to(device), batch.lengths.to(device))
+    return [output.float() for output in outputs]
 
 
 @torch.no_grad()
@@ -218,21 +294,29 @@ def assess(
     clips: Clips,
     batch_size: int,
     *,
+    precision: str = "float32",
+    processes: Processes | None = None,
     progress: Progress = no_progress,
     stage: str = "test",
 ) -> Assessment:
     """Return what the model says about every recording, in their order, and its figures."""
     model.eval()
-    device = next(model.parameters()).device
-    outputs: list[list[Tensor]] = [[] for _ in clips.utterances]
-    rows, total = 0, sum(1 for _ in clips.windows())
-    for batch in clips.evaluation_batches(model.backbone, batch_size):
-        of_batch = model.outputs(batch.values.to(device), batch.lengths.to(device))
-        for owner, row in zip(batch.owners, of_batch, strict=True):
-            outputs[owner].append(row.cpu())
+    processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
+    mine: list[tuple[int, Tensor]] = []
+    plan = processes.share(clips.evaluation_batches(batch_size))
+    rows, total = 0, sum(len(pieces) for pieces in plan)
+    for batch in clips.read(model.backbone, plan):
+        outputs = _outputs(model, batch, precision)
+        mine += zip(batch.owners, [row.cpu() for row in outputs], strict=True)
         rows += len(batch.owners)
         progress(stage, rows, total)
-    combined = [task.combine(of_one) for of_one in outputs]
+    windows: list[list[Tensor]] = [[] for _ in clips.utterances]
+    for part in processes.gather(mine):
+        for owner, row in part:
+            windows[owner].append(row)
+    combined = [task.combine(of_one) for of_one in windows]
     labels = [utterance.label for utterance in clips.utterances]
-    decoded = [task.decode(output) for output in combined]
-    return Assessment(decoded, float(task.loss(combined, labels)), task.figures(labels, decoded))
+    pairs = zip(clips.utterances, combined, strict=True)
+    decoded = [{**task.decode(output), "key": one.key} for one, output in pairs]
+    loss = float(task.loss(combined, labels)) if task.closed else None
+    return Assessment(decoded, loss, task.figures(labels, decoded))

@@ -1,28 +1,48 @@
-"""Parameter groups and the schedule of the learning rate."""
+"""The optimiser, its parameter groups and their rates."""
+
+from typing import Final
 
 import torch
 from torch import nn
 
 from ossicle.attach.adapted import AdaptedModel
+from ossicle.expression import Setting, parse
 from ossicle.training.config import TrainConfig
 
 HEAD_LR = 1e-3
 
+_ADAM: Final = {
+    "beta1": Setting("decay of the mean of gradients", 0.9),
+    "beta2": Setting("decay of the mean of their squares", 0.999),
+    "eps": Setting("added to the root", 1e-8),
+    "decay": Setting("what weight decay is on", "matrices", ("matrices", "all")),
+}
+OPTIMIZERS: Final[dict[str, dict[str, Setting]]] = {"adamw": _ADAM, "adam": _ADAM}
 
-def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.AdamW:
-    """Return AdamW over all that the current set trains, a group for each rate and decay.
 
-    Every group keeps its highest rate as `peak`. Matrices decay; biases, gains and shifts do not.
+def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.Adam:
+    """Return the optimiser over all that the current set trains, a group for each rate and decay.
+
+    Every group keeps its highest rate as `peak`. Matrices decay; biases, gains and shifts do not,
+    unless the optimiser is told `decay=all`.
+
+    Raises:
+        RunError: there is no such optimiser.
     """
+    name, settings = parse(config.optimizer, "optimizer", OPTIMIZERS)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for key, parameter in model.trainable(model.current).items():
-        decay = config.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((learning_rate(model, config, key), decay), []).append(parameter)
-    return torch.optim.AdamW(
+        decays = parameter.ndim > 1 or settings["decay"] == "all"
+        rate = learning_rate(model, config, key)
+        groups.setdefault((rate, config.weight_decay if decays else 0.0), []).append(parameter)
+    kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
+    return kind(
         [
             {"params": members, "lr": 0.0, "peak": peak, "weight_decay": decay}
             for (peak, decay), members in groups.items()
-        ]
+        ],
+        betas=(float(settings["beta1"]), float(settings["beta2"])),
+        eps=float(settings["eps"]),
     )
 
 
@@ -33,20 +53,6 @@ def learning_rate(model: AdaptedModel, config: TrainConfig, key: str) -> float:
         return config.head_lr or config.lr or HEAD_LR
     placement = model.current.recipe.placements[int(number)]
     return placement.lr or config.lr or placement.method.default_lr
-
-
-def schedule(step: int, num_steps: int, warmup: float) -> float:
-    """Return the factor on the highest rate: up in a line over the warm-up, then down to 0.
-
-    Args:
-        step: From 0.
-        num_steps: Of the whole run.
-        warmup: Fraction of them.
-    """
-    rising = warmup * num_steps
-    if step < rising:
-        return (step + 1) / (rising + 1)
-    return (num_steps - step) / (num_steps - rising)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:

@@ -8,6 +8,8 @@
     RUN/log.jsonl               a line an epoch
     RUN/metrics.json            figures on validation and test recordings, sizes, time, memory
     RUN/checkpoint.safetensors  where the run stands, for --resume
+    RUN/cohort.safetensors      embeddings of training, where verification normalises by them
+    RUN/tensorboard/            curves, for `tensorboard --logdir RUN`
 
 Every file is replaced as a whole, so a run that is killed leaves none of them half-written.
 """
@@ -16,12 +18,13 @@ import json
 import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from ossicle import __version__
@@ -33,17 +36,22 @@ from ossicle.attach.presets import PRESETS
 from ossicle.attach.recipe import Recipe
 from ossicle.attach.store import put_tensors, read_tensors, save_facts, save_tensors
 from ossicle.backbones import Backbone, load_backbone
-from ossicle.data import Dataset, contents, open_data, scan
-from ossicle.errors import DataError, LabelError, RunError, did_you_mean, listing
+from ossicle.data import Dataset, Utterance, contents, open_data, parse_augment, scan
+from ossicle.data.augment import SPEEDS
+from ossicle.errors import DataError, LabelError, RunError, listing
 from ossicle.heads import HEADS, build_head
-from ossicle.tasks import TASKS, Task
+from ossicle.tasks import Events, Task, parse_task
 from ossicle.training.checkpoint import read_checkpoint, write_checkpoint
 from ossicle.training.clips import Clips
+from ossicle.training.cohort import write_cohort
 from ossicle.training.config import TrainConfig
 from ossicle.training.figures import with_intervals
 from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_progress
 from ossicle.training.machine import peak_memory_mib, pick_device
-from ossicle.training.optim import build_optimizer
+from ossicle.training.precision import pick_precision
+from ossicle.training.processes import Processes
+from ossicle.training.schedule import build_schedule
+from ossicle.training.tracking import check_trackers, start_trackers
 
 CONFIG: Final = "config.json"
 SPLIT: Final = "split.json"
@@ -62,12 +70,18 @@ class Prepared:
         task: With the labels of the training recordings.
         dataset: The recordings and their split.
         clips: The same with their lengths, by side.
+        processes: That train together.
     """
 
     model: AdaptedModel
     task: Task
     dataset: Dataset
     clips: dict[str, Clips]
+    processes: Processes
+
+    def judge(self, side: str) -> Task:
+        """Return the task with the trials of a side."""
+        return self.task.judged_by(self.dataset.trials.get(side, ()))
 
 
 def train(
@@ -87,23 +101,45 @@ def train(
     """
     folder = Path(out)
     config = replace(config, recipe=_written_out(config.recipe))
+    trackers = check_trackers(config.track)
+    processes = Processes(cpu=pick_device(config.device) == "cpu")
     _check_folder(folder, config, resume=resume)
     if resume and (folder / METRICS).is_file():
         return read_json(folder / METRICS)
+    processes.wait()  # all have seen the folder as it was
     started = time.perf_counter()
-    run = prepare(config, progress=progress)
-    _write_facts(folder, config, run)
-    state = State(build_optimizer(run.model, config))
+    run = prepare(config, processes=processes, progress=progress)
+    if processes.is_main:
+        _write_facts(folder, config, run)
+    state = State.of(run.model, config)
     read_checkpoint(folder, run.model, state)
-    sides = (run.clips["train"], run.clips["valid"])
-    for epoch in epochs(run.model, run.task, *sides, config, state, progress=progress):
-        if epoch.is_best:
-            save_tensors(run.model, folder)
-        _write_log(folder, state.history)
-        write_checkpoint(folder, run.model, state)
+    tracked = start_trackers(trackers if processes.is_main else (), folder, config.to_dict())
+    for epoch in epochs(
+        run.model,
+        run.task,
+        run.clips["train"],
+        run.clips["valid"],
+        config,
+        state,
+        valid_task=run.judge("valid"),
+        processes=processes,
+        progress=progress,
+    ):
+        if processes.is_main:
+            if epoch.is_best:
+                save_tensors(run.model, folder)
+            _write_log(folder, state.history)
+            write_checkpoint(folder, run.model, state)
+        for tracker in tracked:
+            tracker.log(_curves(epoch, run.task), step=epoch.number)
+    processes.wait()  # until the best is written
     best, _ = read_tensors(folder / TENSORS)
     put_tensors(run.model, run.model.current, best, folder)
     trained = time.perf_counter()
+    test = _test(run, config, folder, progress)
+    for tracker in tracked:
+        tracker.log({f"test/{key}": test[key] for key in run.task.shown}, step=state.best.number)
+        tracker.finish()
     metrics = {
         "recipe": run.model.current.recipe.label,
         "expression": str(run.model.current.recipe),
@@ -114,15 +150,25 @@ def train(
         "chosen_by": run.task.shown[run.task.primary],
         "epochs": len(state.history),
         "valid": state.best.valid,
-        "test": _test(run, config, progress),
+        "test": test,
         "parameters": tally(run.model, run.model.current).to_dict(),
         "adapter_bytes": (folder / TENSORS).stat().st_size,
         "train_seconds": round(trained - started, 2),
         "test_seconds": round(time.perf_counter() - trained, 2),
         "peak_memory_mib": peak_memory_mib(run.model),
+        "processes": processes.count,
     }
-    write_json(folder / METRICS, metrics)
+    if processes.is_main:
+        write_json(folder / METRICS, metrics)
+    processes.wait()
     return metrics
+
+
+def _curves(epoch: Epoch, task: Task) -> dict[str, float]:
+    """Return what an epoch came to, by the names that a tracker shows."""
+    curves = {"train/loss": epoch.train_loss}
+    curves |= {} if epoch.valid_loss is None else {"valid/loss": epoch.valid_loss}
+    return curves | {f"valid/{key}": epoch.valid[key] for key in task.shown}
 
 
 def _written_out(recipe: str) -> str:
@@ -136,7 +182,12 @@ def _written_out(recipe: str) -> str:
     return str(parsed)
 
 
-def prepare(config: TrainConfig, *, progress: Progress = no_progress) -> Prepared:
+def prepare(
+    config: TrainConfig,
+    *,
+    processes: Processes | None = None,
+    progress: Progress = no_progress,
+) -> Prepared:
     """Read, check and attach everything that a run needs, and write nothing.
 
     The new parameters depend on the seed alone.
@@ -145,16 +196,23 @@ def prepare(config: TrainConfig, *, progress: Progress = no_progress) -> Prepare
         OssicleError: bad input of any kind.
     """
     recipe = Recipe.parse(config.recipe)
+    augment = parse_augment(config.augment)
+    build_schedule(config.schedule, config.warmup, 1, 1)  # says what is wrong with it
     dataset = open_data(config.data)
-    backbone = load_backbone(
-        config.backbone, stochastic=config.stochastic, device=pick_device(config.device)
-    )
-    task = choose_task(config.task).of(dataset)
+    device = pick_device(config.device)
+    processes = processes or Processes(cpu=device == "cpu")
+    if device == "cuda" and processes.count > 1:
+        device = f"cuda:{processes.local_rank}"
+    pick_precision(config.precision, device)
+    backbone = load_backbone(config.backbone, stochastic=config.stochastic, device=device)
+    kind, settings = parse_task(config.task or dataset.task)
+    task = kind.of(dataset, backbone.frame_rate, **settings)
+    if "speed" in augment and isinstance(task, Events):
+        raise RunError("--augment speed moves the events of a recording; leave it out")
     head_name = config.head or task.heads[0]
-    if head_name in HEADS and HEADS[head_name].by_frame != task.by_frame:
+    if head_name in HEADS and head_name not in task.heads:
         raise RunError(
-            f"head '{head_name}' gives {'a row' if task.by_frame else 'each frame'} no output of "
-            f"its own, which the task {task.name} needs; use {' or '.join(task.heads)}"
+            f"head '{head_name}' does not suit the task {task.name}; use {' or '.join(task.heads)}"
         )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -162,20 +220,8 @@ def prepare(config: TrainConfig, *, progress: Progress = no_progress) -> Prepare
             seen = recipe.seen_by_head(backbone.anatomy)
             head = build_head(head_name, seen, task.num_outputs)
         model = attach(backbone, recipe, head)
-    return Prepared(model, task, dataset, _clips(dataset, task, backbone, config, progress))
-
-
-def choose_task(name: str) -> type[Task]:
-    """Return the task of that name.
-
-    Raises:
-        RunError: there is none.
-    """
-    if name not in TASKS:
-        raise RunError(
-            f"no task '{name}'; there are: {', '.join(TASKS)}.{did_you_mean(name, TASKS)}"
-        )
-    return TASKS[name]
+    clips = _clips(dataset, task, backbone, config, processes, progress)
+    return Prepared(model, task, dataset, clips, processes)
 
 
 def longest_piece(backbone: Backbone, max_seconds: float) -> int:
@@ -184,18 +230,40 @@ def longest_piece(backbone: Backbone, max_seconds: float) -> int:
     return wanted if backbone.max_samples is None else min(wanted, backbone.max_samples)
 
 
-def _clips(
-    dataset: Dataset, task: Task, backbone: Backbone, config: TrainConfig, progress: Progress
-) -> dict[str, Clips]:
+def scan_together(
+    utterances: Sequence[Utterance], backbone: Backbone, processes: Processes, progress: Progress
+) -> list[int]:
+    """Return the number of samples of every utterance; each process decodes its share.
+
+    Raises:
+        AudioError: some cannot be used.
+    """
+
     def scanned(done: int, total: int) -> None:
         progress("checking recordings", done, total)
 
+    mine = processes.share(utterances)
+    rate, fewest = backbone.sample_rate, backbone.min_samples
+    sizes = processes.together(lambda: scan(mine, rate, fewest, progress=scanned))
+    return processes.interleave(sizes)
+
+
+def _clips(
+    dataset: Dataset,
+    task: Task,
+    backbone: Backbone,
+    config: TrainConfig,
+    processes: Processes,
+    progress: Progress,
+) -> dict[str, Clips]:
     everything = dataset.utterances
-    sizes = scan(everything, backbone.sample_rate, backbone.min_samples, progress=scanned)
+    sizes = scan_together(everything, backbone, processes, progress)
     size_by_key = {one.key: size for one, size in zip(everything, sizes, strict=True)}
     limit = longest_piece(backbone, config.max_seconds)
     check_whole(task, size_by_key, limit / backbone.sample_rate, backbone.sample_rate)
-    short = _too_short(dataset, task, backbone, size_by_key)
+    augment = parse_augment(config.augment)
+    fastest = max(SPEEDS) if "speed" in augment else 1.0
+    short = _too_short(dataset, task, backbone, size_by_key, fastest)
     if short and not config.drop_short:
         told = [f"{key} (needs {needs}, has {has})" for key, (needs, has) in short.items()]
         raise LabelError(
@@ -210,7 +278,7 @@ def _clips(
     if empty := [side for side, part in kept.items() if not part]:
         raise LabelError(f"every recording of {listing(empty)} is too short for its transcript")
     return {
-        side: Clips(part, tuple(size_by_key[one.key] for one in part), limit)
+        side: Clips(part, tuple(size_by_key[one.key] for one in part), limit, augment)
         for side, part in kept.items()
     }
 
@@ -234,13 +302,28 @@ def check_whole(
 
 
 def _too_short(
-    dataset: Dataset, task: Task, backbone: Backbone, size_by_key: Mapping[str, int]
+    dataset: Dataset,
+    task: Task,
+    backbone: Backbone,
+    size_by_key: Mapping[str, int],
+    fastest: float,
 ) -> dict[str, tuple[int, int]]:
-    """Return the frames that a label needs and those that there are, where there are too few."""
+    """Return the frames that a label needs and those that there are, where there are too few.
+
+    Args:
+        dataset: The recordings.
+        task: Says how many frames a label needs.
+        backbone: Says how many a recording has.
+        size_by_key: Samples of each recording.
+        fastest: Times its speed that a recording may be played.
+    """
     if not task.by_frame:
         return {}
     frames = {
-        one.key: (task.frames_needed(one.label), backbone.num_frames(size_by_key[one.key]))
+        one.key: (
+            task.frames_needed(one.label),
+            backbone.num_frames(int(size_by_key[one.key] / fastest)),
+        )
         for one in dataset.utterances
     }
     return {key: (needs, has) for key, (needs, has) in frames.items() if needs > has}
@@ -319,10 +402,33 @@ def _write_log(folder: Path, history: list[Epoch]) -> None:
     replace_file(folder / LOG, lines.encode())
 
 
-def _test(run: Prepared, config: TrainConfig, progress: Progress) -> dict[str, Any]:
+def _test(run: Prepared, config: TrainConfig, folder: Path, progress: Progress) -> dict[str, Any]:
+    """Return the figures on the test recordings, normalised by some of training if need be."""
+    how: dict[str, Any] = {"precision": config.precision, "processes": run.processes}
+    task = run.judge("test")
+    if task.cohort_size:
+        cohort = _drawn(run.clips["train"], task.cohort_size, config.seed)
+        said = assess(
+            run.model, task, cohort, config.batch_size, progress=progress, stage="cohort", **how
+        )
+        embeddings = np.array([one["embedding"] for one in said.decoded])
+        task = task.with_cohort(embeddings)
+        if run.processes.is_main:
+            write_cohort(folder, embeddings)
     clips = run.clips["test"]
-    found = assess(run.model, run.task, clips, config.batch_size, progress=progress)
-    return with_intervals(run.task, clips.utterances, found)
+    found = assess(run.model, task, clips, config.batch_size, progress=progress, **how)
+    return with_intervals(task, clips.utterances, found)
+
+
+def _drawn(clips: Clips, most: int, seed: int) -> Clips:
+    """Return so many of the recordings at most, drawn by the seed, in their order."""
+    rows = np.random.default_rng(seed).permutation(len(clips.utterances))[:most]
+    chosen = sorted(rows.tolist())
+    return Clips(
+        tuple(clips.utterances[row] for row in chosen),
+        tuple(clips.sizes[row] for row in chosen),
+        clips.limit,
+    )
 
 
 def versions() -> dict[str, str | int]:

@@ -1,7 +1,7 @@
 """A trained adapter in use: figures on recordings it has not seen, labels for new files."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -11,14 +11,24 @@ import torch
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.folder import FACTS, read_folder
 from ossicle.attach.store import load
-from ossicle.data import Utterance, contents, load_wave, open_data, read_data, scan, windows
+from ossicle.data import (
+    Trial,
+    Utterance,
+    contents,
+    load_wave,
+    open_data,
+    read_data,
+    windows,
+)
 from ossicle.errors import AdapterFileError, AudioError, DataError, SplitError, listing
 from ossicle.tasks import TASKS, Task
 from ossicle.training.clips import Clips
+from ossicle.training.cohort import read_cohort
 from ossicle.training.figures import with_intervals
 from ossicle.training.loop import Progress, assess, no_progress
 from ossicle.training.machine import pick_device
-from ossicle.training.run import SPLIT, check_whole, longest_piece
+from ossicle.training.processes import Processes
+from ossicle.training.run import SPLIT, check_whole, longest_piece, scan_together
 
 LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other
 
@@ -40,8 +50,21 @@ class Trained:
     limit: int
 
     @classmethod
-    def open(cls, folder: Path | str, *, backbone: str | None = None, device: str = "auto") -> Self:
+    def open(
+        cls,
+        folder: Path | str,
+        *,
+        backbone: str | None = None,
+        device: str = "auto",
+        decoder: str | None = None,
+    ) -> Self:
         """Load an adapter folder and the backbone it names, or the one given.
+
+        Args:
+            folder: A run or adapter folder.
+            backbone: Where the backbone is, if not where the run found it.
+            device: auto, cpu, cuda, ...
+            decoder: Of a transcription: `greedy` or `beam(size=50,lm=FILE,...)`.
 
         Raises:
             AdapterFileError: the folder is no adapter folder, or is damaged.
@@ -65,6 +88,9 @@ class Trained:
                 f"'{folder}': the head has {head.num_outputs if head else 'no'} outputs and the "
                 f"task {task.num_outputs}; restore {FACTS}"
             )
+        cohort = read_cohort(Path(folder))
+        task = task if cohort is None else task.with_cohort(cohort)
+        task = task if decoder is None else task.decoded_by(decoder)
         return cls(Path(folder), model, task, longest_piece(model.backbone, seconds))
 
     def evaluate(
@@ -90,28 +116,40 @@ class Trained:
             LabelError: one of their labels was not seen in training.
             DataError: they cannot be read.
         """
-        utterances = self._choose(data, side)
-        self.task.check_labels([utterance.label for utterance in utterances])
-        backbone = self.model.backbone
-
-        def scanned(done: int, total: int) -> None:
-            progress("checking recordings", done, total)
-
-        sizes = scan(utterances, backbone.sample_rate, backbone.min_samples, progress=scanned)
-        rate = backbone.sample_rate
+        utterances, trials = self._choose(data, side)
+        task = self.task.judged_by(trials)
+        task.check_labels([utterance.label for utterance in utterances])
+        backbone, rate = self.model.backbone, self.model.backbone.sample_rate
+        processes = Processes(cpu=next(backbone.parameters()).device.type == "cpu")
+        sizes = scan_together(utterances, backbone, processes, progress)
         by_key = dict(zip((one.key for one in utterances), sizes, strict=True))
-        check_whole(self.task, by_key, self.limit / rate, rate)
+        check_whole(task, by_key, self.limit / rate, rate)
         clips = Clips(tuple(utterances), tuple(sizes), self.limit)
-        found = assess(self.model, self.task, clips, batch_size, progress=progress)
-        return {"data": data, **with_intervals(self.task, utterances, found)}
+        found = assess(self.model, task, clips, batch_size, processes=processes, progress=progress)
+        return {"data": data, **with_intervals(task, utterances, found)}
 
     def predict(self, files: Iterable[Path | str]) -> Iterator[dict[str, Any]]:
-        """Yield `file` with what the task decodes, or with `error`, one by one."""
-        for file in files:
-            try:
-                yield {"file": str(file), **self._predict(Path(file))}
-            except DataError as error:
-                yield {"file": str(file), "error": str(error)}
+        """Yield `file` with what the task decodes, or with `error`, one by one.
+
+        In verification, each is also scored against the first. Of several processes, each takes
+        every n-th file, and all yield the same.
+        """
+        processes = Processes(cpu=next(self.model.parameters()).device.type == "cpu")
+        first: dict[str, Any] | None = None
+        every = list(files)
+        for start in range(0, len(every), processes.count):
+            mine = processes.share(every[start : start + processes.count])
+            for found in processes.interleave([self._told(Path(file)) for file in mine]):
+                if "error" not in found:
+                    first = first or found
+                    found |= self.task.against(first, found)
+                yield found
+
+    def _told(self, file: Path) -> dict[str, Any]:
+        try:
+            return {"file": str(file), **self._predict(file)}
+        except DataError as error:
+            return {"file": str(file), "error": str(error)}
 
     @torch.no_grad()
     def _predict(self, file: Path) -> dict[str, Any]:
@@ -135,14 +173,16 @@ class Trained:
             outputs.append(self.model.outputs(values.to(device), lengths.to(device))[0].cpu())
         return self.task.decode(self.task.combine(outputs))
 
-    def _choose(self, data: str, side: str | None) -> list[Utterance]:
+    def _choose(self, data: str, side: str | None) -> tuple[list[Utterance], Sequence[Trial]]:
         split = self._split()
         if side == "all":
             chosen = list(read_data(data).utterances)
-        elif side is None and split.get("data") != data:
-            chosen = list(read_data(data).test)
+            trials: Sequence[Trial] = ()
         else:
-            chosen = list(open_data(data).sides[side or "test"])
+            own = side is not None or split.get("data") == data
+            dataset = open_data(data) if own else read_data(data)
+            chosen = list(dataset.sides[side or "test"])
+            trials = dataset.trials.get(side or "test", ())
         if not chosen:
             raise DataError(f"'{data}' gives no test recordings; say --side=all to take them all")
         sides = LEARNT_FROM[:1] if side == "valid" else LEARNT_FROM
@@ -155,7 +195,7 @@ class Trained:
                 f"test. Evaluate on others; --data '{split.get('data')}' gives those that the run "
                 "kept for its test"
             )
-        return chosen
+        return chosen, trials
 
     def _split(self) -> dict[str, Any]:
         file = self.folder / SPLIT

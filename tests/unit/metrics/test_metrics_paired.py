@@ -114,7 +114,7 @@ def test_p_is_never_zero():
         (np.ones((2, 3)), np.ones((2, 4)), None, r"\(2, 3\) and \(2, 4\)"),
         (np.ones(3), np.ones(3), None, r"expected \(S, N\)"),
         (np.ones((1, 0)), np.ones((1, 0)), None, r"expected \(S, N\)"),
-        (np.full((1, 3), 0.5), np.ones((1, 3)), None, "other values than 0 and 1"),
+        (np.full((1, 3), np.nan), np.ones((1, 3)), None, "not finite"),
         (np.ones((1, 3)), np.ones((1, 3)), ["a"], "1 groups for 3 rows"),
     ],
 )

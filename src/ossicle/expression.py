@@ -1,21 +1,22 @@
-"""Settings of a task, as `--task` writes them: `verification(loss=aam-softmax,margin=0.2)`."""
+"""Choices with settings, as options write them: `name(setting=value,setting=value)`.
+
+verification(loss=am-softmax,margin=0.2)      step(epochs=10,factor=0.1)      adamw(beta2=0.98)
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ossicle.errors import RunError, did_you_mean
 
-if TYPE_CHECKING:
-    from ossicle.tasks.base import Task
-
-_CALL = re.compile(r"(?P<name>[\w-]+)(\((?P<settings>.*)\))?")
+Value = str | int | float
+_CALL = re.compile(r"(?P<name>[\w-]+)(\((?P<settings>[^()]*)\))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What can be chosen of a task: `--task 'name(setting=value)'`.
+    """What can be chosen of a thing.
 
     Attributes:
         about: One line of meaning.
@@ -24,41 +25,44 @@ class Setting:
     """
 
     about: str
-    default: str | int | float
+    default: Value
     choices: tuple[str, ...] = ()
 
 
-def parse_task(
-    text: str, tasks: Mapping[str, "type[Task]"]
-) -> tuple["type[Task]", dict[str, str | int | float]]:
-    """Return the task and all its settings.
+def parse(
+    text: str, what: str, known: Mapping[str, Mapping[str, Setting]]
+) -> tuple[str, dict[str, Value]]:
+    """Return the name of an expression, and all its settings.
+
+    Args:
+        text: The expression.
+        what: The word for such a thing, as messages say it.
+        known: The settings of every name.
 
     Raises:
-        RunError: there is no such task or setting, or its value is of another kind.
+        RunError: there is no such name or setting, or its value is of another kind.
     """
     call = _CALL.fullmatch(text.strip())
     if call is None:
+        raise RunError(f"'{text}' is no {what}; write name or name(setting=value,setting=value)")
+    name = call["name"]
+    if name not in known:
         raise RunError(
-            f"'{text}' is no task. Write name(setting=value), e.g. verification(margin=0.2)"
+            f"no {what} '{name}'; there are: {', '.join(known)}.{did_you_mean(name, known)}"
         )
-    if (name := call["name"]) not in tasks:
-        raise RunError(
-            f"no task '{name}'; there are: {', '.join(tasks)}.{did_you_mean(name, tasks)}"
-        )
-    kind = tasks[name]
-    chosen = {key: setting.default for key, setting in kind.settings.items()}
+    chosen: dict[str, Value] = {key: setting.default for key, setting in known[name].items()}
     for pair in filter(None, (call["settings"] or "").split(",")):
         key, _, value = (part.strip() for part in pair.partition("="))
         if key not in chosen:
-            known = f"it has: {', '.join(chosen)}" if chosen else "it has none"
+            has = f"it has: {', '.join(chosen)}" if chosen else "it has none"
             raise RunError(
-                f"the task {name} has no setting '{key}'; {known}.{did_you_mean(key, chosen)}"
+                f"the {what} {name} has no setting '{key}'; {has}.{did_you_mean(key, chosen)}"
             )
-        chosen[key] = _value(f"{name}({key}=...)", kind.settings[key], value)
-    return kind, chosen
+        chosen[key] = _value(f"{name}({key}=...)", known[name][key], value)
+    return name, chosen
 
 
-def _value(where: str, setting: Setting, text: str) -> str | int | float:
+def _value(where: str, setting: Setting, text: str) -> Value:
     if setting.choices and text not in setting.choices:
         raise RunError(
             f"{where} is '{text}'; use {', '.join(setting.choices)}."

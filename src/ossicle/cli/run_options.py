@@ -1,0 +1,179 @@
+"""The settings of a run as options: one for each field of `TrainConfig`, in one place."""
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import typer
+
+from ossicle.cli import options as o
+from ossicle.errors import RunError
+
+OPTIONS: Final[dict[str, tuple[Any, Any]]] = {  # field -> its option, and what a run has without it
+    "task": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="classification, intent, tagging, regression, asr, phones, slots, "
+                "verification or events, with settings as in 'verification(loss=am-softmax)'. "
+                "Default: what the data suggest."
+            ),
+        ],
+        None,
+    ),
+    "head": (
+        Annotated[
+            str | None,
+            typer.Option(
+                help="mean, cls, meanstd or superb; frames or superb-frames for asr, phones, slots "
+                "and events; speaker-mean, speaker-meanstd or speaker-attentive for verification. "
+                "Default: the task's own."
+            ),
+        ],
+        None,
+    ),
+    "epochs": (Annotated[int, typer.Option(help="Times every training recording is seen.")], 10),
+    "batch_size": (Annotated[int, typer.Option(help="Recordings in a batch.")], 16),
+    "batch_seconds": (
+        Annotated[
+            float | None,
+            typer.Option(help="Most seconds of a batch, padding included, instead of its size."),
+        ],
+        None,
+    ),
+    "accumulate": (Annotated[int, typer.Option(help="Batches in a step of the optimiser.")], 1),
+    "lr": (
+        Annotated[
+            float | None,
+            typer.Option(
+                help="Of all that has none of its own in the recipe, the head included. "
+                "Default: each method's own, and 1e-3 for the head."
+            ),
+        ],
+        None,
+    ),
+    "head_lr": (Annotated[float | None, typer.Option(help="Of the head; default: --lr.")], None),
+    "optimizer": (
+        Annotated[
+            str, typer.Option(help="adamw or adam, as in 'adamw(beta2=0.98,eps=1e-6,decay=all)'.")
+        ],
+        "adamw",
+    ),
+    "weight_decay": (Annotated[float, typer.Option(help="On matrices.")], 0.01),
+    "schedule": (
+        Annotated[
+            str,
+            typer.Option(
+                help="Of the rate: linear, cosine, constant, 'step(epochs=10,factor=0.1)', "
+                "'tri-stage(hold=0.4,last=0.05)' or a factor for each epoch, 'epochs 0.1 0.5 1'."
+            ),
+        ],
+        "linear",
+    ),
+    "warmup": (
+        Annotated[float, typer.Option(help="Fraction of the steps over which the rate rises.")],
+        0.1,
+    ),
+    "clip": (Annotated[float, typer.Option(help="Longest gradient; 0: any.")], 1.0),
+    "patience": (
+        Annotated[
+            int | None, typer.Option(help="Epochs without a better one after which to stop.")
+        ],
+        None,
+    ),
+    "augment": (
+        Annotated[
+            str, typer.Option(help="speed, noise and mask, by comma: on training recordings.")
+        ],
+        "",
+    ),
+    "precision": (
+        Annotated[str, typer.Option(help="float32, bfloat16, float16 or auto.")],
+        "float32",
+    ),
+    "max_seconds": (
+        Annotated[
+            float,
+            typer.Option(help="Longer recordings: a random crop in training, windows afterwards."),
+        ],
+        10.0,
+    ),
+    "drop_short": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--drop-short", help="Leave out recordings too short for their transcript."
+            ),
+        ],
+        False,
+    ),
+    "stochastic": (
+        Annotated[
+            bool,
+            typer.Option("--stochastic", help="Keep the backbone's dropout and SpecAugment on."),
+        ],
+        False,
+    ),
+    "track": (
+        Annotated[
+            str, typer.Option(help="Where curves go: tensorboard, wandb, ... by comma; or none.")
+        ],
+        "tensorboard",
+    ),
+    "device": (o.Device, "auto"),
+}
+Named = Annotated[
+    str | None,
+    typer.Option(
+        help="Published training settings by name, e.g. ast/esc50 (see `ossicle settings`); "
+        "options beside it go before."
+    ),
+]
+
+
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a run; it is handed those that were chosen, by field."""
+    signature = inspect.signature(command)
+    own = [p for p in signature.parameters.values() if p.name not in ("settings", "chosen")]
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in OPTIONS.items()
+    ]
+    named = inspect.Parameter(
+        "settings", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Named
+    )
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+
+    def run(context: typer.Context, settings: str | None, **given: Any) -> None:
+        written = {
+            name: given[name]
+            for name in given
+            if (source := context.get_parameter_source(name)) is not None
+            and source.name == "COMMANDLINE"
+        }
+        rest = {name: value for name, value in given.items() if name not in OPTIONS}
+        published = _published(settings)
+        fields = {name: given[name] for name in OPTIONS}
+        chosen = fields | published | {n: v for n, v in written.items() if n in OPTIONS}
+        command(**rest, chosen=chosen, written=set(written) | set(published))
+
+    parameters = [p for p in own if p.name not in ("chosen", "written")]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    run.__signature__ = inspect.Signature([context, *parameters, named, *shared])  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in (context, *parameters, named, *shared)}
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    return run
+
+
+def _published(name: str | None) -> dict[str, Any]:
+    if name is None:
+        return {}
+    from ossicle.training.published import published
+
+    return published(name)
+
+
+def needed(**values: str) -> None:
+    """Raise unless all of these options are given."""
+    if missing := [f"--{name}" for name, value in values.items() if not value]:
+        raise RunError(f"a new run needs {', '.join(missing)} too; see `ossicle train --help`")

@@ -1,0 +1,32 @@
+"""The cohort of a verification run: `cohort.safetensors`, (K, E) embeddings of its training."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ossicle.attach.folder import replace_file
+from ossicle.attach.store import read_tensors, serialise_with_digest
+
+COHORT: Final = "cohort.safetensors"
+_KEY = "embeddings"
+
+
+def write_cohort(folder: Path, embeddings: NDArray[np.float64]) -> None:
+    """Keep the embeddings with the adapter, in float32."""
+    tensor = torch.from_numpy(embeddings).float().contiguous()
+    replace_file(folder / COHORT, serialise_with_digest({_KEY: tensor}))
+
+
+def read_cohort(folder: Path) -> NDArray[np.float64] | None:
+    """Return the embeddings that a run kept; None where there are none.
+
+    Raises:
+        AdapterFileError: the file is damaged.
+    """
+    if not (folder / COHORT).is_file():
+        return None
+    tensors, _ = read_tensors(folder / COHORT)
+    return tensors[_KEY].double().numpy()
