@@ -8,13 +8,14 @@ paths start at the manifest's own folder.
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from ossicle.data.rows import Record, read_rows, write_rows
+from ossicle.data.rows import iterate_rows, write_rows
 from ossicle.errors import ManifestError, did_you_mean, listing
 
 SIDES = ("train", "valid", "test")
@@ -59,7 +60,8 @@ class Utterance:
         duration_s: float | None = None,
     ) -> "Utterance":
         """Return an utterance whose key is made from its path below `root` and its part."""
-        key = (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+        above = root.as_posix().rstrip("/") + "/"
+        key = path.as_posix().removeprefix("" if above == "./" else above)
         if start_s or duration_s is not None:
             stop = "end" if duration_s is None else _seconds(start_s + duration_s)
             key += f"#{_seconds(start_s)}-{stop}"
@@ -154,35 +156,39 @@ def read_manifest(path: str | Path, *, label: str = "label") -> Manifest:
             label, a number or a split name cannot be read, or some rows have a split and some not.
     """
     path = Path(path)
-    records = read_rows(path)
-    path_column = _column(path, records, _PATH_COLUMNS)
-    for column in label.split(","):
-        _column(path, records, (column,))
+    root, base = path.parent, str(path.parent.absolute())
+    path_column, labels = "", list[str]()  # by the first row
     row_by_key: dict[str, int] = {}
-    utterances, missing, split = [], [], {}
-    for row, record in records:
+    utterances, missing, split, without = [], [], {}, []
+    known: dict[str, str] = {}  # one object for each label and speaker, however many rows
+    for row, record in iterate_rows(path):
         where = f"{path}, row {row}"
-        utterance = _utterance(where, record, path.parent, path_column, label)
+        if not labels:
+            path_column = _column(path, record, _PATH_COLUMNS)
+            labels = [_column(path, record, (column,)) for column in label.split(",")]
+        utterance = _utterance(where, record, root, path_column, labels, known)
         if first := row_by_key.get(utterance.key):
             raise ManifestError(
                 f"{where}: {utterance.key} is in row {first} already. Take one of them out."
             )
         row_by_key[utterance.key] = row
-        if not utterance.path.is_file():
+        if not os.path.isfile(os.path.join(base, record[path_column])):  # noqa: PTH113, PTH118 - a million times
             missing.append(f"row {row}: {record[path_column]}")
         utterances.append(utterance)
         if name := record.get("split", "").strip():
             split[utterance.key] = _side(where, name)
+        else:
+            without.append(row)
     if missing:
         raise ManifestError(
-            f"{path}: {len(missing)} of {len(records)} files are missing ({listing(missing)}). "
+            f"{path}: {len(missing)} of {len(utterances)} files are missing ({listing(missing)}). "
             f"Paths start at {path.parent}. Mend the paths or take the rows out."
         )
-    if split and (without := [key for key in row_by_key if key not in split]):
+    if split and without:
         raise ManifestError(
-            f"{path}: {len(without)} of {len(records)} rows have no split "
-            f"({listing(f'row {row_by_key[key]}' for key in without)}). Fill in train, valid or "
-            "test everywhere or nowhere."
+            f"{path}: {len(without)} of {len(utterances)} rows have no split "
+            f"({listing(f'row {row}' for row in without)}). Fill in train, valid or test "
+            "everywhere or nowhere."
         )
     return Manifest(tuple(utterances), split)
 
@@ -204,28 +210,30 @@ def write_manifest(
     write_rows(path, rows)
 
 
-def _column(path: Path, records: Sequence[Record], names: Sequence[str]) -> str:
-    """Return the first of some names that is a column of every record."""
+def _column(path: Path, record: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return the first of some names that is a column."""
     for name in names:
-        without = [row for row, record in records if name not in record]
-        if not without:
+        if name in record:
             return name
-        if len(without) < len(records):
-            raise ManifestError(f"{path}, row {without[0]} has no '{name}', and other rows do.")
-    known = list(dict.fromkeys(column for _, record in records for column in record))
     also = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""
     hint = "" if names is _PATH_COLUMNS else " Name the column to predict with label=COLUMN."
     raise ManifestError(
-        f"{path} has no column '{names[0]}'{also}. It has: {listing(known)}."
-        f"{did_you_mean(names[0], known)}{hint}"
+        f"{path} has no column '{names[0]}'{also}. It has: {listing(record)}."
+        f"{did_you_mean(names[0], record)}{hint}"
     )
 
 
 def _utterance(
-    where: str, record: Mapping[str, str], root: Path, path_column: str, label: str
+    where: str,
+    record: Mapping[str, str],
+    root: Path,
+    path_column: str,
+    labels: Sequence[str],
+    known: dict[str, str],
 ) -> Utterance:
-    columns = label.split(",")
-    for column in (path_column, *columns):
+    for column in (path_column, *labels):
+        if column not in record:
+            raise ManifestError(f"{where} has no '{column}', and other rows do.")
         if not record[column].strip():
             raise ManifestError(f"{where} has no {column}. Fill it in or take the row out.")
     start_column = next((name for name in _START_COLUMNS if name in record), None)
@@ -234,17 +242,21 @@ def _utterance(
     duration_s = _number(where, record, duration_column)
     if duration_s == 0:
         raise ManifestError(f"{where}: {duration_column} is 0. Leave it empty for the whole file.")
+    label = _label(record, labels)
+    speaker = record.get("speaker", "").strip()
     return Utterance.of(
         root / record[path_column],
         root,
-        record[label].strip() if len(columns) == 1 else _joined(record, columns),
-        record.get("speaker", "").strip() or None,
+        known.setdefault(label, label),
+        known.setdefault(speaker, speaker) or None,
         start_s or 0.0,
         duration_s,
     )
 
 
-def _joined(record: Mapping[str, str], columns: Sequence[str]) -> str:
+def _label(record: Mapping[str, str], columns: Sequence[str]) -> str:
+    if len(columns) == 1:
+        return record[columns[0]].strip()
     return ",".join(f"{column}={record[column].strip()}" for column in columns)
 
 

@@ -16,19 +16,26 @@ def read_rows(path: Path) -> list[Record]:
     Raises:
         ManifestError: the file is missing, empty, malformed or of another kind.
     """
+    return list(iterate_rows(path))
+
+
+def iterate_rows(path: Path) -> Iterator[Record]:
+    """Yield what `read_rows` returns, row by row: a million rows need not be held at once."""
     read = _csv_records if _is_csv(path) else _jsonl_records
+    found = False
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            records = list(read(path, file))
+            for record in read(path, file):
+                found = True
+                yield record
     except FileNotFoundError as error:
         raise ManifestError(f"{path} does not exist. Mend its path.") from error
     except UnicodeDecodeError as error:
         raise ManifestError(
             f"{path} is not UTF-8 at byte {error.start}. Save it as UTF-8."
         ) from error
-    if not records:
+    if not found:
         raise ManifestError(f"{path} lists no recordings. Add a row for each.")
-    return records
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str | float]]) -> None:

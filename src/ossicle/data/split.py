@@ -6,6 +6,7 @@ one recording, so that neither can stand on two sides.
 
 import hashlib
 import math
+import os
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from ossicle.errors import LabelError, SplitError, listing
 
 _ROUNDING_S = 1e-6  # two parts that touch may overlap by the rounding of their times
 
-Place = tuple[Path, tuple[int, int] | None]
+Place = tuple[str, tuple[int, int] | None]  # a file, and where in it
 Parts = tuple[tuple[Utterance, ...], tuple[Utterance, ...], tuple[Utterance, ...]]
 
 
@@ -173,12 +174,14 @@ def _check_speakers(dataset: Dataset) -> None:
 
 def _leaks(dataset: Dataset) -> Iterator[str]:
     """Yield the pairs of utterances on two sides that share sound."""
-    recording_by_place = _recordings({_place(one) for one in dataset.utterances})
+    folders: dict[str, str] = {}
+    places = {one.key: _place(one, folders) for one in dataset.utterances}
+    recording_by_place = _recordings(set(places.values()))
     parts: dict[str, list[tuple[float, float, str, str]]] = defaultdict(list)
     for side, part in dataset.sides.items():
         for one in part:
             end = math.inf if one.duration_s is None else one.start_s + one.duration_s
-            recording = recording_by_place[_place(one)]
+            recording = recording_by_place[places[one.key]]
             parts[recording].append((one.start_s, end, side, one.key))
     for shared in parts.values():
         latest: dict[str, tuple[float, str]] = {}  # side -> the end that lies last, and whose it is
@@ -189,14 +192,20 @@ def _leaks(dataset: Dataset) -> Iterator[str]:
             latest[side] = max(latest.get(side, (0.0, "")), (end, key))
 
 
-def _place(utterance: Utterance) -> Place:
-    return utterance.path.resolve(), utterance.span
+def _place(utterance: Utterance, folders: dict[str, str]) -> Place:
+    """Return where the sound really is; each folder is looked up once, not for every file in it."""
+    parent, name = os.path.split(utterance.path)
+    if parent not in folders:
+        folders[parent] = os.path.realpath(parent)
+    path = os.path.join(folders[parent], name)  # noqa: PTH118 - a million times
+    return (os.path.realpath(path) if os.path.islink(path) else path), utterance.span  # noqa: PTH114
 
 
 def _recordings(places: set[Place]) -> Mapping[Place, str]:
     """Return a name for the sound in each place, the same for places of the same content."""
     size_by_place = {
-        (path, span): span[1] if span else path.stat().st_size for path, span in places
+        (path, span): span[1] if span else os.stat(path).st_size  # noqa: PTH116
+        for path, span in places
     }
     places_of_size = Counter(size_by_place.values())
     return {
@@ -206,7 +215,7 @@ def _recordings(places: set[Place]) -> Mapping[Place, str]:
 
 
 def _content(place: Place) -> str:
-    path, span = place
+    path, span = Path(place[0]), place[1]
     if span:
         return hashlib.blake2b(read_span(path, span), digest_size=16).hexdigest()
     with path.open("rb") as file:
@@ -218,10 +227,10 @@ def contents(utterances: Sequence[Utterance]) -> dict[str, str]:
 
     Two utterances of the same hash are the same recording, whatever their names.
     """
-    places = {(one.path, one.span) for one in utterances}
+    places = {(str(one.path), one.span) for one in utterances}
     hash_by_place = {place: _content(place) for place in places}
     return {
-        one.key: hash_by_place[one.path, one.span]
+        one.key: hash_by_place[str(one.path), one.span]
         + (f"#{one.start_s:g}+{one.duration_s}" if one.start_s or one.duration_s else "")
         for one in utterances
     }
