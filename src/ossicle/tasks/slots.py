@@ -89,19 +89,18 @@ class SlotFilling(Transcription):
 
 
 def slots(text: str) -> dict[str, list[str]]:
-    """Return the values of each slot of a text; one that is not closed ends with the text."""
+    """Return the values of each slot of a text; one that is empty or not closed does not count."""
     found: dict[str, list[str]] = {}
     inside: dict[str, list[str]] = {}
     for word in text.split():
         if word.startswith(FIRST) and len(word) > 2:
             inside[word[2:]] = []
         elif word.startswith(LAST) and word[2:] in inside:
-            found.setdefault(word[2:], []).append(" ".join(inside.pop(word[2:])))
+            if words := inside.pop(word[2:]):
+                found.setdefault(word[2:], []).append(" ".join(words))
         else:
             for words in inside.values():
                 words.append(word)
-    for slot, words in inside.items():
-        found.setdefault(slot, []).append(" ".join(words))
     return found
 
 

@@ -1,6 +1,31 @@
 """The readers of labelled recordings, one file each; a new one is a line here."""
 
-from ossicle.data.corpora import audiofolder, demo, emodb, esc50, fsdd, manifest
+from ossicle.data.corpora import (
+    audiofolder,
+    audioset,
+    commonvoice,
+    cremad,
+    demo,
+    emodb,
+    esc50,
+    esd,
+    fsc,
+    fsdd,
+    hf,
+    iemocap,
+    librilight,
+    librispeech,
+    manifest,
+    msp_improv,
+    msp_podcast,
+    ravdess,
+    snips,
+    speechcommands,
+    timit,
+    urbansound8k,
+    voxceleb1,
+    webdataset,
+)
 from ossicle.data.corpora.base import Corpus, Example, Option, card, option_rows
 
 CORPORA: dict[str, Corpus] = {
@@ -8,9 +33,27 @@ CORPORA: dict[str, Corpus] = {
     for corpus in (
         audiofolder.CORPUS,
         manifest.CORPUS,
+        webdataset.CORPUS,
+        hf.CORPUS,
         fsdd.CORPUS,
         esc50.CORPUS,
         emodb.CORPUS,
+        audioset.CORPUS,
+        commonvoice.CORPUS,
+        cremad.CORPUS,
+        esd.CORPUS,
+        fsc.CORPUS,
+        iemocap.CORPUS,
+        librilight.CORPUS,
+        librispeech.CORPUS,
+        msp_improv.CORPUS,
+        msp_podcast.CORPUS,
+        ravdess.CORPUS,
+        snips.CORPUS,
+        speechcommands.CORPUS,
+        timit.CORPUS,
+        urbansound8k.CORPUS,
+        voxceleb1.CORPUS,
         demo.CORPUS,
     )
 }

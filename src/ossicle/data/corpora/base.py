@@ -1,5 +1,6 @@
 """What a corpus reader is, and what the readers share."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,3 +159,90 @@ def sided(
         task=task,
         trials=trials or {},
     )
+
+
+def speaker_options(test: str, valid: str) -> dict[str, Option]:
+    """Return the options of a corpus that is split by speaker.
+
+    Args:
+        test: The speakers that are tested by default, by comma.
+        valid: How those for validation are found where none are given.
+    """
+    return {
+        "test_speakers": Option("one or several, by comma", test),
+        "valid_speakers": Option(f"one or several ({valid})"),
+    }
+
+
+def by_speaker(
+    name: str,
+    utterances: Sequence[Utterance],
+    options: Options,
+    next_speakers: Callable[[Sequence[str], Sequence[str]], Sequence[str]],
+    *,
+    task: str = "classification",
+    note: str = "",
+) -> Dataset:
+    """Return the dataset split by `speaker_options`.
+
+    Args:
+        name: Of the dataset.
+        utterances: All of them, each with its speaker.
+        options: With `test_speakers` and `valid_speakers`.
+        next_speakers: From those tested and the others, to those for validation by default.
+        task: That the labels suggest.
+        note: More to say of the split.
+    """
+    speakers = sorted({one.speaker for one in utterances if one.speaker})
+    test = choose_many("test_speakers", options["test_speakers"] or "", speakers)
+    rest = [speaker for speaker in speakers if speaker not in test]
+    if options["valid_speakers"] is not None:
+        valid: Sequence[str] = choose_many("valid_speakers", options["valid_speakers"], rest)
+    else:
+        valid = next_speakers(test, rest)
+    return sided(
+        name,
+        utterances,
+        lambda one: "test" if one.speaker in test else "valid" if one.speaker in valid else "train",
+        speaker_independent=True,
+        note=(
+            f"Speakers {listing(test)} are test and {listing(valid)} valid; none is in training."
+            + (f" {note}" if note else "")
+        ),
+        task=task,
+    )
+
+
+def next_after(count: int) -> Callable[[Sequence[str], Sequence[str]], Sequence[str]]:
+    """Return the choice of so many speakers after the last tested, the first after the last."""
+
+    def chosen(test: Sequence[str], rest: Sequence[str]) -> Sequence[str]:
+        later = [speaker for speaker in rest if speaker > max(test)]
+        return [*later, *(speaker for speaker in rest if speaker not in later)][:count]
+
+    return chosen
+
+
+def columns(path: Path, row: Mapping[str, str], wanted: Iterable[str]) -> None:
+    """Raise unless a table of a release has some columns."""
+    if absent := [column for column in wanted if column not in row]:
+        raise DataError(
+            f"{path} has no column {listing(absent)}. It has: {listing(row)}. Take the file from "
+            "the release."
+        )
+
+
+def present(path: Path, files: Iterable[Path], where: Path) -> None:
+    """Raise unless all files that a table of a release names are there."""
+    files = list(files)
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise DataError(
+            f"{path}: {len(missing)} of {len(files)} files are not in {where}: {listing(missing)}. "
+            "Unpack the release again."
+        )
+
+
+def in_share(text: str, share: float) -> bool:
+    """Return whether a name falls into a share of all names, the same ones on every machine."""
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest) < share * 2**64

@@ -1,0 +1,122 @@
+"""AudioSet: the csv files of the release, and a folder of the clips that were fetched.
+
+`{balanced_train,unbalanced_train,eval}_segments.csv` hold lines such as
+
+    YTID, start, end, "/m/09x0r,/m/05zppz"        after three lines of comment
+
+and `class_labels_indices.csv` the names of the marks. Clips are `{id}.wav` or `Y{id}.wav`, or any
+other kind of sound, anywhere below the folder `audio`.
+"""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, in_share, sided
+from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.rows import read_rows
+from ossicle.errors import DataError, listing
+
+_TABLES: dict[str, tuple[str, ...]] = {
+    "balanced": ("balanced_train",),
+    "unbalanced": ("unbalanced_train",),
+}
+_TABLES["both"] = (*_TABLES["balanced"], *_TABLES["unbalanced"])
+_VALID_SHARE = 0.1
+_SOUND = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3"))
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    train = choose("train", options["train"] or "", _TABLES)
+    missing = choose("missing", options["missing"] or "", ("refuse", "leave-out"))
+    names = _names(path / "class_labels_indices.csv")
+    audio = path / (options["audio"] or "")
+    if not audio.is_dir():
+        raise DataError(f"audio={options['audio']} does not exist below {path}. Name its folder.")
+    file_by_id = {
+        file.stem.removeprefix("Y") if len(file.stem) == 12 else file.stem: file
+        for file in sorted(audio.rglob("*"))
+        if file.suffix.lower() in _SOUND
+    }
+    utterances, side_by_key, absent = [], {}, []
+    for table in (*_TABLES[train], "eval"):
+        for name, marks in _segments(path / f"{table}_segments.csv"):
+            if name not in file_by_id:
+                absent.append(name)
+                continue
+            one = Utterance.of(file_by_id[name], path, "|".join(names[mark] for mark in marks))
+            utterances.append(one)
+            chooses = "valid" if in_share(name, _VALID_SHARE) else "train"
+            side_by_key[one.key] = "test" if table == "eval" else chooses
+    if absent and missing == "refuse":
+        raise DataError(
+            f"{audio}: {len(absent)} clips are not there: {listing(absent)}. Many are gone from "
+            "the web: go on without them with missing=leave-out."
+        )
+    told = f" {len(absent)} clips that are not there are left out." if absent else ""
+    return sided(
+        f"audioset:{path}",
+        utterances,
+        lambda one: side_by_key[one.key],
+        speaker_independent=False,
+        note=f"Evaluation segments are test; a tenth of {train} training chooses.{told}",
+        task="tagging",
+    )
+
+
+def _names(table: Path) -> Mapping[str, str]:
+    rows = [row for _, row in read_rows(table)]
+    names = {row["mid"]: row["display_name"] for row in rows}
+    if odd := [name for name in names.values() if "|" in name]:
+        raise DataError(f"{table}: {listing(odd)} hold a '|', which parts tags. Rename them.")
+    return names
+
+
+def _segments(table: Path) -> list[tuple[str, list[str]]]:
+    if not table.is_file():
+        raise DataError(f"{table} does not exist. Take the file from the release.")
+    with table.open(encoding="utf-8", newline="") as file:
+        lines = [line for line in file if line.strip() and not line.startswith("#")]
+    rows = csv.reader(lines, skipinitialspace=True)
+    return [(name, marks.split(",")) for name, _, _, marks in rows]
+
+
+def _example() -> Example:
+    # Of these names, blake2b puts aaaaaaaaaab into the tenth that chooses.
+    marks = ('"/m/1"', '"/m/1,/m/2"', '"/m/2"')
+    train = [f"aaaaaaaaaa{number}" for number in (0, 1, 2)] + ["aaaaaaaaaab"]
+    tested = ["bbbbbbbbbb0", "bbbbbbbbbb1"]
+    tables = {
+        f"{name}_segments.csv": "\n".join(
+            ["# one", "# two", "# three"]
+            + [f"{one}, 0.000, 10.000, {marks[i % 3]}" for i, one in enumerate(ids)]
+        )
+        for name, ids in (("balanced_train", train), ("eval", tested))
+    }
+    names = 'index,mid,display_name\n0,/m/1,Speech\n1,/m/2,"Rain, drops"'
+    files: dict[str, str | None] = {f"audio/{one}.wav": None for one in (*train, *tested)}
+    labels = ("Rain, drops", "Speech", "Speech|Rain, drops")
+    return Example({**files, **tables, "class_labels_indices.csv": names}, labels=labels)
+
+
+CORPUS = Corpus(
+    name="audioset",
+    summary=(
+        "AudioSet: clips of 10 s from videos, each with some of 527 kinds of sound: the csv files "
+        "of the release, and the clips in a folder of yours."
+    ),
+    size="22,160 balanced and 2,042,985 unbalanced training clips, 20,383 evaluation clips",
+    protocol=(
+        "Official evaluation set is test. There is no official validation; a tenth of training, "
+        "by the names of the clips, chooses. mAP is reported."
+    ),
+    source="Gemmeke et al. 2017, https://research.google.com/audioset",
+    licence="CC BY 4.0 (labels; sound is of its owners)",
+    options={
+        "train": Option("balanced, unbalanced or both", "balanced"),
+        "audio": Option("the folder of the clips, below the path", "audio"),
+        "missing": Option("refuse or leave-out: what is done about clips that are gone", "refuse"),
+    },
+    read=_read,
+    example=_example(),
+)

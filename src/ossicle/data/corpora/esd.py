@@ -1,0 +1,106 @@
+"""Emotional Speech Database: `0011/Angry/0011_000351.wav`, also in train, evaluation and test.
+
+Speakers 0001 to 0010 speak Mandarin, 0011 to 0020 English. Of the 350 recordings of a speaker and
+an emotion the first 20 are evaluation, the next 30 test, the rest training, as released.
+"""
+
+from pathlib import Path
+
+from ossicle.data.corpora.base import (
+    Corpus,
+    Example,
+    Option,
+    Options,
+    choose,
+    choose_many,
+    next_after,
+    sided,
+    sound_files,
+)
+from ossicle.data.manifest import SIDE_BY_NAME, Dataset, Utterance
+from ossicle.errors import DataError, listing
+
+_LANGUAGES = {"mandarin": range(1, 11), "english": range(11, 21), "all": range(1, 21)}
+_EMOTIONS = ("Angry", "Happy", "Neutral", "Sad", "Surprise")
+_SIDES = {**SIDE_BY_NAME, "evaluation": "valid"}
+_VALID, _TEST = 20, 50  # places of a recording among those of its speaker and emotion
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    language = choose("language", options["language"] or "", _LANGUAGES)
+    speakers = {f"{number:04d}" for number in _LANGUAGES[language]}
+    utterances, side_by_key, strange = [], {}, []
+    folders = sorted(child for child in path.glob("00[0-2][0-9]/*") if child.is_dir())
+    if not folders:
+        raise DataError(f"{path} holds no 0011/Angry. Give the folder that the corpus unpacks to.")
+    for folder in folders:
+        if folder.parent.name not in speakers:
+            continue
+        if folder.name not in _EMOTIONS:
+            strange.append(f"{folder.parent.name}/{folder.name}")
+            continue
+        for place, file in enumerate(sorted(folder.rglob("*.wav"))):
+            one = Utterance.of(file, path, folder.name.lower(), folder.parent.name)
+            inside = _SIDES.get(file.parent.name)
+            side_by_key[one.key] = inside or (
+                "valid" if place < _VALID else "test" if place < _TEST else "train"
+            )
+            utterances.append(one)
+    if strange:
+        raise DataError(
+            f"{path}: the folders {listing(strange)} are no emotions; expected "
+            f"{listing(_EMOTIONS)}. Take them out."
+        )
+    if not utterances:
+        sound_files(path / "0011" / "Angry", "*.wav")
+        raise DataError(f"{path} holds no recordings in {language}.")
+    if options["test_speakers"] is not None:
+        known = sorted({one.speaker for one in utterances if one.speaker})
+        test = choose_many("test_speakers", options["test_speakers"], known)
+        valid = next_after(len(test))(test, [one for one in known if one not in test])
+        return sided(
+            f"esd:{path}",
+            utterances,
+            lambda one: (
+                "test" if one.speaker in test else "valid" if one.speaker in valid else "train"
+            ),
+            speaker_independent=True,
+            note=f"Speakers {listing(test)} are test, {listing(valid)} valid; none is in training.",
+        )
+    return sided(
+        f"esd:{path}",
+        utterances,
+        lambda one: side_by_key[one.key],
+        speaker_independent=False,
+        note="Official split: 300, 20 and 30 of each speaker and emotion; same speakers.",
+    )
+
+
+CORPUS = Corpus(
+    name="esd",
+    summary=(
+        "Emotional Speech Database: 350 parallel sentences in five emotions by ten speakers of "
+        "English and ten of Mandarin, {speaker}/{emotion}/*.wav."
+    ),
+    size="35,000 recordings, 29 h, 20 speakers",
+    protocol=(
+        "Official split by sentence, with the same speakers on all sides; test_speakers tests "
+        "speakers who are not in training. Paper C trains its first stage on it."
+    ),
+    source="Zhou et al. 2021, https://github.com/HLTSingapore/Emotional-Speech-Data",
+    licence="for research, on request",
+    options={
+        "language": Option("english, mandarin or all", "english"),
+        "test_speakers": Option("one or several, by comma; without it the official split"),
+    },
+    read=_read,
+    example=Example(
+        files={
+            f"{speaker}/{emotion}/{side}/{speaker}_{number}.wav": None
+            for speaker in ("0011", "0012")
+            for emotion in ("Angry", "Sad")
+            for number, side in enumerate(("train", "evaluation", "test"))
+        },
+        labels=("angry", "sad"),
+    ),
+)

@@ -1,0 +1,170 @@
+"""A data set that Hugging Face's `datasets` saved to disk: Arrow files, sound inside.
+
+`dataset_dict.json` and a folder for each split, or one split: `state.json`, `dataset_info.json` and
+`data-*.arrow`. Nothing is unpacked: a recording is read where it lies in its file.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose
+from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
+from ossicle.data.manifest import SIDE_BY_NAME, Dataset, Manifest, Utterance
+from ossicle.errors import DataError, listing
+
+_SPEAKERS = ("speaker", "speaker_id")
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    folders = [path] if (path / "state.json").is_file() else sorted(path.glob("*/state.json"))
+    if not folders:
+        raise DataError(
+            f"{path} holds no state.json. Give a folder that `save_to_disk` of datasets wrote."
+        )
+    utterances, split = [], {}
+    for found in folders:
+        folder = found if found.is_dir() else found.parent
+        side = None if folder == path else SIDE_BY_NAME.get(folder.name.lower())
+        if folder != path and side is None:
+            raise DataError(
+                f"{path}: the split '{folder.name}' is no train, valid (dev, val, validation) or "
+                "test. Take it out, or rename its folder."
+            )
+        for one in _rows(folder, path, options):
+            utterances.append(one)
+            if side:
+                split[one.key] = side
+    return complete(f"hf:{path}", Manifest(tuple(utterances), split), options)
+
+
+def _rows(folder: Path, root: Path, options: Options) -> Iterator[Utterance]:
+    try:
+        import pyarrow as arrow
+    except ImportError as error:
+        raise DataError("hf needs pyarrow: pip install 'ossicle[arrow]'") from error
+    features = _features(folder)
+    audio = _audio_column(folder, features, options["audio"])
+    label = choose("label", options["label"] or "", features)
+    names = features[label].get("names")  # of a ClassLabel
+    speaker = next((name for name in _SPEAKERS if name in features), None)
+    row = 0
+    for file in _arrow_files(folder):
+        with arrow.memory_map(str(file)) as mapped:
+            whole = mapped.read_buffer(mapped.size())
+            try:
+                batches = list(arrow.ipc.open_stream(whole))
+            except arrow.ArrowInvalid as error:
+                raise DataError(f"{file} is no Arrow stream: {error}. Save it again.") from error
+            for batch in batches:
+                spans = _spans(batch.column(audio).field("bytes"), whole.address)
+                paths = batch.column(audio).field("path").to_pylist()
+                labels = batch.column(label).to_pylist()
+                speakers = batch.column(speaker).to_pylist() if speaker else [None] * len(labels)
+                for span, path, text, who in zip(spans, paths, labels, speakers, strict=True):
+                    key = f"{folder.name}/{row}" if folder != root else str(row)
+                    row += 1
+                    if span is None and (path is None or not Path(path).is_file()):
+                        raise DataError(
+                            f"{file}, row {key}: its sound is neither inside nor in the file "
+                            f"'{path}'. Save the data set with its sounds."
+                        )
+                    named = names[text] if names and isinstance(text, int) else str(text)
+                    place = Path(path) if span is None else file
+                    yield Utterance(key, place, named, who and str(who), span=span)
+
+
+def _spans(column: Any, start: int) -> list[tuple[int, int] | None]:
+    """Return where the bytes of each row lie in a file that is in memory from an address on."""
+    _, offsets, data = column.buffers()
+    kind = np.int64 if str(column.type).startswith("large") else np.int32
+    ends = np.frombuffer(offsets, dtype=kind)[column.offset :][: len(column) + 1].tolist()
+    first = data.address - start if data is not None else 0
+    pairs = zip(ends, ends[1:], column.is_valid().to_pylist(), strict=False)
+    return [(first + low, high - low) if valid else None for low, high, valid in pairs]
+
+
+def _features(folder: Path) -> Mapping[str, Any]:
+    file = folder / "dataset_info.json"
+    try:
+        features: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["features"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{file} cannot be read: {error}. Save the data set again.") from error
+    return features
+
+
+def _audio_column(folder: Path, features: Mapping[str, Any], wanted: str | None) -> str:
+    columns = [name for name, kind in features.items() if kind.get("_type") == "Audio"]
+    if not columns:
+        raise DataError(f"{folder} has no column of sound. It has: {listing(features)}.")
+    return choose("audio", wanted or columns[0], columns)
+
+
+def _arrow_files(folder: Path) -> list[Path]:
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        files = [folder / one["filename"] for one in state["_data_files"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder / 'state.json'} cannot be read: {error}. Save the data set again."
+        ) from error
+    if missing := [file.name for file in files if not file.is_file()]:
+        raise DataError(f"{folder} holds no {listing(missing)}. Copy the data set again.")
+    return files
+
+
+def _pack(root: Path) -> None:
+    """Write the noises as `save_to_disk` does, and remove them."""
+    import pyarrow as arrow
+
+    info = {
+        "features": {
+            "audio": {"sampling_rate": 8000, "_type": "Audio"},
+            "label": {"names": ["no", "yes"], "_type": "ClassLabel"},
+            "speaker": {"dtype": "string", "_type": "Value"},
+        }
+    }
+    for side in ("train", "validation", "test"):
+        noises = sorted((root / side).iterdir())
+        sounds = [{"bytes": file.read_bytes(), "path": file.name} for file in noises]
+        columns = {"audio": sounds, "label": [0, 1], "speaker": [f"{side}-one"] * 2}
+        table = arrow.table(columns)
+        with arrow.ipc.new_stream(
+            str(root / side / "data-00000-of-00001.arrow"), table.schema
+        ) as out:
+            out.write_table(table)
+        for noise in noises:
+            noise.unlink()
+        state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}
+        (root / side / "state.json").write_text(json.dumps(state))
+        (root / side / "dataset_info.json").write_text(json.dumps(info))
+    splits = {"splits": ["train", "validation", "test"]}
+    (root / "dataset_dict.json").write_text(json.dumps(splits))
+
+
+CORPUS = Corpus(
+    name="hf",
+    summary=(
+        "A data set that Hugging Face's datasets saved to disk (save_to_disk), with a column of "
+        "sound; recordings are read where they lie in its Arrow files. Needs ossicle[arrow]."
+    ),
+    size="yours",
+    protocol=(
+        "Its splits train, validation and test; those that it has not are drawn, by label and, "
+        "where speakers are known, by speaker."
+    ),
+    source="https://huggingface.co/docs/datasets",
+    licence="your own",
+    options=DRAW_OPTIONS | {"audio": Option("the column of sound (the first)")},
+    read=_read,
+    example=Example(
+        files={
+            f"{side}/{name}.wav": None for side in ("train", "validation", "test") for name in "ab"
+        },
+        labels=("no", "yes"),
+        pack=_pack,
+    ),
+)

@@ -1,0 +1,130 @@
+"""IEMOCAP: `Session{1..5}/dialog/EmoEvaluation/*.txt` and `Session{1..5}/sentences/wav/`.
+
+[6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
+
+Time, turn, emotion, and valence, activation (arousal), dominance from 1 to 5. The last letter block
+of a turn, F or M, is who speaks: the woman or the man of the session.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, present, sided
+from ossicle.data.manifest import Dataset, Utterance
+from ossicle.errors import DataError
+
+_LINE = re.compile(
+    r"\[[\d. -]+\]\t(?P<turn>(?P<dialog>Ses0(?P<session>\d)[FM]_\w+)_(?P<sex>[FM])[\w]+)\t"
+    r"(?P<emotion>\w{3})\t\[(?P<v>[\d.]+), (?P<a>[\d.]+), (?P<d>[\d.]+)\]"
+)
+_CLASSES = {"ang": "angry", "hap": "happy", "neu": "neutral", "sad": "sad"}
+_DOMAINS = {"improvised": "impro", "scripted": "script"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    utterance: Utterance
+    emotion: str
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    label = choose("label", options["label"] or "", ("emotion", "dimensions"))
+    domain = choose("domain", options["domain"] or "", ("all", *_DOMAINS))
+    excited = choose("excited", options["excited"] or "", ("happy", "left-out"))
+    turns = [turn for turn in _turns(path) if _DOMAINS.get(domain, "") in turn.utterance.key]
+    sessions = sorted({_session(turn.utterance) for turn in turns})
+    test = choose("test_session", options["test_session"] or sessions[-1], sessions)
+    valid = sessions[sessions.index(test) - 1]
+    if valid == test:
+        raise DataError(f"{path} holds session {test} alone. Unpack at least three sessions.")
+    classes = _CLASSES | ({"exc": "happy"} if excited == "happy" else {})
+    utterances, left = [], Counter[str]()
+    for turn in turns:
+        one = turn.utterance
+        if label == "dimensions":
+            utterances.append(one)
+        elif turn.emotion in classes:
+            text = classes[turn.emotion]
+            utterances.append(Utterance(one.key, one.path, text, one.speaker))
+        else:
+            left[turn.emotion] += 1
+    out = f" {left.total()} turns of other emotions are left out." if left else ""
+    return sided(
+        f"iemocap:{path}",
+        utterances,
+        lambda one: {test: "test", valid: "valid"}.get(_session(one), "train"),
+        speaker_independent=True,
+        note=f"Session {test} is test and {valid} valid, with speakers of their own.{out}",
+        task="regression" if label == "dimensions" else "classification",
+    )
+
+
+def _turns(path: Path) -> list[_Turn]:
+    """Return every turn that was annotated, labelled with its dimensions."""
+    files = sorted(path.glob("Session[1-5]/dialog/EmoEvaluation/*.txt"))
+    if not files:
+        raise DataError(
+            f"{path} holds no Session1/dialog/EmoEvaluation/*.txt. Give the folder of the release."
+        )
+    turns = []
+    for file in files:
+        session = file.parents[2]
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if not (found := _LINE.match(line)):
+                continue  # headings and the annotators' own lines
+            wave = session / "sentences" / "wav" / found["dialog"] / f"{found['turn']}.wav"
+            speaker = f"Ses0{found['session']}{found['sex']}"
+            text = f"valence={found['v']},arousal={found['a']},dominance={found['d']}"
+            turns.append(_Turn(Utterance.of(wave, path, text, speaker), found["emotion"]))
+    if not turns:
+        raise DataError(f"{path}: the {len(files)} annotations hold no turns. Unpack them again.")
+    present(path, (turn.utterance.path for turn in turns), path)
+    return turns
+
+
+def _session(one: Utterance) -> str:
+    return (one.speaker or "")[4]
+
+
+def _example() -> Example:
+    files: dict[str, str | None] = {}
+    for session in (1, 2, 3):
+        dialog = f"Ses0{session}F_impro01"
+        lines = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""]
+        for sex, emotion in (("F", "ang"), ("M", "exc"), ("M", "fru")):
+            turn = f"{dialog}_{sex}00{len(lines)}"
+            lines.append(f"[1.0000 - 2.0000]\t{turn}\t{emotion}\t[2.5000, 3.0000, {session}.0000]")
+            files[f"Session{session}/sentences/wav/{dialog}/{turn}.wav"] = None
+        name = f"Session{session}/dialog/EmoEvaluation/{dialog}.txt"
+        files[name] = "\n".join(lines)
+    unread = tuple(name for name in files if name.endswith("004.wav"))
+    return Example(files, labels=("angry", "happy"), unread=unread)
+
+
+CORPUS = Corpus(
+    name="iemocap",
+    summary=(
+        "Interactive Emotional Dyadic Motion Capture: English dialogues of two actors, improvised "
+        "and scripted, in five sessions. Four classes with excited as happy (5531 turns), or "
+        "valence, arousal and dominance of all turns."
+    ),
+    size="10,039 turns, 12 h, 10 speakers",
+    protocol=(
+        "Five folds, each leaving a session of two speakers out; here the session before chooses. "
+        "SUPERB draws a fifth of the training turns for that, and paper B's code draws its folds "
+        "by turn, with the same speakers on all sides; neither is done here. Paper C trains on "
+        "scripted and goes on with improvised turns: the option domain."
+    ),
+    source="Busso et al. 2008, https://sail.usc.edu/iemocap",
+    licence="for research, on request",
+    options={
+        "label": Option("emotion, or dimensions for valence, arousal and dominance", "emotion"),
+        "test_session": Option("the session that is tested (the last)"),
+        "domain": Option("all, improvised or scripted", "all"),
+        "excited": Option("happy or left-out", "happy"),
+    },
+    read=_read,
+    example=_example(),
+)

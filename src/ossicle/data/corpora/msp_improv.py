@@ -1,0 +1,95 @@
+"""MSP-Improv: `Evalution.txt` (so spelt in the release) and `**/MSP-IMPROV-*.wav`.
+
+UTD-IMPROV-S01A-F01-P-FM01.avi; A; A:2.100000; V:3.200000; D:2.0 ; N:3.1;
+
+Sentence S01, its emotion A, actor F01, scenario P (of R, S, P, T), who listens and who speaks; then
+the emotion that was heard, and arousal, valence, dominance and naturalness from 1 to 5.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.manifest import Dataset, Utterance
+from ossicle.errors import DataError, listing
+
+_TABLES = ("Evalution.txt", "Evaluation.txt")
+_LINE = re.compile(
+    r"UTD-(?P<name>IMPROV-S\d\d[AHNS]-(?P<actor>[FM]\d\d)-[A-Z]-\w+)\.avi;\s*(?P<emotion>\w);"
+    r"\s*A:(?P<a>[\d.]+)\s*;\s*V:(?P<v>[\d.]+)\s*;\s*D:(?P<d>[\d.]+)"
+)
+_CLASSES = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    label = choose("label", options["label"] or "", ("emotion", "dimensions"))
+    tables = [path / name for name in _TABLES if (path / name).is_file()]
+    if not tables:
+        raise DataError(f"{path} holds no {_TABLES[0]}. Give the folder of the release.")
+    file_by_name = {file.stem: file for file in path.rglob("MSP-IMPROV-*.wav")}
+    utterances, missing, left = [], [], Counter[str]()
+    for line in tables[0].read_text(encoding="utf-8").splitlines():
+        if not (found := _LINE.match(line)):
+            continue  # the annotators' own lines
+        if (file := file_by_name.get(f"MSP-{found['name']}")) is None:
+            missing.append(found["name"])
+            continue
+        if label == "emotion" and found["emotion"] not in _CLASSES:
+            left[found["emotion"]] += 1
+            continue
+        values = f"valence={found['v']},arousal={found['a']},dominance={found['d']}"
+        text = _CLASSES[found["emotion"]] if label == "emotion" else values
+        utterances.append(Utterance.of(file, path, text, found["actor"]))
+    if missing:
+        raise DataError(
+            f"{tables[0]}: {len(missing)} turns have no recording below {path}: "
+            f"{listing(missing)}. Unpack the release again."
+        )
+    if not utterances:
+        raise DataError(f"{tables[0]} holds no turns. Take the file from the release.")
+    sessions = sorted({(one.speaker or "")[1:] for one in utterances})
+    test = choose("test_session", (options["test_session"] or sessions[-1]).zfill(2), sessions)
+    valid = sessions[sessions.index(test) - 1]
+    out = f" {left.total()} turns of no or another emotion are left out." if left else ""
+    return sided(
+        f"msp-improv:{path}",
+        utterances,
+        lambda one: {test: "test", valid: "valid"}.get((one.speaker or "")[1:], "train"),
+        speaker_independent=True,
+        note=f"Session {test} is test and {valid} valid, with speakers of their own.{out}",
+        task="regression" if label == "dimensions" else "classification",
+    )
+
+
+def _example() -> Example:
+    turns = [(f"S01{code}-F0{n}-P-FM01", code) for n in (1, 2, 3) for code in ("A", "S")]
+    lines = [
+        f"UTD-IMPROV-{t}.avi; {c}; A:2.1; V:3.{i}; D:2.0 ; N:3.1;" for i, (t, c) in enumerate(turns)
+    ]
+    files: dict[str, str | None] = {
+        f"Audio/session{turn[6]}/S01{code}/P/MSP-IMPROV-{turn}.wav": None for turn, code in turns
+    }
+    return Example(files | {"Evalution.txt": "\n".join(lines)}, labels=("angry", "sad"))
+
+
+CORPUS = Corpus(
+    name="msp-improv",
+    summary=(
+        "MSP-Improv: twenty English sentences in four emotions, brought about by improvised scenes "
+        "of two actors, in six sessions; four classes, or valence, arousal and dominance."
+    ),
+    size="8438 turns, 9.5 h, 12 speakers",
+    protocol=(
+        "Six folds, each leaving a session of two speakers out, as in PEFT-SER; here the session "
+        "before chooses."
+    ),
+    source="Busso et al. 2017, https://ecs.utdallas.edu/research/researchlabs/msp-lab",
+    licence="academic licence, on request",
+    options={
+        "label": Option("emotion, or dimensions for valence, arousal and dominance", "emotion"),
+        "test_session": Option("the session that is tested (the last)"),
+    },
+    read=_read,
+    example=_example(),
+)

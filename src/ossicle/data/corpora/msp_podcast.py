@@ -1,0 +1,108 @@
+"""MSP-Podcast: `Audios/*.wav` and `Labels/labels_consensus.csv`."""
+
+from collections import Counter
+from pathlib import Path
+
+from ossicle.data.corpora.base import (
+    Corpus,
+    Example,
+    Option,
+    Options,
+    choose,
+    choose_many,
+    columns,
+    present,
+    sided,
+)
+from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.rows import read_rows
+from ossicle.errors import DataError
+
+_CODES = {
+    "A": "angry",
+    "H": "happy",
+    "N": "neutral",
+    "S": "sad",
+    "C": "contempt",
+    "D": "disgust",
+    "F": "fear",
+    "U": "surprise",
+}
+_DIMENSIONS = {"valence": "EmoVal", "arousal": "EmoAct", "dominance": "EmoDom"}
+_SIDES = {"Train": "train", "Development": "valid"}
+_UNKNOWN = "Unknown"
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    label = choose("label", options["label"] or "", ("emotion", "dimensions"))
+    table = path / "Labels" / "labels_consensus.csv"
+    rows = [row for _, row in read_rows(table)]
+    columns(table, rows[0], ("FileName", "EmoClass", "SpkrID", "Split_Set", *_DIMENSIONS.values()))
+    tests = sorted({row["Split_Set"] for row in rows} - _SIDES.keys())
+    test = choose("test", options["test"] or "", tests)
+    classes = choose_many("classes", options["classes"] or "", _CODES)
+    audio = path / ("Audios" if (path / "Audios").is_dir() else "Audio")
+    utterances, side_by_key, left = [], {}, Counter[str]()
+    for row in rows:
+        side = _SIDES.get(row["Split_Set"]) or ("test" if row["Split_Set"] == test else None)
+        if side is None or (label == "emotion" and row["EmoClass"] not in classes):
+            left["other test sets" if side is None else "other emotions"] += 1
+            continue
+        values = (f"{name}={row[column]}" for name, column in _DIMENSIONS.items())
+        text = _CODES[row["EmoClass"]] if label == "emotion" else ",".join(values)
+        speaker = None if row["SpkrID"] == _UNKNOWN else row["SpkrID"]
+        one = Utterance.of(audio / row["FileName"], path, text, speaker)
+        utterances.append(one)
+        side_by_key[one.key] = side
+    if not utterances:
+        raise DataError(f"{table} holds no recordings of {options['classes']}. Choose others.")
+    present(table, (one.path for one in utterances), audio)
+    told = "".join(f" {count} of {what} are left out." for what, count in left.items())
+    return sided(
+        f"msp-podcast:{path}",
+        utterances,
+        lambda one: side_by_key[one.key],
+        speaker_independent=all(one.speaker for one in utterances),
+        note=f"Official split by speaker, tested on {test}; some speakers are unknown.{told}",
+        task="regression" if label == "dimensions" else "classification",
+    )
+
+
+_ROWS = [
+    f"MSP-PODCAST_{number:04d}.wav,{code},4.0,{number}.5,3.0,{speaker},{side}"
+    for number, (code, speaker, side) in enumerate(
+        (code, f"{side}-speaker", side)
+        for side in ("Train", "Development", "Test1")
+        for code in ("A", "N")
+    )
+]
+
+CORPUS = Corpus(
+    name="msp-podcast",
+    summary=(
+        "MSP-Podcast: turns from podcasts, annotated with emotions and with valence, arousal and "
+        "dominance from 1 to 7, Labels/labels_consensus.csv and Audios/."
+    ),
+    size="release 1.11: 151,654 turns, 237 h; others differ",
+    protocol=(
+        "Official split by speaker: train, development, and test sets of which Test1 is the usual "
+        "one. By default the four classes that most papers take."
+    ),
+    source="Lotfian & Busso 2019, https://ecs.utdallas.edu/research/researchlabs/msp-lab",
+    licence="academic licence, on request",
+    options={
+        "label": Option("emotion, or dimensions for valence, arousal and dominance", "emotion"),
+        "classes": Option("codes of the emotions, by comma: A H N S C D F U", "A,H,N,S"),
+        "test": Option("the test set", "Test1"),
+    },
+    read=_read,
+    example=Example(
+        files={f"Audios/{row.split(',')[0]}": None for row in _ROWS}
+        | {
+            "Labels/labels_consensus.csv": "\n".join(
+                ["FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Split_Set", *_ROWS]
+            )
+        },
+        labels=("angry", "neutral"),
+    ),
+)

@@ -1,0 +1,80 @@
+"""RAVDESS, speech: `Actor_01/03-01-05-02-01-01-01.wav`.
+
+The numbers are modality, vocal channel, emotion, intensity, statement, repetition and actor; 03-01
+is speech alone. Odd actors are men, even ones women.
+"""
+
+import re
+from pathlib import Path
+
+from ossicle.data.corpora.base import (
+    Corpus,
+    Example,
+    Option,
+    Options,
+    by_speaker,
+    choose,
+    next_after,
+    sound_files,
+    speaker_options,
+)
+from ossicle.data.manifest import Dataset, Utterance
+from ossicle.errors import DataError, listing
+
+_NAME = re.compile(r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>0[12])-\d\d-\d\d")
+_WORDS = {
+    "emotion": dict(
+        zip(
+            (f"0{number}" for number in range(1, 9)),
+            ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"],
+            strict=True,
+        )
+    ),
+    "intensity": {"01": "normal", "02": "strong"},
+    "statement": {"01": "kids", "02": "dogs"},
+}
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    label = choose("label", options["label"] or "", _WORDS)
+    utterances, strange = [], []
+    for file in sound_files(path, "Actor_*/*.wav"):
+        if name := _NAME.fullmatch(file.stem):
+            actor = file.parent.name.removeprefix("Actor_")
+            utterances.append(Utterance.of(file, path, _WORDS[label][name[label]], actor))
+        else:
+            strange.append(file.name)
+    if strange:
+        raise DataError(
+            f"{path}: {len(strange)} names are not like 03-01-05-02-01-01-01.wav, which is speech "
+            f"({listing(strange)}). Take them out."
+        )
+    return by_speaker(f"ravdess:{path}", utterances, options, next_after(2))
+
+
+CORPUS = Corpus(
+    name="ravdess",
+    summary=(
+        "Ryerson Audio-Visual Database of Emotional Speech and Song, its speech: two English "
+        "sentences acted in eight emotions and two intensities; Actor_01 to Actor_24, odd ones men, "
+        "even ones women."
+    ),
+    size="1440 recordings, 1.5 h, 24 speakers",
+    protocol=(
+        "No official split. Here a man and a woman are tested (23, 24), the next pair chooses, and "
+        "no speaker is on two sides."
+    ),
+    source="Livingstone & Russo 2018, https://zenodo.org/record/1188976",
+    licence="CC BY-NC-SA 4.0",
+    options={"label": Option("emotion, intensity or statement", "emotion")}
+    | speaker_options("23,24", "the next two, the first after the last"),
+    read=_read,
+    example=Example(
+        files={
+            f"Actor_{actor}/03-01-{emotion}-01-01-01-{actor}.wav": None
+            for actor in ("01", "02", "23", "24", "05", "06")
+            for emotion in ("03", "05")
+        },
+        labels=("angry", "happy"),
+    ),
+)

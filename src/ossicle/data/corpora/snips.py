@@ -1,0 +1,118 @@
+"""Audio SNIPS: `all.iob.snips.txt` and `train/`, `valid/`, `test/` with a recording for each line.
+
+Ivy-snips-train-0 BOS PLAY ABBA EOS	O O B-artist PlayMusic
+
+Voice and number; the words; the tag of each word, and the intent in the place of the last tag.
+"""
+
+from pathlib import Path
+
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.errors import DataError, ManifestError, listing
+
+_TABLE = "all.iob.snips.txt"
+_VOICES = {  # SUPERB's, who are also in the folders of the other sides
+    "train": ("Ivy", "Joanna", "Joey", "Justin", "Kendra", "Kimberly", "Matthew", "Salli"),
+    "valid": ("Aditi", "Amy", "Geraint", "Nicole"),
+    "test": ("Brian", "Emma", "Raveena", "Russell"),
+}
+_TASKS = {"slots": "slots", "intent": "classification", "transcript": "asr"}
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    label = choose("label", options["label"] or "", _TASKS)
+    text_by_name = _texts(path / _TABLE, label)
+    utterances, side_by_key, strange = [], {}, []
+    for side in SIDES:
+        for file in sorted((path / side).rglob("*.*")):
+            voice = file.stem.partition("-")[0]
+            if file.stem not in text_by_name:
+                strange.append(f"{side}/{file.name}")
+            elif voice in _VOICES[side]:
+                one = Utterance.of(file, path, text_by_name[file.stem], voice)
+                utterances.append(one)
+                side_by_key[one.key] = side
+    if strange:
+        raise DataError(
+            f"{path}: {len(strange)} recordings are not in {_TABLE}: {listing(strange)}. Take them "
+            "out, or take the table from the release."
+        )
+    if not utterances:
+        raise DataError(f"{path} holds no recordings in train, valid and test. Unpack it again.")
+    return sided(
+        f"snips:{path}",
+        utterances,
+        lambda one: side_by_key[one.key],
+        speaker_independent=True,
+        note="SUPERB's split: sentences and voices of each side are its own.",
+        task=_TASKS[label],
+    )
+
+
+def _texts(table: Path, label: str) -> dict[str, str]:
+    if not table.is_file():
+        raise ManifestError(f"{table} does not exist. Give the folder of the release.")
+    texts = {}
+    for row, line in enumerate(table.read_text(encoding="utf-8").splitlines(), start=1):
+        head, tab, tail = line.partition("\t")
+        name, *words = head.split()
+        tags = tail.split()
+        if not tab or len(words) != len(tags) or words[:1] != ["BOS"] or words[-1] != "EOS":
+            raise ManifestError(
+                f"{table}, row {row} is not BOS words EOS, a tab and a tag for each. Take the file "
+                "from the release."
+            )
+        if label == "intent":
+            texts[name] = tags[-1]
+        else:
+            inner = list(zip(words[1:-1], tags[1:-1], strict=True))
+            texts[name] = _marked(inner) if label == "slots" else " ".join(w for w, _ in inner)
+    return texts
+
+
+def _marked(words: list[tuple[str, str]]) -> str:
+    """Return the words with SUPERB's markers around each slot."""
+    units: list[str] = []
+    slot = ""
+    for word, tag in [*words, ("", "O")]:
+        if slot and not tag.startswith("I-"):
+            units.append(f"E-{slot}")
+            slot = ""
+        if tag.startswith("B-"):
+            slot = tag[2:]
+            units.append(f"B-{slot}")
+        units.append(word)
+    return " ".join(units).strip()
+
+
+def _example() -> Example:
+    lines: list[str] = []
+    files: dict[str, str | None] = {}
+    for side, voice in (("train", "Ivy"), ("valid", "Amy"), ("test", "Emma")):
+        for number, artist in enumerate(("ABBA", "MAX")):
+            name = f"{voice}-snips-{side}-{number}"
+            lines.append(f"{name} BOS PLAY {artist} EOS\tO O B-artist PlayMusic")
+            files[f"{side}/{name}.wav"] = None
+    labels = ("PLAY B-artist ABBA E-artist", "PLAY B-artist MAX E-artist")
+    return Example({**files, _TABLE: "\n".join(lines)}, labels=labels)
+
+
+CORPUS = Corpus(
+    name="snips",
+    summary=(
+        "Audio SNIPS: commands to an assistant, spoken by sixteen synthetic voices, with the slots "
+        "of each sentence (39 kinds) and its intent (7)."
+    ),
+    size="13,084 + 700 + 700 sentences, each by several of 16 voices",
+    protocol=(
+        "SUPERB's split: of the released sides, eight voices train, four are validation and four "
+        "test; recordings of the other voices are not read. Slot filling is scored by slot-type F1 "
+        "and slot-value CER."
+    ),
+    source="Lai et al. 2021, https://arxiv.org/abs/2010.13105; text by Coucke et al. 2018",
+    licence="CC0 (text); voices of Amazon Polly",
+    options={"label": Option("slots, intent or transcript", "slots")},
+    read=_read,
+    example=_example(),
+)

@@ -1,0 +1,153 @@
+"""Google Speech Commands, V1 and V2: a folder for each word, and lists of what is tested.
+
+`{word}/{speaker}_nohash_{take}.wav`, `validation_list.txt`, `testing_list.txt`,
+`_background_noise_/*.wav`
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ossicle.data.audio import duration_s
+from ossicle.data.corpora.base import (
+    Corpus,
+    Example,
+    Option,
+    Options,
+    choose,
+    in_share,
+    sided,
+    sound_files,
+)
+from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.errors import DataError, listing
+
+_LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
+_NOISE = "_background_noise_"
+_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+_UNKNOWN, _SILENCE = "_unknown_", "_silence_"
+_SHARES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}  # of a noise recording
+_SECONDS = 1.0
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    classes = choose("classes", options["classes"] or "", ("35", "12"))
+    listed = {side: _listed(path / name) for side, name in _LISTS.items()}
+    utterances, side_by_key, strange = [], {}, []
+    for file in sound_files(path, "[!_]*/*.wav"):
+        speaker, marked, _ = file.stem.partition("_nohash_")
+        if not marked:
+            strange.append(f"{file.parent.name}/{file.name}")
+            continue
+        one = Utterance.of(file, path, file.parent.name, speaker)
+        side_by_key[one.key] = next((s for s, keys in listed.items() if one.key in keys), "train")
+        utterances.append(one)
+    if strange:
+        raise DataError(
+            f"{path}: {len(strange)} names are not like cat/0a7c2a8d_nohash_0.wav "
+            f"({listing(strange)}). Take them out."
+        )
+    for side, keys in listed.items():
+        if missing := sorted(keys - side_by_key.keys()):
+            raise DataError(
+                f"{path / _LISTS[side]} names {len(missing)} recordings that are not there: "
+                f"{listing(missing)}. Unpack the release again."
+            )
+    if classes == "12":
+        return _twelve(path, utterances, side_by_key)
+    return sided(
+        f"speechcommands:{path}",
+        utterances,
+        lambda one: side_by_key[one.key],
+        speaker_independent=True,
+        note="Official lists; no speaker is on two sides.",
+    )
+
+
+def _listed(path: Path) -> set[str]:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist. Unpack the release again.")
+    return {line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}
+
+
+def _twelve(path: Path, utterances: Sequence[Utterance], sides: Mapping[str, str]) -> Dataset:
+    """Return ten words, about as many of other words as of one of them, and as much silence."""
+    chosen, side_by_key = [one for one in utterances if one.label in _WORDS], dict(sides)
+    if absent := sorted(set(_WORDS) - {one.label for one in chosen}):
+        raise DataError(f"{path} holds no recordings of {listing(absent)}. Unpack it again.")
+    words = Counter(sides[one.key] for one in chosen)
+    others = [one for one in utterances if one.label not in _WORDS]
+    of_others = Counter(sides[one.key] for one in others)
+    for one in others:
+        side = sides[one.key]
+        if in_share(one.key, words[side] / len(_WORDS) / of_others[side]):
+            chosen.append(Utterance(one.key, one.path, _UNKNOWN, one.speaker))
+    for side in SIDES:
+        for part in _silence(path, side, -(-words[side] // len(_WORDS))):
+            side_by_key[part.key] = side
+            chosen.append(part)
+    return sided(
+        f"speechcommands:{path}",
+        chosen,
+        lambda one: side_by_key[one.key],
+        speaker_independent=False,  # silence has no speaker
+        note=(
+            "Official lists, of which the speakers are apart; other words are drawn by their names "
+            f"into {_UNKNOWN}, and {_SILENCE} is cut from the background noise, from other parts "
+            "for each side."
+        ),
+    )
+
+
+def _silence(path: Path, side: str, count: int) -> list[Utterance]:
+    """Return parts of a second, evenly spaced over what is a side's of each noise recording."""
+    files = sound_files(path / _NOISE, "*.wav")
+    parts = []
+    for number, file in enumerate(files):
+        wanted = (count - number + len(files) - 1) // len(files)
+        length = duration_s(file)
+        first, last = (share * length for share in _SHARES[side])
+        room = last - first - _SECONDS
+        if room < 0:
+            raise DataError(f"{file} is {length:g} s long, too short to cut silence from.")
+        for i in range(wanted):
+            start = round(first + room * i / max(1, wanted - 1), 4)
+            parts.append(Utterance.of(file, path, _SILENCE, None, start, _SECONDS))
+    return parts
+
+
+_EXAMPLE = {"train": "aa", "valid": "bb", "test": "cc"}
+
+CORPUS = Corpus(
+    name="speechcommands",
+    summary=(
+        "Google Speech Commands V1 and V2: single English words of a second, a folder for each. "
+        "35 words in V2, 30 in V1; or 12 classes: ten commands, other words as _unknown_, and "
+        "_silence_."
+    ),
+    size="V2: 105,829 recordings, 29 h, 2618 speakers; V1: 64,727",
+    protocol=(
+        "Official lists of validation and test, by speaker. Paper D takes all 35 words. The twelve "
+        "classes are those of SUPERB, whose test archive this is not: here other words and silence "
+        "are as frequent as one command, and silence comes from other parts of the noise on each "
+        "side."
+    ),
+    source="Warden 2018, https://arxiv.org/abs/1804.03209",
+    licence="CC BY 4.0",
+    options={"classes": Option("35 (all words that are there) or 12", "35")},
+    read=_read,
+    example=Example(
+        files={
+            f"{word}/{speaker}_nohash_0.wav": None
+            for word in ("cat", "yes")
+            for speaker in _EXAMPLE.values()
+        }
+        | {f"{_NOISE}/rain.wav": None}
+        | {
+            name: "\n".join(f"{word}/{_EXAMPLE[side]}_nohash_0.wav" for word in ("cat", "yes"))
+            for side, name in _LISTS.items()
+        },
+        labels=("cat", "yes"),
+        unread=(f"{_NOISE}/rain.wav",),
+    ),
+)

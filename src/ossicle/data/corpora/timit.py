@@ -1,0 +1,132 @@
+"""TIMIT: `{TRAIN,TEST}/DR{1..8}/{speaker}/{sentence}.WAV`, with `.PHN` and `.TXT` beside it.
+
+0 2260 h#        first sample, one past the last, phone
+2260 4070 sh
+
+The two sentences SA, which every speaker reads, are left out, as is usual.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.manifest import Dataset, Utterance
+from ossicle.errors import DataError, listing
+
+# The core test set: a woman and two men of each region.
+CORE: Final = frozenset(
+    """
+    FDHC0 FELC0 FJLM0 FMGD0 FMLD0 FNLP0 FPAS0 FPKT0 MBPM0 MCMJ0 MDAB0 MGRT0
+    MJDH0 MJLN0 MJMP0 MKLT0 MLLL0 MLNT0 MNJM0 MPAM0 MTAS1 MTLS0 MWBT0 MWEW0
+    """.split()  # noqa: SIM905 - a list of names reads best as a text
+)
+# Lee & Hon 1989: phones that are one in the 39, by those whose names they take.
+_FOLDED: Final = {
+    "aa": "ao",
+    "ah": "ax ax-h",
+    "er": "axr",
+    "hh": "hv",
+    "ih": "ix",
+    "l": "el",
+    "m": "em",
+    "n": "en nx",
+    "ng": "eng",
+    "sh": "zh",
+    "uw": "ux",
+    "sil": "pcl tcl kcl bcl dcl gcl h# pau epi",
+}
+_TO_39: Final = {old: new for new, olds in _FOLDED.items() for old in olds.split()} | {"q": ""}
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    label = choose("label", options["label"] or "", ("phones", "transcript"))
+    phones = choose("phones", options["phones"] or "", ("39", "61"))
+    utterances, side_by_key = [], {}
+    for side, folder in _sides(path).items():
+        for file in _files(folder, "wav"):
+            if file.stem.upper().startswith("SA"):
+                continue
+            speaker = file.parent.name.upper()
+            text = _phones(file, phones) if label == "phones" else _transcript(file)
+            one = Utterance.of(file, path, text, speaker)
+            utterances.append(one)
+            core = "test" if speaker in CORE else "valid"
+            side_by_key[one.key] = core if side == "test" else "train"
+    return sided(
+        f"timit:{path}",
+        utterances,
+        lambda one: side_by_key[one.key],
+        speaker_independent=True,
+        note="The core test set is test, the other test speakers are valid; SA sentences left out.",
+        task="phones" if label == "phones" else "asr",
+    )
+
+
+def _sides(path: Path) -> Mapping[str, Path]:
+    found = {child.name.lower(): child for child in path.iterdir() if child.is_dir()}
+    if missing := sorted({"train", "test"} - found.keys()):
+        raise DataError(f"{path} holds no {listing(missing)}. Give the folder with TRAIN and TEST.")
+    return {side: found[side] for side in ("train", "test")}
+
+
+def _files(folder: Path, suffix: str) -> list[Path]:
+    files = [file for file in folder.rglob("*") if file.suffix.lower() == f".{suffix}"]
+    if not files:
+        raise DataError(f"{folder} holds no .{suffix} files. Unpack the release again.")
+    return sorted(files)
+
+
+def _beside(file: Path, suffix: str) -> list[list[str]]:
+    """Return the fields of each line of the annotation beside a recording."""
+    for name in (suffix.upper(), suffix.lower()):
+        annotation = file.with_suffix(f".{name}")
+        if annotation.is_file():
+            lines = annotation.read_text(encoding="ascii").splitlines()
+            return [line.split() for line in lines if line.strip()]
+    raise DataError(f"{file} has no .{suffix} beside it. Unpack the release again.")
+
+
+def _phones(file: Path, phones: str) -> str:
+    names = [fields[2] for fields in _beside(file, "PHN")]
+    if phones == "39":
+        names = [name for name in (_TO_39.get(name, name) for name in names) if name]
+    return " ".join(names)
+
+
+def _transcript(file: Path) -> str:
+    (fields, *_) = _beside(file, "TXT")
+    return " ".join(fields[2:]).lower()
+
+
+def _example() -> Example:
+    files: dict[str, str | None] = {}
+    for side, speaker in (("TRAIN", "FCJF0"), ("TEST", "MDAB0"), ("TEST", "FAKS0")):
+        for sentence, phones in (("SX1", "0 10 h#\n10 20 ax\n20 30 q"), ("SI2", "0 9 pcl\n9 20 p")):
+            name = f"{side}/DR1/{speaker}/{sentence}"
+            files |= {f"{name}.WAV": None, f"{name}.PHN": phones, f"{name}.TXT": "0 20 A pea."}
+    files["TRAIN/DR1/FCJF0/SA1.WAV"] = None
+    return Example(files, labels=("sil ah", "sil p"), unread=("TRAIN/DR1/FCJF0/SA1.WAV",))
+
+
+CORPUS = Corpus(
+    name="timit",
+    summary=(
+        "TIMIT: read American English with hand-made phone alignments, {TRAIN,TEST}/DR{1..8}/"
+        "{speaker}/*.WAV with .PHN and .TXT."
+    ),
+    size="5040 utterances without SA, 4.3 h, 630 speakers",
+    protocol=(
+        "Official split by speaker; tested on the core set of 24 speakers. Validation is all other "
+        "test speakers here; many papers take 50 of them. 61 phones are folded into 39, and q is "
+        "left out."
+    ),
+    source="Garofolo et al. 1993, https://catalog.ldc.upenn.edu/LDC93S1",
+    licence="LDC user agreement",
+    options={
+        "label": Option("phones or transcript", "phones"),
+        "phones": Option("39, folded as Lee & Hon do, or 61", "39"),
+    },
+    read=_read,
+    example=_example(),
+)

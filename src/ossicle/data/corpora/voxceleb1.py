@@ -1,0 +1,131 @@
+"""VoxCeleb1: `wav/{speaker}/{video}/{number}.wav`, also as `dev/wav` and `test/wav`.
+
+`iden_split.txt` (side and file) for identification; for verification the lists of trials (1 or 0,
+and two files) O `veri_test2.txt`, E `list_test_all2.txt` and H `list_test_hard2.txt`, or the ones
+before they were cleaned, without the 2.
+"""
+
+from pathlib import Path
+
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, in_share, sided
+from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.trials import read_trials
+from ossicle.errors import DataError, SplitError, listing
+
+_FOLDERS = ("wav", "dev/wav", "test/wav")
+_LISTS = {
+    "O": ("veri_test2.txt", "veri_test.txt"),
+    "E": ("list_test_all2.txt", "list_test_all.txt"),
+    "H": ("list_test_hard2.txt", "list_test_hard.txt"),
+}
+_SIDES = {"1": "train", "2": "valid", "3": "test"}
+_VALID_SHARE = 0.1  # of the speakers that train
+
+
+def _read(path: Path, options: Options) -> Dataset:
+    label = choose("label", options["label"] or "", ("identification", "verification"))
+    trials = choose("trials", options["trials"] or "", _LISTS)
+    by_name = _recordings(path)
+    if label == "verification":
+        return _verification(path, by_name, trials)
+    table = path / "iden_split.txt"
+    if not table.is_file():
+        raise DataError(f"{table} does not exist. Put the list of the release there.")
+    side_by_name = {}
+    for line in table.read_text(encoding="utf-8").splitlines():
+        number, _, name = line.strip().partition(" ")
+        if name:
+            side_by_name[name] = _SIDES.get(number, "")
+    if missing := sorted(side_by_name.keys() - by_name.keys()):
+        raise DataError(
+            f"{table} names {len(missing)} recordings that are not there: {listing(missing)}. "
+            "Unpack the release again."
+        )
+    side_by_key = {by_name[name].key: side for name, side in side_by_name.items()}
+    return sided(
+        f"voxceleb1:{path}",
+        [by_name[name] for name in side_by_name],
+        lambda one: side_by_key[one.key],
+        speaker_independent=False,
+        note="Official split of identification; every speaker is on all sides.",
+    )
+
+
+def _recordings(path: Path) -> dict[str, Utterance]:
+    """Return every recording by the name that the lists give it."""
+    found = {}
+    for folder in _FOLDERS:
+        for file in sorted((path / folder).glob("*/*/*.wav")):
+            name = file.relative_to(path / folder).as_posix()
+            found[name] = Utterance.of(file, path, file.parents[1].name, file.parents[1].name)
+    if not found:
+        raise DataError(
+            f"{path} holds no wav/id10001/1zcIwhmdeo4/00001.wav. Give the folder that holds "
+            f"{listing(_FOLDERS)}."
+        )
+    return found
+
+
+def _verification(path: Path, by_name: dict[str, Utterance], trials: str) -> Dataset:
+    tables = [path / name for name in _LISTS[trials] if (path / name).is_file()]
+    if not tables:
+        raise DataError(f"{path / _LISTS[trials][0]} does not exist. Put the list of trials there.")
+    pairs = read_trials(tables[0], {name: one.key for name, one in by_name.items()})
+    named = {key for pair in pairs for key in (pair.first, pair.second)}
+    tested = {one.speaker for one in by_name.values() if one.key in named}
+    others = [one for one in by_name.values() if one.speaker not in tested]
+    if len({one.speaker for one in others}) < 3:
+        raise SplitError(
+            f"{tables[0].name} names nearly all speakers below {path}, and those that are tested "
+            "cannot train. E and H are for models that VoxCeleb2 trained: evaluate such a run on "
+            "them, or train with trials=O."
+        )
+    return sided(
+        f"voxceleb1:{path}",
+        [*others, *(one for one in by_name.values() if one.key in named)],
+        lambda one: (
+            "test"
+            if one.speaker in tested
+            else "valid"
+            if in_share(one.speaker or "", _VALID_SHARE)
+            else "train"
+        ),
+        speaker_independent=True,
+        note=f"Trials {trials}; their speakers do not train, and a tenth of the others chooses.",
+        task="verification",
+        trials={"test": pairs},
+    )
+
+
+def _example() -> Example:
+    files = {
+        f"wav/id{speaker}/v/0000{number}.wav": None
+        for speaker in (10001, 10002, 10011)
+        for number in (1, 2, 3)
+    }
+    rows = [f"{name[-5]} {name.removeprefix('wav/')}" for name in files]
+    return Example({**files, "iden_split.txt": "\n".join(rows)}, ("id10001", "id10002", "id10011"))
+
+
+CORPUS = Corpus(
+    name="voxceleb1",
+    summary=(
+        "VoxCeleb1: speech of celebrities in videos, wav/{speaker}/{video}/*.wav, for "
+        "identification (1251 speakers) and verification (1211 train, 40 in the trials O)."
+    ),
+    size="153,516 recordings, 352 h, 1251 speakers",
+    protocol=(
+        "Identification: official split. Verification: the lists of trials O, E and H; O is over "
+        "40 speakers who do not train, E and H over those who do, so they need a model that "
+        "VoxCeleb2 trained. SUPERB and paper B's predecessor report O; a tenth of the training "
+        "speakers chooses the epoch, by all their pairs."
+    ),
+    source="Nagrani et al. 2017, https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox1.html",
+    licence="CC BY 4.0 (the lists; sound is of its owners)",
+    options={
+        "label": Option("identification or verification", "identification"),
+        "trials": Option("O, E or H", "O"),
+    },
+    read=_read,
+    example=_example(),
+)
