@@ -67,7 +67,7 @@ def test_a_question_mark_may_end_a_folder_that_is_there(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("fsd:.", r"names no reader.*Readers: audiofolder, manifest, fsdd.*Did you mean 'fsdd'"),
+        ("fsd:.", r"names no reader.*Readers: audiofolder, manifest, .*Did you mean 'fsdd'"),
         ("no/such/folder", r"names no reader and no folder, .csv or .jsonl file that is there"),
         ("fsdd:.?label", r"Option 'label' in .* has no value"),
         ("fsdd:.?label=", r"option label has no value"),

@@ -23,6 +23,16 @@ SIDE_BY_NAME = {side: side for side in SIDES} | dict.fromkeys(("dev", "val", "va
 
 _PATH_COLUMNS = ("path", "file_name", "audio_filepath", "filename", "wav")
 _START_COLUMNS = ("start_s", "start", "offset")
+_TASK_BY_COLUMN = {
+    **dict.fromkeys(("transcript", "transcription", "text", "sentence"), "asr"),
+    "phones": "phones",
+    "tags": "tagging",
+    **dict.fromkeys(("valence", "arousal", "dominance"), "regression"),
+    **dict.fromkeys(("action", "object", "location"), "intent"),
+    "slots": "slots",
+    "events": "events",
+}
+LABEL = "label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +143,17 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest file holds: its utterances, and the side of each that has one, by key."""
+    """What a manifest file holds.
+
+    Attributes:
+        utterances: In its order.
+        split: The side of each that has one, by key.
+        task: The task that the columns of the label suggest.
+    """
 
     utterances: tuple[Utterance, ...]
     split: Mapping[str, str]
+    task: str = "classification"
 
 
 def read_manifest(path: str | Path, *, label: str = "label") -> Manifest:
@@ -149,7 +166,8 @@ def read_manifest(path: str | Path, *, label: str = "label") -> Manifest:
     Args:
         path: The manifest. Rows count from 1 and include a CSV's header.
         label: The column that holds what is to be predicted; several, separated by commas, give
-            labels such as `valence=3.5,arousal=2`.
+            labels such as `valence=3.5,arousal=2`. Where there is no column `label`, the columns
+            that a task is known by stand for it: `transcript`, `tags`, `valence` and so on.
 
     Raises:
         ManifestError: a column or a file is missing, a row is malformed, twice there or lacks a
@@ -165,7 +183,7 @@ def read_manifest(path: str | Path, *, label: str = "label") -> Manifest:
         where = f"{path}, row {row}"
         if not labels:
             path_column = _column(path, record, _PATH_COLUMNS)
-            labels = [_column(path, record, (column,)) for column in label.split(",")]
+            labels = _labels(path, record, label)
         utterance = _utterance(where, record, root, path_column, labels, known)
         if first := row_by_key.get(utterance.key):
             raise ManifestError(
@@ -190,7 +208,7 @@ def read_manifest(path: str | Path, *, label: str = "label") -> Manifest:
             f"({listing(f'row {row}' for row in without)}). Fill in train, valid or test "
             "everywhere or nowhere."
         )
-    return Manifest(tuple(utterances), split)
+    return Manifest(tuple(utterances), split, _TASK_BY_COLUMN.get(labels[0], "classification"))
 
 
 def write_manifest(
@@ -208,6 +226,20 @@ def write_manifest(
     path = Path(path)
     rows = [_row(utterance, path.parent, split) for utterance in utterances]
     write_rows(path, rows)
+
+
+def _labels(path: Path, record: Mapping[str, str], label: str) -> list[str]:
+    """Return the columns of the label: those asked for, or those that a task is known by."""
+    if label != LABEL or LABEL in record:
+        return [_column(path, record, (column,)) for column in label.split(",")]
+    found: dict[str, list[str]] = {}
+    for column, task in _TASK_BY_COLUMN.items():
+        if column in record:
+            found.setdefault(task, []).append(column)
+    if len(found) > 1:
+        either = " or ".join(",".join(columns) for columns in found.values())
+        raise ManifestError(f"{path} has {either} to predict. Say which, with label=COLUMN.")
+    return next(iter(found.values())) if found else [_column(path, record, (LABEL,))]
 
 
 def _column(path: Path, record: Mapping[str, str], names: Sequence[str]) -> str:

@@ -34,6 +34,7 @@ def _read(path: Path, options: Options) -> Dataset:
     _refuse(path, [child for child in _visible(path) if child not in folders])
     utterances: list[Utterance] = []
     split: dict[str, str] = {}
+    tasks: list[str] = []
     for folder in folders:
         if not (side := SIDE_BY_NAME.get(folder.name.lower())):
             raise DataError(
@@ -42,8 +43,9 @@ def _read(path: Path, options: Options) -> Dataset:
             )
         part = _listed(folder, path, options) or _classes(folder, path, options)
         utterances += part.utterances
+        tasks.append(part.task)
         split |= dict.fromkeys((one.key for one in part.utterances), side)
-    return complete(f"audiofolder:{path}", Manifest(tuple(utterances), split), options)
+    return complete(f"audiofolder:{path}", Manifest(tuple(utterances), split, tasks[0]), options)
 
 
 def _listed(folder: Path, root: Path, options: Options) -> Manifest | None:
@@ -60,7 +62,9 @@ def _listed(folder: Path, root: Path, options: Options) -> Manifest | None:
         raise ManifestError(f"{files[0]} has a column 'split' inside a split folder. Keep one.")
     prefix = folder.relative_to(root).as_posix()
     return Manifest(
-        tuple(replace(one, key=f"{prefix}/{one.key}") for one in manifest.utterances), {}
+        tuple(replace(one, key=f"{prefix}/{one.key}") for one in manifest.utterances),
+        {},
+        manifest.task,
     )
 
 

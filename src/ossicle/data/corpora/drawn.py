@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 
 from ossicle.data.corpora.base import Option, Options, choose
-from ossicle.data.manifest import SIDES, Dataset, Manifest, Utterance
+from ossicle.data.manifest import LABEL, SIDES, Dataset, Manifest, Utterance
 from ossicle.data.split import draw
 from ossicle.errors import DataError, SplitError, listing
 
 _FRACTION = 0.15
 
 DRAW_OPTIONS = {
-    "label": Option("the column that holds what to predict (where there are columns)", "label"),
+    "label": Option(
+        "the column that holds what to predict, or several by comma (where there are columns; "
+        "without it also the one that a task is known by, such as transcript or tags)",
+        LABEL,
+    ),
     "speaker_independent": Option(
         "yes or no: keep each speaker on one side (yes where speakers are known)"
     ),
@@ -71,6 +75,7 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
         speaker_independent=independent,
         given="test" in given,
         note=f"{note[0].upper()}{note[1:]}.",
+        task=manifest.task,
     )
 
 
@@ -81,7 +86,14 @@ def _undrawn(name: str, manifest: Manifest) -> Dataset:
         sides[manifest.split.get(utterance.key, "test")].append(utterance)
     train, valid, test = (tuple(part) for part in sides.values())
     return Dataset(
-        name, train, valid, test, speaker_independent=False, given=True, note="Nothing drawn."
+        name,
+        train,
+        valid,
+        test,
+        speaker_independent=False,
+        given=True,
+        note="Nothing drawn.",
+        task=manifest.task,
     )
 
 

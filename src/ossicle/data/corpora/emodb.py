@@ -12,9 +12,8 @@ from ossicle.data.corpora.base import (
     Example,
     Option,
     Options,
+    by_speaker,
     choose,
-    choose_many,
-    sided,
     sound_files,
 )
 from ossicle.data.manifest import Dataset, Utterance
@@ -30,38 +29,40 @@ _EMOTIONS = {
     "T": "sadness",
     "N": "neutral",
 }
+_TASKS = {
+    "emotion": "classification",
+    "sentence": "classification",
+    "phones": "phones",
+    "verification": "verification",
+}
+_PHONE = re.compile(r"(?P<sign>[_!]?)(?P<phone>[A-Za-z0-9@?]{1,2}?)(?P<asp>asp?)?([+-].*)?")
+_DIPHTHONGS = ("aI", "aU", "OY", "aO")
+_RARE = str.maketrans("AJ8", "aj9")
 _MEN = ("03", "10", "11", "12", "15")
 _WOMEN = ("08", "09", "13", "14", "16")
 
 
 def _read(path: Path, options: Options) -> Dataset:
-    label = choose("label", options["label"] or "", ("emotion", "sentence"))
+    label = choose("label", options["label"] or "", _TASKS)
     utterances, strange = [], []
     for file in sound_files(path / "wav", "*.wav"):
         if not (name := _NAME.fullmatch(file.stem)):
             strange.append(file.name)
             continue
-        text = _EMOTIONS[name["emotion"]] if label == "emotion" else name["sentence"]
+        texts = {"emotion": _EMOTIONS[name["emotion"]], "verification": name["speaker"]}
+        text = phones(file) if label == "phones" else texts.get(label, name["sentence"])
         utterances.append(Utterance.of(file, path, text, name["speaker"]))
     if strange:
         raise DataError(
             f"{path / 'wav'}: {len(strange)} names are not like 03a01Fa.wav ({listing(strange)}). "
             "Take them out."
         )
-    speakers = sorted({one.speaker for one in utterances if one.speaker})
-    test = choose_many("test_speakers", options["test_speakers"] or "", speakers)
-    rest = [speaker for speaker in speakers if speaker not in test]
-    if options["valid_speakers"] is not None:
-        valid = choose_many("valid_speakers", options["valid_speakers"], rest)
-    else:
-        valid = [*_next(_MEN, test, rest), *_next(_WOMEN, test, rest)]
-    return sided(
-        f"emodb:{path}",
-        utterances,
-        lambda one: "test" if one.speaker in test else "valid" if one.speaker in valid else "train",
-        speaker_independent=True,
-        note=f"Speakers {listing(test)} are test and {listing(valid)} valid; none is in training.",
-    )
+    return by_speaker(f"emodb:{path}", utterances, options, _pair, task=_TASKS[label])
+
+
+def _pair(test: Sequence[str], rest: Sequence[str]) -> list[str]:
+    """Return the next man and the next woman after those tested."""
+    return [*_next(_MEN, test, rest), *_next(_WOMEN, test, rest)]
 
 
 def _next(group: Sequence[str], test: Sequence[str], rest: Sequence[str]) -> list[str]:
@@ -69,6 +70,35 @@ def _next(group: Sequence[str], test: Sequence[str], rest: Sequence[str]) -> lis
     last = max((speaker for speaker in test if speaker in group), default="")
     free = [speaker for speaker in group if speaker in rest]
     return [speaker for speaker in free if speaker > last][:1] or free[:1]
+
+
+def phones(file: Path) -> str:
+    """Return the phones of a recording, from its alignment in `lablaut`.
+
+    The closure of a stop (_t), its burst (!t) and its aspiration (tasp) are one phone; pauses,
+    breaths and marks of how a phone was said (+nas) are none; a long phone (nn) is a phone. aI, aU,
+    OY and aO are phones, other pairs (i6, @a) two. Three symbols that are written a few times are
+    taken for their neighbours: A for a, J for j, 8 for 9.
+
+    Raises:
+        DataError: there is no alignment.
+    """
+    table = file.parents[1] / "lablaut" / f"{file.stem}xx.lablaut"
+    if not table.is_file():
+        raise DataError(f"{table} does not exist. Unpack the alignments of the release there.")
+    found: list[str] = []
+    lines = table.read_text(encoding="ascii").partition("#\n")[2].splitlines()
+    for line in lines:
+        symbol = line.partition("-1 ")[2].partition("\t")[0].strip()
+        if not (match := _PHONE.fullmatch(symbol)):
+            continue
+        written = match["phone"].translate(_RARE)
+        if len(set(written)) == 1:
+            written = written[0]
+        goes_on = match["sign"] == "!" or match["asp"]
+        if not (goes_on and found and found[-1] == written):
+            found += [written] if written in _DIPHTHONGS else list(written)
+    return " ".join(found)
 
 
 CORPUS = Corpus(
@@ -86,7 +116,7 @@ CORPUS = Corpus(
     source="Burkhardt et al. 2005, http://emodb.bilderbar.info",
     licence="free for research",
     options={
-        "label": Option("emotion or sentence", "emotion"),
+        "label": Option("emotion, sentence, phones or verification", "emotion"),
         "test_speakers": Option("numbers, by comma", "03,08"),
         "valid_speakers": Option("numbers, by comma (the next man and the next woman)"),
     },

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ossicle.data.corpora.base import (
@@ -11,24 +12,27 @@ from ossicle.data.corpora.base import (
     Options,
     choose,
     choose_many,
+    next_after,
     sided,
     sound_files,
 )
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.errors import DataError, listing
 
+_VERIFIED = "theo,yweweler"  # two at least, so that somebody is to be told apart
 _NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)")
 
 
 def _read(path: Path, options: Options) -> Dataset:
-    label = choose("label", options["label"] or "", ("digit", "speaker"))
+    label = choose("label", options["label"] or "", ("digit", "speaker", "verification"))
     folder = path / "recordings" if (path / "recordings").is_dir() else path
     utterances, index_by_key, strange = [], {}, []
     for file in sound_files(folder, "*.wav"):
         if not (name := _NAME.fullmatch(file.stem)):
             strange.append(file.name)
             continue
-        utterance = Utterance.of(file, path, name[label], name["speaker"])
+        text = name["digit" if label == "digit" else "speaker"]
+        utterance = Utterance.of(file, path, text, name["speaker"])
         utterances.append(utterance)
         index_by_key[utterance.key] = int(name["index"])
     if strange:
@@ -36,6 +40,9 @@ def _read(path: Path, options: Options) -> Dataset:
             f"{folder}: {len(strange)} names are not digit_speaker_index.wav ({listing(strange)}). "
             "Take them out."
         )
+    if label == "verification":
+        test = options["test_speaker"] or _VERIFIED
+        return replace(_by_speaker(path, utterances, test, options["valid_speaker"]), task=label)
     if options["test_speaker"] is None:
         if options["valid_speaker"] is not None:
             raise DataError(
@@ -52,7 +59,7 @@ def _read(path: Path, options: Options) -> Dataset:
     if label == "speaker":
         raise DataError(
             "label=speaker cannot be learnt with test_speaker, who is not in training. Leave "
-            "one of the two out."
+            "one of the two out, or say label=verification."
         )
     return _by_speaker(path, utterances, options["test_speaker"], options["valid_speaker"])
 
@@ -65,8 +72,8 @@ def _by_speaker(
     rest = [speaker for speaker in speakers if speaker not in test]
     if valid_speaker is not None:
         valid = choose_many("valid_speaker", valid_speaker, rest)
-    else:  # the next in the alphabet, and the first after the last
-        valid = [speaker for speaker in rest if speaker > max(test)][:1] or rest[:1]
+    else:  # as many, the next in the alphabet, and the first after the last
+        valid = list(next_after(len(test))(test, rest))
     return sided(
         f"fsdd:{path}",
         utterances,
@@ -90,9 +97,14 @@ CORPUS = Corpus(
     source="https://github.com/Jakobovski/free-spoken-digit-dataset",
     licence="CC BY-SA 4.0",
     options={
-        "label": Option("digit or speaker", "digit"),
-        "test_speaker": Option("one or several, by comma; without it the official split"),
-        "valid_speaker": Option("one or several (the next after test_speaker in the alphabet)"),
+        "label": Option("digit, speaker or verification", "digit"),
+        "test_speaker": Option(
+            "one or several, by comma; without it the official split, and theo,yweweler for "
+            "label=verification"
+        ),
+        "valid_speaker": Option(
+            "one or several (as many, the next after test_speaker in the alphabet)"
+        ),
     },
     read=_read,
     example=Example(

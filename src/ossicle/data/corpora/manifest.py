@@ -1,15 +1,22 @@
 """A manifest: a .csv or .jsonl file with a row for each recording."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from ossicle.data.corpora.base import Corpus, Example, Options
+from ossicle.data.corpora.base import Corpus, Example, Option, Options
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
 from ossicle.data.manifest import Dataset, read_manifest
+from ossicle.data.trials import read_trials
 
 
 def _read(path: Path, options: Options) -> Dataset:
     manifest = read_manifest(path, label=options["label"] or "")
-    return complete(f"manifest:{path}", manifest, options)
+    dataset = complete(f"manifest:{path}", manifest, options)
+    if options["trials"] is None:
+        return dataset
+    keys = {one.key: one.key for one in dataset.utterances}
+    trials = read_trials(Path(options["trials"]).expanduser(), keys)
+    return replace(dataset, task="verification", trials={"test": trials})
 
 
 _ROWS = [
@@ -32,7 +39,13 @@ CORPUS = Corpus(
     ),
     source="your own recordings",
     licence="your own",
-    options=DRAW_OPTIONS,
+    options=DRAW_OPTIONS
+    | {
+        "trials": Option(
+            "for speaker verification: a file with 1 or 0 and two paths of the manifest in a line, "
+            "by which the test side is judged (all its pairs)"
+        )
+    },
     read=_read,
     example=Example(
         files={row.split(",")[0]: None for row in _ROWS}

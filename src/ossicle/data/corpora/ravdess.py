@@ -56,7 +56,7 @@ CORPUS = Corpus(
     name="ravdess",
     summary=(
         "Ryerson Audio-Visual Database of Emotional Speech and Song, its speech: two English "
-        "sentences acted in eight emotions and two intensities; Actor_01 to Actor_24, odd ones men, "
+        "sentences acted in eight emotions and two intensities; Actor_01 to 24, odd ones men, "
         "even ones women."
     ),
     size="1440 recordings, 1.5 h, 24 speakers",
