@@ -9,6 +9,7 @@ import typer
 from ossicle import __version__
 from ossicle.cli.compare import compare
 from ossicle.cli.corpora import corpora
+from ossicle.cli.derive import derive
 from ossicle.cli.evaluate import evaluate
 from ossicle.cli.inspect import inspect
 from ossicle.cli.options import is_main
@@ -29,7 +30,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, compare, params, recipes, corpora, settings, inspect):
+for command in (
+    train,
+    evaluate,
+    predict,
+    compare,
+    params,
+    recipes,
+    corpora,
+    settings,
+    derive,
+    inspect,
+):
     app.command()(command)
 
 
