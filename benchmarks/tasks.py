@@ -132,7 +132,7 @@ def row(work: Work, runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
     """Return each figure: for every seed a mean over splits, and mean and deviation over seeds."""
     found: dict[str, Any] = {
         "splits": len(work.splits),
-        "settings": {key: value for key, value in work.settings.items()},
+        "settings": dict(work.settings),
         "trainable": runs[0][0]["parameters"]["trainable"],
         "test_recordings": [one["test"]["count"] for one in runs[0]],
         "train_seconds": mean(one["train_seconds"] for of_seed in runs for one in of_seed),
