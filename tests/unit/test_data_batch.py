@@ -1,8 +1,9 @@
 """Batches of like length."""
 
+import numpy as np
 import pytest
 
-from ossicle.data.batch import bucketed, padded_fraction
+from ossicle.data.batch import bucketed, bucketed_by_length, padded_fraction
 
 
 def test_without_shuffling_the_longest_come_first():
@@ -37,3 +38,19 @@ def test_buckets_pad_less_than_the_order_of_the_files():
 def test_a_batch_of_nothing_is_refused():
     with pytest.raises(ValueError, match="batch_size is 0"):
         bucketed([1, 2], 0, seed=0, epoch=0)
+
+
+def test_a_budget_bounds_every_batch_padding_included():
+    lengths = np.random.default_rng(0).integers(1, 100, 400).tolist()
+    batches = bucketed_by_length(lengths, 500, seed=3, epoch=1)
+    assert sorted(i for batch in batches for i in batch) == list(range(400))
+    assert all(len(batch) * max(lengths[i] for i in batch) <= 500 for batch in batches)
+    assert bucketed_by_length(lengths, 500, seed=3, epoch=1) == batches
+    assert bucketed_by_length(lengths, 500, seed=3, epoch=2) != batches
+    # Greedy: two neighbours of a sorted pool never fit into one batch.
+    assert len(batches) < 1.2 * sum(lengths) / 500 + 10
+
+
+def test_an_utterance_beyond_the_budget_is_alone():
+    batches = bucketed_by_length([10, 900, 10], 100, seed=0, epoch=0)
+    assert sorted(map(sorted, batches)) == [[0, 2], [1]]

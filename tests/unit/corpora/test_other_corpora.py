@@ -259,10 +259,10 @@ def test_a_saved_data_set_that_cannot_be_read_says_why(tmp_path):
         open_data(f"hf:{root}?label=text")
     with pytest.raises(DataError, match="label=txet is not in this data"):
         open_data(f"hf:{root}?label=txet")
-    (root / "train/data-0.arrow").write_bytes(b"not arrow at all")
+    (root / "test/data-0.arrow").write_bytes(b"not arrow at all")
     with pytest.raises(DataError, match=r"data-0.arrow is no Arrow stream"):
         open_data(f"hf:{root}?label=text")
-    (root / "train/data-0.arrow").unlink()
+    (root / "test/data-0.arrow").unlink()
     with pytest.raises(DataError, match=r"holds no data-0.arrow"):
         open_data(f"hf:{root}?label=text")
 

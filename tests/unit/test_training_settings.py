@@ -1,0 +1,55 @@
+"""Published settings, precision and trackers: what their names stand for."""
+
+import pytest
+import torch
+
+from ossicle.errors import RunError
+from ossicle.tasks import parse_task
+from ossicle.training.config import TrainConfig
+from ossicle.training.precision import autocast, pick_precision
+from ossicle.training.published import PUBLISHED, published
+from ossicle.training.schedule import build_schedule
+from ossicle.training.tracking import check_trackers
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_settings_make_a_run(name: str) -> None:
+    config = TrainConfig(backbone="b", recipe="r", data="d", **published(name))
+    build_schedule(config.schedule, config.warmup, 10, 1)
+    if config.task:
+        parse_task(config.task)
+
+
+def test_paper_d_s_settings_are_those_of_its_code() -> None:
+    # hparams/train.yaml and main.py: 50 epochs of 32 clips of 500 frames, AdamW (0.9, 0.98), eps
+    # 1e-6, decay 0.1 on everything, half a cosine without warm-up, no clipping.
+    config = TrainConfig(backbone="b", recipe="r", data="d", **published("ast/esc50"))
+    assert (config.epochs, config.batch_size, config.lr, config.max_seconds) == (50, 32, 5e-3, 5.0)
+    assert (config.schedule, config.warmup, config.clip) == ("cosine", 0.0, 0.0)
+    assert config.optimizer == "adamw(beta2=0.98,eps=1e-6,decay=all)"
+    assert config.weight_decay == 0.1
+
+
+def test_settings_that_are_not_there_are_named() -> None:
+    with pytest.raises(RunError, match=r"no settings 'ast/esc5'; .* Did you mean 'ast/esc50'"):
+        published("ast/esc5")
+
+
+def test_precision_is_by_name() -> None:
+    assert pick_precision("bfloat16", "cpu") == torch.bfloat16
+    assert pick_precision("auto", "cpu") in (torch.float32, torch.bfloat16)
+    with pytest.raises(RunError, match=r"precision is 'bfloat'; .* Did you mean 'bfloat16'"):
+        pick_precision("bfloat", "cpu")
+    with autocast(torch.device("cpu"), torch.bfloat16):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    with autocast(torch.device("cpu"), torch.float32):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+def test_trackers_are_checked_before_a_run() -> None:
+    assert check_trackers("none") == []
+    assert check_trackers("tensorboard") == ["tensorboard"]
+    with pytest.raises(RunError, match=r"no tracker 'tensorbord'; .* Did you mean 'tensorboard'"):
+        check_trackers("tensorbord")
+    with pytest.raises(RunError, match="the tracker wandb is not installed; `pip install wandb`"):
+        check_trackers("tensorboard,wandb")
