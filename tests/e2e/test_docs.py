@@ -25,6 +25,8 @@ from ossicle.cli.main import app
 from ossicle.data.corpora import CORPORA
 from ossicle.errors import OssicleError
 from ossicle.methods import METHODS
+from ossicle.tasks import TASKS
+from ossicle.tasks.decoder import DECODERS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -67,7 +69,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_the_blocks_of_a_page_run(page, folder):
     namespace = {"__name__": "__main__"}
-    with mock.patch.dict(METHODS), mock.patch.dict(CORPORA):
+    with mock.patch.dict(METHODS), mock.patch.dict(CORPORA), mock.patch.dict(TASKS):
         for kind, text in blocks(page, "console", "python"):
             if kind == "python":
                 exec(compile(text, name_of(page), "exec"), namespace)
@@ -151,6 +153,17 @@ def test_every_reader_and_its_options_are_described():
         assert f"`{corpus.name}`" in text
         for option in corpus.options:
             assert f"`{option}`" in text, f"{corpus.name}: {option}"
+
+
+def test_every_task_head_and_setting_is_in_the_reference():
+    text = (DOCS / "reference/tasks.md").read_text(encoding="utf-8")
+    heads = {head for task in TASKS.values() for head in task.heads}
+    settings = {setting for task in TASKS.values() for setting in task.settings}
+    decoding = {setting for of_one in DECODERS.values() for setting in of_one}
+    for name in (*TASKS, *heads, *settings):
+        assert f"`{name}`" in text, name
+    for name in decoding:
+        assert re.search(rf"\b{name}\b", text), name
 
 
 def test_every_error_is_in_the_reference():

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ossicle.cli import options as o
+from ossicle.errors import listing
 
 
 def inspect(
@@ -26,14 +27,15 @@ def inspect(
         o.print_json(about)
         return
     backbone, head = facts["backbone"], facts["head"]
-    labels = facts["task"].get("labels") or []
+    lists = (value for value in facts["task"].values() if isinstance(value, list))
+    labels = listing(map(str, next(lists, [])), 20)
     print(f"recipe    {facts['recipe'].get('name') or facts['expression']}")
     print(
         f"backbone  {backbone['name']} ({backbone['family']}, {backbone['layers']} layers of width "
         f"{backbone['width']}, fingerprint {backbone['fingerprint']})"
     )
     print(f"head      {head['name']}, {head['outputs']} outputs" if head else "head      none")
-    print(f"task      {facts['task'].get('name')}: {', '.join(map(str, labels))}")
+    print(f"task      {facts['task'].get('name')}{': ' if labels else ''}{labels}")
     print(
         f"size      {count:,} parameters in {len(folder.shapes)} tensors, "
         f"{folder.num_bytes / 1000:,.0f} kB; saved by ossicle {facts['ossicle']}"
