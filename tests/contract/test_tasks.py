@@ -22,8 +22,10 @@ from ossicle.training.config import TrainConfig
 from ossicle.training.loop import fit
 from tones import tone
 
-NEARLY = 0.1  # of the score, from the best there is
+NEARLY = 0.3  # of the score, from the best there is; guessing is 1 away
 FRAMES = 12
+PITCHES = (300, 700, 1200, 1900, 2800)
+SEED = 1
 ANATOMY = Anatomy("hubert", 1, 8, ())
 
 
@@ -34,12 +36,12 @@ def kind(request: pytest.FixtureRequest) -> type[Task]:
 
 @pytest.fixture
 def utterances(kind: type[Task], tmp_path: Path) -> tuple[Utterance, ...]:
-    """Eight recordings of two tones, one after the other, in another order for each label."""
+    """Eight recordings of five tones, one after the other, upwards or downwards by their label."""
     made = []
     for number in range(8):
         file = tmp_path / f"{number}.wav"
-        pitches = ((300, 900), (900, 2700))[number % 2]
-        parts = [tone(hz, (20 + number) / 200, number) for hz in pitches]
+        pitches = PITCHES if number % 2 else PITCHES[::-1]
+        parts = [tone(hz, (20 + number) / 500, number) for hz in pitches]
         soundfile.write(file, np.concatenate(parts), 16_000)
         made.append(Utterance.of(file, tmp_path, kind.example[number % 2]))
     return tuple(made)
@@ -67,11 +69,14 @@ def test_a_task_memorises_eight_utterances(
     task: Task, utterances: tuple[Utterance, ...], build: Callable[..., Backbone]
 ) -> None:
     backbone = build("hubert-pre-norm")
+    torch.manual_seed(SEED)
     head = build_head(task.heads[0], backbone.anatomy, task.num_outputs)
     model = attach(backbone, Recipe.parse("full"), head)
     clips = Clips(utterances, tuple(3200 + 160 * number for number in range(8)), 16_000)
-    settings = {"backbone": "b", "recipe": "full", "data": "d", "lr": 2e-3, "batch_size": 4}
-    history = fit(model, task, clips, clips, TrainConfig(**settings, epochs=120))
+    settings = {"backbone": "b", "recipe": "full", "data": "d", "lr": 3e-3, "batch_size": 4}
+    history = fit(
+        model, task, clips, clips, TrainConfig(**settings, epochs=200 if task.by_frame else 60)
+    )
     assert history[-1].train_loss < history[0].train_loss
     assert max(task.score(epoch.valid) for epoch in history) > task.best - NEARLY
 
