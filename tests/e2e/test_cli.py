@@ -31,7 +31,9 @@ finally:
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["recipes"], ["inspect"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["recipes"], ["corpora", "fsdd"], ["inspect"]]
+)
 def test_a_light_command_imports_no_framework(arguments: list[str], run: Path) -> None:
     given = [*arguments, str(run)] if arguments == ["inspect"] else arguments
     done = subprocess.run(

@@ -39,6 +39,7 @@ from ossicle.backbones import Backbone, load_backbone
 from ossicle.data import Dataset, Utterance, contents, open_data, parse_augment, scan
 from ossicle.data.augment import SPEEDS
 from ossicle.errors import DataError, LabelError, RunError, listing
+from ossicle.expression import parse
 from ossicle.heads import HEADS, build_head
 from ossicle.tasks import Events, Task, parse_task
 from ossicle.training.checkpoint import read_checkpoint, write_checkpoint
@@ -48,6 +49,7 @@ from ossicle.training.config import TrainConfig
 from ossicle.training.figures import with_intervals
 from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_progress
 from ossicle.training.machine import peak_memory_mib, pick_device
+from ossicle.training.optim import OPTIMIZERS
 from ossicle.training.precision import pick_precision
 from ossicle.training.processes import Processes
 from ossicle.training.schedule import build_schedule
@@ -197,7 +199,8 @@ def prepare(
     """
     recipe = Recipe.parse(config.recipe)
     augment = parse_augment(config.augment)
-    build_schedule(config.schedule, config.warmup, 1, 1)  # says what is wrong with it
+    build_schedule(config.schedule, config.warmup, 1, 1)  # says what is wrong with it, as the next
+    parse(config.optimizer, "optimizer", OPTIMIZERS)
     dataset = open_data(config.data)
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
