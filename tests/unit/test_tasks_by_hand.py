@@ -126,6 +126,8 @@ def test_characters_outside_the_vocabulary_are_counted_and_shown():
         ASR.check_labels(["ab", "Xb", "y"])
     with pytest.raises(LabelError, match="a transcript is empty"):
         ASR.check_labels([" "])
+    with pytest.raises(LabelError, match="corpus: 1 transcripts are empty: a1"):
+        SpeechRecognition.of(data(["a b", " "], ["ab"], ["b"]))
     with pytest.raises(LabelError, match="'c'"):
         SpeechRecognition.of(data(["a b"], ["ab"], ["c"]))
 

@@ -1,5 +1,6 @@
 """`ossicle corpora`: which corpora can be read, and the card of each."""
 
+import re
 from textwrap import fill
 from typing import Annotated
 
@@ -28,5 +29,5 @@ def corpora(
         if rows := option_rows(CORPORA[name]):
             o.print_table(["option", "meaning", "default"], rows)
     else:
-        rows = [[corpus.name, corpus.summary, corpus.size] for corpus in CORPORA.values()]
+        rows = [[one.name, re.split("[:;,]", one.summary)[0], one.size] for one in CORPORA.values()]
         o.print_table(["reader", "what it is", "size"], rows)

@@ -89,14 +89,20 @@ def print_figures(found: dict[str, Any]) -> None:
     print(f"{found['count']} recordings; 95 % bootstrap intervals over {unit}")
     from ossicle.tasks import TASKS
 
-    shown = TASKS[found["task"]].shown
+    kind = TASKS[found["task"]]
+    shown = kind.shown
     width = max(9, *(len(words) + 1 for words in shown.values()))
     for name, words in shown.items():
         low, high = found["intervals"][name]
-        print(f"  {words:<{width}}{100 * found[name]:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]")
-    for part in ("ccc_by_dimension", "accuracy_by_slot"):
-        for name, value in found.get(part, {}).items():
-            print(f"  {name:<{width}}{100 * value:6.1f} %")
+        if name in kind.plain:
+            print(f"  {words:<{width}}{found[name]:6.3f}     [{low:.3f}, {high:.3f}]")
+        else:
+            between = f"[{100 * low:.1f}, {100 * high:.1f}]"
+            print(f"  {words:<{width}}{100 * found[name]:6.1f} %   {between}")
+    for name, value in found.get("ccc_by_dimension", {}).items():
+        print(f"  {name:<{width}}{value:6.3f}")
+    for name, value in found.get("accuracy_by_slot", {}).items():
+        print(f"  {name:<{width}}{100 * value:6.1f} %")
     if "trials" in found:
         print(f"  {found['trials']:,} trials, {found['targets']:,} of one speaker")
     for norm, words in (("s_norm", "s-norm"), ("as_norm", "AS-norm")):

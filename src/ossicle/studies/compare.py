@@ -175,8 +175,8 @@ def _slug(label: str) -> str:
 
 def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a comparison as text."""
-    shown = TASKS[found["task"]].shown
-    header = ["recipe", "trainable", "without head", *shown.values()]
+    kind = TASKS[found["task"]]
+    header = ["recipe", "trainable", "without head", *kind.shown.values()]
     header += ["train s", "peak MiB", "gain (p)"]
     rows = []
     for row in found["rows"]:
@@ -186,7 +186,7 @@ def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
                 row["recipe"],
                 f"{sizes['trainable']:,}",
                 f"{sizes['trainable'] - sizes['head']:,}",
-                *(_percent(row[figure]) for figure in shown),
+                *(_shown(row[figure], plain=figure in kind.plain) for figure in kind.shown),
                 f"{row['train_seconds']:.0f}",
                 "-" if row["peak_memory_mib"] is None else f"{row['peak_memory_mib']:.0f}",
                 _against(row["against_first"]),
@@ -205,13 +205,14 @@ def markdown(found: dict[str, Any]) -> str:
 def notes(found: dict[str, Any]) -> list[str]:
     """Return what has to be known to read the table."""
     several = len(found["seeds"]) > 1
+    percent = "" if TASKS[found["task"]].plain else " in percent"
     spread = "mean ± standard deviation over the seeds " if several else "with seed "
     seeds = ", ".join(str(seed) for seed in found["seeds"])
     each = TASKS[found["task"]].each_name
     tests = [row["against_first"] for row in found["rows"] if row["against_first"] is not None]
     about = [
         f"{found['data']} on {found['backbone']}: {found['split']}",
-        f"Test figures in percent, {spread}{seeds}.",
+        f"Test figures{percent}, {spread}{seeds}.",
     ]
     if tests:
         about[-1] += (
@@ -222,9 +223,12 @@ def notes(found: dict[str, Any]) -> list[str]:
     return about
 
 
-def _percent(figure: dict[str, Any]) -> str:
-    deviation = "" if figure["deviation"] is None else f" ± {100 * figure['deviation']:.1f}"
-    return f"{100 * figure['mean']:.1f}{deviation}"
+def _shown(figure: dict[str, Any], *, plain: bool) -> str:
+    """Return mean and deviation of a figure, in percent unless it is none."""
+    times, digits = (1, 3) if plain else (100, 1)
+    deviation = figure["deviation"]
+    spread = "" if deviation is None else f" ± {times * deviation:.{digits}f}"
+    return f"{times * figure['mean']:.{digits}f}{spread}"
 
 
 def _against(test: dict[str, Any] | None) -> str:

@@ -31,6 +31,7 @@ class Task(ABC):
         primary: The figure that chooses the best epoch.
         best: What `score` gives where everything is right: 1, or 0 for an error rate.
         shown: The figures with an interval, by key, as the field writes them.
+        plain: Those of `shown` that are written as they are, and not in percent.
         each_name: What the mean of `each` is called.
         settings: What can be chosen, by name.
         closed: Whether what is judged has to be known from training, and so has a loss.
@@ -46,6 +47,7 @@ class Task(ABC):
     best: ClassVar[float] = 1.0
     primary: ClassVar[str]
     shown: ClassVar[Mapping[str, str]]
+    plain: ClassVar[tuple[str, ...]] = ()
     each_name: ClassVar[str] = ""
     settings: ClassVar[Mapping[str, Setting]] = {}
     closed: ClassVar[bool] = True

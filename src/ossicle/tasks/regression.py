@@ -43,6 +43,7 @@ class Regression(Task):
     example: ClassVar[tuple[str, str]] = ("valence=3.5,arousal=2", "valence=1,arousal=6")
     primary: ClassVar[str] = "ccc"
     shown: ClassVar[Mapping[str, str]] = {"ccc": "CCC"}
+    plain: ClassVar[tuple[str, ...]] = ("ccc",)
     each_name: ClassVar[str] = "negative error"
 
     def __init__(self, means: Mapping[str, float], deviations: Mapping[str, float]) -> None:

@@ -68,6 +68,11 @@ class Transcription(Task):
     def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
         """Return the task of writing with the units of the training transcripts."""
         del frame_rate, settings
+        if empty := [one.key for one in dataset.utterances if not cls.spell(one.label)]:
+            raise LabelError(
+                f"{dataset.name}: {len(empty)} transcripts are empty: {listing(empty)}. Fill them "
+                "in, or take the recordings out"
+            )
         units = sorted({unit for one in dataset.train for unit in cls.spell(one.label)})
         task = cls(units)
         for part in (dataset.valid, dataset.test):

@@ -67,9 +67,10 @@ class Verification(Task):
     primary: ClassVar[str] = "eer"
     shown: ClassVar[Mapping[str, str]] = {
         "eer": "EER",
-        "min_dcf_01": "minDCF .01",
-        "min_dcf_05": "minDCF .05",
+        "min_dcf_01": "minDCF 0.01",
+        "min_dcf_05": "minDCF 0.05",
     }
+    plain: ClassVar[tuple[str, ...]] = ("min_dcf_01", "min_dcf_05")
     closed: ClassVar[bool] = False
     cohort_size: ClassVar[int] = 10_000
     settings: ClassVar[Mapping[str, Setting]] = {

@@ -205,6 +205,15 @@ def test_emodb_s_phones_are_those_of_its_alignment(tree):
     # Closure, burst and aspiration are one t; two p are two, the burst goes with the second.
     assert phones(root / "wav/03a01Wa.wav") == "t E 6 l aI p p n a"
     assert open_data(f"emodb:{root}?label=phones").task == "phones"
+    # Some of the release's files have a colour's number where others have -1.
+    (root / "lablaut/03a01Waxx.lablaut").write_text(
+        "signal x\n#\n    0.08  125 t\n    0.1  125 !t\n"
+    )
+    assert phones(root / "wav/03a01Wa.wav") == "t"
+    (root / "lablaut/03a01Waxx.lablaut").write_text("signal x\n#\n")
+    dataset = open_data(f"emodb:{root}?label=phones")
+    assert "wav/03a01Wa.wav" not in {one.key for one in dataset.utterances}
+    assert "1 recordings whose alignment is empty are left out" in dataset.note
     (root / "lablaut/03a01Waxx.lablaut").unlink()
     with pytest.raises(DataError, match=r"03a01Waxx.lablaut does not exist"):
         open_data(f"emodb:{root}?label=phones")

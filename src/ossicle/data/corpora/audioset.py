@@ -105,7 +105,7 @@ CORPUS = Corpus(
         "AudioSet: clips of 10 s from videos, each with some of 527 kinds of sound: the csv files "
         "of the release, and the clips in a folder of yours."
     ),
-    size="22,160 balanced and 2,042,985 unbalanced training clips, 20,383 evaluation clips",
+    size="22,160 balanced and 2,041,789 unbalanced training clips, 20,371 evaluation clips",
     protocol=(
         "Official evaluation set is test. There is no official validation; a tenth of training, "
         "by the names of the clips, chooses. mAP is reported."

@@ -80,7 +80,7 @@ CORPUS = Corpus(
         "voices are training, four validation and four test; for label=voice, commands are. "
         "With label=transcript or label=phones, 160 sentences are read as well."
     ),
-    size="640 commands, 160 sentences, 13 min, 20 voices",
+    size="640 commands, 160 sentences, 9 min, 20 voices",
     protocol=(
         "Twelve voices train, four are validation and four test; for label=voice, commands are."
     ),

@@ -35,6 +35,7 @@ _TASKS = {
     "phones": "phones",
     "verification": "verification",
 }
+_LINE = re.compile(r"\s*[\d.]+\s+-?\d+ (?P<symbol>[^\t]*)")  # end, colour, symbol, tab, marks
 _PHONE = re.compile(r"(?P<sign>[_!]?)(?P<phone>[A-Za-z0-9@?]{1,2}?)(?P<asp>asp?)?([+-].*)?")
 _DIPHTHONGS = ("aI", "aU", "OY", "aO")
 _RARE = str.maketrans("AJ8", "aj9")
@@ -57,7 +58,10 @@ def _read(path: Path, options: Options) -> Dataset:
             f"{path / 'wav'}: {len(strange)} names are not like 03a01Fa.wav ({listing(strange)}). "
             "Take them out."
         )
-    return by_speaker(f"emodb:{path}", utterances, options, _pair, task=_TASKS[label])
+    kept = [one for one in utterances if one.label]  # an alignment or two are empty as released
+    left = len(utterances) - len(kept)
+    note = f"{left} recordings whose alignment is empty are left out." if left else ""
+    return by_speaker(f"emodb:{path}", kept, options, _pair, task=_TASKS[label], note=note)
 
 
 def _pair(test: Sequence[str], rest: Sequence[str]) -> list[str]:
@@ -80,6 +84,8 @@ def phones(file: Path) -> str:
     OY and aO are phones, other pairs (i6, @a) two. Three symbols that are written a few times are
     taken for their neighbours: A for a, J for j, 8 for 9.
 
+    Empty where the alignment is.
+
     Raises:
         DataError: there is no alignment.
     """
@@ -89,8 +95,8 @@ def phones(file: Path) -> str:
     found: list[str] = []
     lines = table.read_text(encoding="ascii").partition("#\n")[2].splitlines()
     for line in lines:
-        symbol = line.partition("-1 ")[2].partition("\t")[0].strip()
-        if not (match := _PHONE.fullmatch(symbol)):
+        fields = _LINE.match(line)
+        if fields is None or not (match := _PHONE.fullmatch(fields["symbol"])):
             continue
         written = match["phone"].translate(_RARE)
         if len(set(written)) == 1:
