@@ -86,7 +86,10 @@ def test_transcripts_that_do_not_fit_stop_the_run_before_it_starts(
     with pytest.raises(LabelError, match=r"1 units of the transcripts .* 'x'"):
         run(lambda side, number: "x" if side == "test" else order(side, number))
     long = "hlhlhl" * 20
-    some = lambda side, number: long if (side, number) == ("train", 0) else order(side, number)  # noqa: E731
+
+    def some(side: str, number: int) -> str:
+        return long if (side, number) == ("train", 0) else order(side, number)
+
     with pytest.raises(LabelError, match=r"1 of 18 .*train-0.wav \(needs 120, has 118\).*--drop-s"):
         run(some)
     kept = run(some, drop_short=True)

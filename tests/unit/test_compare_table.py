@@ -89,3 +89,35 @@ def test_a_folder_has_the_preset_s_name_or_a_hash() -> None:
     for name in (one, other, _slug("ser/lora+ba"), _slug("x" * 300 + "/../..")):
         assert len(name) < 60
         assert not set(name) & set("/\\()@= ")
+
+
+def test_other_tasks_have_their_own_columns() -> None:
+    def of(task: str, scores: list[float] | None, **figures: float) -> dict[str, Any]:
+        recordings = [{"key": str(n), "speaker": None} for n in range(4)]
+        if scores is not None:
+            recordings = [
+                one | {"score": score} for one, score in zip(recordings, scores, strict=True)
+            ]
+        shared = {key: value for key, value in metrics("aabb").items() if key != "test"}
+        return {**shared, "task": task, "test": {**figures, "recordings": recordings}}
+
+    def shown(task: str, runs: list[list[dict[str, Any]]]) -> dict[str, str]:
+        rows = [_row(name, one, runs[0]) for name, one in zip("ab", runs, strict=True)]
+        found = {"data": "d", "backbone": "b", "split": "s", "task": task, "seeds": [0]}
+        header, lines = table({**found, "rows": rows})
+        assert len(notes({**found, "rows": rows})) == 2
+        return dict(zip(header, lines[1], strict=True))
+
+    asr = [
+        [of("asr", [1, 0.5, 0, 0], wer=0.625, cer=0.2)],
+        [of("asr", [1, 1, 0, 1], wer=0.25, cer=0.1)],
+    ]
+    second = shown("asr", asr)
+    assert (second["WER"], second["CER"]) == ("25.0", "10.0")
+    assert second["gain (p)"] == "+37.5 (0.5000)"  # leads of 1/2 and 1: 2 of 4 patterns as large
+    ccc = [[of("regression", [0, 0, 0, 0], ccc=0.5)], [of("regression", [-1, 0, 0, 0], ccc=0.25)]]
+    assert shown("regression", ccc)["CCC"] == "0.250"
+    figures = {"eer": 0.1, "min_dcf_01": 0.8, "min_dcf_05": 0.5}
+    pairs = [[of("verification", None, **figures)]] * 2
+    second = shown("verification", [pairs[0], list(pairs[1])])
+    assert (second["EER"], second["minDCF 0.01"], second["gain (p)"]) == ("10.0", "0.800", "")

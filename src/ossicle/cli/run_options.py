@@ -132,37 +132,41 @@ Named = Annotated[
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a run; it is handed those that were chosen, by field."""
-    signature = inspect.signature(command)
-    own = [p for p in signature.parameters.values() if p.name not in ("settings", "chosen")]
+    """Give a command the options of a run beside its own.
+
+    It is handed `chosen`, the fields of `TrainConfig` by name, and `written`, the names of all
+    options that stand on the command line or in the published settings that it names.
+    """
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [
+        parameter.replace(kind=keyword)
+        for parameter in inspect.signature(command).parameters.values()
+        if parameter.name not in ("chosen", "written")
+    ]
     shared = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        inspect.Parameter(name, keyword, default=default, annotation=kind)
         for name, (kind, default) in OPTIONS.items()
     ]
-    named = inspect.Parameter(
-        "settings", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Named
-    )
-    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    named = inspect.Parameter("settings", keyword, default=None, annotation=Named)
+    context = inspect.Parameter("context", keyword, annotation=typer.Context)
 
     def run(context: typer.Context, settings: str | None, **given: Any) -> None:
-        written = {
-            name: given[name]
-            for name in given
-            if (source := context.get_parameter_source(name)) is not None
-            and source.name == "COMMANDLINE"
-        }
-        rest = {name: value for name, value in given.items() if name not in OPTIONS}
+        written = {name for name in given if _is_written(context, name)}
         published = _published(settings)
-        fields = {name: given[name] for name in OPTIONS}
-        chosen = fields | published | {n: v for n, v in written.items() if n in OPTIONS}
-        command(**rest, chosen=chosen, written=set(written) | set(published))
+        chosen = {name: given.pop(name) for name in OPTIONS}
+        chosen |= {name: value for name, value in published.items() if name not in written}
+        command(**given, chosen=chosen, written=written | set(published))
 
-    parameters = [p for p in own if p.name not in ("chosen", "written")]
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-    run.__signature__ = inspect.Signature([context, *parameters, named, *shared])  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in (context, *parameters, named, *shared)}
+    parameters = [context, *own, named, *shared]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     return run
+
+
+def _is_written(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _published(name: str | None) -> dict[str, Any]:
