@@ -268,3 +268,36 @@ def test_compare_trains_what_is_missing_and_prints_two_tables(
     assert sum(line.split()[:1] in (["linear"], ["lora"]) for line in done.out.splitlines()) == 4
     page = (tmp_path / "out" / "compare.md").read_text()
     assert page.count("\n| l") == 2
+
+
+def test_published_settings_are_taken_and_written_options_go_before(
+    ossicle: Command, backbone: str, corpus: Path, tmp_path: Path
+) -> None:
+    given = (f"--backbone={backbone}", "--recipe=linear", f"--data=audiofolder:{corpus}")
+    done = ossicle(
+        *("train", *given, f"--out={tmp_path / 'run'}", "--settings=sure/emotion"),
+        *("--epochs=1", "--track=none"),
+    )
+    assert done.status == 0, done.err
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert (config["epochs"], config["track"]) == (1, "none")  # written
+    assert (config["lr"], config["accumulate"], config["patience"]) == (2e-3, 4, 5)  # published
+    assert (config["head"], config["max_seconds"]) == ("superb", 10.0)  # and neither
+    assert ossicle("settings", "--json").status == 0
+
+
+def test_words_are_derived_and_recognised(ossicle: Command, backbone: str, tmp_path: Path) -> None:
+    done = ossicle("derive", "words", "--data=demo", f"--out={tmp_path / 'words'}", "--count=10")
+    assert done.status == 0, done.err
+    data = f"--data={tmp_path / 'words'}/manifest.csv?label=transcript"
+    run = f"--out={tmp_path / 'run'}"
+    options = ("--recipe=linear", "--epochs=1", "--max-seconds=30", "--track=none")
+    done = ossicle("train", f"--backbone={backbone}", data, run, *options)
+    assert done.status == 0, done.err
+    assert "best epoch 1 of 1 by validation WER" in done.out
+    assert re.search(r"  WER +\d+\.\d % ", done.out)
+    done = ossicle("derive", "trials", "--data=demo", f"--out={tmp_path / 'trials.txt'}")
+    assert "trials" in done.out
+    assert len((tmp_path / "trials.txt").read_text().splitlines()) == 2000
+    assert ossicle("derive", "nonsense", "--data=demo", "--out=x").status == 2
+    assert ossicle("derive", "words", "--data=demo", "--out=x", "--words=7-3").status == 2

@@ -63,7 +63,7 @@ def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
             for name, value in moments.items()
         }
     state.history[:] = [Epoch(**epoch) for epoch in json.loads(metadata[_HISTORY])]
-    if scaler := json.loads(metadata[_SCALER]):  # empty where no scaling is needed
+    if scaler := json.loads(metadata.get(_SCALER, "{}")):  # empty where no scaling is needed
         state.scaler.load_state_dict(scaler)
 
 

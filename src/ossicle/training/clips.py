@@ -90,7 +90,7 @@ class Clips:
         """Yield the batches of a plan, cropped at random and augmented by seed and epoch."""
 
         def changed(index: int, wave: NDArray[np.float32]) -> NDArray[np.float32]:
-            return self._augmented(index, wave, backbone.sample_rate, (seed, epoch))
+            return self._augmented(index, wave, backbone, (seed, epoch))
 
         pieces = [[(i, self._crop(i, seed, epoch)) for i in batch] for batch in plan]
         return self._read(backbone, pieces, share, changed)
@@ -117,13 +117,14 @@ class Clips:
         return random_crop(self.sizes[index], self.limit, rng)
 
     def _augmented(
-        self, index: int, wave: NDArray[np.float32], sample_rate: int, drawn_by: tuple[int, int]
+        self, index: int, wave: NDArray[np.float32], backbone: Backbone, drawn_by: tuple[int, int]
     ) -> NDArray[np.float32]:
-        """Return the piece after all augmentations; one that made it too long is left out."""
+        """Return the piece after all augmentations that leave it neither too long nor too short."""
         rng = np.random.default_rng([*drawn_by, index, 1])
         for name in self.augment:
-            made = AUGMENTATIONS[name](wave, sample_rate, rng)
-            wave = made if len(made) <= max(self.limit, len(wave)) else wave
+            made = AUGMENTATIONS[name](wave, backbone.sample_rate, rng)
+            if backbone.min_samples <= len(made) <= max(self.limit, len(wave)):
+                wave = made
         return wave
 
     def _read(
