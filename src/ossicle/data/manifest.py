@@ -183,7 +183,7 @@ def read_manifest(path: str | Path, *, label: str = "label") -> Manifest:
         where = f"{path}, row {row}"
         if not labels:
             path_column = _column(path, record, _PATH_COLUMNS)
-            labels = _labels(path, record, label)
+            labels = label_columns(path, record, label)
         utterance = _utterance(where, record, root, path_column, labels, known)
         if first := row_by_key.get(utterance.key):
             raise ManifestError(
@@ -208,7 +208,7 @@ def read_manifest(path: str | Path, *, label: str = "label") -> Manifest:
             f"({listing(f'row {row}' for row in without)}). Fill in train, valid or test "
             "everywhere or nowhere."
         )
-    return Manifest(tuple(utterances), split, _TASK_BY_COLUMN.get(labels[0], "classification"))
+    return Manifest(tuple(utterances), split, task_of(labels))
 
 
 def write_manifest(
@@ -228,8 +228,12 @@ def write_manifest(
     write_rows(path, rows)
 
 
-def _labels(path: Path, record: Mapping[str, str], label: str) -> list[str]:
-    """Return the columns of the label: those asked for, or those that a task is known by."""
+def label_columns(path: Path, record: Mapping[str, object], label: str) -> list[str]:
+    """Return the columns of the label: those asked for, or those that a task is known by.
+
+    Raises:
+        ManifestError: they are not there, or there are those of several tasks.
+    """
     if label != LABEL or LABEL in record:
         return [_column(path, record, (column,)) for column in label.split(",")]
     found: dict[str, list[str]] = {}
@@ -242,7 +246,12 @@ def _labels(path: Path, record: Mapping[str, str], label: str) -> list[str]:
     return next(iter(found.values())) if found else [_column(path, record, (LABEL,))]
 
 
-def _column(path: Path, record: Mapping[str, str], names: Sequence[str]) -> str:
+def task_of(columns: Sequence[str]) -> str:
+    """Return the task that the columns of a label suggest."""
+    return _TASK_BY_COLUMN.get(columns[0], "classification")
+
+
+def _column(path: Path, record: Mapping[str, object], names: Sequence[str]) -> str:
     """Return the first of some names that is a column."""
     for name in names:
         if name in record:

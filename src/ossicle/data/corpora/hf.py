@@ -5,7 +5,7 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,14 @@ import numpy as np
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
-from ossicle.data.manifest import SIDE_BY_NAME, Dataset, Manifest, Utterance
+from ossicle.data.manifest import (
+    SIDE_BY_NAME,
+    Dataset,
+    Manifest,
+    Utterance,
+    label_columns,
+    task_of,
+)
 from ossicle.errors import DataError, listing
 
 _SPEAKERS = ("speaker", "speaker_id")
@@ -25,7 +32,7 @@ def _read(path: Path, options: Options) -> Dataset:
         raise DataError(
             f"{path} holds no state.json. Give a folder that `save_to_disk` of datasets wrote."
         )
-    utterances, split = [], {}
+    utterances, split, columns = [], {}, [""]
     for found in folders:
         folder = found if found.is_dir() else found.parent
         side = None if folder == path else SIDE_BY_NAME.get(folder.name.lower())
@@ -34,22 +41,27 @@ def _read(path: Path, options: Options) -> Dataset:
                 f"{path}: the split '{folder.name}' is no train, valid (dev, val, validation) or "
                 "test. Take it out, or rename its folder."
             )
-        for one in _rows(folder, path, options):
+        features = _features(folder)
+        columns = label_columns(folder, features, options["label"] or "")
+        for one in _rows(folder, path, features, columns, options["audio"]):
             utterances.append(one)
             if side:
                 split[one.key] = side
-    return complete(f"hf:{path}", Manifest(tuple(utterances), split), options)
+    return complete(f"hf:{path}", Manifest(tuple(utterances), split, task_of(columns)), options)
 
 
-def _rows(folder: Path, root: Path, options: Options) -> Iterator[Utterance]:
+def _rows(
+    folder: Path,
+    root: Path,
+    features: Mapping[str, Any],
+    columns: Sequence[str],
+    wanted: str | None,
+) -> Iterator[Utterance]:
     try:
         import pyarrow as arrow
     except ImportError as error:
         raise DataError("hf needs pyarrow: pip install 'ossicle[arrow]'") from error
-    features = _features(folder)
-    audio = _audio_column(folder, features, options["audio"])
-    label = choose("label", options["label"] or "", features)
-    names = features[label].get("names")  # of a ClassLabel
+    audio = _audio_column(folder, features, wanted)
     speaker = next((name for name in _SPEAKERS if name in features), None)
     row = 0
     for file in _arrow_files(folder):
@@ -62,7 +74,7 @@ def _rows(folder: Path, root: Path, options: Options) -> Iterator[Utterance]:
             for batch in batches:
                 spans = _spans(batch.column(audio).field("bytes"), whole.address)
                 paths = batch.column(audio).field("path").to_pylist()
-                labels = batch.column(label).to_pylist()
+                labels = _labels(batch, features, columns)
                 speakers = batch.column(speaker).to_pylist() if speaker else [None] * len(labels)
                 for span, path, text, who in zip(spans, paths, labels, speakers, strict=True):
                     key = f"{folder.name}/{row}" if folder != root else str(row)
@@ -72,9 +84,23 @@ def _rows(folder: Path, root: Path, options: Options) -> Iterator[Utterance]:
                             f"{file}, row {key}: its sound is neither inside nor in the file "
                             f"'{path}'. Save the data set with its sounds."
                         )
-                    named = names[text] if names and isinstance(text, int) else str(text)
                     place = Path(path) if span is None else file
-                    yield Utterance(key, place, named, who and str(who), span=span)
+                    yield Utterance(key, place, text, who and str(who), span=span)
+
+
+def _labels(batch: Any, features: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
+    """Return the label of each row, a ClassLabel by its name."""
+    values = []
+    for column in columns:
+        names = features[column].get("names")
+        found = batch.column(column).to_pylist()
+        values.append([str(names[one] if names and one is not None else one) for one in found])
+    if len(columns) == 1:
+        return values[0]
+    return [
+        ",".join(f"{column}={value}" for column, value in zip(columns, row, strict=True))
+        for row in zip(*values, strict=True)
+    ]
 
 
 def _spans(column: Any, start: int) -> list[tuple[int, int] | None]:
