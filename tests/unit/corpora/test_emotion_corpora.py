@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from ossicle.data import open_data
 from ossicle.data.corpora.emodb import phones
@@ -203,13 +205,20 @@ def test_emodb_s_phones_are_those_of_its_alignment(tree):
     files = {f"wav/{name}.wav": None for name in names}
     root = tree({**files, **{f"lablaut/{name}xx.lablaut": LABLAUT for name in names}})
     # Closure, burst and aspiration are one t; two p are two, the burst goes with the second.
-    assert phones(root / "wav/03a01Wa.wav") == "t E 6 l aI p p n a"
+    soundfile.write(root / "wav/03a01Wa.wav", np.random.default_rng(0).uniform(-1, 1, 8000), 8000)
+    assert phones(root / "wav/03a01Wa.wav") == ("t E 6 l aI p p n a", True)
+    # The others are 0.1 s long, and have the phones that end in their first 0.15 s.
+    assert phones(root / "wav/08a01Wa.wav") == ("t E 6", False)
+    assert (
+        "9 alignments go on after the end of their file"
+        in open_data(f"emodb:{root}?label=phones").note
+    )
     assert open_data(f"emodb:{root}?label=phones").task == "phones"
     # Some of the release's files have a colour's number where others have -1.
     (root / "lablaut/03a01Waxx.lablaut").write_text(
         "signal x\n#\n    0.08  125 t\n    0.1  125 !t\n"
     )
-    assert phones(root / "wav/03a01Wa.wav") == "t"
+    assert phones(root / "wav/03a01Wa.wav") == ("t", True)
     (root / "lablaut/03a01Waxx.lablaut").write_text("signal x\n#\n")
     dataset = open_data(f"emodb:{root}?label=phones")
     assert "wav/03a01Wa.wav" not in {one.key for one in dataset.utterances}

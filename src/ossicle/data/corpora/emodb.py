@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ossicle.data.audio import duration_s
 from ossicle.data.corpora.base import (
     Corpus,
     Example,
@@ -35,7 +36,10 @@ _TASKS = {
     "phones": "phones",
     "verification": "verification",
 }
-_LINE = re.compile(r"\s*[\d.]+\s+-?\d+ (?P<symbol>[^\t]*)")  # end, colour, symbol, tab, marks
+_SLACK_S = 0.05  # an alignment ends this much after its file and no more
+_LINE = re.compile(
+    r"\s*(?P<end>[\d.]+)\s+-?\d+ (?P<symbol>[^\t]*)"
+)  # end, colour, symbol, tab, marks
 _PHONE = re.compile(r"(?P<sign>[_!]?)(?P<phone>[A-Za-z0-9@?]{1,2}?)(?P<asp>asp?)?([+-].*)?")
 _DIPHTHONGS = ("aI", "aU", "OY", "aO")
 _RARE = str.maketrans("AJ8", "aj9")
@@ -45,13 +49,16 @@ _WOMEN = ("08", "09", "13", "14", "16")
 
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", _TASKS)
-    utterances, strange = [], []
+    utterances, strange, cut = [], [], 0
     for file in sound_files(path / "wav", "*.wav"):
         if not (name := _NAME.fullmatch(file.stem)):
             strange.append(file.name)
             continue
         texts = {"emotion": _EMOTIONS[name["emotion"]], "verification": name["speaker"]}
-        text = phones(file) if label == "phones" else texts.get(label, name["sentence"])
+        text = texts.get(label, name["sentence"])
+        if label == "phones":
+            text, whole = phones(file)
+            cut += not whole
         utterances.append(Utterance.of(file, path, text, name["speaker"]))
     if strange:
         raise DataError(
@@ -61,7 +68,9 @@ def _read(path: Path, options: Options) -> Dataset:
     kept = [one for one in utterances if one.label]  # an alignment or two are empty as released
     left = len(utterances) - len(kept)
     note = f"{left} recordings whose alignment is empty are left out." if left else ""
-    return by_speaker(f"emodb:{path}", kept, options, _pair, task=_TASKS[label], note=note)
+    if cut:
+        note += f" {cut} alignments go on after the end of their file; their phones end with it."
+    return by_speaker(f"emodb:{path}", kept, options, _pair, task=_TASKS[label], note=note.strip())
 
 
 def _pair(test: Sequence[str], rest: Sequence[str]) -> list[str]:
@@ -76,8 +85,10 @@ def _next(group: Sequence[str], test: Sequence[str], rest: Sequence[str]) -> lis
     return [speaker for speaker in free if speaker > last][:1] or free[:1]
 
 
-def phones(file: Path) -> str:
-    """Return the phones of a recording, from its alignment in `lablaut`.
+def phones(file: Path) -> tuple[str, bool]:
+    """Return the phones of a recording, from its alignment in `lablaut`, and whether it is whole.
+
+    Phones that end after the file does, as where recordings were cut, are left out.
 
     The closure of a stop (_t), its burst (!t) and its aspiration (tasp) are one phone; pauses,
     breaths and marks of how a phone was said (+nas) are none; a long phone (nn) is a phone. aI, aU,
@@ -93,18 +104,22 @@ def phones(file: Path) -> str:
     if not table.is_file():
         raise DataError(f"{table} does not exist. Unpack the alignments of the release there.")
     found: list[str] = []
+    end, whole = duration_s(file) + _SLACK_S, True
     lines = table.read_text(encoding="ascii").partition("#\n")[2].splitlines()
     for line in lines:
         fields = _LINE.match(line)
         if fields is None or not (match := _PHONE.fullmatch(fields["symbol"])):
             continue
+        if float(fields["end"]) > end:
+            whole = False
+            break
         written = match["phone"].translate(_RARE)
         if len(set(written)) == 1:
             written = written[0]
         goes_on = match["sign"] == "!" or match["asp"]
         if not (goes_on and found and found[-1] == written):
             found += [written] if written in _DIPHTHONGS else list(written)
-    return " ".join(found)
+    return " ".join(found), whole
 
 
 CORPUS = Corpus(
