@@ -53,3 +53,10 @@ def test_trackers_are_checked_before_a_run() -> None:
         check_trackers("tensorbord")
     with pytest.raises(RunError, match="the tracker wandb is not installed; `pip install wandb`"):
         check_trackers("tensorboard,wandb")
+
+
+def test_superb_s_steps_are_epochs_of_its_corpora() -> None:
+    # 200,000 steps of 32 over the 51,094 training recordings of V1, 12 classes: 125 epochs.
+    config = TrainConfig(backbone="b", recipe="r", data="d", **published("superb/ks"))
+    assert (config.epochs, config.batch_size, config.lr) == (125, 32, 1e-4)
+    assert config.warmup * 200_000 == pytest.approx(1400)

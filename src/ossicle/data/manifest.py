@@ -108,6 +108,8 @@ class Dataset:
         task: The name of the task that its labels suggest.
         trials: The pairs by which speaker verification is judged, by side; a side without any is
             judged by all its pairs.
+        test_chooses: Whether the validation part is the test part, because a published protocol
+            that was asked for has it so.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Dataset:
     note: str
     task: str = "classification"
     trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=dict)
+    test_chooses: bool = False
 
     @property
     def sides(self) -> dict[str, tuple[Utterance, ...]]:

@@ -9,6 +9,7 @@ import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,8 @@ def check(dataset: Dataset) -> None:
     for side, part in dataset.sides.items():
         if not part:
             raise SplitError(f"{dataset.name} has no {side} part. Choose a split that fills it.")
+    if dataset.test_chooses:  # as it was asked for; training still has to be apart
+        dataset = replace(dataset, valid=())
     if dataset.speaker_independent:
         _check_speakers(dataset)
     if leaks := list(_leaks(dataset)):

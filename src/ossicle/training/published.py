@@ -61,6 +61,25 @@ def _asr_factors() -> str:
     return "epochs " + " ".join(f"{factor:.6g}" for factor in (*rise, 1.0, 1.0, 1.0, *fall))
 
 
+def _superb(
+    steps: int, recordings: int, lr: float, warmup_steps: int, **more: Any
+) -> dict[str, Any]:
+    """SUPERB and paper A: Adam for so many steps of 32, up in a line, then down in one.
+
+    Epochs are the published steps over those of an epoch of the published corpus.
+    """
+    return {
+        "epochs": round(steps * 32 / recordings),
+        "batch_size": 32,
+        "lr": lr,
+        "optimizer": "adam",
+        "weight_decay": 0.0,
+        "warmup": warmup_steps / steps,
+        "head": "superb",
+        **more,
+    }
+
+
 def _sure(lr: float, batch_size: int, accumulate: int) -> dict[str, Any]:
     """SURE: the Hugging Face trainer's AdamW, a line down after a tenth of the steps."""
     return {
@@ -78,6 +97,7 @@ def _sure(lr: float, batch_size: int, accumulate: int) -> dict[str, Any]:
 
 _D = "paper D and its code, for adapters and LoRA"
 _B = "E- and L-adapters, their code"
+_A = "SUPERB with paper A's warm-up"
 PUBLISHED: Final[dict[str, Published]] = {
     "ast/esc50": Published(f"ESC-50, {_D}", _ast(50, 32, 500, masks=True)),
     "ast/urbansound8k": Published(f"UrbanSound8K, {_D}", _ast(30, 32, 400, masks=True)),
@@ -101,6 +121,17 @@ PUBLISHED: Final[dict[str, Published]] = {
         f"Fluent Speech Commands, {_B}",
         _elp(7, 16, 1e-5, 5e-4, "epochs 0.1 0.5 0.7 1 0.5 0.3 0.1")
         | {"task": "intent", "head": "superb"},
+    ),
+    "superb/ks": Published(
+        f"Speech Commands V1, 12 classes, {_A}", _superb(200_000, 51_094, 1e-4, 1400)
+    ),
+    "superb/ic": Published(
+        f"Fluent Speech Commands, {_A}", _superb(200_000, 23_132, 1e-4, 1000, task="intent")
+    ),
+    "superb/er": Published(f"IEMOCAP, {_A}", _superb(30_000, 3_540, 1e-4, 1400)),
+    "superb/pr": Published(
+        f"LibriSpeech 100 h, {_A}; the rate is that of a frozen backbone",
+        _superb(100_000, 28_539, 1e-2, 1400, task="phones", head="superb-frames"),
     ),
     "peft-ser/emotion": Published(
         "PEFT-SER's code, but for the rate, which halves there on a plateau and is constant here",

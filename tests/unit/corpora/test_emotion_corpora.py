@@ -57,6 +57,16 @@ def test_iemocap_s_options(tree):
     assert labels(scripted.test) == ["happy", "neutral"]
     numbers = open_data(f"iemocap:{root}?label=dimensions")
     assert (numbers.task, len(numbers.test)) == ("regression", 6)
+    superb = open_data(f"iemocap:{root}?protocol=superb&label=dimensions")
+    assert {one.speaker for one in superb.test} == {"Ses03F", "Ses03M"}
+    assert {one.speaker[:5] for one in superb.valid} <= {"Ses01", "Ses02"}
+    assert 0 < len(superb.valid) < len(superb.train)
+    by_turn = [
+        open_data(f"iemocap:{root}?protocol=paper-b&label=dimensions&test_session={fold}").test
+        for fold in (1, 2, 3)
+    ]
+    keys = [one.key for part in by_turn for one in part]
+    assert len(set(keys)) == len(keys) > 3  # each turn is tested once, whoever speaks
     assert "valence=5.5,arousal=2.0000,dominance=3.0000".replace("5.5", "5.5000") in labels(
         numbers.test
     )

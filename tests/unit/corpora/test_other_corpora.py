@@ -27,6 +27,13 @@ def test_urbansound8k_keeps_sources_and_folds(tree):
     assert len(dataset.train) == 16
     with pytest.raises(DataError, match="valid_fold and test_fold are both 3"):
         open_data(f"urbansound8k:{root}?test_fold=3&valid_fold=3")
+    flattered = open_data(f"urbansound8k:{root}?test_fold=3&protocol=paper-d")
+    assert flattered.valid == flattered.test
+    assert {one.key.split("/")[1] for one in flattered.test} == {"fold3"}
+    assert len(flattered.train) == 18
+    assert "chooses the epoch too" in flattered.note
+    with pytest.raises(DataError, match="protocol=paper-d has no valid_fold"):
+        open_data(f"urbansound8k:{root}?protocol=paper-d&valid_fold=3")
     tree({"metadata/UrbanSound8K.csv": table.replace("20-0.wav,20,", "20-0.wav,10,")})
     with pytest.raises(SplitError, match="clips of source 10 are in folds 1 and 2"):
         open_data(f"urbansound8k:{root}")

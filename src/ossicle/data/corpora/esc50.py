@@ -78,9 +78,8 @@ CORPUS = Corpus(
     ),
     size="2000 recordings of 5 s, 2.8 h; ESC-10: 400",
     protocol=(
-        "Official: five folds, each tested once, the mean reported. Paper D's code tests on the"
-        " fold that also chose the epoch; here the fold before chooses, and valid_fold equal to"
-        " test_fold is refused."
+        "Official: five folds, each tested once, the mean reported. As in paper D, three folds "
+        "train and one chooses the epoch: here the one before the tested, there the one before too."
     ),
     source="https://github.com/karolpiczak/ESC-50",
     licence="CC BY-NC 3.0; its ESC-10 part CC BY 3.0",

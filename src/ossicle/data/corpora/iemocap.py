@@ -11,7 +11,16 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, present, sided
+from ossicle.data.corpora.base import (
+    Corpus,
+    Example,
+    Option,
+    Options,
+    choose,
+    in_share,
+    present,
+    sided,
+)
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.errors import DataError
 
@@ -20,6 +29,7 @@ _LINE = re.compile(
     r"(?P<emotion>\w{3})\t\[(?P<v>[\d.]+), (?P<a>[\d.]+), (?P<d>[\d.]+)\]"
 )
 _CLASSES = {"ang": "angry", "hap": "happy", "neu": "neutral", "sad": "sad"}
+_PROTOCOLS = ("honest", "superb", "paper-b")
 _DOMAINS = {"improvised": "impro", "scripted": "script"}
 
 
@@ -33,6 +43,7 @@ def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("emotion", "dimensions"))
     domain = choose("domain", options["domain"] or "", ("all", *_DOMAINS))
     excited = choose("excited", options["excited"] or "", ("happy", "left-out"))
+    protocol = choose("protocol", options["protocol"] or "", _PROTOCOLS)
     turns = [turn for turn in _turns(path) if _DOMAINS.get(domain, "") in turn.utterance.key]
     sessions = sorted({_session(turn.utterance) for turn in turns})
     test = choose("test_session", options["test_session"] or sessions[-1], sessions)
@@ -51,14 +62,31 @@ def _read(path: Path, options: Options) -> Dataset:
         else:
             left[turn.emotion] += 1
     out = f" {left.total()} turns of other emotions are left out." if left else ""
+    notes = {
+        "honest": f"Session {test} is test and {valid} valid, with speakers of their own.",
+        "superb": f"Session {test} is test; a fifth of the other turns is valid.",
+        "paper-b": f"Fifth {test} of the turns is test, {valid} valid; same speakers.",
+    }
     return sided(
         f"iemocap:{path}",
         utterances,
-        lambda one: {test: "test", valid: "valid"}.get(_session(one), "train"),
-        speaker_independent=True,
-        note=f"Session {test} is test and {valid} valid, with speakers of their own.{out}",
+        lambda one: _side(one, protocol, test, valid),
+        speaker_independent=protocol == "honest",
+        note=notes[protocol] + out,
         task="regression" if label == "dimensions" else "classification",
     )
+
+
+def _side(one: Utterance, protocol: str, test: str, valid: str) -> str:
+    """Return the side of a turn; turns are drawn by their names."""
+    if protocol == "paper-b":
+        fifth = next(number for number in range(1, 6) if in_share(one.key, number / 5))
+        return {test: "test", valid: "valid"}.get(str(fifth), "train")
+    if _session(one) == test:
+        return "test"
+    if protocol == "superb":
+        return "valid" if in_share(one.key, 0.2) else "train"
+    return "valid" if _session(one) == valid else "train"
 
 
 def _turns(path: Path) -> list[_Turn]:
@@ -114,7 +142,8 @@ CORPUS = Corpus(
     protocol=(
         "Five folds, each leaving a session of two speakers out; here the session before chooses. "
         "SUPERB draws a fifth of the training turns for that, and paper B's code draws its folds "
-        "by turn, with the same speakers on all sides; neither is done here. Paper C trains on "
+        "by turn, with the same speakers on all sides; protocol=superb and protocol=paper-b do so, "
+        "by the names of the turns. Paper C trains on "
         "scripted and goes on with improvised turns: the option domain."
     ),
     source="Busso et al. 2008, https://sail.usc.edu/iemocap",
@@ -124,6 +153,11 @@ CORPUS = Corpus(
         "test_session": Option("the session that is tested (the last)"),
         "domain": Option("all, improvised or scripted", "all"),
         "excited": Option("happy or left-out", "happy"),
+        "protocol": Option(
+            "honest, superb (a fifth of the training turns chooses) or paper-b (five fifths of all "
+            "turns, by test_session)",
+            "honest",
+        ),
     },
     read=_read,
     example=_example(),
