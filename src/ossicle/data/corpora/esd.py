@@ -4,6 +4,7 @@ Speakers 0001 to 0010 speak Mandarin, 0011 to 0020 English. Of the 350 recording
 an emotion the first 20 are evaluation, the next 30 test, the rest training, as released.
 """
 
+import re
 from pathlib import Path
 
 from ossicle.data.corpora.base import (
@@ -23,13 +24,14 @@ from ossicle.errors import DataError, listing
 _LANGUAGES = {"mandarin": range(1, 11), "english": range(11, 21), "all": range(1, 21)}
 _EMOTIONS = ("Angry", "Happy", "Neutral", "Sad", "Surprise")
 _SIDES = {**SIDE_BY_NAME, "evaluation": "valid"}
-_VALID, _TEST = 20, 50  # places of a recording among those of its speaker and emotion
+_NUMBER = re.compile(r"\d{4}_(?P<number>\d{6})")  # 1 to 350 Neutral, 351 to 700 Angry, ...
+_EACH, _VALID, _TEST = 350, 20, 50  # of a speaker and emotion: all, and the last of each side
 
 
 def _read(path: Path, options: Options) -> Dataset:
     language = choose("language", options["language"] or "", _LANGUAGES)
     speakers = {f"{number:04d}" for number in _LANGUAGES[language]}
-    utterances, side_by_key, strange = [], {}, []
+    utterances, side_by_key, strange, unplaced = [], {}, [], []
     folders = sorted(child for child in path.glob("00[0-2][0-9]/*") if child.is_dir())
     if not folders:
         raise DataError(f"{path} holds no 0011/Angry. Give the folder that the corpus unpacks to.")
@@ -39,17 +41,22 @@ def _read(path: Path, options: Options) -> Dataset:
         if folder.name not in _EMOTIONS:
             strange.append(f"{folder.parent.name}/{folder.name}")
             continue
-        for place, file in enumerate(sorted(folder.rglob("*.wav"))):
+        for file in sorted(folder.rglob("[!.]*.wav")):
             one = Utterance.of(file, path, folder.name.lower(), folder.parent.name)
-            inside = _SIDES.get(file.parent.name)
-            side_by_key[one.key] = inside or (
-                "valid" if place < _VALID else "test" if place < _TEST else "train"
-            )
-            utterances.append(one)
+            if side := _side(file, folder):
+                side_by_key[one.key] = side
+                utterances.append(one)
+            else:
+                unplaced.append(one.key)
     if strange:
         raise DataError(
             f"{path}: the folders {listing(strange)} are no emotions; expected "
             f"{listing(_EMOTIONS)}. Take them out."
+        )
+    if unplaced:
+        raise DataError(
+            f"{path}: {len(unplaced)} recordings are of no side ({listing(unplaced)}); expected "
+            "them in train, evaluation or test, or numbered as in 0011_000351.wav. Take them out."
         )
     if not utterances:
         sound_files(path / "0011" / "Angry", "*.wav")
@@ -74,6 +81,16 @@ def _read(path: Path, options: Options) -> Dataset:
         speaker_independent=False,
         note="Official split: 300, 20 and 30 of each speaker and emotion; same speakers.",
     )
+
+
+def _side(file: Path, folder: Path) -> str | None:
+    """Return the official side of a recording: by its folder, or by its number."""
+    if file.parent != folder:
+        return _SIDES.get(file.parent.name)
+    if not (name := _NUMBER.fullmatch(file.stem)):
+        return None
+    place = (int(name["number"]) - 1) % _EACH  # the same where recordings are missing
+    return "valid" if place < _VALID else "test" if place < _TEST else "train"
 
 
 CORPUS = Corpus(

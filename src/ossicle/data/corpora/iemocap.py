@@ -22,7 +22,7 @@ from ossicle.data.corpora.base import (
     sided,
 )
 from ossicle.data.manifest import Dataset, Utterance
-from ossicle.errors import DataError
+from ossicle.errors import DataError, listing
 
 _LINE = re.compile(
     r"\[[\d. -]+\]\t(?P<turn>(?P<dialog>Ses0(?P<session>\d)[FM]_\w+)_(?P<sex>[FM])[\w]+)\t"
@@ -91,21 +91,29 @@ def _side(one: Utterance, protocol: str, test: str, valid: str) -> str:
 
 def _turns(path: Path) -> list[_Turn]:
     """Return every turn that was annotated, labelled with its dimensions."""
-    files = sorted(path.glob("Session[1-5]/dialog/EmoEvaluation/*.txt"))
+    # Copies of the release hold ._Ses*.txt of macOS beside the annotations.
+    files = sorted(path.glob("Session[1-5]/dialog/EmoEvaluation/[!.]*.txt"))
     if not files:
         raise DataError(
             f"{path} holds no Session1/dialog/EmoEvaluation/*.txt. Give the folder of the release."
         )
-    turns = []
+    turns, strange = [], []
     for file in files:
         session = file.parents[2]
         for line in file.read_text(encoding="utf-8").splitlines():
             if not (found := _LINE.match(line)):
-                continue  # headings and the annotators' own lines
+                if line.startswith("["):  # others are headings and the annotators' own lines
+                    strange.append(f"{file.name}: {line}")
+                continue
             wave = session / "sentences" / "wav" / found["dialog"] / f"{found['turn']}.wav"
             speaker = f"Ses0{found['session']}{found['sex']}"
             text = f"valence={found['v']},arousal={found['a']},dominance={found['d']}"
             turns.append(_Turn(Utterance.of(wave, path, text, speaker), found["emotion"]))
+    if strange:
+        raise DataError(
+            f"{path}: {len(strange)} turns cannot be read ({listing(strange, 3)}). Expected time, "
+            "turn, emotion and three numbers. Take the annotations from the release."
+        )
     if not turns:
         raise DataError(f"{path}: the {len(files)} annotations hold no turns. Unpack them again.")
     present(path, (turn.utterance.path for turn in turns), path)

@@ -17,8 +17,9 @@ from ossicle.errors import DataError, listing
 _TABLES = ("Evalution.txt", "Evaluation.txt")
 _LINE = re.compile(
     r"UTD-(?P<name>IMPROV-S\d\d[AHNS]-(?P<actor>[FM]\d\d)-[A-Z]-\w+)\.avi;\s*(?P<emotion>\w);"
-    r"\s*A:(?P<a>[\d.]+)\s*;\s*V:(?P<v>[\d.]+)\s*;\s*D:(?P<d>[\d.]+)"
+    r"\s*A:(?P<a>[^;]*);\s*V:(?P<v>[^;]*);\s*D:(?P<d>[^;]*);"
 )
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 _CLASSES = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
 
 
@@ -28,19 +29,30 @@ def _read(path: Path, options: Options) -> Dataset:
     if not tables:
         raise DataError(f"{path} holds no {_TABLES[0]}. Give the folder of the release.")
     file_by_name = {file.stem: file for file in path.rglob("MSP-IMPROV-*.wav")}
-    utterances, missing, left = [], [], Counter[str]()
+    utterances, missing, strange, left = [], [], [], Counter[str]()
     for line in tables[0].read_text(encoding="utf-8").splitlines():
         if not (found := _LINE.match(line)):
-            continue  # the annotators' own lines
+            if line.startswith("UTD-"):  # others are the annotators' own lines
+                strange.append(line)
+            continue
         if (file := file_by_name.get(f"MSP-{found['name']}")) is None:
             missing.append(found["name"])
             continue
         if label == "emotion" and found["emotion"] not in _CLASSES:
-            left[found["emotion"]] += 1
+            left["of no or another emotion"] += 1
             continue
-        values = f"valence={found['v']},arousal={found['a']},dominance={found['d']}"
+        valence, arousal, dominance = (found[one].strip() for one in "vad")
+        if label == "dimensions" and not all(map(_NUMBER.fullmatch, (valence, arousal, dominance))):
+            left["without all three dimensions"] += 1
+            continue
+        values = f"valence={valence},arousal={arousal},dominance={dominance}"
         text = _CLASSES[found["emotion"]] if label == "emotion" else values
         utterances.append(Utterance.of(file, path, text, found["actor"]))
+    if strange:
+        raise DataError(
+            f"{tables[0]}: {len(strange)} turns cannot be read ({listing(strange, 3)}). Take the "
+            "file from the release."
+        )
     if missing:
         raise DataError(
             f"{tables[0]}: {len(missing)} turns have no recording below {path}: "
@@ -51,7 +63,7 @@ def _read(path: Path, options: Options) -> Dataset:
     sessions = sorted({(one.speaker or "")[1:] for one in utterances})
     test = choose("test_session", (options["test_session"] or sessions[-1]).zfill(2), sessions)
     valid = sessions[sessions.index(test) - 1]
-    out = f" {left.total()} turns of no or another emotion are left out." if left else ""
+    out = "".join(f" {count} turns {what} are left out." for what, count in left.items())
     return sided(
         f"msp-improv:{path}",
         utterances,

@@ -1,4 +1,7 @@
-"""MSP-Podcast: `Audios/*.wav` and `Labels/labels_consensus.csv`."""
+"""MSP-Podcast: `Audios/*.wav` and `Labels/labels_consensus.csv`.
+
+Release 1.8 spells it `labels_concensus.csv`, and its Development set Validation.
+"""
 
 from collections import Counter
 from pathlib import Path
@@ -29,13 +32,15 @@ _CODES = {
     "U": "surprise",
 }
 _DIMENSIONS = {"valence": "EmoVal", "arousal": "EmoAct", "dominance": "EmoDom"}
-_SIDES = {"Train": "train", "Development": "valid"}
+_TABLES = ("labels_consensus.csv", "labels_concensus.csv")
+_SIDES = {"Train": "train", "Development": "valid", "Validation": "valid"}
 _UNKNOWN = "Unknown"
 
 
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("emotion", "dimensions"))
-    table = path / "Labels" / "labels_consensus.csv"
+    tables = [path / "Labels" / name for name in _TABLES]
+    table = next((one for one in tables if one.is_file()), tables[0])
     rows = [row for _, row in read_rows(table)]
     columns(table, rows[0], ("FileName", "EmoClass", "SpkrID", "Split_Set", *_DIMENSIONS.values()))
     tests = sorted({row["Split_Set"] for row in rows} - _SIDES.keys())
@@ -57,13 +62,15 @@ def _read(path: Path, options: Options) -> Dataset:
     if not utterances:
         raise DataError(f"{table} holds no recordings of {options['classes']}. Choose others.")
     present(table, (one.path for one in utterances), audio)
-    told = "".join(f" {count} of {what} are left out." for what, count in left.items())
+    known = all(one.speaker for one in utterances)
+    told = "" if known else " Some speakers are unknown."
+    told += "".join(f" {count} of {what} are left out." for what, count in left.items())
     return sided(
         f"msp-podcast:{path}",
         utterances,
         lambda one: side_by_key[one.key],
-        speaker_independent=all(one.speaker for one in utterances),
-        note=f"Official split by speaker, tested on {test}; some speakers are unknown.{told}",
+        speaker_independent=known,
+        note=f"Official split by speaker, tested on {test}.{told}",
         task="regression" if label == "dimensions" else "classification",
     )
 

@@ -1,8 +1,8 @@
 """Audio SNIPS: `all.iob.snips.txt` and `train/`, `valid/`, `test/` with a recording for each line.
 
-Ivy-snips-train-0 BOS PLAY ABBA EOS	O O B-artist PlayMusic
+Ivy-snips-train-0 BOS PLAY ABBA EOS	O O artist PlayMusic
 
-Voice and number; the words; the tag of each word, and the intent in the place of the last tag.
+Voice and number; the words; the slot of each word or O, and the intent in the place of the last.
 """
 
 from pathlib import Path
@@ -72,15 +72,20 @@ def _texts(table: Path, label: str) -> dict[str, str]:
 
 
 def _marked(words: list[tuple[str, str]]) -> str:
-    """Return the words with SUPERB's markers around each slot."""
+    """Return the words with SUPERB's markers around each slot.
+
+    The release writes the name of a slot at each of its words, so neighbours of one name are one
+    slot; where B- and I- stand before the name, B- begins another.
+    """
     units: list[str] = []
     slot = ""
     for word, tag in [*words, ("", "O")]:
-        if slot and not tag.startswith("I-"):
+        name = "" if tag == "O" else tag.removeprefix("B-").removeprefix("I-")
+        if slot and (name != slot or tag.startswith("B-")):
             units.append(f"E-{slot}")
             slot = ""
-        if tag.startswith("B-"):
-            slot = tag[2:]
+        if name and not slot:
+            slot = name
             units.append(f"B-{slot}")
         units.append(word)
     return " ".join(units).strip()
@@ -92,7 +97,7 @@ def _example() -> Example:
     for side, voice in (("train", "Ivy"), ("valid", "Amy"), ("test", "Emma")):
         for number, artist in enumerate(("ABBA", "MAX")):
             name = f"{voice}-snips-{side}-{number}"
-            lines.append(f"{name} BOS PLAY {artist} EOS\tO O B-artist PlayMusic")
+            lines.append(f"{name} BOS PLAY {artist} EOS\tO O artist PlayMusic")
             files[f"{side}/{name}.wav"] = None
     labels = ("PLAY B-artist ABBA E-artist", "PLAY B-artist MAX E-artist")
     return Example({**files, _TABLE: "\n".join(lines)}, labels=labels)
