@@ -12,7 +12,16 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, in_share, sided
+from ossicle.data.corpora.base import (
+    Corpus,
+    Example,
+    Option,
+    Options,
+    choose,
+    columns,
+    in_share,
+    sided,
+)
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.data.rows import read_rows
 from ossicle.errors import DataError, listing
@@ -33,14 +42,10 @@ def _read(path: Path, options: Options) -> Dataset:
     audio = path / (options["audio"] or "")
     if not audio.is_dir():
         raise DataError(f"audio={options['audio']} does not exist below {path}. Name its folder.")
-    file_by_id = {
-        file.stem.removeprefix("Y") if len(file.stem) == 12 else file.stem: file
-        for file in sorted(audio.rglob("*"))
-        if file.suffix.lower() in _SOUND
-    }
+    file_by_id = _clips(audio)
     utterances, side_by_key, absent = [], {}, []
     for table in (*_TABLES[train], "eval"):
-        for name, marks in _segments(path / f"{table}_segments.csv"):
+        for name, marks in _segments(path / f"{table}_segments.csv", names):
             if name not in file_by_id:
                 absent.append(name)
                 continue
@@ -64,21 +69,44 @@ def _read(path: Path, options: Options) -> Dataset:
     )
 
 
+def _clips(audio: Path) -> Mapping[str, Path]:
+    found: dict[str, Path] = {}
+    for file in sorted(audio.rglob("*")):
+        if file.suffix.lower() not in _SOUND:
+            continue
+        name = file.stem.removeprefix("Y") if len(file.stem) == 12 else file.stem
+        if (first := found.setdefault(name, file)) is not file:
+            raise DataError(f"{audio} has clip {name} twice: {first} and {file}. Keep one of them.")
+    return found
+
+
 def _names(table: Path) -> Mapping[str, str]:
     rows = [row for _, row in read_rows(table)]
+    columns(table, rows[0], ("mid", "display_name"))
     names = {row["mid"]: row["display_name"] for row in rows}
     if odd := [name for name in names.values() if "|" in name]:
         raise DataError(f"{table}: {listing(odd)} hold a '|', which parts tags. Rename them.")
     return names
 
 
-def _segments(table: Path) -> list[tuple[str, list[str]]]:
+def _segments(table: Path, names: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     if not table.is_file():
         raise DataError(f"{table} does not exist. Take the file from the release.")
     with table.open(encoding="utf-8", newline="") as file:
         lines = [line for line in file if line.strip() and not line.startswith("#")]
-    rows = csv.reader(lines, skipinitialspace=True)
-    return [(name, marks.split(",")) for name, _, _, marks in rows]
+    rows = list(csv.reader(lines, skipinitialspace=True))
+    if odd := [",".join(row) for row in rows if len(row) != 4]:
+        raise DataError(
+            f"{table}: {len(odd)} lines are not like 'id, 0.0, 10.0, \"/m/a,/m/b\"': "
+            f"{listing(odd, 3)}. Take the file from the release."
+        )
+    segments = [(row[0], row[3].split(",")) for row in rows]
+    if unknown := sorted({mark for _, marks in segments for mark in marks} - names.keys()):
+        raise DataError(
+            f"{table} has {len(unknown)} marks that class_labels_indices.csv does not name: "
+            f"{listing(unknown)}. Take both files from one release."
+        )
+    return segments
 
 
 def _example() -> Example:

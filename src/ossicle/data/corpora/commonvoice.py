@@ -32,6 +32,13 @@ def _read(path: Path, options: Options) -> Dataset:
         if not rows:
             raise DataError(f"{table} holds no recordings. Take the file from the release.")
         columns(table, rows[0], ("client_id", "path", label))
+        for number, row in enumerate(rows, start=2):
+            # csv puts fields beyond the header under None, and None where fields lack
+            if None in row or None in (row["client_id"], row["path"], row[label]):
+                raise DataError(
+                    f"{table}, row {number} has not the columns of its header. Take the file from "
+                    "the release."
+                )
         present(table, (path / "clips" / row["path"] for row in rows), path / "clips")
         for row in rows:
             if not row[label].strip():

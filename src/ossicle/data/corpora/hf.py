@@ -24,6 +24,7 @@ from ossicle.data.manifest import (
 from ossicle.errors import DataError, listing
 
 _SPEAKERS = ("speaker", "speaker_id")
+_DICT = "dataset_dict.json"
 
 
 def _read(path: Path, options: Options) -> Dataset:
@@ -32,6 +33,7 @@ def _read(path: Path, options: Options) -> Dataset:
         raise DataError(
             f"{path} holds no state.json. Give a folder that `save_to_disk` of datasets wrote."
         )
+    _refuse_missing_splits(path)
     utterances, split, columns = [], {}, [""]
     for found in folders:
         folder = found if found.is_dir() else found.parent
@@ -43,7 +45,7 @@ def _read(path: Path, options: Options) -> Dataset:
             )
         features = _features(folder)
         columns = label_columns(folder, features, options["label"] or "")
-        for one in _rows(folder, path, features, columns, options["audio"]):
+        for one in _rows(folder, path, features, columns, options):
             utterances.append(one)
             if side:
                 split[one.key] = side
@@ -55,14 +57,17 @@ def _rows(
     root: Path,
     features: Mapping[str, Any],
     columns: Sequence[str],
-    wanted: str | None,
+    options: Options,
 ) -> Iterator[Utterance]:
     try:
         import pyarrow as arrow
     except ImportError as error:
         raise DataError("hf needs pyarrow: pip install 'ossicle[arrow]'") from error
-    audio = _audio_column(folder, features, wanted)
-    speaker = next((name for name in _SPEAKERS if name in features), None)
+    audio = _audio_column(folder, features, options["audio"])
+    if options["speaker"] is not None:
+        speaker: str | None = choose("speaker", options["speaker"], features)
+    else:
+        speaker = next((name for name in _SPEAKERS if name in features), None)
     row = 0
     for file in _arrow_files(folder):
         with arrow.memory_map(str(file)) as mapped:
@@ -72,9 +77,16 @@ def _rows(
             except arrow.ArrowInvalid as error:
                 raise DataError(f"{file} is no Arrow stream: {error}. Save it again.") from error
             for batch in batches:
-                spans = _spans(batch.column(audio).field("bytes"), whole.address)
-                paths = batch.column(audio).field("path").to_pylist()
-                labels = _labels(batch, features, columns)
+                sounds = batch.column(audio)
+                kept = sounds.type
+                if not arrow.types.is_struct(kept) or {"bytes", "path"} - {f.name for f in kept}:
+                    raise DataError(
+                        f"{file}: column '{audio}' is {kept}, and no bytes and path of files: it "
+                        "was saved decoded. Cast it to Audio() and save it again."
+                    )
+                spans = _spans(file, sounds, whole)
+                paths = sounds.field("path").to_pylist()
+                labels = _labels(file, row, batch, features, columns)
                 speakers = batch.column(speaker).to_pylist() if speaker else [None] * len(labels)
                 for span, path, text, who in zip(spans, paths, labels, speakers, strict=True):
                     key = f"{folder.name}/{row}" if folder != root else str(row)
@@ -85,16 +97,39 @@ def _rows(
                             f"'{path}'. Save the data set with its sounds."
                         )
                     place = Path(path) if span is None else file
-                    yield Utterance(key, place, text, who and str(who), span=span)
+                    named = None if who in (None, "") else str(who)
+                    yield Utterance(key, place, text, named, span=span)
 
 
-def _labels(batch: Any, features: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
-    """Return the label of each row, a ClassLabel by its name."""
+def _labels(
+    file: Path, first: int, batch: Any, features: Mapping[str, Any], columns: Sequence[str]
+) -> list[str]:
+    """Return the label of each row of a batch, a ClassLabel by its name.
+
+    Args:
+        file: The batch's.
+        first: Row of the batch's first in its split.
+        batch: Of rows.
+        features: Of the data set, by column.
+        columns: Those of the label.
+    """
     values = []
     for column in columns:
-        names = features[column].get("names")
         found = batch.column(column).to_pylist()
-        values.append([str(names[one] if names and one is not None else one) for one in found])
+        if any(isinstance(one, list | dict) for one in found):
+            raise DataError(
+                f"{file}: column '{column}' is {batch.column(column).type}, and no text or number "
+                "in each row. Save it as a text, tags as dog|rain."
+            )
+        names = features[column].get("names")
+        # datasets marks a row of an unlabelled test set by null, or by class -1
+        bare = [n for n, one in enumerate(found, first) if one is None or (names and one < 0)]
+        if bare:
+            raise DataError(
+                f"{file}: {len(bare)} rows have no {column}: {listing(map(str, bare))}. Take them "
+                "out, or take a split that is labelled."
+            )
+        values.append([str(names[one] if names else one) for one in found])
     if len(columns) == 1:
         return values[0]
     return [
@@ -103,14 +138,31 @@ def _labels(batch: Any, features: Mapping[str, Any], columns: Sequence[str]) -> 
     ]
 
 
-def _spans(column: Any, start: int) -> list[tuple[int, int] | None]:
-    """Return where the bytes of each row lie in a file that is in memory from an address on."""
+def _spans(file: Path, sounds: Any, whole: Any) -> list[tuple[int, int] | None]:
+    """Return where the bytes of each row lie in a file that is mapped to memory."""
+    column = sounds.field("bytes")
+    if not len(column):
+        return []
     _, offsets, data = column.buffers()
     kind = np.int64 if str(column.type).startswith("large") else np.int32
     ends = np.frombuffer(offsets, dtype=kind)[column.offset :][: len(column) + 1].tolist()
-    first = data.address - start if data is not None else 0
-    pairs = zip(ends, ends[1:], column.is_valid().to_pylist(), strict=False)
-    return [(first + low, high - low) if valid else None for low, high, valid in pairs]
+    first = data.address - whole.address if data is not None and ends[-1] else 0
+    if not 0 <= first <= whole.size - ends[-1]:  # pyarrow decompresses elsewhere in memory
+        raise DataError(f"{file} is compressed. Save the data set without compression.")
+    here = zip(sounds.is_valid().to_pylist(), column.is_valid().to_pylist(), strict=True)
+    pairs = zip(ends, ends[1:], here, strict=False)
+    return [(first + low, high - low) if all(valid) else None for low, high, valid in pairs]
+
+
+def _refuse_missing_splits(path: Path) -> None:
+    if not (path / _DICT).is_file():
+        return
+    try:
+        splits = json.loads((path / _DICT).read_text(encoding="utf-8"))["splits"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path / _DICT} cannot be read: {error}. Save it again.") from error
+    if gone := [split for split in splits if not (path / split / "state.json").is_file()]:
+        raise DataError(f"{path} holds no split {listing(gone)}. Copy the data set again.")
 
 
 def _features(folder: Path) -> Mapping[str, Any]:
@@ -123,7 +175,11 @@ def _features(folder: Path) -> Mapping[str, Any]:
 
 
 def _audio_column(folder: Path, features: Mapping[str, Any], wanted: str | None) -> str:
-    columns = [name for name, kind in features.items() if kind.get("_type") == "Audio"]
+    columns = [
+        name
+        for name, kind in features.items()
+        if isinstance(kind, dict) and kind.get("_type") == "Audio"
+    ]
     if not columns:
         raise DataError(f"{folder} has no column of sound. It has: {listing(features)}.")
     return choose("audio", wanted or columns[0], columns)
@@ -184,7 +240,11 @@ CORPUS = Corpus(
     ),
     source="https://huggingface.co/docs/datasets",
     licence="your own",
-    options=DRAW_OPTIONS | {"audio": Option("the column of sound (the first)")},
+    options=DRAW_OPTIONS
+    | {
+        "audio": Option("the column of sound (the first)"),
+        "speaker": Option("the column of the speaker (speaker or speaker_id, where one is there)"),
+    },
     read=_read,
     example=Example(
         files={

@@ -5,9 +5,9 @@ Trained on ten hours, one hour or ten minutes; validation and test are LibriSpee
 
 from pathlib import Path
 
-from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, choose_many, sided
-from ossicle.data.corpora.librispeech import chapters, example, subsets_of
-from ossicle.data.manifest import Dataset
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.corpora.librispeech import chapters, example, subsets_by_side
+from ossicle.data.manifest import Dataset, Utterance
 from ossicle.errors import DataError
 
 _PARTS = {"10h": ("1h", "9h"), "1h": ("1h",), "10min": ("1h/0",)}
@@ -17,29 +17,30 @@ _FOLDER = "librispeech_finetuning"
 def _read(path: Path, options: Options) -> Dataset:
     part = choose("train", options["train"] or "", _PARTS)
     root = path / _FOLDER if (path / _FOLDER).is_dir() else path
-    utterances, side_by_key = [], {}
+    side_by_utterance: dict[Utterance, str] = {}
     for name in _PARTS[part]:
-        for one in chapters(root / name, path):
-            utterances.append(one)
-            side_by_key[one.key] = "train"
-    if not utterances:
-        raise DataError(f"{root} holds no {' and '.join(_PARTS[part])}. Give the folder {_FOLDER}.")
-    books = Path(options["librispeech"] or path / "LibriSpeech").expanduser()
+        recordings = list(chapters(root / name, path))
+        if not recordings:
+            raise DataError(
+                f"{root} holds no {name}, which train={part} is made of. Give the folder {_FOLDER} "
+                "of the release, or choose another train."
+            )
+        side_by_utterance |= dict.fromkeys(recordings, "train")
+    beside = [place / "LibriSpeech" for place in (path, path.resolve().parent)]
+    books = Path(
+        options["librispeech"] or next((one for one in beside if one.is_dir()), beside[0])
+    ).expanduser()
     if not books.is_dir():
         raise DataError(
             f"librispeech={books} does not exist. Give the folder of LibriSpeech, which validation "
             "and test are from, with librispeech=PATH."
         )
-    subsets = subsets_of(books)
-    for side in ("valid", "test"):
-        for subset in choose_many(side, options[side] or "", subsets):
-            for one in chapters(books / subset, path):
-                utterances.append(one)
-                side_by_key[one.key] = side
+    heard = subsets_by_side(books, path, options, ("valid", "test"))
+    side_by_utterance |= {one: side for side, one in heard}
     return sided(
         f"librilight:{path}",
-        utterances,
-        lambda one: side_by_key[one.key],
+        list(side_by_utterance),
+        side_by_utterance.__getitem__,
         speaker_independent=True,
         note=f"{part} is train, LibriSpeech's {options['valid']} valid, {options['test']} test.",
         task="asr",
@@ -61,7 +62,9 @@ CORPUS = Corpus(
     licence="CC BY 4.0",
     options={
         "train": Option("10h, 1h or 10min", "10h"),
-        "librispeech": Option("the folder of LibriSpeech (LibriSpeech inside the path)"),
+        "librispeech": Option(
+            "the folder of LibriSpeech (LibriSpeech inside the path, or beside it)"
+        ),
         "valid": Option("subsets of LibriSpeech, by comma", "dev-clean"),
         "test": Option("subsets of LibriSpeech, by comma", "test-clean"),
     },

@@ -1,6 +1,6 @@
 """LibriSpeech: `{subset}/{speaker}/{chapter}/{speaker}-{chapter}.trans.txt` and its flac files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose_many, sided
@@ -9,30 +9,47 @@ from ossicle.errors import DataError, listing
 
 
 def _read(path: Path, options: Options) -> Dataset:
-    root = path / "LibriSpeech" if (path / "LibriSpeech").is_dir() else path
-    subsets = subsets_of(root)
-    utterances, side_by_key = [], {}
-    for side in SIDES:
-        for subset in choose_many(side, options[side] or "", subsets):
-            for one in chapters(root / subset, path):
-                utterances.append(one)
-                side_by_key[one.key] = side
+    side_by_utterance = {one: side for side, one in subsets_by_side(path, path, options, SIDES)}
     return sided(
         f"librispeech:{path}",
-        utterances,
-        lambda one: side_by_key[one.key],
+        list(side_by_utterance),
+        side_by_utterance.__getitem__,
         speaker_independent=True,
         note=f"{options['train']} is train, {options['valid']} valid and {options['test']} test.",
         task="asr",
     )
 
 
-def subsets_of(root: Path) -> list[str]:
-    """Return the subsets that are there, such as dev-clean.
+def subsets_by_side(
+    books: Path, root: Path, options: Options, sides: Iterable[str]
+) -> Iterator[tuple[str, Utterance]]:
+    """Yield the utterances of the subsets that an option for each side names, with their side.
+
+    Args:
+        books: The folder LibriSpeech, or the one that holds it.
+        root: Where keys start.
+        options: By side, the subsets, by comma.
+        sides: Those to read.
 
     Raises:
-        DataError: there are none.
+        DataError: there are no subsets, or one is named twice.
     """
+    folder = books / "LibriSpeech" if (books / "LibriSpeech").is_dir() else books
+    subsets = _subsets(folder)
+    side_by_subset: dict[str, str] = {}
+    for side in sides:
+        for subset in choose_many(side, options[side] or "", subsets):
+            if subset in side_by_subset:
+                raise DataError(
+                    f"{subset} is named for {side_by_subset[subset]} and for {side}. Name each "
+                    "subset once."
+                )
+            side_by_subset[subset] = side
+            for one in chapters(folder / subset, root):
+                yield side, one
+
+
+def _subsets(root: Path) -> list[str]:
     subsets = sorted({file.parents[2].name for file in root.glob("*/*/*/*.trans.txt")})
     if not subsets:
         raise DataError(
@@ -48,7 +65,14 @@ def chapters(folder: Path, root: Path) -> Iterable[Utterance]:
     Raises:
         DataError: transcripts and recordings are not the same.
     """
-    for table in sorted(folder.rglob("*.trans.txt")):
+    tables = sorted(folder.rglob("*.trans.txt"))
+    heard = {file.parent for file in folder.rglob("*.flac")}
+    if bare := sorted(str(chapter) for chapter in heard - {table.parent for table in tables}):
+        raise DataError(
+            f"{folder}: {len(bare)} chapters have recordings and no .trans.txt: {listing(bare)}. "
+            "Unpack the release again."
+        )
+    for table in tables:
         lines = [line.partition(" ") for line in table.read_text(encoding="utf-8").splitlines()]
         text_by_name = {name: text.strip() for name, _, text in lines if name}
         files = {file.stem: file for file in sorted(table.parent.glob("*.flac"))}

@@ -29,7 +29,7 @@ def _read(path: Path, options: Options) -> Dataset:
                 f"{table}: clips of source {row['fsID']} are in folds {fold} and {row['fold']}. "
                 "Take the file from the release, which keeps a source in one fold."
             )
-    folds = sorted({row["fold"] for row in rows}, key=int)
+    folds = sorted({row["fold"] for row in rows}, key=lambda fold: (len(fold), fold))
     test = choose("test_fold", options["test_fold"] or "", folds)
     protocol = choose("protocol", options["protocol"] or "", ("honest", "paper-d"))
     valid = choose("valid_fold", options["valid_fold"] or folds[folds.index(test) - 1], folds)

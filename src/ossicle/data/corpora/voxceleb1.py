@@ -32,22 +32,29 @@ def _read(path: Path, options: Options) -> Dataset:
     if not table.is_file():
         raise DataError(f"{table} does not exist. Put the list of the release there.")
     side_by_name = {}
-    for line in table.read_text(encoding="utf-8").splitlines():
+    for row, line in enumerate(table.read_text(encoding="utf-8").splitlines(), start=1):
         number, _, name = line.strip().partition(" ")
+        if line.strip() and (number not in _SIDES or not name):
+            raise DataError(
+                f"{table}, row {row} is '{line[:60]}'; expected 1, 2 or 3 and a recording. Take "
+                "the list from the release."
+            )
         if name:
-            side_by_name[name] = _SIDES.get(number, "")
+            side_by_name[name] = _SIDES[number]
     if missing := sorted(side_by_name.keys() - by_name.keys()):
         raise DataError(
             f"{table} names {len(missing)} recordings that are not there: {listing(missing)}. "
             "Unpack the release again."
         )
     side_by_key = {by_name[name].key: side for name, side in side_by_name.items()}
+    left = len(by_name) - len(side_by_name)
+    told = f" {left} recordings that the list does not name are left out." if left else ""
     return sided(
         f"voxceleb1:{path}",
         [by_name[name] for name in side_by_name],
         lambda one: side_by_key[one.key],
         speaker_independent=False,
-        note="Official split of identification; every speaker is on all sides.",
+        note=f"Official split of identification; every speaker is on all sides.{told}",
     )
 
 

@@ -7,6 +7,7 @@ shard. Nothing is unpacked: a recording is read where it lies in its shard.
 """
 
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,18 @@ from ossicle.errors import DataError, listing
 
 _SOUND = frozenset(("wav", "flac", "ogg", "opus", "mp3"))
 _TEXT = frozenset(("cls", "txt"))
+_COMPRESSED = ("*.tar.*", "*.tgz")
+_BLOCK = 512  # bytes; a tar ends with blocks of zeros
 
 
 def _read(path: Path, options: Options) -> Dataset:
     shards = [path] if path.is_file() else sorted(path.rglob("*.tar"))
+    packed = sorted(file.name for kind in _COMPRESSED for file in path.rglob(kind))
+    if packed:
+        raise DataError(
+            f"{path} holds compressed shards: {listing(packed)}. Decompress them, so that "
+            "recordings can be read where they lie."
+        )
     if not shards:
         raise DataError(f"{path} holds no *.tar. Give a folder of shards, or a shard.")
     utterances, split = [], {}
@@ -31,6 +40,8 @@ def _read(path: Path, options: Options) -> Dataset:
             utterances.append(one)
             if side:
                 split[one.key] = side
+    if not utterances:
+        raise DataError(f"{path} holds no recordings: {len(shards)} shards have no samples.")
     if split and len(split) < len(utterances):
         without = [shard.name for shard in shards if not _side(shard, path)]
         raise DataError(
@@ -43,7 +54,8 @@ def _read(path: Path, options: Options) -> Dataset:
 def _side(shard: Path, root: Path) -> str | None:
     """Return the side that a shard's folder or its own name tells."""
     inside = shard.relative_to(root).parts if shard != root else (shard.name,)
-    words = [*inside[:-1], inside[-1].partition("-")[0].partition(".")[0]]
+    # The first word of a name: of train-000, train_000 and train000 alike.
+    words = [*inside[:-1], *re.findall("^[A-Za-z]+", inside[-1])]
     return next(
         (SIDE_BY_NAME[word.lower()] for word in words if word.lower() in SIDE_BY_NAME), None
     )
@@ -52,15 +64,23 @@ def _side(shard: Path, root: Path) -> str | None:
 def _samples(shard: Path, root: Path, label: str) -> Iterator[Utterance]:
     sounds: dict[str, tarfile.TarInfo] = {}
     facts: dict[str, dict[str, str]] = {}
+    kinds: dict[str, list[str]] = {}
     try:
+        _refuse_cut_short(shard)
         with tarfile.open(shard, mode="r:") as tar:
             for member in tar:
                 folder, slash, name = member.name.rpartition("/")
                 stem, _, kind = name.partition(".")
                 key = f"{folder}{slash}{stem}"
-                if not member.isfile():
+                if not member.isfile() or name.startswith("."):
                     continue
+                kinds.setdefault(key, []).append(kind)
                 if kind.lower() in _SOUND:
+                    if first := sounds.get(key):
+                        raise DataError(
+                            f"{shard} has two sounds for {key}: {first.name} and {member.name}. "
+                            "Give each a name of its own."
+                        )
                     sounds[key] = member
                 elif kind.lower() == "json" or kind.lower() in _TEXT:
                     file = tar.extractfile(member)
@@ -71,6 +91,11 @@ def _samples(shard: Path, root: Path, label: str) -> Iterator[Utterance]:
         raise DataError(
             f"{shard} cannot be read: {error}. Shards have to be whole, and not compressed."
         ) from error
+    if mute := [f"{key}.{kinds[key][0]}" for key in kinds if key not in sounds]:
+        raise DataError(
+            f"{shard}: {len(mute)} samples have no sound: {listing(mute)}. Expected "
+            f"{listing(sorted(_SOUND))} after the first dot of a name."
+        )
     if odd := sorted(key for key in sounds if label not in facts.get(key, {})):
         raise DataError(
             f"{shard}: {len(odd)} recordings have no '{label}': {listing(odd)}. Write a .json with "
@@ -83,6 +108,14 @@ def _samples(shard: Path, root: Path, label: str) -> Iterator[Utterance]:
         yield Utterance(f"{name}/{key}", shard, about[label], about.get("speaker"), span=span)
 
 
+def _refuse_cut_short(shard: Path) -> None:
+    """Raise where the end mark is not there, which tarfile does not miss between two members."""
+    with shard.open("rb") as file:
+        file.seek(max(0, shard.stat().st_size - _BLOCK))
+        if any(file.read()):
+            raise tarfile.ReadError("it has no end mark")
+
+
 def _facts(shard: Path, name: str, kind: str, text: str, label: str) -> dict[str, str]:
     if kind.lower() in _TEXT:
         return {label: text.strip()}
@@ -92,6 +125,10 @@ def _facts(shard: Path, name: str, kind: str, text: str, label: str) -> dict[str
         raise DataError(f"{shard}: {name} is not JSON: {error}. Write it anew.") from error
     if not isinstance(data, dict):
         raise DataError(f'{shard}: {name} holds no object such as {{"label": "dog"}}.')
+    if isinstance(data.get(label), list | dict):
+        raise DataError(
+            f"{shard}: the {label} of {name} is no text or number. Write tags as dog|rain."
+        )
     return {key: str(value) for key, value in data.items() if value is not None}
 
 

@@ -1,0 +1,73 @@
+"""Tar shards: the sides that names tell, and nothing in a shard is passed over."""
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import soundfile
+
+from ossicle.data import open_data
+from ossicle.errors import DataError
+
+ABOUT = json.dumps({"label": "a"}).encode()
+
+
+def shard(path, count=4, mode="w", seed=0, **more):
+    """Write a shard of labelled noises, and more files: name, with __ for a dot -> content."""
+    rng = np.random.default_rng(seed)
+    samples = []
+    for number in range(count):
+        data = io.BytesIO()
+        soundfile.write(data, rng.uniform(-0.5, 0.5, 800), 8000, format="WAV")
+        about = json.dumps({"label": "ab"[number % 2]}).encode()
+        samples += [(f"{number}.wav", data.getvalue()), (f"{number}.json", about)]
+    samples += [(name.replace("__", "."), content) for name, content in more.items()]
+    with tarfile.open(path, mode) as tar:
+        for name, content in samples:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("name", ["{}-000.tar", "{}_000.tar", "{}000.tar", "{}.tar", "{}/0.tar"])
+def test_the_first_word_of_a_name_tells_the_side(tmp_path, name):
+    for seed, side in enumerate(("train", "val", "test")):
+        path = tmp_path / name.format(side)
+        path.parent.mkdir(exist_ok=True)
+        shard(path, count=seed + 2, seed=seed)
+    dataset = open_data(f"webdataset:{tmp_path}")
+    assert [len(part) for part in dataset.sides.values()] == [2, 3, 4]
+    assert dataset.given
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"z__m4a": b"x", "z__json": ABOUT}, r"1 samples have no sound: z.m4a"),
+        ({"z__seg__wav": b"x", "z__json": ABOUT}, r"1 samples have no sound: z.seg.wav"),
+        ({"0__flac": b"x"}, r"two sounds for 0: 0.wav and 0.flac"),
+        ({"0__wav": b"x"}, r"two sounds for 0: 0.wav and 0.wav"),
+        ({"0__json": b'{"label": ["a"]}'}, r"the label of 0.json is no text or number"),
+    ],
+)
+def test_a_sample_that_is_not_one_sound_and_one_label_is_refused(tmp_path, more, message):
+    shard(tmp_path / "all.tar", **more)
+    with pytest.raises(DataError, match=message):
+        open_data(f"webdataset:{tmp_path}")
+
+
+def test_shards_that_are_compressed_cut_short_or_empty_are_refused(tmp_path):
+    shard(tmp_path / "train-0.tar")
+    shard(tmp_path / "test-0.tar.gz", mode="w:gz")
+    with pytest.raises(DataError, match=r"holds compressed shards: test-0.tar.gz"):
+        open_data(f"webdataset:{tmp_path}")
+    (tmp_path / "test-0.tar.gz").unlink()
+    whole = (tmp_path / "train-0.tar").read_bytes()
+    (tmp_path / "train-0.tar").write_bytes(whole[:4000])
+    with pytest.raises(DataError, match=r"train-0.tar cannot be read: it has no end mark"):
+        open_data(f"webdataset:{tmp_path}")
+    shard(tmp_path / "train-0.tar", count=0)
+    with pytest.raises(DataError, match=r"holds no recordings: 1 shards have no samples"):
+        open_data(f"webdataset:{tmp_path}")
