@@ -9,7 +9,7 @@ import torch
 
 from ossicle.data import Dataset, Utterance
 from ossicle.errors import AdapterFileError, LabelError
-from ossicle.tasks import PhoneRecognition, Regression, SpeechRecognition, Tagging
+from ossicle.tasks import PhoneRecognition, Regression, SpeechRecognition, Tagging, WordRecognition
 
 TAGS = Tagging(["dog", "rain", "wind"])
 VAD = Regression({"valence": 3.0, "arousal": 2.0}, {"valence": 2.0, "arousal": 0.5})
@@ -137,3 +137,14 @@ def test_error_rates_are_of_all_recordings_together():
     figures = ASR.figures(["a  b", "a b b"], said)
     assert figures == {"wer": 2 / 5, "cer": 4 / 8, "count": 2}
     assert ASR.score(figures) == -2 / 5
+
+
+def test_words_are_units_and_a_new_one_is_an_error():
+    words = WordRecognition.of(data(["no  one", "one"]))
+    assert (words.units, words.num_outputs) == (("no", "one"), 3)
+    assert words.decode(torch.eye(3)[[0, 2, 2, 0, 2, 1]])["label"] == "one one no"
+    assert words.frames_needed("one one") == 3
+    figures = words.figures(["no  one", "one"], [{"label": "no one"}, {"label": "one one"}])
+    assert figures == {"wer": 1 / 3, "count": 2}
+    with pytest.raises(LabelError, match="'two'"):
+        words.check_labels(["two"])

@@ -159,6 +159,13 @@ def test_slot_figures_are_superb_s():
     assert figures["slot_value_cer"] == pytest.approx(4 / 7)
 
 
+def test_a_value_is_compared_with_the_nearest_of_its_slot():
+    task = SlotFilling.of(data(["B-a one E-a", "two"]))
+    said = [{"label": "B-a seven E-a B-a ona E-a"}]
+    # one - ona: 1 error of 3; one - seven would be 4.
+    assert task.figures(["B-a one E-a"], said)["slot_value_cer"] == pytest.approx(1 / 3)
+
+
 def test_a_marker_is_one_unit_and_comes_back():
     text = "play B-artist ab ba E-artist now"
     units = SlotFilling.spell(text)

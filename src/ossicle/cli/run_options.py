@@ -14,7 +14,7 @@ OPTIONS: Final[dict[str, tuple[Any, Any]]] = {  # field -> its option, and what 
         Annotated[
             str | None,
             typer.Option(
-                help="classification, intent, tagging, regression, asr, phones, slots, "
+                help="classification, intent, tagging, regression, asr, words, phones, slots, "
                 "verification or events, with settings as in 'verification(loss=am-softmax)'. "
                 "Default: what the data suggest."
             ),
@@ -158,6 +158,7 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
         command(**given, chosen=chosen, written=written | set(published))
 
     parameters = [context, *own, named, *shared]
+    # Typer reads the signature of a function; that it can be set is not in its type.
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in parameters}
     run.__name__, run.__doc__ = command.__name__, command.__doc__

@@ -36,7 +36,7 @@ def speed(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:
     return made
 
 
-def noise(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:  # noqa: ARG001
+def noise(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:  # noqa: ARG001 - one form
     """Return the wave with white noise in it."""
     ratio = 10 ** (-rng.uniform(*NOISE_DB) / 20)
     level = ratio * float(np.sqrt(np.mean(np.square(wave))))

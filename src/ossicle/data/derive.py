@@ -53,15 +53,7 @@ def connect(
     Raises:
         DataError: the folder is in use, or a recording names no speaker.
     """
-    if out.exists() and any(out.iterdir()):
-        raise DataError(f"{out} is not empty. Choose a new folder.")
-    if not 1 <= lengths[0] <= lengths[1] or not 0 <= pauses[0] <= pauses[1] or count < 1:
-        raise DataError(
-            f"{count} strings of {lengths[0]} to {lengths[1]} words with pauses of {pauses[0]:g} "
-            f"to {pauses[1]:g} s cannot be made. Give at least one of each, the smaller first."
-        )
-    if unknown := [one.key for one in dataset.utterances if one.speaker is None]:
-        raise DataError(f"{unknown[0]} names no speaker, and a string is of one. Name them all.")
+    _check(dataset, out, count, lengths, pauses)
     rng = np.random.default_rng(seed)
     (out / "audio").mkdir(parents=True, exist_ok=True)
     rows = []
@@ -76,24 +68,37 @@ def connect(
                 len(by_speaker[speaker]), size=rng.integers(lengths[0], lengths[1] + 1)
             )
             chosen = [by_speaker[speaker][i] for i in drawn]
-            wave, events = _string(chosen, pauses, sample_rate, rng)
+            wave, times = _string(chosen, pauses, sample_rate, rng)
             name = f"audio/{side}-{number:05d}.wav"
             soundfile.write(out / name, wave, sample_rate)
-            words = [_word(one.label) for one in chosen]
-            rows.append(
-                {
-                    "path": name,
-                    "speaker": speaker,
-                    "split": side,
-                    "transcript": " ".join(words),
-                    "events": "|".join(
-                        f"{on:.4f}-{off:.4f}:{word}"
-                        for (on, off), word in zip(events, words, strict=True)
-                    ),
-                }
-            )
+            about = {"path": name, "speaker": speaker, "split": side}
+            rows.append(about | _labels([_word(one.label) for one in chosen], times))
     write_rows(out / MANIFEST, rows)
     return out / MANIFEST
+
+
+def _check(
+    dataset: Dataset,
+    out: Path,
+    count: int,
+    lengths: tuple[int, int],
+    pauses: tuple[float, float],
+) -> None:
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"{out} is not empty. Choose a new folder.")
+    if not 1 <= lengths[0] <= lengths[1] or not 0 <= pauses[0] <= pauses[1] or count < 1:
+        raise DataError(
+            f"{count} strings of {lengths[0]} to {lengths[1]} words with pauses of {pauses[0]:g} "
+            f"to {pauses[1]:g} s cannot be made. Give at least one of each, the smaller first."
+        )
+    if unknown := [one.key for one in dataset.utterances if one.speaker is None]:
+        raise DataError(f"{unknown[0]} names no speaker, and a string is of one. Name them all.")
+
+
+def _labels(words: Sequence[str], times: Sequence[tuple[float, float]]) -> dict[str, str]:
+    """Return the columns that a string can be learnt by."""
+    events = [f"{on:.4f}-{off:.4f}:{word}" for (on, off), word in zip(times, words, strict=True)]
+    return {"transcript": " ".join(words), "events": "|".join(events)}
 
 
 def _string(

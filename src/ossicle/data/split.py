@@ -201,13 +201,14 @@ def _place(utterance: Utterance, folders: dict[str, str]) -> Place:
     if parent not in folders:
         folders[parent] = os.path.realpath(parent)
     path = os.path.join(folders[parent], name)  # noqa: PTH118 - a million times
-    return (os.path.realpath(path) if os.path.islink(path) else path), utterance.span  # noqa: PTH114
+    linked = os.path.islink(path)  # noqa: PTH114 - likewise
+    return (os.path.realpath(path) if linked else path), utterance.span
 
 
 def _recordings(places: set[Place]) -> Mapping[Place, str]:
     """Return a name for the sound in each place, the same for places of the same content."""
     size_by_place = {
-        (path, span): span[1] if span else os.stat(path).st_size  # noqa: PTH116
+        (path, span): span[1] if span else os.stat(path).st_size  # noqa: PTH116 - likewise
         for path, span in places
     }
     places_of_size = Counter(size_by_place.values())

@@ -10,7 +10,7 @@ from ossicle.tasks.intent import Intent
 from ossicle.tasks.regression import Regression
 from ossicle.tasks.slots import SlotFilling
 from ossicle.tasks.tagging import Tagging
-from ossicle.tasks.transcription import PhoneRecognition, SpeechRecognition
+from ossicle.tasks.transcription import PhoneRecognition, SpeechRecognition, WordRecognition
 from ossicle.tasks.verification import Verification
 
 TASKS: Final[dict[str, type[Task]]] = {
@@ -21,6 +21,7 @@ TASKS: Final[dict[str, type[Task]]] = {
         Tagging,
         Regression,
         SpeechRecognition,
+        WordRecognition,
         PhoneRecognition,
         SlotFilling,
         Verification,
@@ -51,5 +52,6 @@ __all__ = [
     "Tagging",
     "Task",
     "Verification",
+    "WordRecognition",
     "parse_task",
 ]

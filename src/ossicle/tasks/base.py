@@ -102,8 +102,8 @@ class Task(ABC):
 
     def each(
         self,
-        labels: Sequence[str],  # noqa: ARG002
-        decoded: Sequence[Mapping[str, Any]],  # noqa: ARG002
+        labels: Sequence[str],  # noqa: ARG002 - most tasks have one
+        decoded: Sequence[Mapping[str, Any]],  # noqa: ARG002 - likewise
     ) -> list[float] | None:
         """Return a score for each recording, more being better; None where only pairs have one.
 
@@ -125,11 +125,18 @@ class Task(ABC):
         """
         raise RunError(f"the task {self.name} has no choice of decoder; leave '{decoder}' out")
 
-    def against(self, first: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+    def against(
+        self,
+        first: Mapping[str, Any],  # noqa: ARG002 - most tasks have nothing to say
+        one: Mapping[str, Any],  # noqa: ARG002 - likewise
+    ) -> dict[str, Any]:
         """Return what a prediction says in the light of the first; only verification has any."""
         return {}
 
-    def with_cohort(self, embeddings: NDArray[np.float64]) -> Self:  # noqa: ARG002
+    def with_cohort(
+        self,
+        embeddings: NDArray[np.float64],  # noqa: ARG002 - only verification normalises
+    ) -> Self:
         """Return the task with the embeddings (K, E) by which scores are normalised."""
         return self
 

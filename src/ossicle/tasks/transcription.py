@@ -1,4 +1,4 @@
-"""Transcription with CTC: speech recognition by character, phone recognition by phone; greedy.
+"""Transcription with CTC: speech recognition by character or word, phone recognition by phone.
 
     P(text | frames) = sum over all ways to spread the units of the text over the frames, with
                        blanks between
@@ -203,6 +203,34 @@ class SpeechRecognition(Transcription):
         """Return those of words and of characters."""
         texts = [" ".join(label.split()) for label in labels]
         return {"wer": word_edits(texts, said), "cer": character_edits(texts, said)}
+
+
+@final
+class WordRecognition(Transcription):
+    """Text by word, for a few words; a word that training has not cannot be written."""
+
+    name: ClassVar[str] = "words"
+    about: ClassVar[str] = "a text for a recording, written by word with CTC"
+    example: ClassVar[tuple[str, str]] = ("no one", "one no")
+    primary: ClassVar[str] = "wer"
+    shown: ClassVar[Mapping[str, str]] = {"wer": "WER"}
+    by_word: ClassVar[bool] = False  # units are words already
+    each_name: ClassVar[str] = "right words"
+
+    @staticmethod
+    def spell(text: str) -> list[str]:
+        """Return the words."""
+        return text.split()
+
+    @staticmethod
+    def join(units: Sequence[str]) -> str:
+        """Return the words with spaces between."""
+        return " ".join(units)
+
+    @classmethod
+    def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """Return those of words."""
+        return {"wer": word_edits([" ".join(label.split()) for label in labels], said)}
 
 
 @final

@@ -26,6 +26,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from accelerate.tracking import GeneralTracker
 
 from ossicle import __version__
 from ossicle.attach.adapted import AdaptedModel
@@ -116,27 +117,7 @@ def train(
     state = State.of(run.model, config)
     read_checkpoint(folder, run.model, state)
     tracked = start_trackers(trackers if processes.is_main else (), folder, config.to_dict())
-    for epoch in epochs(
-        run.model,
-        run.task,
-        run.clips["train"],
-        run.clips["valid"],
-        config,
-        state,
-        valid_task=run.judge("valid"),
-        processes=processes,
-        progress=progress,
-    ):
-        if processes.is_main:
-            if epoch.is_best:
-                save_tensors(run.model, folder)
-            _write_log(folder, state.history)
-            write_checkpoint(folder, run.model, state)
-        for tracker in tracked:
-            tracker.log(_curves(epoch, run.task), step=epoch.number)
-    processes.wait()  # until the best is written
-    best, _ = read_tensors(folder / TENSORS)
-    put_tensors(run.model, run.model.current, best, folder)
+    _fit(run, config, state, folder, tracked, progress)
     trained = time.perf_counter()
     test = _test(run, config, folder, progress)
     for tracker in tracked:
@@ -164,6 +145,39 @@ def train(
         write_json(folder / METRICS, metrics)
     processes.wait()
     return metrics
+
+
+def _fit(
+    run: Prepared,
+    config: TrainConfig,
+    state: State,
+    folder: Path,
+    tracked: Sequence[GeneralTracker],
+    progress: Progress,
+) -> None:
+    """Train from where the state stands, keep what every epoch leaves, and end at the best one."""
+    processes = run.processes
+    for epoch in epochs(
+        run.model,
+        run.task,
+        run.clips["train"],
+        run.clips["valid"],
+        config,
+        state,
+        valid_task=run.judge("valid"),
+        processes=processes,
+        progress=progress,
+    ):
+        if processes.is_main:
+            if epoch.is_best:
+                save_tensors(run.model, folder)
+            _write_log(folder, state.history)
+            write_checkpoint(folder, run.model, state)
+        for tracker in tracked:
+            tracker.log(_curves(epoch, run.task), step=epoch.number)
+    processes.wait()  # until the best is written
+    best, _ = read_tensors(folder / TENSORS)
+    put_tensors(run.model, run.model.current, best, folder)
 
 
 def _curves(epoch: Epoch, task: Task) -> dict[str, float]:

@@ -32,6 +32,9 @@ def test_urbansound8k_keeps_sources_and_folds(tree):
     assert {one.key.split("/")[1] for one in flattered.test} == {"fold3"}
     assert len(flattered.train) == 18
     assert "chooses the epoch too" in flattered.note
+    (root / "audio/fold1/10-0.wav").write_bytes((root / "audio/fold3/30-0.wav").read_bytes())
+    with pytest.raises(SplitError, match=r"1 recordings are on two sides: .*10-0.wav \(train\)"):
+        open_data(f"urbansound8k:{root}?test_fold=3&protocol=paper-d")
     with pytest.raises(DataError, match="protocol=paper-d has no valid_fold"):
         open_data(f"urbansound8k:{root}?protocol=paper-d&valid_fold=3")
     tree({"metadata/UrbanSound8K.csv": table.replace("20-0.wav,20,", "20-0.wav,10,")})

@@ -1,12 +1,13 @@
 """What a corpus reader is, and what the readers share."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ossicle.data.manifest import SIDES, Dataset, Trial, Utterance
-from ossicle.errors import DataError, did_you_mean, listing
+from ossicle.errors import DataError, ManifestError, did_you_mean, listing
 
 Options = Mapping[str, str | None]
 
@@ -224,22 +225,44 @@ def next_after(count: int) -> Callable[[Sequence[str], Sequence[str]], Sequence[
 
 
 def columns(path: Path, row: Mapping[str, str], wanted: Iterable[str]) -> None:
-    """Raise unless a table of a release has some columns."""
+    """Raise ManifestError unless a table of a release has some columns."""
     if absent := [column for column in wanted if column not in row]:
-        raise DataError(
+        raise ManifestError(
             f"{path} has no column {listing(absent)}. It has: {listing(row)}. Take the file from "
             "the release."
         )
 
 
 def present(path: Path, files: Iterable[Path], where: Path) -> None:
-    """Raise unless all files that a table of a release names are there."""
+    """Raise ManifestError unless all files that a table of a release names are there."""
     files = list(files)
     if missing := [file.name for file in files if not file.is_file()]:
-        raise DataError(
+        raise ManifestError(
             f"{path}: {len(missing)} of {len(files)} files are not in {where}: {listing(missing)}. "
             "Unpack the release again."
         )
+
+
+def named(
+    folder: Path, files: Iterable[Path], name: re.Pattern[str], shape: str
+) -> list[tuple[Path, re.Match[str]]]:
+    """Return each file with what its name says.
+
+    Args:
+        folder: Where they are from.
+        files: With the stems to read.
+        name: Of a whole stem.
+        shape: What a name is, as in "like 03a01Fa.wav".
+
+    Raises:
+        DataError: some names are not of that shape.
+    """
+    found = [(file, name.fullmatch(file.stem)) for file in files]
+    if strange := [file.name for file, match in found if match is None]:
+        raise DataError(
+            f"{folder}: {len(strange)} names are not {shape} ({listing(strange)}). Take them out."
+        )
+    return [(file, match) for file, match in found if match is not None]
 
 
 def in_share(text: str, share: float) -> bool:

@@ -15,10 +15,11 @@ from ossicle.data.corpora.base import (
     Options,
     by_speaker,
     choose,
+    named,
     sound_files,
 )
 from ossicle.data.manifest import Dataset, Utterance
-from ossicle.errors import DataError, listing
+from ossicle.errors import DataError
 
 _NAME = re.compile(r"(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<emotion>[WLEAFTN])[a-z]")
 _EMOTIONS = {
@@ -49,22 +50,16 @@ _WOMEN = ("08", "09", "13", "14", "16")
 
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", _TASKS)
-    utterances, strange, cut = [], [], 0
-    for file in sound_files(path / "wav", "*.wav"):
-        if not (name := _NAME.fullmatch(file.stem)):
-            strange.append(file.name)
-            continue
+    folder = path / "wav"
+    utterances, cut = [], 0
+    files = sound_files(folder, "*.wav")
+    for file, name in named(folder, files, _NAME, "like 03a01Fa.wav"):
         texts = {"emotion": _EMOTIONS[name["emotion"]], "verification": name["speaker"]}
         text = texts.get(label, name["sentence"])
         if label == "phones":
             text, whole = phones(file)
             cut += not whole
         utterances.append(Utterance.of(file, path, text, name["speaker"]))
-    if strange:
-        raise DataError(
-            f"{path / 'wav'}: {len(strange)} names are not like 03a01Fa.wav ({listing(strange)}). "
-            "Take them out."
-        )
     kept = [one for one in utterances if one.label]  # an alignment or two are empty as released
     left = len(utterances) - len(kept)
     note = f"{left} recordings whose alignment is empty are left out." if left else ""

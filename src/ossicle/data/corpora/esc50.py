@@ -3,10 +3,19 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.corpora.base import (
+    Corpus,
+    Example,
+    Option,
+    Options,
+    choose,
+    columns,
+    present,
+    sided,
+)
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.data.rows import read_rows
-from ossicle.errors import DataError, ManifestError, SplitError, listing
+from ossicle.errors import DataError, SplitError
 
 _COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
 
@@ -44,17 +53,9 @@ def _read(path: Path, options: Options) -> Dataset:
 
 def _rows(path: Path) -> list[Mapping[str, str]]:
     rows = [row for _, row in read_rows(path)]
-    if absent := [column for column in _COLUMNS if column not in rows[0]]:
-        raise ManifestError(
-            f"{path} has no column {listing(absent)}. It has: {listing(rows[0])}. Take the file "
-            "from the release."
-        )
+    columns(path, rows[0], _COLUMNS)
     audio = path.parents[1] / "audio"
-    if missing := [row["filename"] for row in rows if not (audio / row["filename"]).is_file()]:
-        raise ManifestError(
-            f"{path}: {len(missing)} of {len(rows)} files are not in {audio}: {listing(missing)}. "
-            "Unpack the release again."
-        )
+    present(path, (audio / row["filename"] for row in rows), audio)
     return rows
 
 

@@ -12,8 +12,8 @@ from ossicle.data.corpora.base import (
     Example,
     Option,
     Options,
+    by_speaker,
     choose,
-    choose_many,
     next_after,
     sided,
     sound_files,
@@ -62,18 +62,9 @@ def _read(path: Path, options: Options) -> Dataset:
         sound_files(path / "0011" / "Angry", "*.wav")
         raise DataError(f"{path} holds no recordings in {language}.")
     if options["test_speakers"] is not None:
-        known = sorted({one.speaker for one in utterances if one.speaker})
-        test = choose_many("test_speakers", options["test_speakers"], known)
-        valid = next_after(len(test))(test, [one for one in known if one not in test])
-        return sided(
-            f"esd:{path}",
-            utterances,
-            lambda one: (
-                "test" if one.speaker in test else "valid" if one.speaker in valid else "train"
-            ),
-            speaker_independent=True,
-            note=f"Speakers {listing(test)} are test, {listing(valid)} valid; none is in training.",
-        )
+        count = len(options["test_speakers"].split(","))
+        chosen = {**options, "valid_speakers": None}
+        return by_speaker(f"esd:{path}", utterances, chosen, next_after(count))
     return sided(
         f"esd:{path}",
         utterances,

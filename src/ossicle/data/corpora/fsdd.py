@@ -12,6 +12,7 @@ from ossicle.data.corpora.base import (
     Options,
     choose,
     choose_many,
+    named,
     next_after,
     sided,
     sound_files,
@@ -26,20 +27,13 @@ _NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)")
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("digit", "speaker", "verification"))
     folder = path / "recordings" if (path / "recordings").is_dir() else path
-    utterances, index_by_key, strange = [], {}, []
-    for file in sound_files(folder, "*.wav"):
-        if not (name := _NAME.fullmatch(file.stem)):
-            strange.append(file.name)
-            continue
+    utterances, index_by_key = [], {}
+    files = sound_files(folder, "*.wav")
+    for file, name in named(folder, files, _NAME, "digit_speaker_index.wav"):
         text = name["digit" if label == "digit" else "speaker"]
         utterance = Utterance.of(file, path, text, name["speaker"])
         utterances.append(utterance)
         index_by_key[utterance.key] = int(name["index"])
-    if strange:
-        raise DataError(
-            f"{folder}: {len(strange)} names are not digit_speaker_index.wav ({listing(strange)}). "
-            "Take them out."
-        )
     if label == "verification":
         test = options["test_speaker"] or _VERIFIED
         return replace(_by_speaker(path, utterances, test, options["valid_speaker"]), task=label)

@@ -6,6 +6,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +151,8 @@ def _spans(file: Path, sounds: Any, whole: Any) -> list[tuple[int, int] | None]:
     if not 0 <= first <= whole.size - ends[-1]:  # pyarrow decompresses elsewhere in memory
         raise DataError(f"{file} is compressed. Save the data set without compression.")
     here = zip(sounds.is_valid().to_pylist(), column.is_valid().to_pylist(), strict=True)
-    pairs = zip(ends, ends[1:], here, strict=False)
-    return [(first + low, high - low) if all(valid) else None for low, high, valid in pairs]
+    pairs = zip(pairwise(ends), here, strict=True)
+    return [(first + low, high - low) if all(valid) else None for (low, high), valid in pairs]
 
 
 def _refuse_missing_splits(path: Path) -> None:

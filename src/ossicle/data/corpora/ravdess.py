@@ -14,14 +14,17 @@ from ossicle.data.corpora.base import (
     Options,
     by_speaker,
     choose,
+    named,
     next_after,
     sound_files,
     speaker_options,
 )
 from ossicle.data.manifest import Dataset, Utterance
-from ossicle.errors import DataError, listing
 
-_NAME = re.compile(r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>0[12])-\d\d-\d\d")
+_NAME = re.compile(
+    r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>0[12])-\d\d-(?P<actor>\d\d)"
+)
+_SHAPE = "like 03-01-05-02-01-01-01.wav, which is speech"
 _WORDS = {
     "emotion": dict(
         zip(
@@ -37,18 +40,10 @@ _WORDS = {
 
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", _WORDS)
-    utterances, strange = [], []
-    for file in sound_files(path, "Actor_*/*.wav"):
-        if name := _NAME.fullmatch(file.stem):
-            actor = file.parent.name.removeprefix("Actor_")
-            utterances.append(Utterance.of(file, path, _WORDS[label][name[label]], actor))
-        else:
-            strange.append(file.name)
-    if strange:
-        raise DataError(
-            f"{path}: {len(strange)} names are not like 03-01-05-02-01-01-01.wav, which is speech "
-            f"({listing(strange)}). Take them out."
-        )
+    utterances = []
+    files = sound_files(path, "Actor_*/*.wav")
+    for file, name in named(path, files, _NAME, _SHAPE):
+        utterances.append(Utterance.of(file, path, _WORDS[label][name[label]], name["actor"]))
     return by_speaker(f"ravdess:{path}", utterances, options, next_after(2))
 
 

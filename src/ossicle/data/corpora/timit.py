@@ -21,6 +21,15 @@ CORE: Final = frozenset(
     MJDH0 MJLN0 MJMP0 MKLT0 MLLL0 MLNT0 MNJM0 MPAM0 MTAS1 MTLS0 MWBT0 MWEW0
     """.split()  # noqa: SIM905 - a list of names reads best as a text
 )
+# The development set of Halberstadt 1998, fifty of the other test speakers.
+DEVELOPMENT: Final = frozenset(
+    """
+    FADG0 FAKS0 FCAL1 FCMH0 FDAC1 FDMS0 FDRW0 FEDW0 FGJD0 FJEM0 FJMG0 FJSJ0 FKMS0
+    FMAH0 FMML0 FNMR0 FREW0 FSEM0 MAJC0 MBDG0 MBNS0 MBWM0 MCSH0 MDLF0 MDLS0 MDVC0
+    MERS0 MGJF0 MGLB0 MGWT0 MJAR0 MJFC0 MJSW0 MMDB1 MMDM2 MMJR0 MMWH0 MPDF0 MRCS0
+    MREB0 MRJM4 MRJR0 MROA0 MRTK0 MRWS1 MTAA0 MTDT0 MTEB0 MTHC0 MWJG0
+    """.split()  # noqa: SIM905 - as above
+)
 # Lee & Hon 1989: phones that are one in the 39, by those whose names they take.
 _FOLDED: Final = {
     "aa": "ao",
@@ -37,28 +46,38 @@ _FOLDED: Final = {
     "sil": "pcl tcl kcl bcl dcl gcl h# pau epi",
 }
 _TO_39: Final = {old: new for new, olds in _FOLDED.items() for old in olds.split()} | {"q": ""}
+_KEPT: Final = """
+    ae aw ay b ch d dh dx eh ey f g iy jh k ow oy p r s t th uh v w y z
+""".split()  # noqa: SIM905 - as above
+_PHONES: Final = frozenset((*_TO_39, *(new for new in _FOLDED if new != "sil"), *_KEPT))  # 61
 
 
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("phones", "transcript"))
     phones = choose("phones", options["phones"] or "", ("39", "61"))
-    utterances, side_by_key = [], {}
+    valid = choose("valid", options["valid"] or "", ("development", "all"))
+    utterances, side_by_key, left = [], {}, set[str]()
     for side, folder in _sides(path).items():
         for file in _files(folder, "wav"):
             if file.stem.upper().startswith("SA"):
                 continue
             speaker = file.parent.name.upper()
+            if side == "test" and valid != "all" and speaker not in CORE | DEVELOPMENT:
+                left.add(speaker)
+                continue
             text = _phones(file, phones) if label == "phones" else _transcript(file)
             one = Utterance.of(file, path, text, speaker)
             utterances.append(one)
             core = "test" if speaker in CORE else "valid"
             side_by_key[one.key] = core if side == "test" else "train"
+    chosen = "all other test speakers are" if valid == "all" else "the development set is"
+    told = f" {len(left)} test speakers are of neither and left out." if left else ""
     return sided(
         f"timit:{path}",
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=True,
-        note="The core test set is test, the other test speakers are valid; SA sentences left out.",
+        note=f"The core test set is test, {chosen} valid; SA sentences left out.{told}",
         task="phones" if label == "phones" else "asr",
     )
 
@@ -82,13 +101,27 @@ def _beside(file: Path, suffix: str) -> list[list[str]]:
     for name in (suffix.upper(), suffix.lower()):
         annotation = file.with_suffix(f".{name}")
         if annotation.is_file():
-            lines = annotation.read_text(encoding="ascii").splitlines()
-            return [line.split() for line in lines if line.strip()]
+            try:
+                lines = annotation.read_text(encoding="ascii").splitlines()
+            except UnicodeDecodeError as error:
+                raise DataError(f"{annotation} is no text. Unpack the release again.") from error
+            fields = [line.split() for line in lines if line.strip()]
+            if not fields or any(len(line) < 3 for line in fields):
+                raise DataError(
+                    f"{annotation} is not lines of two sample numbers and what is said. Unpack the "
+                    "release again."
+                )
+            return fields
     raise DataError(f"{file} has no .{suffix} beside it. Unpack the release again.")
 
 
 def _phones(file: Path, phones: str) -> str:
     names = [fields[2] for fields in _beside(file, "PHN")]
+    if odd := sorted(set(names) - _PHONES):
+        raise DataError(
+            f"{file}: the .PHN beside it has {listing(odd)}, and TIMIT no such phones. Unpack the "
+            "release again."
+        )
     if phones == "39":
         names = [name for name in (_TO_39.get(name, name) for name in names) if name]
     return " ".join(names)
@@ -115,17 +148,21 @@ CORPUS = Corpus(
         "TIMIT: read American English with hand-made phone alignments, {TRAIN,TEST}/DR{1..8}/"
         "{speaker}/*.WAV with .PHN and .TXT."
     ),
-    size="5040 utterances without SA, 4.3 h, 630 speakers",
+    size="5040 utterances without SA, 4.3 h, 630 speakers; 3696 train, 400 choose, 192 test",
     protocol=(
-        "Official split by speaker; tested on the core set of 24 speakers. Validation is all other "
-        "test speakers here; many papers take 50 of them. 61 phones are folded into 39, and q is "
-        "left out."
+        "Official split by speaker; tested on the core set of 24 speakers. As is usual, the "
+        "50 speakers of Halberstadt's development set choose, and the other 94 test speakers are "
+        "left out. 61 phones are folded into 39, and q is left out."
     ),
     source="Garofolo et al. 1993, https://catalog.ldc.upenn.edu/LDC93S1",
     licence="LDC user agreement",
     options={
         "label": Option("phones or transcript", "phones"),
         "phones": Option("39, folded as Lee & Hon do, or 61", "39"),
+        "valid": Option(
+            "development, the 50 speakers of Halberstadt, or all test speakers but the core set",
+            "development",
+        ),
     },
     read=_read,
     example=_example(),

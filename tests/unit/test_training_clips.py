@@ -1,0 +1,55 @@
+"""What augmentation a recording gets: by its number, the epoch and the seed; in training alone."""
+
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+
+from ossicle.backbones import FAMILIES, Backbone, random_backbone
+from ossicle.data import Utterance
+from ossicle.training.clips import Clips
+from tones import SAMPLE_RATE, tone
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return random_backbone(FAMILIES["hubert"], FAMILIES["hubert"].tiny(), "tiny")
+
+
+def rows(clips: Clips, backbone: Backbone, *, seed: int = 0, epoch: int = 1) -> torch.Tensor:
+    """Return the values of a batch of all recordings, in their order."""
+    plan = [list(range(len(clips.utterances)))]
+    (batch,) = clips.training_batches(backbone, plan, seed=seed, epoch=epoch)
+    assert batch.values is not None
+    return batch.values
+
+
+def test_every_recording_is_augmented_apart_and_the_same_again(
+    tmp_path: Path, backbone: Backbone
+) -> None:
+    file = tmp_path / "a.wav"
+    soundfile.write(file, tone(440, 0.2, seed=0), SAMPLE_RATE)
+    twins = tuple(Utterance(str(number), file, "x") for number in range(2))
+    clips = Clips(twins, (3200, 3200), 16_000, ("noise",))
+    first, second = rows(clips, backbone)
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(rows(clips, backbone), torch.stack((first, second)), rtol=0, atol=0)
+    assert not torch.equal(rows(clips, backbone, epoch=2)[0], first)
+    assert not torch.equal(rows(clips, backbone, seed=1)[0], first)
+    (batch,) = clips.read(backbone, clips.evaluation_batches(2))
+    assert torch.equal(batch.values[0], batch.values[1])
+    plain = rows(Clips(twins, (3200, 3200), 16_000), backbone)
+    torch.testing.assert_close(batch.values, plain, rtol=0, atol=0)
+
+
+def test_a_change_that_makes_a_piece_too_short_or_too_long_is_left_out(
+    tmp_path: Path, backbone: Backbone
+) -> None:
+    file = tmp_path / "a.wav"
+    shortest = backbone.min_samples
+    soundfile.write(file, tone(440, shortest / SAMPLE_RATE, seed=0), SAMPLE_RATE)
+    one = (Utterance("a", file, "x"),)
+    limit = Clips(one, (shortest,), shortest, ("speed",))
+    lengths = {rows(limit, backbone, epoch=epoch).shape[1] for epoch in range(1, 13)}
+    assert lengths == {shortest}  # neither 0.9 nor 1.1 times as fast fits
