@@ -13,7 +13,7 @@ PORTS = Port("m", "input"), Port("m", "output")
 
 
 def site(name: str = "attn.q", width_in: int = 2, width_out: int = 2, eps=None) -> Site:
-    return Site(name, 0, *PORTS, width_in, width_out, ("m",), eps)
+    return Site(name, 0, *PORTS, width_in, width_out, 0, ("m",), eps)
 
 
 def row(*values: float) -> torch.Tensor:
@@ -203,7 +203,7 @@ def test_full_fine_tuning_inserts_nothing():
 
 
 def test_full_fine_tuning_needs_parameters_to_train():
-    between = Site("ffn.act", 0, *PORTS, 40, 40, owns=())
+    between = Site("ffn.act", 0, *PORTS, 40, 40, 0, owns=())
     with pytest.raises(RecipeMismatch, match=r"'ffn.act' has no parameters of its own"):
         Full().build(between)
 

@@ -2,6 +2,9 @@
 
 from ossicle.anatomy.names import CNN_SITES, LAYER_SITES, OUTER_SITES, SITE_NAMES
 from ossicle.anatomy.site import (
+    END,
+    FEATURES,
+    VALUES,
     Anatomy,
     Convolution,
     Port,
@@ -14,9 +17,12 @@ from ossicle.anatomy.site import (
 
 __all__ = [
     "CNN_SITES",
+    "END",
+    "FEATURES",
     "LAYER_SITES",
     "OUTER_SITES",
     "SITE_NAMES",
+    "VALUES",
     "Anatomy",
     "Convolution",
     "Port",

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ossicle.anatomy.names import SITE_NAMES
 from ossicle.errors import RecipeMismatch, SiteNotFound, did_you_mean
+
+# Depths of a backbone with L layers, beside 0 to L - 1, which stand for what enters that layer, and
+# L for what leaves the last.
+VALUES: Final = -2  # samples or mel frames, as the model takes them
+FEATURES: Final = -1  # what the CNN or the filter bank makes of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,9 @@ class Port:
     side: Literal["input", "output"]
     index: int = 0
     keyword: str | None = None
+
+
+END: Final = Port("end", "output")  # of a junction through which all goes that a head is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,7 @@ class Site:
         exit: Where y is taken and given back.
         width_in: Channels of x.
         width_out: Channels of y.
+        depth: The last depth before it: what is frozen up to there does not depend on the site.
         owns: Modules whose parameters belong to the site, for training in place.
         eps: The epsilon of a LayerNorm; None for every other site.
         feeds: The linear that reads y and nothing else, if any; merging may change its columns.
@@ -74,6 +83,7 @@ class Site:
     exit: Port | None
     width_in: int
     width_out: int
+    depth: int
     owns: tuple[str, ...] = ()
     eps: float | None = None
     feeds: str | None = None
@@ -93,6 +103,7 @@ def module_site(
     layer: int | None,
     module: str | tuple[str, str],
     widths: tuple[int, int],
+    depth: int,
     eps: float | None = None,
     **facts: Any,
 ) -> Site:
@@ -103,13 +114,14 @@ def module_site(
         layer: Its layer.
         module: Path of the module, or of the first and the last.
         widths: Of what enters and what leaves.
+        depth: The last depth before it.
         eps: Of a LayerNorm.
         facts: Further attributes of the site.
     """
     first, last = (module, module) if isinstance(module, str) else module
     entry = Port(first, "input", keyword="hidden_states")
     owns = (first,) if first == last else (first, last)
-    return Site(name, layer, entry, Port(last, "output"), *widths, owns, eps, **facts)
+    return Site(name, layer, entry, Port(last, "output"), *widths, depth, owns, eps, **facts)
 
 
 def layer_sites(
@@ -139,36 +151,42 @@ def layer_sites(
         shape = shapes.get(name.partition(".")[2], (width, width))
         last = f"{name}.o" if name == "attn" else f"{name}.out"
         more = {"grows": grows} if name == "layer" else {"ends_in": modules.get(last)}
-        sites.append(module_site(name, layer, path, shape, _eps(name, eps), **facts, **more))
+        sites.append(module_site(name, layer, path, shape, layer, _eps(name, eps), **facts, **more))
         block = name.removesuffix(".in")
         if block != name:
             into, out = str(path), str(modules[f"{block}.out"])
             ports = Port(into, "output"), Port(out, "input")
             sites.append(
-                Site(f"{block}.act", layer, *ports, inner, inner, feeds=out, **facts),
+                Site(f"{block}.act", layer, *ports, inner, inner, layer, feeds=out, **facts),
             )
     ports = Port(f"{modules['attn']}.kv", "input"), Port(f"{modules['attn']}.kv", "output")
-    kv = Site("attn.kv", layer, *ports, 2 * width, 2 * width, grows=True, **facts)
+    kv = Site("attn.kv", layer, *ports, 2 * width, 2 * width, layer, grows=True, **facts)
     return [*sites, kv]
 
 
 def whole_sites(
-    layers: Sequence[str], enter: Port, leave: Port, width: int, owns: tuple[str, ...], **facts: Any
+    layers: Sequence[str],
+    enter: Port,
+    width: int,
+    depth: int,
+    owns: tuple[str, ...],
+    **facts: Any,
 ) -> list[Site]:
     """Return the sites `encoder` and `layers` of a stack of layers.
 
     Args:
         layers: Path of every layer.
         enter: Where the whole sequence is ready for the first layer, or for the positions.
-        leave: Where the last layer, or the norm after it, gives it to the head.
         width: Of the residual stream.
+        depth: The last depth before `enter`.
         owns: Modules of the encoder.
         facts: Further attributes of both.
     """
     entries = tuple(Port(path, "input", keyword="hidden_states") for path in layers)
+    top = len(layers) + 1
     return [
-        Site("layers", None, entries, leave, width, width, **facts),
-        Site("encoder", None, enter, leave, width, width, owns, grows=True, **facts),
+        Site("layers", None, entries, END, width, width, top, **facts),
+        Site("encoder", None, enter, END, width, width, depth, owns, grows=True, **facts),
     ]
 
 
@@ -176,9 +194,9 @@ def _eps(name: str, eps: float) -> float | None:
     return eps if name.startswith("norm.") else None
 
 
-def region(name: str, modules: tuple[str, ...]) -> Site:
+def region(name: str, modules: tuple[str, ...], depth: int) -> Site:
     """Return a site where nothing is inserted and whose parameters can be trained in place."""
-    return Site(name, None, None, None, 0, 0, modules)
+    return Site(name, None, None, None, 0, 0, depth, modules)
 
 
 def _meaning(name: str) -> str:
@@ -205,6 +223,11 @@ class Anatomy:
     sites: tuple[Site, ...]
     has_cls: bool = False
     unused: tuple[str, ...] = ()
+
+    @property
+    def output_depth(self) -> int:
+        """The depth of what leaves the backbone, after the final norm where there is one."""
+        return self.num_layers + 1
 
     @property
     def site_names(self) -> list[str]:

@@ -109,7 +109,7 @@ class Tap:
     def _collect(self, number: int, x: Tensor) -> Tensor:
         if not self.active:
             return x
-        gathered = self._flow.held.setdefault(self._key(None), [])
+        gathered = self._flow.held.setdefault(self._key(None), list(self._flow.below))
         assert len(gathered) == number, f"the entries of {self.site} were passed out of order"
         gathered.append(x)
         return x

@@ -11,11 +11,19 @@ Source: Gong et al. 2021, https://arxiv.org/abs/2104.01778.
 from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from ossicle.anatomy import Anatomy, Port, layer_sites, module_site, region, whole_sites
-from ossicle.backbones.family import Encoded, Family
+from ossicle.anatomy import (
+    FEATURES,
+    Anatomy,
+    Port,
+    layer_sites,
+    module_site,
+    region,
+    whole_sites,
+)
+from ossicle.backbones.family import Family
 from ossicle.backbones.flow import Flow
 
 WINDOW_MS = 25
@@ -50,6 +58,7 @@ class AST(Family):
         "mean": -4.2677393,
         "std": 4.5689974,
     }
+    stack: ClassVar[str] = "layers"
 
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of a ViT layer, numbered from the input."""
@@ -66,26 +75,31 @@ class AST(Family):
             for layer in range(config.num_hidden_layers)
             for site in layer_sites(layer, _modules(layer), (width, inner), eps, **facts)
         ]
-        layers = [f"layers.{layer}" for layer in range(config.num_hidden_layers)]
-        ends = Port("embeddings", "output"), Port("layernorm", "output")
+        count = config.num_hidden_layers
+        layers = [f"layers.{layer}" for layer in range(count)]
+        enter, owns = Port("layers.0", "input", keyword="hidden_states"), ("layers", "layernorm")
         sites += [
-            module_site("norm.final", None, "layernorm", (width, width), eps, **facts),
-            *whole_sites(layers, *ends, width, ("layers", "layernorm"), **facts),
-            region("features", ("embeddings",)),
-            region("backbone", ("",)),
+            module_site("norm.final", None, "layernorm", (width, width), count, eps, **facts),
+            *whole_sites(layers, enter, width, 0, owns, **facts),
+            region("features", ("embeddings",), FEATURES),
+            region("backbone", ("",), FEATURES),
         ]
-        return Anatomy(self.name, config.num_hidden_layers, width, tuple(sites), has_cls=True)
+        return Anatomy(self.name, count, width, tuple(sites), has_cls=True)
 
-    def encode(
+    def embed(
         self,
         model: Any,
-        values: Float[Tensor, "B F M"],
-        lengths: Int[Tensor, " B"],  # noqa: ARG002 - all rows have max_length frames
-        flow: Flow,
-    ) -> Encoded:
-        """Run the model; T counts CLS, the distillation token and the patches."""
-        hidden = model(values).last_hidden_state
-        return Encoded(hidden, flow.real_frames(hidden))
+        features: Float[Tensor, "B F M"],
+        flow: Flow,  # noqa: ARG002 - every token is real
+    ) -> Float[Tensor, "B T D"]:
+        """Return CLS, the distillation token and the patches."""
+        tokens: Tensor = model.embeddings(features)
+        return tokens
+
+    def finish(self, model: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Run the final norm."""
+        normed: Tensor = model.layernorm(hidden)
+        return normed
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return one window of the mel spectrogram."""

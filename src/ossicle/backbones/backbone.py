@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ossicle.backbones.family import Encoded, Family
+from ossicle.anatomy import FEATURES, VALUES
+from ossicle.backbones.family import Encoded, Family, Partway
 from ossicle.backbones.flow import ATTENTION, Flow, Junction
 from ossicle.backbones.quiet import quiet
 
@@ -96,10 +97,53 @@ class Backbone(nn.Module):
 
     def forward(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> Encoded:
         """Return the frames of a padded batch; padding does not change a row."""
+        return self.leave(Partway(VALUES, values, lengths))
+
+    def advance(self, way: Partway, depth: int, *, keep: bool = False) -> Partway:
+        """Run a batch from where it is to a depth, at most the output's.
+
+        A batch that was stopped, stored and set in again goes on as if it had not been.
+
+        Args:
+            way: The batch.
+            depth: Where to stop: see `ossicle.anatomy.site`.
+            keep: Keep what enters every layer as well.
+        """
         try:
-            return self.family.encode(self.model, values, lengths, self.flow)
+            return self._run(way, depth, keep=keep)
         finally:
             self.flow.clear()
+
+    def leave(self, way: Partway) -> Encoded:
+        """Run a batch from where it is to the end and return what a head is given."""
+        try:
+            out = self._run(way, self.anatomy.output_depth)
+            hidden = self.model.end(out.hidden)
+            mask = self.flow.frame_mask
+            if mask is None:
+                mask = self.family.heard(self.model, hidden, way.lengths)
+            return Encoded(hidden, mask)
+        finally:
+            self.flow.clear()
+
+    def _run(self, way: Partway, depth: int, *, keep: bool = False) -> Partway:
+        family, model, flow = self.family, self.model, self.flow
+        hidden, here, below = way.hidden, way.depth, list(way.below)
+        flow.frame_mask, flow.below = way.frame_mask, way.below
+        layers = model.get_submodule(family.stack)
+        if here == VALUES < depth:
+            hidden, here = family.features(model, hidden, way.lengths, flow), FEATURES
+        if here == FEATURES < depth:
+            hidden, here = family.embed(model, hidden, flow), 0
+        if here < min(depth, len(layers)):
+            beside = family.beside(model, hidden, flow)
+            for layer in layers[here : min(depth, len(layers))]:
+                if keep:
+                    below.append(hidden)
+                hidden, here = family.step(layer, hidden, beside), here + 1
+        if here == len(layers) < depth:
+            hidden, here = family.finish(model, hidden), here + 1
+        return Partway(here, hidden, way.lengths, flow.frame_mask, tuple(below))
 
     def checkpoint_layers(self) -> None:
         """Keep no activations inside the layers from now on; the backward pass makes them again.
@@ -141,6 +185,7 @@ class Backbone(nn.Module):
         for site in self.anatomy.find("attn"):
             attention = self.model.get_submodule(site.owns[0])
             attention.flow, attention.kv = self.flow, Junction()
+        self.model.end = Junction()
         self.family.prepare(self.model, self.flow)
 
     def _fingerprint(self) -> str:

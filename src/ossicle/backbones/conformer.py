@@ -10,6 +10,9 @@ one before it gave, because positions are made once for all layers.
 
 from typing import Any
 
+from jaxtyping import Float
+from torch import Tensor
+
 from ossicle.anatomy import Site, layer_sites
 
 
@@ -34,3 +37,9 @@ def conformer_sites(config: Any, layer: int, eps: float) -> list[Site]:
     }
     widths = config.hidden_size, config.intermediate_size
     return layer_sites(layer, modules, widths, eps, grows=False)
+
+
+def positions(model: Any, hidden: Float[Tensor, "B T D"]) -> dict[str, Any]:
+    """Return the positions that every layer is given: they depend on the length alone."""
+    embed = model.encoder.embed_positions
+    return {"relative_position_embeddings": None if embed is None else embed(hidden)}

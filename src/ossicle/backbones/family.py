@@ -29,6 +29,25 @@ class Encoded:
     frame_mask: Bool[Tensor, "B T"]
 
 
+@dataclass(frozen=True, slots=True)
+class Partway:
+    """A batch on its way through a backbone.
+
+    Attributes:
+        depth: How far it has come: see `ossicle.anatomy.site`.
+        hidden: Its state there.
+        lengths: Real entries of each row of the values it began as.
+        frame_mask: True is real; None: every frame is.
+        below: What entered the layers 0, 1, ... so far; empty where it was not kept.
+    """
+
+    depth: int
+    hidden: Float[Tensor, "B ..."]
+    lengths: Int[Tensor, " B"]
+    frame_mask: Bool[Tensor, "B T"] | None = None
+    below: tuple[Float[Tensor, "B T D"], ...] = ()
+
+
 class Family(ABC):
     """One architecture. An instance holds no state.
 
@@ -38,6 +57,7 @@ class Family(ABC):
         named: Settings of true-size models, for `config:<name>`.
         extractor: Settings of the feature extractor of those models.
         part: How the names of the weights begin of the part that hears; empty: all of them.
+        stack: Path of the layers in that part.
     """
 
     name: ClassVar[str]
@@ -45,6 +65,7 @@ class Family(ABC):
     named: ClassVar[Mapping[str, Mapping[str, Any]]]
     extractor: ClassVar[Mapping[str, Any]]
     part: ClassVar[str] = ""
+    stack: ClassVar[str]
 
     @abstractmethod
     def describe(self, config: Any) -> Anatomy:
@@ -74,18 +95,61 @@ class Family(ABC):
         row = torch.as_tensor(np.asarray(made["input_values"][0], dtype=np.float32))
         return row, len(row)
 
-    @abstractmethod
-    def encode(
-        self, model: Any, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"], flow: Flow
-    ) -> Encoded:
-        """Run the model on a padded batch, so that padding does not change a row.
+    def features(
+        self,
+        model: Any,  # noqa: ARG002 - where the values are a filter bank's there is nothing to run
+        values: Float[Tensor, "B ..."],
+        lengths: Int[Tensor, " B"],  # noqa: ARG002 - likewise
+        flow: Flow,  # noqa: ARG002 - likewise
+    ) -> Float[Tensor, "B T C"]:
+        """Run the front end on a padded batch, so that padding does not change a row.
 
         Args:
             model: The transformers model.
             values: What `values` made of each wave, padded with zeros.
             lengths: Real entries of each row of `values`.
-            flow: Is told which frames are real before the transformer runs, and says so after it.
+            flow: Is told which frames are real, where not all are.
         """
+        return values
+
+    @abstractmethod
+    def embed(
+        self, model: Any, features: Float[Tensor, "B T C"], flow: Flow
+    ) -> Float[Tensor, "B S D"]:
+        """Return what enters the first layer."""
+
+    def beside(
+        self,
+        model: Any,  # noqa: ARG002 - most layers are given frames alone
+        hidden: Float[Tensor, "B T D"],  # noqa: ARG002 - likewise
+        flow: Flow,  # noqa: ARG002 - likewise
+    ) -> dict[str, Any]:
+        """Return what every layer is given beside its frames."""
+        return {}
+
+    def step(
+        self, layer: Any, hidden: Float[Tensor, "B T D"], beside: dict[str, Any]
+    ) -> Float[Tensor, "B S D"]:
+        """Run a layer; the mask of the frames is in the flow."""
+        made: Tensor = layer(hidden, attention_mask=None, **beside)
+        return made
+
+    def finish(
+        self,
+        model: Any,  # noqa: ARG002 - post-norm models have nothing behind the last layer
+        hidden: Float[Tensor, "B T D"],
+    ) -> Float[Tensor, "B T D"]:
+        """Return what leaves the model, of what leaves the last layer."""
+        return hidden
+
+    def heard(
+        self,
+        model: Any,  # noqa: ARG002 - most families keep silence out before their layers
+        hidden: Float[Tensor, "B T D"],
+        lengths: Int[Tensor, " B"],  # noqa: ARG002 - likewise
+    ) -> Bool[Tensor, "B T"]:
+        """Return the frames that a head may read, where all were real inside the model."""
+        return hidden.new_ones(hidden.shape[:2], dtype=torch.bool)
 
     @abstractmethod
     def min_samples(self, config: Any, extractor: Any) -> int:

@@ -26,21 +26,18 @@ class Flow:
     Attributes:
         frame_mask: True is real; None: every frame of the batch is real.
         held: What a tap keeps between two ports.
+        below: What entered the first layers, where the batch was set in above them.
     """
 
     def __init__(self) -> None:
         self.frame_mask: Bool[Tensor, "B T"] | None = None
+        self.below: tuple[Float[Tensor, "B T D"], ...] = ()
         self.held: dict[Hashable, Any] = {}
-
-    def real_frames(self, hidden: Float[Tensor, "B T D"]) -> Bool[Tensor, "B T"]:
-        """Return the mask of the frames here, also where it would hide nothing."""
-        if self.frame_mask is not None:
-            return self.frame_mask
-        return hidden.new_ones(hidden.shape[:2], dtype=torch.bool)
 
     def clear(self) -> None:
         """Forget the pass, also one that an error has ended."""
         self.frame_mask = None
+        self.below = ()
         self.held.clear()
 
     def contexts(self) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

@@ -18,6 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ossicle.anatomy import (
+    END,
+    FEATURES,
+    VALUES,
     Anatomy,
     Convolution,
     Port,
@@ -27,7 +30,7 @@ from ossicle.anatomy import (
     region,
     whole_sites,
 )
-from ossicle.backbones.family import Encoded, Family
+from ossicle.backbones.family import Family
 from ossicle.backbones.flow import Flow
 from ossicle.backbones.frames import num_frames, receptive_field
 from ossicle.errors import BackboneError
@@ -75,16 +78,48 @@ class SpeechFamily(Family):
     """What they have in common; each adds its names, and what is its own."""
 
     extractor: ClassVar[Mapping[str, Any]] = EXTRACTOR
+    stack: ClassVar[str] = "encoder.layers"
 
     def describe(self, config: Any) -> Anatomy:
         """Return the sites, the same for all but for where the norms stand."""
         return describe(self.name, config)
 
-    def encode(
+    def features(
         self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, " B"], flow: Flow
-    ) -> Encoded:
-        """Run CNN, projection and encoder so that no row sees its padding; see `encode`."""
-        return encode(model, values, lengths, flow)
+    ) -> Float[Tensor, "B T C"]:
+        """Run the CNN so that no row sees its padding.
+
+        The stock forward runs it over the padded batch. Where the first layer normalises over time
+        (wav2vec 2.0 and HuBERT base) the padding then changes every frame: by 22 % for a 3 s wave
+        padded to 3.7 s, by 12 % with an attention mask. Here rows of unequal length pass one by
+        one, which is exact and, on a CPU, also faster.
+        """
+        cnn, config = model.feature_extractor, model.config
+        if bool((lengths == values.shape[1]).all()):
+            whole: Tensor = cnn(values).transpose(1, 2)
+            return whole
+        sizes = [int(size) for size in lengths]
+        rows = [cnn(row[None, :size])[0].T for row, size in zip(values, sizes, strict=True)]
+        features = nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (B, T, C)
+        counts = [num_frames(size, config.conv_kernel, config.conv_stride) for size in sizes]
+        frames = torch.arange(features.shape[1], device=values.device)
+        flow.frame_mask = frames < torch.tensor(counts, device=values.device)[:, None]  # (B, T)
+        return features
+
+    def embed(
+        self, model: Any, features: Float[Tensor, "B T C"], flow: Flow
+    ) -> Float[Tensor, "B S D"]:
+        """Run the projection and add the positions."""
+        encoder, hidden = model.encoder, project(model, features, flow)
+        hidden = hidden + encoder.pos_conv_embed(hidden)
+        if not _is_pre_norm(model.config):
+            hidden = encoder.layer_norm(hidden)
+        embedded: Tensor = encoder.dropout(hidden)
+        return embedded
+
+    def finish(self, model: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Run the final norm, which pre-norm models have."""
+        return model.encoder.layer_norm(hidden) if _is_pre_norm(model.config) else hidden
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return the receptive field of the CNN: 400 samples for every released model."""
@@ -103,20 +138,20 @@ def describe(family: str, config: Any) -> Anatomy:
     """Return the sites of a configuration like that of wav2vec 2.0."""
     refuse_adapters(family, config)
     sites = [s for layer in range(config.num_hidden_layers) for s in _layer_sites(config, layer)]
-    is_pre_norm = getattr(config, "do_stable_layer_norm", False)
-    end = "norm.final" if is_pre_norm else "norm.input"
-    width, top = config.hidden_size, config.num_hidden_layers - 1
-    sites.append(
-        module_site(end, None, "encoder.layer_norm", (width, width), config.layer_norm_eps)
-    )
-    leave = "encoder.layer_norm" if is_pre_norm else f"encoder.layers.{top}"
+    width, count = config.hidden_size, config.num_hidden_layers
+    name, depth = ("norm.final", count) if _is_pre_norm(config) else ("norm.input", FEATURES)
+    sites.append(norm_site(name, depth, width, config.layer_norm_eps))
     sites += [
         *cnn_sites(config),
-        *outer_sites(config, config.conv_dim[-1], Port(leave, "output")),
-        region("features", ("feature_extractor",)),
+        *outer_sites(config, config.conv_dim[-1], VALUES),
+        region("features", ("feature_extractor",), VALUES),
     ]
     unused = mask_embedding(config)
     return Anatomy(family, config.num_hidden_layers, width, tuple(sites), unused=unused)
+
+
+def _is_pre_norm(config: Any) -> bool:
+    return bool(getattr(config, "do_stable_layer_norm", False))
 
 
 def mask_embedding(config: Any) -> tuple[str, ...]:
@@ -135,13 +170,18 @@ def refuse_adapters(family: str, config: Any) -> None:
             )
 
 
-def outer_sites(config: Any, channels: int, leave: Port) -> list[Site]:
+def norm_site(name: str, depth: int, width: int, eps: float) -> Site:
+    """Return the norm of the encoder, which stands before the first layer or after the last."""
+    return module_site(name, None, "encoder.layer_norm", (width, width), depth, eps)
+
+
+def outer_sites(config: Any, channels: int, depth: int) -> list[Site]:
     """Return what stands around the layers.
 
     Args:
         config: Of the model.
         channels: Of what the projection reads.
-        leave: The end of the transformer.
+        depth: The last depth before anything that has parameters.
     """
     width = config.hidden_size
     layers = [f"encoder.layers.{layer}" for layer in range(config.num_hidden_layers)]
@@ -149,17 +189,18 @@ def outer_sites(config: Any, channels: int, leave: Port) -> list[Site]:
         "transformer",
         None,
         Port("feature_projection", "input", keyword="hidden_states"),
-        leave,
+        END,
         channels,
         width,
+        FEATURES,
         ("feature_projection", "encoder"),
         grows=True,
     )
     return [
-        module_site("projection", None, "feature_projection", (channels, width)),
-        *whole_sites(layers, Port("feature_projection", "output"), leave, width, ("encoder",)),
+        module_site("projection", None, "feature_projection", (channels, width), FEATURES),
+        *whole_sites(layers, Port("feature_projection", "output"), width, FEATURES, ("encoder",)),
         whole,
-        region("backbone", ("",)),
+        region("backbone", ("",), depth),
     ]
 
 
@@ -174,6 +215,7 @@ def cnn_sites(config: Any) -> list[Site]:
             number,
             f"feature_extractor.conv_layers.{number}",
             (widths[number], widths[number + 1]),
+            VALUES,
             convolution=Convolution(
                 kernel, config.conv_stride[number], config.conv_bias, norms[number]
             ),
@@ -199,35 +241,15 @@ def _layer_sites(config: Any, layer: int) -> list[Site]:
     return layer_sites(layer, modules, widths, config.layer_norm_eps)
 
 
-def encode(
-    model: Any, wave: Float[Tensor, "B N"], num_samples: Int[Tensor, " B"], flow: Flow
-) -> Encoded:
-    """Run CNN, projection and encoder so that no row sees its padding.
+def project(model: Any, features: Float[Tensor, "B T C"], flow: Flow) -> Float[Tensor, "B S D"]:
+    """Run the projection, and SpecAugment where the backbone was loaded with it; padding is zero.
 
-    The stock forward runs the CNN over the padded batch. Where the first CNN layer normalises over
-    time (wav2vec 2.0 and HuBERT base) the padding then changes every frame: by 22 % for a 3 s wave
-    padded to 3.7 s, by 12 % with an attention mask. Here rows of unequal length pass the CNN one
-    by one, which is exact and, on a CPU, also faster.
+    A clip that is too short for one mask stays whole.
     """
-    config, cnn = model.config, model.feature_extractor
-    if bool((num_samples == wave.shape[1]).all()):
-        features = cnn(wave).transpose(1, 2)  # (B, T, C)
-    else:
-        sizes = [int(size) for size in num_samples]
-        rows = [cnn(row[None, :size])[0].T for row, size in zip(wave, sizes, strict=True)]
-        features = nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (B, T, C)
-        counts = [num_frames(size, config.conv_kernel, config.conv_stride) for size in sizes]
-        frames = torch.arange(features.shape[1], device=wave.device)
-        flow.frame_mask = frames < torch.tensor(counts, device=wave.device)[:, None]  # (B, T)
-    return transform(model, features, flow)
-
-
-def transform(model: Any, features: Float[Tensor, "B T C"], flow: Flow) -> Encoded:
-    """Run projection and transformer; the flow's mask is None where it would hide nothing."""
     projected = model.feature_projection(features)
-    hidden = projected[0] if isinstance(projected, tuple) else projected
-    # SpecAugment, where the backbone was loaded with it; a clip too short for one mask stays whole
+    hidden: Tensor = projected[0] if isinstance(projected, tuple) else projected
     if model.training and hidden.shape[1] >= model.config.mask_time_length:
         hidden = model._mask_hidden_states(hidden, attention_mask=flow.frame_mask)
-    encoded: Tensor = model.encoder(hidden, attention_mask=flow.frame_mask).last_hidden_state
-    return Encoded(encoded, flow.real_frames(encoded))
+    if flow.frame_mask is not None:
+        hidden = hidden.masked_fill(~flow.frame_mask[..., None], 0.0)
+    return hidden

@@ -12,11 +12,11 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ossicle.anatomy import Anatomy, Port
-from ossicle.backbones.conformer import conformer_sites
-from ossicle.backbones.family import Encoded, Family
+from ossicle.anatomy import FEATURES, Anatomy
+from ossicle.backbones.conformer import conformer_sites, positions
+from ossicle.backbones.family import Family
 from ossicle.backbones.flow import Flow
-from ossicle.backbones.speech import mask_embedding, outer_sites, refuse_adapters, transform
+from ossicle.backbones.speech import mask_embedding, outer_sites, project, refuse_adapters
 
 WINDOW_MS = 25
 HOP_MS = 10
@@ -38,14 +38,14 @@ class W2vBert(Family):
         "padding_value": 0.0,
         "stride": STACKED,
     }
+    stack: ClassVar[str] = "encoder.layers"
 
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of conformer layers behind a projection of mel bands."""
         refuse_adapters(self.name, config)
         count, eps = config.num_hidden_layers, config.layer_norm_eps
         sites = [site for layer in range(count) for site in conformer_sites(config, layer, eps)]
-        leave = Port(f"encoder.layers.{count - 1}", "output")
-        sites += outer_sites(config, config.feature_projection_input_dim, leave)
+        sites += outer_sites(config, config.feature_projection_input_dim, FEATURES)
         unused = mask_embedding(config)
         return Anatomy(self.name, count, config.hidden_size, tuple(sites), unused=unused)
 
@@ -56,14 +56,29 @@ class W2vBert(Family):
         row = torch.as_tensor(np.asarray(made["input_features"][0, :real], dtype=np.float32))
         return row, real
 
-    def encode(
-        self, model: Any, values: Float[Tensor, "B T M"], lengths: Int[Tensor, " B"], flow: Flow
-    ) -> Encoded:
-        """Run projection and encoder; the convolutions look back alone, so padding is not seen."""
+    def features(
+        self,
+        model: Any,  # noqa: ARG002 - the mel frames are made already
+        values: Float[Tensor, "B T M"],
+        lengths: Int[Tensor, " B"],
+        flow: Flow,
+    ) -> Float[Tensor, "B T M"]:
+        """Return the mel frames; the convolutions look back alone, so padding is not seen."""
         if not bool((lengths == values.shape[1]).all()):
             frames = torch.arange(values.shape[1], device=values.device)
             flow.frame_mask = frames < lengths[:, None]
-        return transform(model, values, flow)
+        return values
+
+    def embed(
+        self, model: Any, features: Float[Tensor, "B T M"], flow: Flow
+    ) -> Float[Tensor, "B S D"]:
+        """Run the projection."""
+        embedded: Tensor = model.encoder.dropout(project(model, features, flow))
+        return embedded
+
+    def beside(self, model: Any, hidden: Float[Tensor, "B T D"], flow: Flow) -> dict[str, Any]:
+        """Return the positions, and the mask for the convolutions."""
+        return positions(model, hidden) | {"conv_attention_mask": flow.frame_mask}
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return the wave of two mel frames."""

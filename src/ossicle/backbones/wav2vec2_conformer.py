@@ -14,15 +14,17 @@ from typing import Any, ClassVar, Final, final
 from jaxtyping import Float
 from torch import Tensor
 
-from ossicle.anatomy import Anatomy, Port, module_site, region
-from ossicle.backbones.conformer import conformer_sites
+from ossicle.anatomy import VALUES, Anatomy, region
+from ossicle.backbones.conformer import conformer_sites, positions
 from ossicle.backbones.flow import Flow
 from ossicle.backbones.speech import (
     LARGE,
     SpeechFamily,
     cnn_sites,
     mask_embedding,
+    norm_site,
     outer_sites,
+    project,
     refuse_adapters,
 )
 
@@ -52,12 +54,10 @@ class Wav2Vec2Conformer(SpeechFamily):
         width, count = config.hidden_size, config.num_hidden_layers
         sites = [s for layer in range(count) for s in conformer_sites(config, layer, EPS_IN_LAYERS)]
         sites += [
-            module_site(
-                "norm.final", None, "encoder.layer_norm", (width, width), config.layer_norm_eps
-            ),
+            norm_site("norm.final", count, width, config.layer_norm_eps),
             *cnn_sites(config),
-            *outer_sites(config, config.conv_dim[-1], Port("encoder.layer_norm", "output")),
-            region("features", ("feature_extractor",)),
+            *outer_sites(config, config.conv_dim[-1], VALUES),
+            region("features", ("feature_extractor",), VALUES),
         ]
         unused = (*mask_embedding(config), *NEVER_CALLED)
         return Anatomy(self.name, count, width, tuple(sites), unused=unused)
@@ -69,6 +69,27 @@ class Wav2Vec2Conformer(SpeechFamily):
             convolution.flow = flow
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             convolution.forward = MethodType(_without_padding, convolution)
+
+    def embed(
+        self, model: Any, features: Float[Tensor, "B T C"], flow: Flow
+    ) -> Float[Tensor, "B S D"]:
+        """Run the projection; the layers are given their positions apart."""
+        embedded: Tensor = model.encoder.dropout(project(model, features, flow))
+        return embedded
+
+    def beside(
+        self,
+        model: Any,
+        hidden: Float[Tensor, "B T D"],
+        flow: Flow,  # noqa: ARG002 - see Family
+    ) -> dict[str, Any]:
+        """Return the positions."""
+        return positions(model, hidden)
+
+    def finish(self, model: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Run the final norm."""
+        normed: Tensor = model.encoder.layer_norm(hidden)
+        return normed
 
     def tiny(self) -> dict[str, Any]:
         """Return settings for tests."""

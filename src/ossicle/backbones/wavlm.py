@@ -43,6 +43,14 @@ class WavLM(SpeechFamily):
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             attention.forward = MethodType(forward, attention)
 
+    def step(
+        self, layer: Any, hidden: Float[Tensor, "B T D"], beside: dict[str, Any]
+    ) -> Float[Tensor, "B S D"]:
+        """Run a layer and hand the bias of the positions on to the next."""
+        made: Tensor
+        made, beside["position_bias"] = layer(hidden, **beside)
+        return made
+
 
 def forward(
     attention: Any,
@@ -53,7 +61,7 @@ def forward(
 ) -> tuple[Float[Tensor, "B T D"], None, Float[Tensor, "H T T"]]:
     """Return what WavLM's attention makes, by calling q, k, v and o; no weights; the positions.
 
-    The first layer computes the bias of the positions and hands it on; a layer in which the
+    The first layer that runs asks for the bias of the positions and hands it on; one in which the
     sequence has another length asks for its own.
     """
     batch, frames, _width = hidden_states.shape

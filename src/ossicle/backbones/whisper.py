@@ -13,13 +13,21 @@ from typing import Any, ClassVar, Final, final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ossicle.anatomy import Anatomy, Port, layer_sites, module_site, region, whole_sites
-from ossicle.backbones.family import Encoded, Family
+from ossicle.anatomy import (
+    FEATURES,
+    Anatomy,
+    Port,
+    layer_sites,
+    module_site,
+    region,
+    whole_sites,
+)
+from ossicle.backbones.family import Family
 from ossicle.backbones.flow import Flow
 
 EPS: Final = 1e-5  # of torch: Whisper's configuration has none
@@ -60,6 +68,7 @@ class Whisper(Family):
         "chunk_length": 30,
     }
     part: ClassVar[str] = "encoder."
+    stack: ClassVar[str] = "layers"
 
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of the encoder's layers; its blocks have no modules of their own."""
@@ -74,12 +83,12 @@ class Whisper(Family):
         ]
         layers = [f"layers.{layer}" for layer in range(count)]
         enter = Port("layers.0", "input", keyword="hidden_states")
-        leave, owns = Port("layer_norm", "output"), ("layers", "layer_norm")
+        owns = ("layers", "layer_norm")
         sites += [
-            module_site("norm.final", None, "layer_norm", (width, width), EPS, **facts),
-            *whole_sites(layers, enter, leave, width, owns, **facts),
-            region("features", ("conv1", "conv2")),
-            region("backbone", ("",)),
+            module_site("norm.final", None, "layer_norm", (width, width), count, EPS, **facts),
+            *whole_sites(layers, enter, width, 0, owns, **facts),
+            region("features", ("conv1", "conv2"), FEATURES),
+            region("backbone", ("",), FEATURES),
         ]
         # transformers says that this table of sines is not for training
         return Anatomy(self.name, count, width, tuple(sites), unused=("embed_positions.weight",))
@@ -94,16 +103,31 @@ class Whisper(Family):
         row = torch.as_tensor(np.asarray(made["input_features"][0], dtype=np.float32)).T
         return row.contiguous(), min(-(-len(wave) // extractor.hop_length), len(row))
 
-    def encode(
-        self, model: Any, values: Float[Tensor, "B T M"], lengths: Int[Tensor, " B"], flow: Flow
-    ) -> Encoded:
-        """Run the encoder on whole chunks; frames of the padding are no longer real after it."""
-        hidden = model(values.transpose(1, 2)).last_hidden_state
-        added = hidden.shape[1] - values.shape[1] // STRIDE  # prompts that stay for the head
+    def embed(
+        self,
+        model: Any,
+        features: Float[Tensor, "B F M"],
+        flow: Flow,  # noqa: ARG002 - nothing is padding while a Whisper runs
+    ) -> Float[Tensor, "B T D"]:
+        """Run the two convolutions on whole chunks and add the positions."""
+        hidden = F.gelu(model.conv1(features.transpose(1, 2)))
+        hidden = F.gelu(model.conv2(hidden)).transpose(1, 2)
+        hidden = hidden + model.embed_positions.weight
+        return F.dropout(hidden, model.dropout, model.training)
+
+    def finish(self, model: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Run the final norm."""
+        normed: Tensor = model.layer_norm(hidden)
+        return normed
+
+    def heard(
+        self, model: Any, hidden: Float[Tensor, "B T D"], lengths: Int[Tensor, " B"]
+    ) -> Bool[Tensor, "B T"]:
+        """Return the frames of the wave, without those of the silence behind it."""
+        added = hidden.shape[1] - model.config.max_source_positions  # prompts kept for the head
         frames = torch.arange(hidden.shape[1] - added, device=hidden.device)
         real = frames < -(-lengths // STRIDE)[:, None]
-        assert flow.frame_mask is None, "nothing is padding while a Whisper runs"
-        return Encoded(hidden, F.pad(real, (added, 0), value=True))
+        return F.pad(real, (added, 0), value=True)
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return the samples of one frame."""
