@@ -1,10 +1,19 @@
-"""Every family as a tiny backbone; those that come post- and pre-norm, as both."""
+"""Every family as a tiny backbone, post- and pre-norm where it comes as both; every method."""
 
+from functools import cache
 from typing import Any
 
+import torch
 from transformers import AutoConfig
 
+from ossicle.attach.adapted import AdaptedModel
+from ossicle.attach.check import attach
+from ossicle.attach.count import count
+from ossicle.attach.recipe import Recipe
 from ossicle.backbones import FAMILIES, Backbone, random_backbone
+from ossicle.errors import RecipeMismatch, SiteNotFound
+from ossicle.heads import build_head
+from ossicle.methods import METHODS
 
 PRE_NORM = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -29,3 +38,64 @@ def tiny_backbone(
     return random_backbone(
         FAMILIES[name], configured, "tiny", seed=seed, weights=weights, stochastic=stochastic
     )
+
+
+ALONE = {name: method.example or name for name, method in METHODS.items()}
+SETTINGS = [
+    *ALONE.values(),  # every method at the sites of its choice
+    *(
+        f"bottleneck(width=5, insertion={insertion}, position={position}, residual={residual})"
+        "@attn,ffn"
+        for insertion in ("sequential", "parallel")
+        for position in ("before", "after")
+        for residual in ("true", "false")
+    ),
+    "lora(reduction=8, alpha=8, scale=alpha/reduction)",
+    "lora(rank=2, scale=0.5, init=normal)@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out",
+    "scale(shift=true)@attn.q,norm.ffn,ffn",
+    "convpass(kernel=5, insertion=parallel, position=before)@attn",
+    "moa(routing=soft, slots=2, normalise=width)@ffn",
+    "weighted-sum(normalise=true, gated=true)",
+    "p-adapter(where=suffix, nonlinear=true)",
+    "p-adapter(where=suffix)@encoder",
+    "prompt(keep=true)",
+    "prompt(length=2, init=xavier)@layer",
+    "bottleneck(insertion=parallel, position=before, reads=layer)",
+    "bottleneck(insertion=parallel, position=before, reads=ffn.out)",  # wider than what it makes
+    "bottleneck(width=5)@ffn1 + lora@ffn1.in + norm@norm.conv,norm.layer + bottleneck@conv",
+    "convpass(grid=true)",
+    "prompt(length=3, drop_distillation=true, keep=true) + deep-prompt(length=3)[1:]",
+]
+
+
+def fits(kind: str, expression: str) -> bool:
+    """Whether a recipe stands on a kind of backbone; an error of another kind is a failure."""
+    try:
+        count(on_meta(kind), Recipe.parse(expression))
+    except (SiteNotFound, RecipeMismatch):
+        return False
+    return True
+
+
+@cache
+def on_meta(kind: str) -> Backbone:
+    return tiny_backbone(kind, weights=False)
+
+
+def pairs(expressions) -> list[tuple[str, str]]:
+    """Every kind of backbone with every recipe that stands on it."""
+    return [(kind, one) for kind in KINDS for one in expressions if fits(kind, one)]
+
+
+def attached(backbone: Backbone, recipe: Recipe) -> AdaptedModel:
+    return attach(backbone, recipe, build_head("mean", recipe.seen_by_head(backbone.anatomy), 3))
+
+
+def parameters(model: AdaptedModel) -> dict[str, torch.nn.Parameter]:
+    return model.trainable(model.current)
+
+
+@torch.no_grad()
+def shake(model: AdaptedModel, by: float = 0.1) -> None:
+    for parameter in parameters(model).values():
+        parameter += torch.randn_like(parameter) * by

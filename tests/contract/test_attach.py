@@ -3,13 +3,19 @@
 import copy
 import re
 import sys
-from functools import cache
 from typing import Any
 
 import pytest
 import torch
 
-from kinds import KINDS, tiny_backbone
+from kinds import (
+    ALONE,
+    SETTINGS,
+    attached,
+    pairs,
+    parameters,
+    shake,
+)
 from ossicle.anatomy import Site
 from ossicle.attach.adapted import AdaptedModel, Slot
 from ossicle.attach.check import attach
@@ -18,56 +24,8 @@ from ossicle.attach.merge import merge
 from ossicle.attach.recipe import Recipe
 from ossicle.attach.store import load, save
 from ossicle.backbones import Backbone
-from ossicle.errors import AttachError, MergeError, RecipeMismatch, SiteNotFound
+from ossicle.errors import AttachError, MergeError
 from ossicle.heads import build_head
-from ossicle.methods import METHODS
-
-ALONE = {name: method.example or name for name, method in METHODS.items()}
-SETTINGS = [
-    *ALONE.values(),  # every method at the sites of its choice
-    *(
-        f"bottleneck(width=5, insertion={insertion}, position={position}, residual={residual})"
-        "@attn,ffn"
-        for insertion in ("sequential", "parallel")
-        for position in ("before", "after")
-        for residual in ("true", "false")
-    ),
-    "lora(reduction=8, alpha=8, scale=alpha/reduction)",
-    "lora(rank=2, scale=0.5, init=normal)@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out",
-    "scale(shift=true)@attn.q,norm.ffn,ffn",
-    "convpass(kernel=5, insertion=parallel, position=before)@attn",
-    "moa(routing=soft, slots=2, normalise=width)@ffn",
-    "weighted-sum(normalise=true, gated=true)",
-    "p-adapter(where=suffix, nonlinear=true)",
-    "p-adapter(where=suffix)@encoder",
-    "prompt(keep=true)",
-    "prompt(length=2, init=xavier)@layer",
-    "bottleneck(insertion=parallel, position=before, reads=layer)",
-    "bottleneck(insertion=parallel, position=before, reads=ffn.out)",  # wider than what it makes
-    "bottleneck(width=5)@ffn1 + lora@ffn1.in + norm@norm.conv,norm.layer + bottleneck@conv",
-    "convpass(grid=true)",
-    "prompt(length=3, drop_distillation=true, keep=true) + deep-prompt(length=3)[1:]",
-]
-
-
-def fits(kind: str, expression: str) -> bool:
-    """Whether a recipe stands on a kind of backbone; an error of another kind is a failure."""
-    try:
-        count(on_meta(kind), Recipe.parse(expression))
-    except (SiteNotFound, RecipeMismatch):
-        return False
-    return True
-
-
-@cache
-def on_meta(kind: str) -> Backbone:
-    return tiny_backbone(kind, weights=False)
-
-
-def pairs(expressions) -> list[tuple[str, str]]:
-    """Every kind of backbone with every recipe that stands on it."""
-    return [(kind, one) for kind in KINDS for one in expressions if fits(kind, one)]
-
 
 every_setting = pytest.mark.parametrize("pair", pairs(SETTINGS), indirect=True, ids="-".join)
 
@@ -100,20 +58,6 @@ def inputs(backbone, noise):
 @pytest.fixture
 def model(backbone, recipe) -> AdaptedModel:
     return attached(backbone, recipe).eval()
-
-
-def attached(backbone: Backbone, recipe: Recipe) -> AdaptedModel:
-    return attach(backbone, recipe, build_head("mean", recipe.seen_by_head(backbone.anatomy), 3))
-
-
-def parameters(model: AdaptedModel) -> dict[str, torch.nn.Parameter]:
-    return model.trainable(model.current)
-
-
-@torch.no_grad()
-def shake(model: AdaptedModel, by: float = 0.1) -> None:
-    for parameter in parameters(model).values():
-        parameter += torch.randn_like(parameter) * by
 
 
 def step(model: AdaptedModel, inputs) -> None:

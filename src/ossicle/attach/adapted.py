@@ -197,21 +197,22 @@ class AdaptedModel(nn.Module):
         self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]
     ) -> Float[Tensor, "B ..."]:
         """Return the output of the current set's head: (B, C), or (B, T, C) of one by frame."""
-        return self._run(values, lengths)[0]
+        head, encoded = self._head(), self.encode(values, lengths)
+        output: Tensor = head(encoded.hidden, encoded.frame_mask)
+        return output
 
     def outputs(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> list[Tensor]:
         """Return the output of each row as a task takes it: (C,), or (T, C) of its real frames."""
-        output, frame_mask = self._run(values, lengths)
-        if not self.current.head or not self.current.head.by_frame:
-            return list(output)
-        return [row[mask] for row, mask in zip(output, frame_mask, strict=True)]
+        return self.read(self.encode(values, lengths))
 
-    def _run(self, values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        head = self.current.head
-        if head is None:
+    def read(self, encoded: Encoded) -> list[Tensor]:
+        """Return what the current set's head makes of each row's frames, as `outputs` does."""
+        return self._head().rows(encoded.hidden, encoded.frame_mask)
+
+    def _head(self) -> Head:
+        if self.current.head is None:
             raise AttachError(f"adapter set '{self.active[-1]}' has no head; give add() one")
-        encoded = self.encode(values, lengths)
-        return head(encoded.hidden, encoded.frame_mask), encoded.frame_mask
+        return self.current.head
 
     def train(self, mode: bool = True) -> "AdaptedModel":
         """Set adapters, heads and what trains in place to training, but for batch norms."""

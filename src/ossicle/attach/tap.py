@@ -118,6 +118,8 @@ class Tap:
         if not self.active:
             return y
         held = self._flow.held
+        if isinstance(self.site.entry, tuple):  # a batch that was set in above all of its entries
+            held.setdefault(self._key(None), list(self._flow.below))
         assert self._key(None) in held or None not in self._entries, (
             f"{self.site} was left before it was entered"
         )

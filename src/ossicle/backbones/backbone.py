@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -91,7 +91,16 @@ class Backbone(nn.Module):
         self, waves: Sequence[NDArray[np.float32]]
     ) -> tuple[Float[Tensor, "B ..."], Int[Tensor, " B"]]:
         """Return the values of several waves, padded with zeros, and their lengths."""
-        rows = [self.family.values(self.extractor, wave) for wave in waves]
+        return self.collate([self.row(wave) for wave in waves])
+
+    def row(self, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "N ..."], int]:
+        """Return the values of one wave and how many of them are real."""
+        return self.family.values(self.extractor, wave)
+
+    def collate(
+        self, rows: Sequence[tuple[Float[Tensor, "..."], int]]
+    ) -> tuple[Float[Tensor, "B ..."], Int[Tensor, " B"]]:
+        """Return several rows as one batch, padded with zeros, and their lengths."""
         lengths = torch.tensor([length for _, length in rows])
         return nn.utils.rnn.pad_sequence([row for row, _ in rows], batch_first=True), lengths
 
@@ -125,6 +134,12 @@ class Backbone(nn.Module):
             return Encoded(hidden, mask)
         finally:
             self.flow.clear()
+
+    def heard(self, way: Partway) -> Bool[Tensor, "B T"]:
+        """Return the frames of a batch at the end that a head may read."""
+        if way.frame_mask is not None:
+            return way.frame_mask
+        return self.family.heard(self.model, way.hidden, way.lengths)
 
     def _run(self, way: Partway, depth: int, *, keep: bool = False) -> Partway:
         family, model, flow = self.family, self.model, self.flow

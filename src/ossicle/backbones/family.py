@@ -45,7 +45,7 @@ class Partway:
     hidden: Float[Tensor, "B ..."]
     lengths: Int[Tensor, " B"]
     frame_mask: Bool[Tensor, "B T"] | None = None
-    below: tuple[Float[Tensor, "B T D"], ...] = ()
+    below: tuple[Float[Tensor, "..."], ...] = ()
 
 
 class Family(ABC):

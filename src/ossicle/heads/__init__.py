@@ -13,7 +13,7 @@ from ossicle.heads.head import (
     SuperbFramesHead,
     SuperbHead,
 )
-from ossicle.heads.pool import masked_mean
+from ossicle.heads.pool import SUMMARIES, masked_mean
 from ossicle.heads.speaker import SpeakerAttentiveHead, SpeakerMeanHead, SpeakerMeanStdHead
 
 HEADS: Final[dict[str, type[Head]]] = {
@@ -46,4 +46,4 @@ def build_head(name: str, anatomy: Anatomy, num_outputs: int) -> Head:
     return HEADS[name](anatomy, num_outputs)
 
 
-__all__ = ["HEADS", "Head", "build_head", "masked_mean"]
+__all__ = ["HEADS", "SUMMARIES", "Head", "build_head", "masked_mean"]

@@ -33,10 +33,13 @@ class Head(nn.Module, ABC):
         width: Of the frames it reads.
         num_outputs: Of a row, or of a frame.
         by_frame: Whether there is an output for each frame.
+        summary: The one of `ossicle.heads.pool.SUMMARIES` that it makes the same of as of all
+            frames; None: it needs them all.
     """
 
     name: ClassVar[str]
     by_frame: ClassVar[bool] = False
+    summary: ClassVar[str | None] = None
 
     @abstractmethod
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
@@ -51,11 +54,19 @@ class Head(nn.Module, ABC):
     ) -> Float[Tensor, "B ..."]:
         """Return the outputs of each row, or of each of its frames; padded ones do not count."""
 
+    def rows(self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]) -> list[Tensor]:
+        """Return the output of each row: (C,), or (T, C) of its real frames."""
+        output = self(hidden, frame_mask)
+        if not self.by_frame:
+            return list(output)
+        return [row[mask] for row, mask in zip(output, frame_mask, strict=True)]
+
 
 class MeanHead(Head):
     """A linear layer on the mean over all real frames or tokens."""
 
     name: ClassVar[str] = "mean"
+    summary: ClassVar[str | None] = "mean"
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)
@@ -73,6 +84,7 @@ class ClsHead(Head):
     """A linear layer on the CLS token."""
 
     name: ClassVar[str] = "cls"
+    summary: ClassVar[str | None] = "first"
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)
@@ -97,6 +109,7 @@ class MeanStdHead(Head):
     """A linear layer on the mean and the standard deviation over real frames."""
 
     name: ClassVar[str] = "meanstd"
+    summary: ClassVar[str | None] = "meanstd"
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)
@@ -115,6 +128,7 @@ class SuperbHead(Head):
     """SUPERB's downstream model: a projector on each frame, the mean, a linear layer."""
 
     name: ClassVar[str] = "superb"
+    summary: ClassVar[str | None] = "mean"
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)

@@ -59,6 +59,7 @@ class SpeakerMeanHead(SpeakerHead):
     """The mean over real frames."""
 
     name: ClassVar[str] = "speaker-mean"
+    summary: ClassVar[str | None] = "mean"  # the mean of a linear map is the map of the mean
 
     def pool(
         self, frames: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]

@@ -36,10 +36,13 @@ class Adapter(nn.Module, ABC):
     Attributes:
         reads_mask: Whether `before` and `forward` are also given the mask of real frames.
         shrinks: Whether `forward` takes away the tokens that `before` has put in.
+        averages: Whether it is the same linear map for every frame, so that it makes of a mean over
+            frames the mean of what it makes of them.
     """
 
     reads_mask: ClassVar[bool] = False
     shrinks: bool = False
+    averages: bool = False
 
     def before(self, x: Any, *_: Any) -> Any:
         """Return what the frozen site shall see instead of x; x itself unless overridden."""

@@ -1,0 +1,130 @@
+"""The frozen prefix of a recipe: found, run by itself, and gone on from.
+
+    values -> features -> layer 0 -> ... -> layer k-1 | layer k -> ... -> final norm -> head
+              nothing trains, nothing is random       cut       the rest
+
+What comes out of the prefix is the same in every epoch, for every seed, and for every recipe with
+the same cut, so it is worth keeping. Where nothing in the backbone trains and the head reads no
+more than a mean, that mean is all there is to keep.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from ossicle.anatomy import FEATURES, VALUES
+from ossicle.attach.adapted import AdaptedModel
+from ossicle.backbones import Backbone, Partway
+from ossicle.heads import SUMMARIES
+
+# What the model takes for one wave, (N,) or (T, M), and how much of it is real. Rows differ in N.
+Row = tuple[Float[Tensor, "..."], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where the frozen prefix ends.
+
+    Attributes:
+        depth: The last depth that nothing changes: see `ossicle.anatomy.site`.
+        keep: Whether what enters every layer below is read above, too.
+        summary: What the head needs of the frames, one of `ossicle.heads.SUMMARIES`; None: all.
+    """
+
+    depth: int
+    keep: bool = False
+    summary: str | None = None
+
+    def describe(self, backbone: Backbone) -> str:
+        """Return what is at the cut, in words."""
+        what = {
+            VALUES: "what the model takes",
+            FEATURES: "what the front end makes",
+            backbone.anatomy.num_layers: "what leaves the last layer",
+            backbone.anatomy.output_depth: "what leaves the backbone",
+        }.get(self.depth, f"what enters layer {self.depth}")
+        below = " and every layer below" if self.keep and self.depth > 0 else ""
+        return f"{what}{below}" + (f", {SUMMARIES[self.summary].words}" if self.summary else "")
+
+
+def find_cut(model: AdaptedModel) -> Cut:
+    """Return the deepest point below which nothing trains and nothing is random."""
+    backbone, slots = model.backbone, model.active_slots
+    depth = min([backbone.anatomy.output_depth, *(slot.site.depth for slot in slots)])
+    if backbone.stochastic:  # dropout and SpecAugment act behind the front end
+        depth = min(depth, FEATURES)
+    readers = [slot.adapter for slot in slots if isinstance(slot.site.entry, tuple)]
+    summary = None
+    if depth == backbone.anatomy.output_depth and model.active and model.current.head is not None:
+        summary = model.current.head.summary
+        average = summary == "mean" and all(one is not None and one.averages for one in readers)
+        summary = summary if average or not readers else None
+    return Cut(depth, bool(readers), summary)
+
+
+@torch.no_grad()
+def run_to_cut(backbone: Backbone, rows: Sequence[Row], cut: Cut) -> list[Float[Tensor, "..."]]:
+    """Return what the frozen prefix makes of each row, (S, T, ...): S states, the last at the cut.
+
+    On a CPU the rows pass one by one, which no padding slows down and which gives the same bits in
+    any company; elsewhere they pass as one batch.
+    """
+    if cut.depth == VALUES:
+        return [values[None] for values, _ in rows]
+    device = next(backbone.parameters()).device
+    if device.type == "cpu" and len(rows) > 1:
+        return [state for row in rows for state in run_to_cut(backbone, [row], cut)]
+    values, lengths = (part.to(device) for part in backbone.collate(rows))
+    way = backbone.advance(Partway(VALUES, values, lengths), cut.depth, keep=cut.keep)
+    states = torch.stack((*way.below, way.hidden), dim=1).float()  # (B, S, T, D)
+    mask = way.frame_mask
+    if mask is None and cut.depth == backbone.anatomy.output_depth:
+        mask = backbone.heard(way)
+    if mask is not None:
+        made = [state[:, real] for state, real in zip(states, mask, strict=True)]
+    else:
+        made = list(states)
+    if cut.summary is None:
+        return made
+    summarise = SUMMARIES[cut.summary].of
+    return [summarise(state) for state in made]
+
+
+def run_from_cut(
+    model: AdaptedModel,
+    states: Sequence[Float[Tensor, "..."]],
+    lengths: Sequence[int],
+    cut: Cut,
+) -> list[Tensor]:
+    """Return the output of each row, as `AdaptedModel.outputs` does, from its states.
+
+    Args:
+        model: With the sets active that the cut was found for.
+        states: From `run_to_cut`, of each row.
+        lengths: Real entries of the values of each row.
+        cut: Where they were taken.
+    """
+    return model.read(model.backbone.leave(set_in(model.backbone, states, lengths, cut)))
+
+
+def set_in(
+    backbone: Backbone,
+    states: Sequence[Float[Tensor, "..."]],
+    lengths: Sequence[int],
+    cut: Cut,
+) -> Partway:
+    """Return the rows as a padded batch at the cut."""
+    device = next(backbone.parameters()).device
+    sizes: Int[Tensor, " B"] = torch.tensor([state.shape[1] for state in states], device=device)
+    times = [state.transpose(0, 1).to(device) for state in states]  # (T, S, ...)
+    padded = nn.utils.rnn.pad_sequence(times, batch_first=True).transpose(1, 2)  # (B, S, T, ...)
+    is_ragged = bool((sizes != padded.shape[2]).any())
+    mask = None
+    if cut.depth != VALUES and (is_ragged or cut.depth == backbone.anatomy.output_depth):
+        mask = torch.arange(padded.shape[2], device=device) < sizes[:, None]
+    *below, hidden = padded.unbind(1)
+    real = torch.tensor(lengths, device=device)
+    return Partway(cut.depth, hidden.contiguous(), real, mask, tuple(below))
