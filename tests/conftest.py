@@ -1,7 +1,10 @@
 """Closed sockets, a fixed seed, tensor shapes checked at run time, and tiny backbones."""
 
+import atexit
 import copy
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,9 @@ from jaxtyping import install_import_hook
 # Before torch is imported, here and in processes of the tests: bits depend on it, tiny models gain
 # nothing from more, and there is a worker for each core.
 os.environ["OMP_NUM_THREADS"] = "1"
+# No test fills the cache of whoever runs it; each worker has its own.
+os.environ["OSSICLE_CACHE"] = tempfile.mkdtemp(prefix="ossicle-tests-")
+atexit.register(shutil.rmtree, os.environ["OSSICLE_CACHE"], ignore_errors=True)
 # Before ossicle is imported: annotations such as Float[Tensor, "B T D"] are then checked.
 CHECKED = ["methods", "heads", "attach", "backbones", "tasks"]
 install_import_hook([f"ossicle.{folder}" for folder in CHECKED], "shapecheck.shapecheck")

@@ -235,8 +235,13 @@ def test_cropping_and_order_change_from_epoch_to_epoch_and_not_from_run_to_run(
     def seen(seed: int, epoch: int) -> list[tuple[list[int], bytes]]:
         clips = run.clips["train"]
         plan = clips.plan(2, None, seed=seed, epoch=epoch)
-        batches = clips.training_batches(run.model.backbone, plan, seed=seed, epoch=epoch)
-        return [(batch.owners, batch.values.numpy().tobytes()) for batch in batches]
+        batches = clips.training_batches(
+            run.model.backbone, plan, prefix=run.prefix, seed=seed, epoch=epoch
+        )
+        return [
+            (batch.owners, b"".join(item.row[0].numpy().tobytes() for item in batch.items))
+            for batch in batches
+        ]
 
     assert seen(0, 1) == seen(0, 1)
     assert seen(0, 1) != seen(0, 2)

@@ -6,10 +6,15 @@ import pytest
 import soundfile
 import torch
 
+from ossicle.anatomy import VALUES
+from ossicle.attach.cut import Cut
 from ossicle.backbones import FAMILIES, Backbone, random_backbone
 from ossicle.data import Utterance
-from ossicle.training.clips import Clips
+from ossicle.training.clips import Batch, Clips
+from ossicle.training.prefix import Prefix
 from tones import SAMPLE_RATE, tone
+
+NOTHING_KEPT = Prefix(Cut(VALUES))
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +25,12 @@ def backbone() -> Backbone:
 def rows(clips: Clips, backbone: Backbone, *, seed: int = 0, epoch: int = 1) -> torch.Tensor:
     """Return the values of a batch of all recordings, in their order."""
     plan = [list(range(len(clips.utterances)))]
-    (batch,) = clips.training_batches(backbone, plan, seed=seed, epoch=epoch)
-    assert batch.values is not None
-    return batch.values
+    (batch,) = clips.training_batches(backbone, plan, prefix=NOTHING_KEPT, seed=seed, epoch=epoch)
+    return values(batch)
+
+
+def values(batch: Batch) -> torch.Tensor:
+    return torch.stack([item.row[0] for item in batch.items if item.row is not None])
 
 
 def test_every_recording_is_augmented_apart_and_the_same_again(
@@ -37,10 +45,10 @@ def test_every_recording_is_augmented_apart_and_the_same_again(
     torch.testing.assert_close(rows(clips, backbone), torch.stack((first, second)), rtol=0, atol=0)
     assert not torch.equal(rows(clips, backbone, epoch=2)[0], first)
     assert not torch.equal(rows(clips, backbone, seed=1)[0], first)
-    (batch,) = clips.read(backbone, clips.evaluation_batches(2))
-    assert torch.equal(batch.values[0], batch.values[1])
+    (batch,) = clips.read(backbone, clips.evaluation_batches(2), NOTHING_KEPT)
+    assert torch.equal(*values(batch))
     plain = rows(Clips(twins, (3200, 3200), 16_000), backbone)
-    torch.testing.assert_close(batch.values, plain, rtol=0, atol=0)
+    torch.testing.assert_close(values(batch), plain, rtol=0, atol=0)
 
 
 def test_a_change_that_makes_a_piece_too_short_or_too_long_is_left_out(

@@ -72,7 +72,7 @@ def run_to_cut(backbone: Backbone, rows: Sequence[Row], cut: Cut) -> list[Float[
     On a CPU the rows pass one by one, which no padding slows down and which gives the same bits in
     any company; elsewhere they pass as one batch.
     """
-    if cut.depth == VALUES:
+    if not rows or cut.depth == VALUES:
         return [values[None] for values, _ in rows]
     device = next(backbone.parameters()).device
     if device.type == "cpu" and len(rows) > 1:

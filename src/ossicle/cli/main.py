@@ -7,6 +7,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from ossicle import __version__
+from ossicle.cli.cache import cache
 from ossicle.cli.compare import compare
 from ossicle.cli.corpora import corpora
 from ossicle.cli.derive import derive
@@ -43,6 +44,7 @@ for command in (
     inspect,
 ):
     app.command()(command)
+app.add_typer(cache, name="cache")
 
 
 def _print_version(wanted: bool) -> None:

@@ -131,3 +131,15 @@ def _print_confusions(labels: list[str], confusion: list[list[int]], most: int =
     print(f"{len(pairs)} kinds of confusion" + (", the most frequent:" if pairs else ""))
     for count, true, said in sorted(pairs, key=lambda pair: -pair[0])[:most]:
         print(f"  {count:>4}  '{true}' taken for '{said}'")
+
+
+def cache_line(cache: dict[str, Any]) -> str:
+    """Return what a run kept of its frozen part, or why it kept nothing."""
+    if cache["kept"] is None:
+        return f"cache: off; {cache['why']}"
+    lost = f"; {cache['damaged']} damaged entries were made again" if "damaged" in cache else ""
+    lost += f"; {cache['fault']}, so not all is kept" if "fault" in cache else ""
+    return (
+        f"cache: {cache['cut']}, in {cache['kept']}; {cache['computed']:,} computed, "
+        f"{cache['read']:,} read{lost}"
+    )

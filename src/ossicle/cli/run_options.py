@@ -91,6 +91,16 @@ OPTIONS: Final[dict[str, tuple[Any, Any]]] = {  # field -> its option, and what 
         Annotated[str, typer.Option(help="float32, bfloat16, float16 or auto.")],
         "float32",
     ),
+    "cache": (
+        Annotated[
+            str,
+            typer.Option(
+                help="Keep what the frozen part makes of recordings: auto (where it pays), off, "
+                "float32 or float16."
+            ),
+        ],
+        "auto",
+    ),
     "max_seconds": (
         Annotated[
             float,

@@ -56,4 +56,5 @@ def train(
     best, epochs = metrics["best_epoch"], metrics["epochs"]
     print(f"best epoch {best} of {epochs} by validation {metrics['chosen_by']}")
     o.print_figures(test)
+    print(o.cache_line(metrics["cache"]))
     print(f"adapter: {out} ({metrics['adapter_bytes'] / 1000:,.0f} kB)")

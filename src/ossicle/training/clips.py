@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from jaxtyping import Int
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ossicle.backbones import Backbone
 from ossicle.data import (
@@ -24,6 +22,7 @@ from ossicle.data import (
     random_crop,
     windows,
 )
+from ossicle.training.prefix import Item, Prefix
 
 BATCHES_AHEAD = 3
 
@@ -41,14 +40,12 @@ class Batch:
     """Rows for one step.
 
     Attributes:
-        values: What the backbone takes, padded; None where this process has no row of the batch.
-        lengths: Real entries of each row.
-        owners: For each row of this process, the number of its utterance.
+        items: The rows of this process, which may have none of a batch.
+        owners: For each of them, the number of its utterance.
         everyone: The same for all rows of the batch, in every process.
     """
 
-    values: Tensor | None
-    lengths: Int[Tensor, " B"] | None
+    items: list[Item]
     owners: list[int]
     everyone: list[int]
 
@@ -83,17 +80,25 @@ class Clips:
         backbone: Backbone,
         plan: Sequence[Sequence[int]],
         *,
+        prefix: Prefix,
         seed: int,
         epoch: int,
         share: Share = everything,
     ) -> Iterator[Batch]:
         """Yield the batches of a plan, cropped at random and augmented by seed and epoch."""
 
-        def changed(index: int, wave: NDArray[np.float32]) -> NDArray[np.float32]:
-            return self._augmented(index, wave, backbone, (seed, epoch))
+        def item(piece: Piece) -> Item:
+            index, span = piece
+            is_whole = span == (0, self.sizes[index])
+            key, known = prefix.find(self.utterances[index], span) if is_whole else (None, None)
+            if known is not None:
+                return known
+            wave = self._piece(index, span, backbone.sample_rate)
+            row = backbone.row(self._augmented(index, wave, backbone, (seed, epoch)))
+            return Item(row, None, row[1], key)
 
         pieces = [[(i, self._crop(i, seed, epoch)) for i in batch] for batch in plan]
-        return self._read(backbone, pieces, share, changed)
+        return self._read(pieces, share, item)
 
     def evaluation_batches(self, batch_size: int) -> list[list[Piece]]:
         """Return every window of every utterance, in batches, the longest first."""
@@ -108,9 +113,20 @@ class Clips:
             for window in windows(size, self.limit):
                 yield i, window
 
-    def read(self, backbone: Backbone, plan: Sequence[Sequence[Piece]]) -> Iterator[Batch]:
+    def read(
+        self, backbone: Backbone, plan: Sequence[Sequence[Piece]], prefix: Prefix
+    ) -> Iterator[Batch]:
         """Yield the batches of a plan as they are."""
-        return self._read(backbone, plan, everything, lambda _, wave: wave)
+
+        def item(piece: Piece) -> Item:
+            index, span = piece
+            key, known = prefix.find(self.utterances[index], span)
+            if known is not None:
+                return known
+            row = backbone.row(self._piece(index, span, backbone.sample_rate))
+            return Item(row, None, row[1], key)
+
+        return self._read(plan, everything, item)
 
     def _crop(self, index: int, seed: int, epoch: int) -> tuple[int, int]:
         rng = np.random.default_rng([seed, epoch, index])
@@ -128,20 +144,14 @@ class Clips:
         return wave
 
     def _read(
-        self,
-        backbone: Backbone,
-        plan: Sequence[Sequence[Piece]],
-        share: Share,
-        changed: Callable[[int, NDArray[np.float32]], NDArray[np.float32]],
+        self, plan: Sequence[Sequence[Piece]], share: Share, item: Callable[[Piece], Item]
     ) -> Iterator[Batch]:
-        """Decode a few batches ahead of the one in use."""
+        """Make a few batches ahead of the one in use."""
 
         def make(pieces: Sequence[Piece]) -> Batch:
-            everyone, mine = [i for i, _ in pieces], share(pieces)
-            if not mine:
-                return Batch(None, None, [], everyone)
-            waves = [changed(i, self._piece(i, at, backbone.sample_rate)) for i, at in mine]
-            return Batch(*backbone.batch(waves), [i for i, _ in mine], everyone)
+            mine = share(pieces)
+            owners, everyone = [i for i, _ in mine], [i for i, _ in pieces]
+            return Batch([item(piece) for piece in mine], owners, everyone)
 
         with ThreadPoolExecutor(max_workers=1) as reader:
             waiting = iter(plan)

@@ -36,6 +36,8 @@ class TrainConfig:
         patience: Epochs without a better one after which the run stops; None: never.
         augment: Augmentations of the training recordings, by comma: `ossicle.data.augment`.
         precision: float32, bfloat16, float16 or auto: of the forward pass.
+        cache: What the frozen part makes of recordings is kept: auto (where it pays), off, float32
+            or float16: `ossicle.training.prefix`.
         track: Where curves are reported to, by comma; none: nowhere.
         max_seconds: Longer recordings are cropped at random in training, and evaluated in windows.
         seed: Of the new parameters, the order, the crops and dropout.
@@ -63,6 +65,7 @@ class TrainConfig:
     patience: int | None = None
     augment: str = ""
     precision: str = "float32"
+    cache: str = "auto"
     track: str = "tensorboard"
     max_seconds: float = 10.0
     seed: int = 0

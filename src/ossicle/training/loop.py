@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from ossicle.attach.adapted import AdaptedModel
+from ossicle.attach.cut import find_cut
 from ossicle.errors import RunError
 from ossicle.tasks import Task
 from ossicle.training.clips import Batch, Clips
 from ossicle.training.config import TrainConfig
 from ossicle.training.optim import build_optimizer, set_rates
 from ossicle.training.precision import autocast, pick_precision
+from ossicle.training.prefix import Prefix
 from ossicle.training.processes import Processes
 from ossicle.training.schedule import build_schedule
 
@@ -111,6 +113,7 @@ def fit(
     valid: Clips,
     config: TrainConfig,
     *,
+    prefix: Prefix | None = None,
     progress: Progress = no_progress,
 ) -> list[Epoch]:
     """Train the current set and leave it as it was after its best epoch.
@@ -120,7 +123,8 @@ def fit(
         task: What the labels mean.
         train: What is learnt from.
         valid: What the best epoch is chosen by.
-        config: Epochs, rates, seed; its names of backbone, recipe and data are not used.
+        config: Epochs, rates, seed; its names of backbone, recipe, data and cache are not used.
+        prefix: What is frozen, and where it is kept; None: it is computed in every epoch.
         progress: Told of every step.
 
     Raises:
@@ -129,7 +133,8 @@ def fit(
     parameters = model.trainable(model.current)
     best: dict[str, Tensor] = {}
     state = State.of(model, config)
-    for epoch in epochs(model, task, train, valid, config, state, progress=progress):
+    prefix = prefix or Prefix(find_cut(model))
+    for epoch in epochs(model, task, train, valid, config, state, prefix=prefix, progress=progress):
         if epoch.is_best:
             best = {key: value.detach().clone() for key, value in parameters.items()}
     with torch.no_grad():
@@ -147,6 +152,7 @@ def epochs(
     config: TrainConfig,
     state: State,
     *,
+    prefix: Prefix,
     valid_task: Task | None = None,
     processes: Processes | None = None,
     progress: Progress = no_progress,
@@ -161,12 +167,15 @@ def epochs(
     while not state.is_over(config):
         number = len(state.history) + 1
         with _seeded(config.seed, number, processes.rank):
-            loss = train_epoch(model, task, train, config, state, number, processes, progress)
+            loss = train_epoch(
+                model, task, train, config, state, number, prefix, processes, progress
+            )
         found = assess(
             model,
             judge,
             valid,
             config.batch_size,
+            prefix=prefix,
             precision=config.precision,
             processes=processes,
             progress=progress,
@@ -211,6 +220,7 @@ def train_epoch(
     config: TrainConfig,
     state: State,
     number: int,
+    prefix: Prefix,
     processes: Processes,
     progress: Progress = no_progress,
 ) -> float:
@@ -228,7 +238,7 @@ def train_epoch(
         config.schedule, config.warmup, config.epochs * epoch_steps, epoch_steps
     )
     batches = clips.training_batches(
-        model.backbone, plan, seed=seed, epoch=number, share=processes.share
+        model.backbone, plan, prefix=prefix, seed=seed, epoch=number, share=processes.share
     )
     total, seen = 0.0, 0
     for done in range(epoch_steps):
@@ -238,7 +248,9 @@ def train_epoch(
         state.optimizer.zero_grad()
         for size in rows:
             batch = next(batches)
-            loss = _loss(model, task, clips, batch, config, processes)
+            mine = _outputs(model, batch, prefix, config.precision)
+            labels = [clips.utterances[i].label for i in batch.everyone]
+            loss = task.loss(processes.whole_batch(mine), labels)
             if not np.isfinite(loss.item()):
                 raise RunError(
                     f"the loss is {loss.item()} at step {done + 1} of epoch {number}: the training "
@@ -252,20 +264,6 @@ def train_epoch(
     return total / seen
 
 
-def _loss(
-    model: AdaptedModel,
-    task: Task,
-    clips: Clips,
-    batch: Batch,
-    config: TrainConfig,
-    processes: Processes,
-) -> Tensor:
-    """Return the loss of the whole batch, with gradients for the rows of this process."""
-    mine = _outputs(model, batch, config.precision)
-    labels = [clips.utterances[i].label for i in batch.everyone]
-    return task.loss(processes.whole_batch(mine), labels)
-
-
 def _update(state: State, config: TrainConfig, processes: Processes) -> None:
     """Take one step of the optimiser with the gradients of all processes."""
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
@@ -277,13 +275,13 @@ def _update(state: State, config: TrainConfig, processes: Processes) -> None:
     state.scaler.update()
 
 
-def _outputs(model: AdaptedModel, batch: Batch, precision: str) -> Sequence[Tensor]:
+def _outputs(model: AdaptedModel, batch: Batch, prefix: Prefix, precision: str) -> Sequence[Tensor]:
     """Return the output of every row of this process, in float32."""
-    if batch.values is None or batch.lengths is None:
+    if not batch.items:
         return []
     device = next(model.parameters()).device
     with autocast(device, pick_precision(precision, str(device))):
-        outputs = model.outputs(batch.values.to(device), batch.lengths.to(device))
+        outputs = prefix.outputs(model, batch.items)
     return [output.float() for output in outputs]
 
 
@@ -294,6 +292,7 @@ def assess(
     clips: Clips,
     batch_size: int,
     *,
+    prefix: Prefix | None = None,
     precision: str = "float32",
     processes: Processes | None = None,
     progress: Progress = no_progress,
@@ -301,12 +300,13 @@ def assess(
 ) -> Assessment:
     """Return what the model says about every recording, in their order, and its figures."""
     model.eval()
+    prefix = prefix or Prefix(find_cut(model))
     processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
     mine: list[tuple[int, Tensor]] = []
     plan = processes.share(clips.evaluation_batches(batch_size))
     rows, total = 0, sum(len(pieces) for pieces in plan)
-    for batch in clips.read(model.backbone, plan):
-        outputs = _outputs(model, batch, precision)
+    for batch in clips.read(model.backbone, plan, prefix):
+        outputs = _outputs(model, batch, prefix, precision)
         mine += zip(batch.owners, [row.cpu() for row in outputs], strict=True)
         rows += len(batch.owners)
         progress(stage, rows, total)

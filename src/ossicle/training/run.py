@@ -52,6 +52,7 @@ from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_pro
 from ossicle.training.machine import peak_memory_mib, pick_device
 from ossicle.training.optim import OPTIMIZERS
 from ossicle.training.precision import pick_precision
+from ossicle.training.prefix import Prefix, check_cache, open_prefix
 from ossicle.training.processes import Processes
 from ossicle.training.schedule import build_schedule
 from ossicle.training.tracking import check_trackers, start_trackers
@@ -73,6 +74,8 @@ class Prepared:
         task: With the labels of the training recordings.
         dataset: The recordings and their split.
         clips: The same with their lengths, by side.
+        contents: A hash of each recording's sound, by key.
+        prefix: What is frozen, and where it is kept.
         processes: That train together.
     """
 
@@ -80,6 +83,8 @@ class Prepared:
     task: Task
     dataset: Dataset
     clips: dict[str, Clips]
+    contents: dict[str, str]
+    prefix: Prefix
     processes: Processes
 
     def judge(self, side: str) -> Task:
@@ -140,6 +145,7 @@ def train(
         "test_seconds": round(time.perf_counter() - trained, 2),
         "peak_memory_mib": peak_memory_mib(run.model),
         "processes": processes.count,
+        "cache": run.prefix.to_dict(run.model.backbone),
     }
     if processes.is_main:
         write_json(folder / METRICS, metrics)
@@ -164,6 +170,7 @@ def _fit(
         run.clips["valid"],
         config,
         state,
+        prefix=run.prefix,
         valid_task=run.judge("valid"),
         processes=processes,
         progress=progress,
@@ -221,6 +228,7 @@ def prepare(
     if device == "cuda" and processes.count > 1:
         device = f"cuda:{processes.local_rank}"
     pick_precision(config.precision, device)
+    check_cache(config.cache)
     backbone = load_backbone(config.backbone, stochastic=config.stochastic, device=device)
     kind, settings = parse_task(config.task or dataset.task)
     task = kind.of(dataset, backbone.frame_rate, **settings)
@@ -238,7 +246,17 @@ def prepare(
             head = build_head(head_name, seen, task.num_outputs)
         model = attach(backbone, recipe, head)
     clips = _clips(dataset, task, backbone, config, processes, progress)
-    return Prepared(model, task, dataset, clips, processes)
+    hashed = contents(dataset.utterances)
+    prefix = open_prefix(
+        model,
+        [size for part in clips.values() for size in part.sizes],
+        hashed,
+        cache=config.cache,
+        epochs=config.epochs,
+        augmented=bool(augment),
+        precision=config.precision,
+    )
+    return Prepared(model, task, dataset, clips, hashed, prefix, processes)
 
 
 def longest_piece(backbone: Backbone, max_seconds: float) -> int:
@@ -395,7 +413,10 @@ def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
     split = {
         "data": run.dataset.name,
         "note": run.dataset.note,
-        **{side: contents(part) for side, part in run.dataset.sides.items()},
+        **{
+            side: {one.key: run.contents[one.key] for one in part}
+            for side, part in run.dataset.sides.items()
+        },
     }
     file = folder / SPLIT
     if file.is_file() and read_json(file) != split:
@@ -421,7 +442,11 @@ def _write_log(folder: Path, history: list[Epoch]) -> None:
 
 def _test(run: Prepared, config: TrainConfig, folder: Path, progress: Progress) -> dict[str, Any]:
     """Return the figures on the test recordings, normalised by some of training if need be."""
-    how: dict[str, Any] = {"precision": config.precision, "processes": run.processes}
+    how: dict[str, Any] = {
+        "prefix": run.prefix,
+        "precision": config.precision,
+        "processes": run.processes,
+    }
     task = run.judge("test")
     if task.cohort_size:
         cohort = _drawn(run.clips["train"], task.cohort_size, config.seed)

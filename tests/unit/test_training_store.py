@@ -1,0 +1,151 @@
+"""The cache on disk: what is kept, what goes first, what a broken entry or a full disk does."""
+
+import errno
+import json
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ossicle.errors import RunError
+from ossicle.training import store as module
+from ossicle.training.store import (
+    Store,
+    as_numbers,
+    cache_folder,
+    cache_limit,
+    clear,
+    entries,
+    stores,
+)
+
+STATES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+SIZE = 10**9
+
+
+def opened(cache: Path, limit: int = SIZE, **facts: object) -> Store:
+    return Store(cache, limit, facts, {"backbone": "tiny"})
+
+
+@pytest.mark.parametrize("numbers", ["float32", "float16"])
+def test_an_entry_comes_back_bit_for_bit_with_its_length(tmp_path, numbers):
+    store = opened(tmp_path)
+    assert store.get("ab12") is None
+    kept = as_numbers(STATES, numbers)
+    store.put("ab12", kept, 17)
+    states, length = opened(tmp_path).get("ab12")
+    assert states.dtype == numbers
+    np.testing.assert_array_equal(states, kept)
+    assert length == 17
+
+
+def test_stores_of_other_facts_do_not_see_each_other(tmp_path):
+    opened(tmp_path, weights="a").put("ab12", STATES, 1)
+    assert opened(tmp_path, weights="b").get("ab12") is None
+    assert opened(tmp_path, weights="a").get("ab12") is not None
+
+
+def test_what_was_not_used_for_longest_goes_first(tmp_path):
+    size = 0
+    for number in range(10):
+        opened(tmp_path, layer=number % 2).put(f"{number:04}", STATES, 1)
+    for number, entry in enumerate(sorted(entries(tmp_path), key=lambda one: one.file.name)):
+        os.utime(entry.file, (1000 + number, 1000 + number))
+        size = entry.size
+    opened(tmp_path, layer=0).get("0000")  # the oldest, and now the newest
+    full = opened(tmp_path, limit=10 * size, layer=0)
+    full.put("new", STATES, 1)
+    left = sorted(entry.file.stem for entry in entries(tmp_path))
+    assert left == ["0000", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "new"]
+
+
+def test_the_cache_never_grows_beyond_its_limit(tmp_path):
+    store = opened(tmp_path)
+    store.put("0000", STATES, 1)
+    (size,) = (entry.size for entry in entries(tmp_path))
+    store = opened(tmp_path, limit=5 * size)
+    for number in range(30):
+        store.put(f"{number:04}", STATES, 1)
+        assert sum(entry.size for entry in entries(tmp_path)) <= 5 * size
+
+
+def test_threads_that_write_and_read_the_same_entries_find_whole_ones(tmp_path):
+    big = np.random.default_rng(0).normal(size=(1, 500, 64)).astype(np.float32)
+    faults: list[str] = []
+
+    def work() -> None:
+        store = opened(tmp_path)
+        for number in range(60):
+            store.put(f"{number % 3:04}", big, 7)
+            found = store.get(f"{number % 3:04}")
+            if found is None or not np.array_equal(found[0], big) or store.damaged:
+                faults.append(f"entry {number}")
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not faults
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_full_disk_ends_the_writing_and_nothing_else(tmp_path, monkeypatch):
+    store = opened(tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "_write", full)
+    store.put("ab12", STATES, 1)
+    assert store.fault == f"the disk of '{tmp_path}' is full"
+    store.put("cd34", STATES, 1)
+    assert store.get("ab12") is None
+
+
+def test_a_folder_that_cannot_be_made_is_told_with_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"cannot be written to: .*Name another folder in OSSICLE_C"):
+        opened(tmp_path / "file")
+
+
+def test_clear_removes_stores_and_nothing_else(tmp_path):
+    opened(tmp_path, layer=1).put("ab12", STATES, 1)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "model.safetensors").write_bytes(b"12345")
+    (about,) = [facts for facts, _ in stores(tmp_path)]
+    assert about == {"backbone": "tiny", "layer": 1}
+    freed = clear(tmp_path)
+    assert freed > STATES.nbytes
+    assert [file.name for file in tmp_path.iterdir()] == ["mine"]
+    assert clear(tmp_path) == 0
+
+
+def test_a_store_whose_description_is_torn_is_counted_and_cleared(tmp_path):
+    store = opened(tmp_path)
+    store.put("ab12", STATES, 1)
+    (store.folder / "store.json").write_text('{"backb')
+    ((facts, found),) = stores(tmp_path)
+    assert (facts, len(found)) == ({}, 1)
+    opened(tmp_path)  # opening it writes the description again
+    assert json.loads((store.folder / "store.json").read_text()) == {"backbone": "tiny"}
+
+
+def test_numbers_that_float16_cannot_hold_are_refused():
+    with pytest.raises(RunError, match="numbers up to 70000, which float16 cannot hold; say --ca"):
+        as_numbers(np.array([[[70_000.0]]], dtype=np.float32), "float16")
+
+
+def test_folder_and_limit_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("OSSICLE_CACHE", "~/here")
+    monkeypatch.setenv("OSSICLE_CACHE_GB", "1.5")
+    assert (cache_folder(), cache_limit()) == (Path("~/here").expanduser(), 1_500_000_000)
+    monkeypatch.delenv("OSSICLE_CACHE")
+    monkeypatch.delenv("OSSICLE_CACHE_GB")
+    assert (cache_folder().name, cache_limit()) == ("ossicle", 50 * 10**9)
+    for wrong in ("much", "0", "-1", "inf", "nan"):
+        monkeypatch.setenv("OSSICLE_CACHE_GB", wrong)
+        with pytest.raises(RunError, match=f"OSSICLE_CACHE_GB is '{wrong}'; expected a number"):
+            cache_limit()
