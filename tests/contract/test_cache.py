@@ -90,10 +90,10 @@ def test_kept_in_float16_losses_and_weights_are_nearly_the_same(build, pair, cli
     assert alike(trained(build(kind), expression, clips, "float16"), first)
     for one, other in zip(first[0], without[0], strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=2e-3)
-    # Adam's first steps are of one size however small a gradient: a sign that turns moves by two
-    for key, tensor in without[1].items():
-        off = (first[1][key] - tensor).norm() / (tensor.norm() + CONFIG.lr)
-        assert off < 0.05, f"{key} is off by {off:.3f}"
+    # All tensors together: Adam's first steps are as long for a gradient that is rounding alone.
+    mine, theirs = (torch.cat([t.flatten() for t in run[1].values()]) for run in (first, without))
+    off = (mine - theirs).norm() / theirs.norm()
+    assert off < 0.01, f"the weights are off by {off:.4f}"
 
 
 def test_recipes_of_one_cut_share_what_is_kept(build, clips):

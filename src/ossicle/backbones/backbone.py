@@ -37,7 +37,13 @@ class Backbone(nn.Module):
     """
 
     def __init__(
-        self, name: str, family: Family, model: Any, extractor: Any, *, stochastic: bool = False
+        self,
+        name: str,
+        family: Family,
+        model: Any,
+        extractor: Any,
+        *,
+        stochastic: bool = False,
     ) -> None:
         super().__init__()
         self.name = name

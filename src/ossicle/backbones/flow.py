@@ -27,9 +27,11 @@ class Flow:
         frame_mask: True is real; None: every frame of the batch is real.
         held: What a tap keeps between two ports.
         below: What entered the first layers, where the batch was set in above them.
+        fast: Whether what `ossicle.backbones.fast` knows may stand in for a frozen module.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, fast: bool = True) -> None:
+        self.fast = fast
         self.frame_mask: Bool[Tensor, "B T"] | None = None
         self.below: tuple[Float[Tensor, "B T D"], ...] = ()
         self.held: dict[Hashable, Any] = {}

@@ -29,7 +29,12 @@ SHIPPED: Final = {
 
 
 def load_backbone(
-    name: str, *, weights: bool = True, stochastic: bool = False, device: str = "cpu"
+    name: str,
+    *,
+    weights: bool = True,
+    stochastic: bool = False,
+    fast: bool = True,
+    device: str = "cpu",
 ) -> Backbone:
     """Return a frozen, prepared and described backbone.
 
@@ -38,6 +43,7 @@ def load_backbone(
         weights: False: architecture alone, on the meta device, for counting.
         stochastic: Keep dropout and SpecAugment of the checkpoint in training. LayerDrop is always
             off: the adapters of a layer that is left out would neither act nor train.
+        fast: Let exact shortcuts stand in for frozen modules: `ossicle.backbones.fast`.
         device: Where it shall run.
 
     Raises:
@@ -49,6 +55,7 @@ def load_backbone(
             backbone = _random(name, weights=weights, stochastic=stochastic)
         else:
             backbone = _pretrained(name, weights=weights, stochastic=stochastic)
+    backbone.flow.fast = fast
     return backbone.to(device) if weights else backbone
 
 

@@ -30,6 +30,7 @@ from ossicle.anatomy import (
     region,
     whole_sites,
 )
+from ossicle.backbones import fast
 from ossicle.backbones.family import Family
 from ossicle.backbones.flow import Flow
 from ossicle.backbones.frames import num_frames, receptive_field
@@ -95,12 +96,19 @@ class SpeechFamily(Family):
         one, which is exact and, on a CPU, also faster.
         """
         cnn, config = model.feature_extractor, model.config
-        if bool((lengths == values.shape[1]).all()):
+        is_fast = flow.fast and fast.takes_cnn(cnn, values)
+        is_ragged = not bool((lengths == values.shape[1]).all())
+        if not is_ragged and not is_fast:
             whole: Tensor = cnn(values).transpose(1, 2)
             return whole
         sizes = [int(size) for size in lengths]
-        rows = [cnn(row[None, :size])[0].T for row, size in zip(values, sizes, strict=True)]
+        rows = [
+            fast.run_cnn(cnn, row[:size]) if is_fast else cnn(row[None, :size])[0].T
+            for row, size in zip(values, sizes, strict=True)
+        ]
         features = nn.utils.rnn.pad_sequence(rows, batch_first=True)  # (B, T, C)
+        if not is_ragged:
+            return features
         counts = [num_frames(size, config.conv_kernel, config.conv_stride) for size in sizes]
         frames = torch.arange(features.shape[1], device=values.device)
         flow.frame_mask = frames < torch.tensor(counts, device=values.device)[:, None]  # (B, T)
@@ -111,7 +119,11 @@ class SpeechFamily(Family):
     ) -> Float[Tensor, "B S D"]:
         """Run the projection and add the positions."""
         encoder, hidden = model.encoder, project(model, features, flow)
-        hidden = hidden + encoder.pos_conv_embed(hidden)
+        embed = encoder.pos_conv_embed
+        if flow.fast and fast.takes_positions(embed, hidden):
+            hidden = hidden + fast.run_positions(embed, hidden)
+        else:
+            hidden = hidden + embed(hidden)
         if not _is_pre_norm(model.config):
             hidden = encoder.layer_norm(hidden)
         embedded: Tensor = encoder.dropout(hidden)

@@ -117,6 +117,15 @@ OPTIONS: Final[dict[str, tuple[Any, Any]]] = {  # field -> its option, and what 
         ],
         False,
     ),
+    "fast": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--fast/--no-fast", help="Exact shortcuts in place of the backbone's own modules."
+            ),
+        ],
+        True,
+    ),
     "stochastic": (
         Annotated[
             bool,

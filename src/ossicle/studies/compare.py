@@ -113,7 +113,11 @@ def _run(config: TrainConfig, folder: Path) -> dict[str, Any]:
         for name, value in config.to_dict().items()
         if value not in (None, "") and not isinstance(value, bool)
     ]
-    options += [f"--{name}" for name, value in config.to_dict().items() if value is True]
+    options += [
+        f"--{'' if value else 'no-'}{name.replace('_', '-')}"
+        for name, value in config.to_dict().items()
+        if isinstance(value, bool) and value != getattr(TrainConfig, name)
+    ]
     options += ["--resume"] if (folder / CONFIG).is_file() else []
     command = [sys.executable, "-m", "ossicle", "train", *options, f"--out={folder}", "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)

@@ -42,6 +42,7 @@ class TrainConfig:
         max_seconds: Longer recordings are cropped at random in training, and evaluated in windows.
         seed: Of the new parameters, the order, the crops and dropout.
         drop_short: Leave out recordings that have fewer frames than their transcript needs.
+        fast: Let exact shortcuts stand in for frozen modules: `ossicle.backbones.fast`.
         stochastic: Keep dropout and SpecAugment of the backbone in training.
         device: `auto`, `cpu`, `cuda`, ...
     """
@@ -70,6 +71,7 @@ class TrainConfig:
     max_seconds: float = 10.0
     seed: int = 0
     drop_short: bool = False
+    fast: bool = True
     stochastic: bool = False
     device: str = "auto"
 

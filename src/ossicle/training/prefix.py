@@ -185,6 +185,7 @@ def open_prefix(
         "numbers": numbers,
         "computed in": precision,
         "device": next(backbone.parameters()).device.type,
+        "fast": backbone.flow.fast,
         "sample_rate": backbone.sample_rate,
         "decoding": f"libsndfile {soundfile.__libsndfile_version__}, "
         f"soxr {metadata.version('soxr')}",

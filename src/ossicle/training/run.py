@@ -229,7 +229,9 @@ def prepare(
         device = f"cuda:{processes.local_rank}"
     pick_precision(config.precision, device)
     check_cache(config.cache)
-    backbone = load_backbone(config.backbone, stochastic=config.stochastic, device=device)
+    backbone = load_backbone(
+        config.backbone, stochastic=config.stochastic, fast=config.fast, device=device
+    )
     kind, settings = parse_task(config.task or dataset.task)
     task = kind.of(dataset, backbone.frame_rate, **settings)
     if "speed" in augment and isinstance(task, Events):
