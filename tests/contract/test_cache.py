@@ -93,7 +93,7 @@ def test_kept_in_float16_losses_and_weights_are_nearly_the_same(build, pair, cli
     # All tensors together: Adam's first steps are as long for a gradient that is rounding alone.
     mine, theirs = (torch.cat([t.flatten() for t in run[1].values()]) for run in (first, without))
     off = (mine - theirs).norm() / theirs.norm()
-    assert off < 0.01, f"the weights are off by {off:.4f}"
+    assert off < 0.02, f"the weights are off by {off:.4f}"
 
 
 def test_recipes_of_one_cut_share_what_is_kept(build, clips):

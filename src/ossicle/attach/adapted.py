@@ -1,6 +1,6 @@
 """A frozen backbone, the adapter sets on it, and which of them are active."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -84,8 +84,21 @@ class AdaptedModel(nn.Module):
         self._handles: list[RemovableHandle] = []
         self._compiled = False
 
-    def add(self, name: str, recipe: Recipe, head: Head | None = None) -> AdapterSet:
+    def add(
+        self,
+        name: str,
+        recipe: Recipe,
+        head: Head | None = None,
+        *,
+        stacked: Callable[[Slot], Adapter] | None = None,
+    ) -> AdapterSet:
         """Build the adapters of a recipe, tap their sites, and keep them under a name.
+
+        Args:
+            name: Of the set.
+            recipe: What to build.
+            head: From frames to the output of the task.
+            stacked: Returns what stands at a slot instead, say for many sets at once.
 
         Raises:
             AttachError: the name is taken, another model's adapters are on the backbone, full
@@ -106,7 +119,10 @@ class AdaptedModel(nn.Module):
                 "this backbone carries the adapters of another AdaptedModel, which would act here "
                 "too; add() to that one, or load a second backbone"
             )
-        new = AdapterSet(recipe, build_slots(self.backbone, recipe), head)
+        slots = build_slots(self.backbone, recipe)
+        if stacked is not None:
+            slots = [replace(slot, adapter=stacked(slot)) for slot in slots]
+        new = AdapterSet(recipe, slots, head)
         new.requires_grad_(False)
         new.train(self.training)
         if self.sets and (new.in_place or any(s.in_place for s in self._sets())):
@@ -155,6 +171,12 @@ class AdaptedModel(nn.Module):
         for tap in self._taps.values():
             tap.active = tuple(name for name in names if name in tap.standing)
         self.active = names
+
+    def act(self, names: Iterable[str]) -> None:
+        """Let sets act that have rows of their own; unlike `use`, nothing else is changed."""
+        acting = tuple(names)
+        for tap in self._taps.values():
+            tap.active = tuple(name for name in acting if name in tap.standing)
 
     def remove_taps(self) -> None:
         """Take every hook off the backbone; no adapter acts any more."""

@@ -79,18 +79,40 @@ def run_to_cut(backbone: Backbone, rows: Sequence[Row], cut: Cut) -> list[Float[
         return [state for row in rows for state in run_to_cut(backbone, [row], cut)]
     values, lengths = (part.to(device) for part in backbone.collate(rows))
     way = backbone.advance(Partway(VALUES, values, lengths), cut.depth, keep=cut.keep)
+    return _split(backbone, way, cut)
+
+
+@torch.no_grad()
+def run_on(
+    backbone: Backbone,
+    states: Sequence[Float[Tensor, "..."]],
+    lengths: Sequence[int],
+    cut: Cut,
+    to: Cut,
+) -> list[Float[Tensor, "..."]]:
+    """Return what the frozen prefix makes of states at one cut up to a deeper one."""
+    device = next(backbone.parameters()).device
+    if device.type == "cpu" and len(states) > 1:
+        pairs = zip(states, lengths, strict=True)
+        return [made for one, size in pairs for made in run_on(backbone, [one], [size], cut, to)]
+    way = backbone.advance(set_in(backbone, states, lengths, cut), to.depth, keep=to.keep)
+    return _split(backbone, way, to)
+
+
+def _split(backbone: Backbone, way: Partway, cut: Cut) -> list[Float[Tensor, "..."]]:
+    """Return the real frames of each row of a batch at a cut."""
     states = torch.stack((*way.below, way.hidden), dim=1).float()  # (B, S, T, D)
     mask = way.frame_mask
     if mask is None and cut.depth == backbone.anatomy.output_depth:
         mask = backbone.heard(way)
-    if mask is not None:
-        made = [state[:, real] for state, real in zip(states, mask, strict=True)]
-    else:
-        made = list(states)
-    if cut.summary is None:
-        return made
-    summarise = SUMMARIES[cut.summary].of
-    return [summarise(state) for state in made]
+    if mask is None:
+        return [summarised(state, cut) for state in states]
+    return [summarised(state[:, real], cut) for state, real in zip(states, mask, strict=True)]
+
+
+def summarised(state: Float[Tensor, "..."], cut: Cut) -> Float[Tensor, "..."]:
+    """Return what the head needs of the states of a row."""
+    return state if cut.summary is None else SUMMARIES[cut.summary].of(state)
 
 
 def run_from_cut(

@@ -121,7 +121,7 @@ def load(
     facts = opened.facts
     if not isinstance(backbone, Backbone):
         backbone = load_backbone(backbone or facts["backbone"].get("name", ""), device=device)
-    _compare_backbones(opened.path, facts["backbone"], backbone)
+    check_backbone(opened.path, facts["backbone"], backbone)
     recipe, head = Recipe.from_dict(facts["recipe"]), None
     if facts["head"] is not None:
         seen = recipe.seen_by_head(backbone.anatomy)
@@ -169,7 +169,12 @@ def identity(backbone: Backbone) -> dict[str, Any]:
     }
 
 
-def _compare_backbones(folder: Path, saved: Mapping[str, Any], backbone: Backbone) -> None:
+def check_backbone(folder: Path, saved: Mapping[str, Any], backbone: Backbone) -> None:
+    """Raise unless an adapter was trained on this backbone.
+
+    Raises:
+        RecipeMismatch: it was another, or one with other weights.
+    """
     here = identity(backbone)
     for key in ("family", "layers", "width"):
         if saved.get(key) != here[key]:

@@ -38,11 +38,13 @@ class Adapter(nn.Module, ABC):
         shrinks: Whether `forward` takes away the tokens that `before` has put in.
         averages: Whether it is the same linear map for every frame, so that it makes of a mean over
             frames the mean of what it makes of them.
+        stacks: Whether it works under `torch.func.vmap`, for many sets at once.
     """
 
     reads_mask: ClassVar[bool] = False
     shrinks: bool = False
     averages: bool = False
+    stacks: ClassVar[bool] = True
 
     def before(self, x: Any, *_: Any) -> Any:
         """Return what the frozen site shall see instead of x; x itself unless overridden."""
@@ -121,6 +123,11 @@ class Method(ABC):
     @property
     def changes_input(self) -> bool:
         """Whether its adapters override `before`, which needs the site's own entry."""
+        return False
+
+    @property
+    def grows(self) -> bool:
+        """Whether its adapters change how many tokens, or keys, a row has."""
         return False
 
     def check(  # noqa: B027 - most methods get on with all others

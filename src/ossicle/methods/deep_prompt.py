@@ -55,6 +55,11 @@ class DeepPrompt(Method):
         """True."""
         return True
 
+    @property
+    def grows(self) -> bool:
+        """True; of equal length among those of one recipe alone."""
+        return True
+
     def check(self, others: Sequence[tuple[Method, tuple[str, ...]]]) -> None:
         """Raise unless there are prompts of the same length at the encoder."""
         lengths = [o.length for o, at in others if isinstance(o, Prompt) and "encoder" in at]

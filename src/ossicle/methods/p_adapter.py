@@ -63,6 +63,11 @@ class PAdapter(Method):
         """True."""
         return True
 
+    @property
+    def grows(self) -> bool:
+        """True."""
+        return True
+
     def build(self, site: Site) -> "PAdapterModule":
         """Return the pseudo features of a site inside which the sequence may be longer."""
         if site.name not in ("transformer", "encoder"):

@@ -53,6 +53,11 @@ class Prefix(Method):
         """False: every frame attends to the prefix."""
         return False
 
+    @property
+    def grows(self) -> bool:
+        """True."""
+        return True
+
     def build(self, site: Site) -> "PrefixAdapter":
         """Return the keys and values of one layer."""
         if site.name != "attn.kv":

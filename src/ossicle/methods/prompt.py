@@ -65,6 +65,11 @@ class Prompt(Method):
         """True."""
         return True
 
+    @property
+    def grows(self) -> bool:
+        """True."""
+        return True
+
     def check(self, others: Sequence[tuple[Method, tuple[str, ...]]]) -> None:
         """Raise for two sets of prompts at the encoder."""
         if any(isinstance(other, Prompt) and "encoder" in at for other, at in others):

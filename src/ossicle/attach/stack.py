@@ -1,0 +1,162 @@
+"""Adapters of one shape side by side: one call for many sets, each on its own rows of a batch.
+
+    tensors  (capacity, ...)   of every tensor of the recipe, a place for each set
+    route    rows  0 1 2 3 4 5  of the batch, sorted by set
+             sets  a a b b c c  ->  members (a, b, c), 2 rows each
+
+An adapter is applied to (K, B / K, T, D) with its tensors (K, ...) by `torch.func.vmap`, which
+turns its products into batched ones, so that no method needs code for it. Rows of other recipes
+pass by.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from ossicle.methods import Adapter
+
+START: Final = 8  # places at first; doubled when they are taken
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which rows of a batch belong to which member of a stack.
+
+    Attributes:
+        members: Places in the stack, (K,).
+        rows: Rows of the batch in the order of the members, each as often as every other; None: all
+            rows of the batch, in their order.
+    """
+
+    members: Int[Tensor, " K"]
+    rows: Int[Tensor, " n"] | None = None
+
+    def pick(self, batch: Tensor) -> Tensor:
+        """Return the rows of each member: (K, n / K, ...)."""
+        chosen = batch if self.rows is None else batch.index_select(0, self.rows)
+        return chosen.view(len(self.members), -1, *batch.shape[1:])
+
+    def put(self, made: Tensor, batch: Tensor) -> Tensor:
+        """Return the batch with what was made of the picked rows in their place."""
+        flat = made.flatten(0, 1)
+        return flat if self.rows is None else batch.index_copy(0, self.rows, flat)
+
+
+class Stack:
+    """The tensors of several adapter sets of one recipe.
+
+    Attributes:
+        tensors: (capacity, ...) by the key under which they are saved.
+        route: Of the pass that is running; None between two.
+    """
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self.route: Route | None = None
+
+    def put(self, place: int, tensors: Mapping[str, Tensor], device: torch.device) -> None:
+        """Copy the tensors of a set to a place, which may lie beyond those there are."""
+        with torch.no_grad():
+            for key, tensor in tensors.items():
+                there = self.tensors.get(key)
+                if there is None:
+                    there = torch.zeros((START, *tensor.shape), device=device)
+                while place >= len(there):
+                    there = torch.cat((there, torch.zeros_like(there)))
+                there[place] = tensor
+                self.tensors[key] = there
+
+    def call(
+        self, prefix: str, module: nn.Module, *args: Tensor | None, stacks: bool = True
+    ) -> Tensor:
+        """Return what the module makes of the picked rows by each set's tensors: (K, n / K, ...).
+
+        Args:
+            prefix: Of the keys of its tensors.
+            module: On any device, as a template.
+            args: Tensors of the whole batch; None is handed on.
+            stacks: Whether it works under vmap; else the sets take their turns.
+        """
+        route = self.route
+        assert route is not None, "a stack is called within a pass alone"
+        names = [name for name, _ in module.named_parameters()]
+        own = {
+            name: self.tensors[f"{prefix}{name.removeprefix('adapter.')}"].index_select(
+                0, route.members
+            )
+            for name in names
+        }
+        picked = [None if arg is None else route.pick(arg) for arg in args]
+
+        def one(tensors: dict[str, Tensor], *given: Tensor | None) -> Tensor:
+            made: Tensor = functional_call(module, tensors, given)
+            return made
+
+        count = len(route.members)
+        if count > 1 and stacks:
+            in_dims = (0, *(None if arg is None else 0 for arg in picked))
+            made: Tensor = vmap(one, in_dims=in_dims)(own, *picked)
+            return made
+        turns = [
+            one(
+                {name: tensor[i] for name, tensor in own.items()},
+                *(None if arg is None else arg[i] for arg in picked),
+            )
+            for i in range(count)
+        ]
+        return torch.stack(turns)
+
+
+class StackedAdapter(Adapter):
+    """Stands at a site for the adapters that several sets have there; has no tensors of its own."""
+
+    def __init__(
+        self, template: Adapter, prefix: str, stack: Stack, *, changes_input: bool
+    ) -> None:
+        super().__init__()
+        self.shrinks, self.averages = template.shrinks, template.averages
+        self.__dict__["reads_mask"] = template.reads_mask  # of the class, for other adapters
+        template = template.to("meta")
+        # In tuples, for modules in it would be this one's own, and moved and saved with it.
+        self._template = (template,)
+        self._before = (_Before(template),)
+        self._prefix, self._stack = prefix, stack
+        self._changes_input = changes_input
+
+    def before(self, x: Any, *frame_mask: Any) -> Any:
+        """Return x with every set's rows as its own adapter would have them enter."""
+        if not self._changes_input:
+            return x
+        return self._put(self._call(self._before[0], x, *frame_mask), x)
+
+    def forward(self, x: Any, y: Any, *frame_mask: Any) -> Any:
+        """Return y with every set's rows as its own adapter would leave them."""
+        return self._put(self._call(self._template[0], x, y, *frame_mask), y)
+
+    def mask_inside(self, frame_mask: Any) -> Any:
+        """Return the mask between the two, which depends on no tensor of a set."""
+        return self._template[0].mask_inside(frame_mask)
+
+    def _call(self, module: nn.Module, *args: Tensor | None) -> Tensor:
+        stacks = self._template[0].stacks
+        return self._stack.call(self._prefix, module, *args, stacks=stacks)
+
+    def _put(self, made: Tensor, batch: Tensor) -> Tensor:
+        assert self._stack.route is not None
+        return self._stack.route.put(made, batch)
+
+
+class _Before(nn.Module):
+    """Calls an adapter's `before` where a module is called."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        super().__init__()
+        self.adapter = adapter
+
+    def forward(self, *args: Any) -> Any:
+        return self.adapter.before(*args)

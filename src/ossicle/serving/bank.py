@@ -1,0 +1,323 @@
+"""A bank of adapters: each row of a batch names its own, and what is frozen runs once.
+
+    rows      wave 0   wave 1   wave 2      the frozen prefix: once a wave, as far as each adapter
+                |        |        |         leaves it alone
+    requests  0:emo   1:digit  2:emo  0:digit
+                `--------`--- one batch ---'  then one pass for all requests whose recipes begin at
+                                              the same depth; see `ossicle.attach.stack`
+
+Sets of one recipe and one kind of head lie side by side, so that adding one is a copy, and hundreds
+cost no more than their numbers. A recipe that makes sequences longer, or that makes frames of
+another width, has a pass of its own.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ossicle.anatomy import VALUES
+from ossicle.attach.adapted import AdaptedModel, AdapterSet, Slot
+from ossicle.attach.cut import Cut, Row, find_cut, run_on, run_to_cut, set_in, summarised
+from ossicle.attach.folder import TENSORS, read_folder
+from ossicle.attach.recipe import Recipe
+from ossicle.attach.stack import Route, Stack, StackedAdapter
+from ossicle.attach.store import check_backbone, read_tensors
+from ossicle.backbones import Backbone, Encoded
+from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
+from ossicle.heads import Head, build_head
+
+ROWS: Final = 64
+Request = tuple[int, str]  # number of a row, name of an adapter
+
+
+@dataclass
+class Kind:
+    """All sets of one recipe and one form of head.
+
+    Attributes:
+        name: Of the set that stands for them in the model.
+        item: That set; its adapters are `StackedAdapter`s.
+        head: A template on the meta device.
+        shapes: Of every tensor, by key.
+        cut: Where their frozen prefix ends.
+        alone: Whether rows of other kinds cannot pass with theirs.
+        stack: Their tensors.
+        places: Where each set lies, by name.
+        free: Places that were left.
+    """
+
+    name: str
+    item: AdapterSet
+    head: Head
+    shapes: dict[str, torch.Size]
+    cut: Cut
+    alone: bool
+    stack: Stack
+    places: dict[str, int] = field(default_factory=dict)
+    free: list[int] = field(default_factory=list)
+
+    def read(self, encoded: Encoded) -> list[Tensor]:
+        """Return the output of each routed row, in the order of the route."""
+        hidden, mask = encoded.hidden, encoded.frame_mask
+        made = self.stack.call("head/", self.head, hidden, mask).flatten(0, 1)
+        if not self.head.by_frame:
+            return list(made)
+        route = self.stack.route
+        assert route is not None
+        masks = route.pick(mask).flatten(0, 1)
+        return [row[real] for row, real in zip(made, masks, strict=True)]
+
+
+class AdapterBank:
+    """Trained adapters by name on one backbone. One thread at a time.
+
+    Attributes:
+        backbone: Frozen; the bank's alone.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        self.backbone = backbone
+        self._model = AdaptedModel(backbone).eval()
+        self._kinds: dict[str, Kind] = {}
+        self._kind_by_name: dict[str, Kind] = {}
+
+    def __len__(self) -> int:
+        return len(self._kind_by_name)
+
+    @property
+    def names(self) -> list[str]:
+        """The adapters that are there."""
+        return list(self._kind_by_name)
+
+    def load(self, name: str, folder: Path | str) -> None:
+        """Add an adapter of a folder that `save` or a run has made.
+
+        Raises:
+            AdapterFileError: the folder is no adapter folder, or is damaged.
+            RecipeMismatch: it was trained on another backbone.
+            AttachError: see `add`.
+        """
+        opened = read_folder(Path(folder))
+        check_backbone(opened.path, opened.facts["backbone"], self.backbone)
+        head = opened.facts["head"] or {"name": None, "outputs": 0}
+        recipe = Recipe.from_dict(opened.facts["recipe"])
+        tensors, _ = read_tensors(opened.path / TENSORS)
+        self.add(name, recipe, head["name"], head["outputs"], tensors)
+
+    def add(
+        self,
+        name: str,
+        recipe: Recipe,
+        head: str | None,
+        num_outputs: int,
+        tensors: Mapping[str, Tensor],
+    ) -> None:
+        """Add an adapter set.
+
+        Args:
+            name: By which rows ask for it.
+            recipe: What it is.
+            head: One of `ossicle.heads.HEADS`.
+            num_outputs: Of the head.
+            tensors: By the keys of `AdaptedModel.trainable`.
+
+        Raises:
+            AttachError: the name is taken, there is no head, or the recipe changes the backbone
+                itself.
+            RecipeMismatch: a tensor is missing, left over or of another shape.
+        """
+        if name in self._kind_by_name:
+            raise AttachError(f"there is an adapter '{name}' already; remove it first")
+        if head is None:
+            raise AttachError(f"adapter '{name}' has no head, and a bank answers with outputs")
+        kind = self._kind(recipe, head, num_outputs)
+        wrong = sorted(kind.shapes.keys() ^ tensors.keys())
+        wrong += [
+            k for k, shape in kind.shapes.items() if k in tensors and tensors[k].shape != shape
+        ]
+        if wrong:
+            raise RecipeMismatch(
+                f"{len(wrong)} tensors of adapter '{name}' do not fit its recipe on this backbone, "
+                f"the first '{wrong[0]}'"
+            )
+        place = kind.free.pop() if kind.free else len(kind.places)
+        kind.stack.put(place, tensors, next(self.backbone.parameters()).device)
+        kind.places[name] = place
+        self._kind_by_name[name] = kind
+
+    def remove(self, name: str) -> None:
+        """Take an adapter out; its place is for the next.
+
+        Raises:
+            AttachError: there is none of that name.
+        """
+        kind = self._found(name)
+        kind.free.append(kind.places.pop(name))
+        del self._kind_by_name[name]
+
+    def outputs(
+        self, waves: Sequence[NDArray[np.float32]], names: Sequence[str], *, max_rows: int = ROWS
+    ) -> list[Tensor]:
+        """Return the output of each wave by the adapter that is named for it.
+
+        Args:
+            waves: (N,) at the backbone's rate.
+            names: As many.
+            max_rows: Most rows of one pass above the frozen prefix.
+
+        Raises:
+            AttachError: there is no such adapter.
+        """
+        rows = [self.backbone.row(wave) for wave in waves]
+        return self.run(rows, list(zip(range(len(rows)), names, strict=True)), max_rows=max_rows)
+
+    def ensemble(
+        self, waves: Sequence[NDArray[np.float32]], names: Sequence[str], *, max_rows: int = ROWS
+    ) -> list[list[Tensor]]:
+        """Return the output of every wave by each of several adapters: one list an adapter."""
+        rows = [self.backbone.row(wave) for wave in waves]
+        requests = [(row, name) for name in names for row in range(len(rows))]
+        made = self.run(rows, requests, max_rows=max_rows)
+        return [made[start : start + len(rows)] for start in range(0, len(made), len(rows))]
+
+    @torch.no_grad()
+    def run(
+        self, rows: Sequence[Row], requests: Sequence[Request], *, max_rows: int = ROWS
+    ) -> list[Tensor]:
+        """Return the output of each request: a row by an adapter.
+
+        Raises:
+            AttachError: there is no such adapter.
+        """
+        kinds = [self._found(name) for _, name in requests]
+        states = self._prefixes(rows, requests, kinds)
+        groups: dict[tuple[Cut, str | None], list[int]] = defaultdict(list)
+        for number, kind in enumerate(kinds):
+            groups[kind.cut, kind.name if kind.alone else None].append(number)
+        outputs: dict[int, Tensor] = {}
+        for (cut, _), numbers in groups.items():
+            numbers.sort(key=lambda n: (kinds[n].name, kinds[n].places[requests[n][1]]))
+            # Adapters inside a CNN: rows of unequal length pass it one by one.
+            most = 1 if cut.depth == VALUES else max_rows
+            for start in range(0, len(numbers), most):
+                part = numbers[start : start + most]
+                given = [states[cut][requests[n][0]] for n in part]
+                lengths = [rows[requests[n][0]][1] for n in part]
+                places = [kinds[n].places[requests[n][1]] for n in part]
+                made = self._pass(given, lengths, cut, [kinds[n] for n in part], places)
+                outputs.update(zip(part, made, strict=True))
+        return [outputs[number] for number in range(len(requests))]
+
+    def _prefixes(
+        self, rows: Sequence[Row], requests: Sequence[Request], kinds: Sequence[Kind]
+    ) -> dict[Cut, dict[int, Tensor]]:
+        """Return the states of each row at every cut that it is asked for at.
+
+        The prefix goes on from cut to cut, so that no layer runs twice for a row.
+        """
+        cuts = {kind.cut for kind in kinds}
+        keep = any(cut.keep for cut in cuts)
+        deepest: dict[int, int] = {}
+        for (row, _), kind in zip(requests, kinds, strict=True):
+            deepest[row] = max(deepest.get(row, kind.cut.depth), kind.cut.depth)
+        found: dict[Cut, dict[int, Tensor]] = {cut: {} for cut in cuts}
+        here: dict[int, Tensor] = {}
+        before: Cut | None = None
+        for depth in sorted({cut.depth for cut in cuts}):
+            at, going = Cut(depth, keep), [row for row, most in deepest.items() if most >= depth]
+            if before is None:
+                made = run_to_cut(self.backbone, [rows[row] for row in going], at)
+            else:
+                lengths = [rows[row][1] for row in going]
+                made = run_on(self.backbone, [here[row] for row in going], lengths, before, at)
+            here, before = dict(zip(going, made, strict=True)), at
+            for cut in cuts:
+                if cut.depth == depth:
+                    found[cut] = {row: summarised(state, cut) for row, state in here.items()}
+        return found
+
+    def _pass(
+        self,
+        states: Sequence[Tensor],
+        lengths: Sequence[int],
+        cut: Cut,
+        kinds: Sequence[Kind],
+        places: Sequence[int],
+    ) -> list[Tensor]:
+        """Return the outputs of rows that pass together, those of one set side by side."""
+        present = list({kind.name: kind for kind in kinds}.values())
+        device = next(self.backbone.parameters()).device
+        rows_of = {kind.name: [i for i, one in enumerate(kinds) if one is kind] for kind in present}
+        for kind in present:
+            rows = rows_of[kind.name]
+            kind.stack.route = _route([places[i] for i in rows], rows, len(kinds), device)
+        self._model.act(kind.name for kind in present)
+        try:
+            encoded = self.backbone.leave(set_in(self.backbone, states, lengths, cut))
+            made = {kind.name: kind.read(encoded) for kind in present}
+        finally:
+            self._model.act(())
+            for kind in present:
+                kind.stack.route = None
+        outputs: dict[int, Tensor] = {}
+        for name, rows in rows_of.items():
+            outputs.update(zip(rows, made[name], strict=True))
+        return [outputs[i] for i in range(len(kinds))]
+
+    def _kind(self, recipe: Recipe, head: str, num_outputs: int) -> Kind:
+        key = json.dumps([recipe.to_dict()["placements"], head, num_outputs], sort_keys=True)
+        if key in self._kinds:
+            return self._kinds[key]
+        stack, name = Stack(), f"kind {len(self._kinds)}"
+        shapes: dict[str, torch.Size] = {}
+
+        def stacked(slot: Slot) -> StackedAdapter:
+            if slot.adapter is None:
+                raise AttachError(
+                    f"'{slot.placement}' changes the backbone itself, so that no other adapter "
+                    "could share it; load a second backbone for this one"
+                )
+            for tensor, parameter in slot.adapter.named_parameters():
+                shapes[f"{slot.key}/{tensor}"] = parameter.shape
+            changes = slot.placement.method.changes_input
+            return StackedAdapter(slot.adapter, f"{slot.key}/", stack, changes_input=changes)
+
+        seen = recipe.seen_by_head(self.backbone.anatomy)
+        made = build_head(head, seen, num_outputs)
+        item = self._model.add(name, recipe, made, stacked=stacked)
+        shapes |= {f"head/{tensor}": p.shape for tensor, p in made.named_parameters()}
+        self._model.use(name)
+        cut = find_cut(self._model)
+        self._model.use()
+        alone = seen.width != self.backbone.anatomy.width or any(
+            placement.method.grows for placement in recipe.placements
+        )
+        kind = Kind(name, item, made.to("meta"), shapes, cut, alone, stack)
+        self._kinds[key] = kind
+        return kind
+
+    def _found(self, name: str) -> Kind:
+        if name not in self._kind_by_name:
+            has = listing(self._kind_by_name, 5) or "none"
+            raise AttachError(
+                f"there is no adapter '{name}'; there are: {has}."
+                f"{did_you_mean(name, self._kind_by_name)}"
+            )
+        return self._kind_by_name[name]
+
+
+def _route(places: Sequence[int], rows: Sequence[int], total: int, device: torch.device) -> Route:
+    """Return the route of rows whose sets lie at these places, neighbours of one set together."""
+    members = list(dict.fromkeys(places))
+    counts = {places.count(place) for place in members}
+    chosen = members if len(counts) == 1 else places  # unequal shares: each row for itself
+    every = None if len(rows) == total else torch.tensor(rows, device=device)
+    return Route(torch.tensor(chosen, device=device), every)

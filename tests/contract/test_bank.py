@@ -1,0 +1,166 @@
+"""Rows of one batch by many adapters: what each says alone, for every method on every family."""
+
+import pytest
+import torch
+
+from kinds import ALONE, KINDS, SETTINGS, attached, fits, pairs, parameters, shake
+from ossicle.attach.check import attach
+from ossicle.attach.recipe import Recipe
+from ossicle.attach.store import save
+from ossicle.errors import AttachError, RecipeMismatch
+from ossicle.heads import build_head
+from ossicle.serving import AdapterBank
+
+NEARLY = {"rtol": 1e-5, "atol": 1e-5}
+MIXED = ("lora", "bottleneck(width=5)@ffn[1:]", "weighted-sum", "prefix(length=3)", "linear")
+MORE = ["linear", "lora[1:]", "lora[1:] + weighted-sum", "lora[1:] + l-adapter"]
+
+
+def members(build, kind: str, expression: str, count: int, head: str = "mean", outputs: int = 3):
+    """Return models with adapters of other numbers each, and the same numbers for a bank."""
+    recipe, made = Recipe.parse(expression), []
+    for seed in range(count):
+        torch.manual_seed(seed)
+        backbone = build(kind)
+        built = build_head(head, recipe.seen_by_head(backbone.anatomy), outputs)
+        model = attach(backbone, recipe, built).eval()
+        shake(model, by=0.2)
+        made.append(model)
+    return recipe, made
+
+
+def tensors(model):
+    return {key: parameter.detach() for key, parameter in parameters(model).items()}
+
+
+@torch.no_grad()
+def alone(model, wave):
+    return model.outputs(*model.backbone.batch([wave]))[0]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        pair
+        for pair in pairs([*dict.fromkeys([*SETTINGS, *MORE])])
+        if not pair[1].startswith("full")
+    ],
+    ids="-".join,
+)
+def test_every_row_is_what_its_own_adapter_makes_of_it(build, noise, pair):
+    recipe, models = members(build, *pair, count=3)
+    bank = AdapterBank(build(pair[0]))
+    for number, model in enumerate(models):
+        bank.add(str(number), recipe, "mean", 3, tensors(model))
+    waves = noise(4000, 2500, 3100)
+    for members_of_rows in ("012", "201", "002", "111"):
+        found = bank.outputs(waves, list(members_of_rows))
+        for wave, name, output in zip(waves, members_of_rows, found, strict=True):
+            torch.testing.assert_close(output, alone(models[int(name)], wave), **NEARLY)
+    together = bank.ensemble(waves[:2], ["2", "0"])
+    for name, outputs in zip((2, 0), together, strict=True):
+        for wave, output in zip(waves, outputs, strict=False):
+            torch.testing.assert_close(output, alone(models[name], wave), **NEARLY)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_mix_of_methods_and_heads_shares_a_batch(build, noise, kind):
+    bank, models = AdapterBank(build(kind)), {}
+    heads = ["mean", "meanstd", "superb", "speaker-attentive"]
+    expressions = [one for one in MIXED if fits(kind, one)]
+    assert len(expressions) >= 4
+    for number, expression in enumerate(expressions * 2):
+        head, outputs = heads[number % len(heads)], 2 + number
+        recipe, (model,) = members(build, kind, expression, 1, head, outputs)
+        models[str(number)] = model
+        bank.add(str(number), recipe, head, outputs, tensors(model))
+    waves = noise(4000, 2500)
+    for name, outputs in zip(models, bank.ensemble(waves, list(models), max_rows=5), strict=True):
+        for wave, output in zip(waves, outputs, strict=True):
+            torch.testing.assert_close(output, alone(models[name], wave), **NEARLY)
+
+
+def test_heads_by_frame_answer_with_the_real_frames_of_each_row(build, noise):
+    recipe, models = members(build, "hubert", "lora", 2, head="frames", outputs=7)
+    bank = AdapterBank(build("hubert"))
+    for number, model in enumerate(models):
+        bank.add(str(number), recipe, "frames", 7, tensors(model))
+    waves = noise(4000, 2500)
+    for wave, name, output in zip(waves, "10", bank.outputs(waves, ["1", "0"]), strict=True):
+        assert output.shape == (bank.backbone.num_frames(len(wave)), 7)
+        torch.testing.assert_close(output, alone(models[int(name)], wave), **NEARLY)
+
+
+def test_a_hundred_adapters_come_and_go_and_the_others_stay(build, noise):
+    recipe, models = members(build, "hubert", "lora(rank=2)", 10)
+    bank, (wave,) = AdapterBank(build("hubert")), noise(4000)
+    for number in range(100):
+        bank.add(f"a{number}", recipe, "mean", 3, tensors(models[number % 10]))
+    for number in range(0, 100, 3):
+        bank.remove(f"a{number}")
+    assert len(bank) == 66
+    bank.add("new", recipe, "mean", 3, tensors(models[7]))
+    expected = [alone(model, wave) for model in models]
+    for name, (output,) in zip(bank.names, bank.ensemble([wave], bank.names), strict=True):
+        number = 7 if name == "new" else int(name[1:]) % 10
+        torch.testing.assert_close(output, expected[number], **NEARLY)
+    with pytest.raises(
+        AttachError, match=r"there is no adapter 'a0'; there are: a1, a2.*Did you m"
+    ):
+        bank.outputs([wave], ["a0"])
+    with pytest.raises(AttachError, match="there is an adapter 'new' already; remove it first"):
+        bank.add("new", recipe, "mean", 3, tensors(models[7]))
+
+
+@pytest.mark.parametrize("expression", [one for one in ALONE.values() if fits("hubert", one)])
+def test_it_loads_what_is_saved(build, noise, tmp_path, expression):
+    torch.manual_seed(1)
+    model = attached(build("hubert"), Recipe.parse(expression)).eval()
+    shake(model)
+    save(model, tmp_path)
+    bank, (wave,) = AdapterBank(build("hubert")), noise(4000)
+    if model.current.in_place:
+        with pytest.raises(AttachError, match="changes the backbone itself, so that no other adap"):
+            bank.load("one", tmp_path)
+        return
+    bank.load("one", tmp_path)
+    torch.testing.assert_close(bank.outputs([wave], ["one"])[0], alone(model, wave), **NEARLY)
+    with pytest.raises(RecipeMismatch, match="with other weights"):
+        AdapterBank(build("hubert", seed=1)).load("one", tmp_path)
+
+
+def test_what_does_not_fit_is_refused(build):
+    recipe, (model,) = members(build, "hubert", "lora", 1)
+    bank, whole = AdapterBank(build("hubert")), tensors(model)
+    with pytest.raises(AttachError, match="adapter 'a' has no head, and a bank answers with outpu"):
+        bank.add("a", recipe, None, 3, whole)
+    missing = {key: tensor for key, tensor in whole.items() if key != "head/linear.bias"}
+    with pytest.raises(RecipeMismatch, match=r"1 tensors of adapter 'a' .* 'head/linear.bias'"):
+        bank.add("a", recipe, "mean", 3, missing)
+    with pytest.raises(RecipeMismatch, match="2 tensors of adapter 'a' do not fit its recipe"):
+        bank.add("a", recipe, "mean", 4, whole)
+    assert bank.names == []
+
+
+def test_a_wave_runs_through_the_frozen_prefix_once(build, noise):
+    backbone = build("hubert")
+    bank = AdapterBank(backbone)
+    for name, expression in (("low", "lora"), ("top", "lora[1:]"), ("head", "linear")):
+        recipe, models = members(build, "hubert", expression, 2)
+        for number, model in enumerate(models):
+            bank.add(f"{name}{number}", recipe, "mean", 3, tensors(model))
+    passed = {"cnn": 0, "layer 0": 0, "layer 1": 0}
+    modules = {
+        "cnn": backbone.model.feature_extractor,
+        "layer 0": backbone.model.encoder.layers[0],
+        "layer 1": backbone.model.encoder.layers[1],
+    }
+    for name, module in modules.items():
+
+        def count(_, args, name=name):
+            passed[name] += len(args[0])
+
+        module.register_forward_pre_hook(count)
+    bank.ensemble(noise(4000, 2500), bank.names)
+    # two waves: the CNN twice; layer 0 for them and the two sets that begin there, layer 1 likewise
+    assert passed == {"cnn": 2, "layer 0": 2 + 4, "layer 1": 2 + 4 + 4}
