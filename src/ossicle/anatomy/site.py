@@ -72,7 +72,8 @@ class Site:
             rows.
         grows: Whether the sequence may be longer between the two ports.
         num_special: Tokens before the first patch, CLS first; 0 where every token is a frame.
-        grid: Rows (frequency) and columns (time) of the patches; None where there are none.
+        grid: Rows (frequency) and columns (time) of the patches, 0 where every clip has its own;
+            None where there are none.
         max_tokens: Length of the table of positions; None where there is none.
         convolution: What the layer of the CNN is; None for every other site.
     """

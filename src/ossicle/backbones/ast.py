@@ -5,14 +5,22 @@ before the normalisation, as the authors do, and every token, padded or not, is 
 model. A row therefore never depends on the batch it is in. Token 0 is CLS, token 1 the distillation
 token.
 
+With `?length=own` behind its name a wave has as many columns of patches as fit into it, and the
+positions of the first columns: a second then costs a tenth of ten. This is another input than the
+one the model was trained on, so that an adapter fits the one or the other.
+
 Source: Gong et al. 2021, https://arxiv.org/abs/2104.01778.
 """
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
-from jaxtyping import Float
-from torch import Tensor
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ossicle.anatomy import (
     FEATURES,
@@ -24,10 +32,8 @@ from ossicle.anatomy import (
     whole_sites,
 )
 from ossicle.backbones.family import Family
+from ossicle.backbones.filterbank import HOP, WINDOW, log_mel, num_mel_frames
 from ossicle.backbones.flow import Flow
-
-WINDOW_MS = 25
-HOP_MS = 10
 
 
 @final
@@ -60,13 +66,17 @@ class AST(Family):
     }
     stack: ClassVar[str] = "layers"
 
+    def __init__(self, *, own_length: bool = False) -> None:
+        self.own_length = own_length
+        self.variant = "own length" if own_length else ""
+
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of a ViT layer, numbered from the input."""
         width, eps = config.hidden_size, config.layer_norm_eps
         grid = _grid(config)
         facts: dict[str, Any] = {
             "num_special": 2,
-            "grid": grid,
+            "grid": (grid[0], 0) if self.own_length else grid,
             "max_tokens": grid[0] * grid[1] + 2,
         }
         inner = config.intermediate_size
@@ -86,35 +96,74 @@ class AST(Family):
         ]
         return Anatomy(self.name, count, width, tuple(sites), has_cls=True)
 
-    def embed(
+    def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "F M"], int]:
+        """Return the mel frames of a wave, padded with zeros to `max_length` or of its own length.
+
+        The mean of the training set is taken off, and twice its deviation divided by.
+        """
+        if not hasattr(extractor, "mel_filters"):  # where torchaudio is there, it makes them
+            row, _ = super().values(extractor, wave)
+            frames = min(num_mel_frames(len(wave)), extractor.max_length)
+            row = row[:frames] if self.own_length else row
+            return row, len(row)
+        mels = log_mel(extractor, wave)[: extractor.max_length]
+        if not self.own_length:
+            mels = F.pad(mels, (0, 0, 0, extractor.max_length - len(mels)))
+        if extractor.do_normalize:
+            mels = (mels - extractor.mean) / (2 * extractor.std)
+        return mels, len(mels)
+
+    def features(
         self,
-        model: Any,
-        features: Float[Tensor, "B F M"],
-        flow: Flow,  # noqa: ARG002 - every token is real
+        model: Any,  # noqa: ARG002 - the mel frames are made already
+        values: Float[Tensor, "B F M"],
+        lengths: Int[Tensor, " B"],
+        flow: Flow,
+    ) -> Float[Tensor, "B F M"]:
+        """Return the mel frames."""
+        if self.own_length and not bool((lengths == values.shape[1]).all()):
+            frames = torch.arange(values.shape[1], device=values.device)
+            flow.frame_mask = frames < lengths[:, None]
+        return values
+
+    def embed(
+        self, model: Any, features: Float[Tensor, "B F M"], flow: Flow
     ) -> Float[Tensor, "B T D"]:
-        """Return CLS, the distillation token and the patches."""
-        tokens: Tensor = model.embeddings(features)
-        return tokens
+        """Return CLS, the distillation token and the patches; rows of unequal length one by one."""
+        if not self.own_length:
+            tokens: Tensor = model.embeddings(features)
+            return tokens
+        if flow.frame_mask is None:
+            return _embed(model, features)
+        sizes = flow.frame_mask.sum(dim=1).tolist()
+        rows = [
+            _embed(model, row[None, :size])[0] for row, size in zip(features, sizes, strict=True)
+        ]
+        counts = torch.tensor([len(row) for row in rows], device=features.device)
+        padded = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        flow.frame_mask = torch.arange(padded.shape[1], device=features.device) < counts[:, None]
+        return padded
 
     def finish(self, model: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Run the final norm."""
         normed: Tensor = model.layernorm(hidden)
         return normed
 
-    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
-        """Return one window of the mel spectrogram."""
-        samples: int = extractor.sampling_rate * WINDOW_MS // 1000
-        return samples
+    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - of 16 kHz
+        """Return one window of the mel spectrogram, or those of one patch."""
+        return WINDOW + (config.patch_size - 1) * HOP if self.own_length else WINDOW
 
-    def max_samples(self, config: Any, extractor: Any) -> int:
+    def max_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - of 16 kHz
         """Return the wave that fills `max_length` mel frames."""
-        hop = extractor.sampling_rate * HOP_MS // 1000
-        samples: int = (config.max_length - 1) * hop + self.min_samples(config, extractor)
+        samples: int = (config.max_length - 1) * HOP + WINDOW
         return samples
 
     def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002
-        """Return the tokens, which are as many for every wave."""
+        """Return the tokens, which are as many for every wave unless it has its own length."""
         rows, columns = _grid(config)
+        if self.own_length:
+            frames = min(num_mel_frames(num_samples), config.max_length)
+            columns = (frames - config.patch_size) // config.time_stride + 1
         return rows * columns + 2
 
     def tiny(self) -> dict[str, Any]:
@@ -129,6 +178,19 @@ class AST(Family):
             "max_length": 64,
             "initializer_range": 0.1,
         }
+
+
+def _embed(model: Any, features: Float[Tensor, "B F M"]) -> Float[Tensor, "B T D"]:
+    """Return the tokens of clips of one length, with the positions of the first columns."""
+    embeddings = model.embeddings
+    patches = embeddings.patch_embeddings(features)
+    rows, columns = _grid(model.config)
+    special, grid = embeddings.position_embeddings.split((2, rows * columns), dim=1)
+    first = grid.unflatten(1, (rows, columns))[:, :, : patches.shape[1] // rows].flatten(1, 2)
+    two = torch.cat((embeddings.cls_token, embeddings.distillation_token), dim=1) + special
+    tokens = torch.cat((two.expand(len(features), -1, -1), patches + first), dim=1)
+    made: Tensor = embeddings.dropout(tokens)
+    return made
 
 
 def _grid(config: Any) -> tuple[int, int]:

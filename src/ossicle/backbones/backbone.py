@@ -215,7 +215,7 @@ class Backbone(nn.Module):
         In half precision and by site: quick, and the same after a change of dtype or a renaming of
         modules.
         """
-        digest = hashlib.blake2b(digest_size=8)
+        digest = hashlib.blake2b(digest_size=8, person=self.family.variant.encode())
         paths = (path for site in self.anatomy.sites if site.entry for path in site.owns)
         for path in dict.fromkeys(paths):
             for value in self.model.get_submodule(path).parameters(recurse=False):

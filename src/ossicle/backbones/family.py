@@ -58,6 +58,7 @@ class Family(ABC):
         extractor: Settings of the feature extractor of those models.
         part: How the names of the weights begin of the part that hears; empty: all of them.
         stack: Path of the layers in that part.
+        variant: What tells backbones with the same weights apart whose adapters differ.
     """
 
     name: ClassVar[str]
@@ -65,6 +66,7 @@ class Family(ABC):
     named: ClassVar[Mapping[str, Mapping[str, Any]]]
     extractor: ClassVar[Mapping[str, Any]]
     part: ClassVar[str] = ""
+    variant: str = ""
     stack: ClassVar[str]
 
     @abstractmethod

@@ -5,6 +5,7 @@ microsoft/wavlm-base-plus                 a model-hub id, `?revision=...` for a 
 models/hubert, ./tiny-hubert              a folder in the hub's layout
 config:wavlm-large                        the true architecture with random weights
 config:ast-base?max_length=512&seed=1     the same with settings changed, other weights
+tiny-ast?length=own                       AST that takes every clip at its own length
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ import transformers
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 
+from ossicle.backbones.ast import AST
 from ossicle.backbones.backbone import Backbone
 from ossicle.backbones.families import FAMILIES, NAMED
 from ossicle.backbones.family import Family
@@ -66,6 +68,7 @@ def _random(name: str, *, weights: bool, stochastic: bool) -> Backbone:
             f"no architecture '{short}'. There are: {', '.join(NAMED)}.{did_you_mean(short, NAMED)}"
         )
     family, settings = NAMED[short]
+    family = _of_length(family, options.pop("length", None), name)
     seed = options.pop("seed", 0)
     if type(seed) is not int:
         raise BackboneError(f"seed is {seed!r} in '{name}'; expected a whole number")
@@ -111,7 +114,7 @@ def random_backbone(
 
 def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
     path, options = _options(name)
-    revision = options.pop("revision", None)
+    revision, length = options.pop("revision", None), options.pop("length", None)
     if options:
         raise BackboneError(
             f"'{name}': a pretrained backbone takes no option '{next(iter(options))}'"
@@ -127,6 +130,7 @@ def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
         raise BackboneError(
             f"'{path}' is of the type '{config.model_type}'. ossicle knows: {', '.join(FAMILIES)}"
         )
+    family = _of_length(family, length, name)
     extractor = _read(
         source, "preprocessor_config.json", AutoFeatureExtractor.from_pretrained, where
     )
@@ -156,6 +160,17 @@ def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
             f"another shape, the first '{wrong[0]}'. Download or save the checkpoint again"
         )
     return _finish(name, family, model, extractor, stochastic=stochastic)
+
+
+def _of_length(family: Family, length: object, name: str) -> Family:
+    """Return the family that takes clips as the option `length` says."""
+    if length is None:
+        return family
+    if length != "own" or not isinstance(family, AST):
+        raise BackboneError(
+            f"length is {length!r} in '{name}'; AST takes length=own, and no other family any"
+        )
+    return AST(own_length=True)
 
 
 def _folder(path: str) -> Path:

@@ -15,12 +15,13 @@ from torch import Tensor
 from ossicle.anatomy import FEATURES, Anatomy
 from ossicle.backbones.conformer import conformer_sites, positions
 from ossicle.backbones.family import Family
+from ossicle.backbones.filterbank import HOP_MS, WINDOW_MS, log_mel, num_mel_frames
 from ossicle.backbones.flow import Flow
 from ossicle.backbones.speech import mask_embedding, outer_sites, project, refuse_adapters
 
-WINDOW_MS = 25
-HOP_MS = 10
 STACKED = 2  # mel frames in one frame
+FULL_SCALE = 2**15  # Kaldi takes 16-bit numbers
+EPS = np.float32(1e-7)
 
 
 @final
@@ -50,10 +51,22 @@ class W2vBert(Family):
         return Anatomy(self.name, count, config.hidden_size, tuple(sites), unused=unused)
 
     def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "T M"], int]:
-        """Return the stacked mel frames; one that lacks its second half is left out."""
-        made = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
-        real = int(made["attention_mask"][0].sum())
-        row = torch.as_tensor(np.asarray(made["input_features"][0, :real], dtype=np.float32))
+        """Return the stacked mel frames, every band normalised over the wave.
+
+        A frame that lacks its second half is left out.
+        """
+        if hasattr(extractor, "mel_filters"):
+            # In float64, and by numpy in its order in memory, as the extractor: a band that hardly
+            # changes is divided by the root of EPS, which makes rounding large.
+            made = log_mel(extractor, wave * np.float32(FULL_SCALE), torch.float64)
+            mels = made.T.contiguous().numpy().T
+            mels = (mels - mels.mean(axis=0)) / np.sqrt(mels.var(axis=0, ddof=1) + EPS)
+            pairs = len(mels) // STACKED
+            row = torch.from_numpy(mels[: pairs * STACKED].reshape(pairs, -1))
+            return row, len(row)
+        given = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
+        real = int(given["attention_mask"][0].sum())
+        row = torch.as_tensor(np.asarray(given["input_features"][0, :real], dtype=np.float32))
         return row, real
 
     def features(
@@ -87,10 +100,7 @@ class W2vBert(Family):
 
     def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002
         """Return the pairs of mel frames."""
-        rate = extractor.sampling_rate
-        window, hop = rate * WINDOW_MS // 1000, rate * HOP_MS // 1000
-        frames: int = max(0, (num_samples - window) // hop + 1) // STACKED
-        return frames
+        return num_mel_frames(num_samples) // STACKED
 
     def tiny(self) -> dict[str, Any]:
         """Return settings for tests."""

@@ -55,6 +55,11 @@ class Convpass(Inserted):
 
     def build(self, site: Site) -> "ConvpassAdapter":
         """Return the adapter; one over the grid needs patches."""
+        if self.grid and site.grid is not None and not site.grid[1]:
+            raise RecipeMismatch(
+                "convpass(grid=true) runs over a fixed picture, and here every clip has its own "
+                "length; leave grid out, or load the backbone without ?length=own"
+            )
         if self.grid and site.grid is None:
             raise RecipeMismatch(
                 f"convpass(grid=true) runs over patches and {site} has frames; leave grid out"

@@ -4,6 +4,7 @@ A recording longer than the limit is cropped at random in training; in evaluatio
 equally long windows, evenly spaced from its start to its end, and the outputs are combined.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ from ossicle.data import (
 )
 from ossicle.training.prefix import Item, Prefix
 
-BATCHES_AHEAD = 3
+READERS = max(1, min(4, (os.cpu_count() or 2) - 1))  # one core computes
+BATCHES_AHEAD = READERS + 2
 
 Piece = tuple[int, tuple[int, int]]  # number of an utterance, first sample and one past the last
 Share = Callable[[Sequence[Piece]], Sequence[Piece]]
@@ -153,7 +155,7 @@ class Clips:
             owners, everyone = [i for i, _ in mine], [i for i, _ in pieces]
             return Batch([item(piece) for piece in mine], owners, everyone)
 
-        with ThreadPoolExecutor(max_workers=1) as reader:
+        with ThreadPoolExecutor(max_workers=READERS) as reader:
             waiting = iter(plan)
             queue: list[Future[Batch]] = [
                 reader.submit(make, pieces) for pieces in islice(waiting, BATCHES_AHEAD)

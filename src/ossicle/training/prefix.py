@@ -224,7 +224,7 @@ def states_bytes(backbone: Backbone, cut: Cut, sizes: Sequence[int]) -> int:
     wave = np.random.default_rng(0).normal(0, 0.1, probe).astype(np.float32)
     (states,) = run_to_cut(backbone, [backbone.row(wave)], cut)
     of_one = states.numel() * states.element_size()
-    if cut.summary or backbone.max_samples is not None:  # as many for every piece, or no more
+    if cut.summary or states.shape[1] != backbone.num_frames(probe):  # as many for every piece
         return of_one * len(sizes)
     frames = sum(backbone.num_frames(size) for size in sizes)
     return of_one * frames // backbone.num_frames(probe)
@@ -232,7 +232,7 @@ def states_bytes(backbone: Backbone, cut: Cut, sizes: Sequence[int]) -> int:
 
 def weights_digest(backbone: Backbone) -> str:
     """Return a hash of all weights and of all settings of the model and its feature extractor."""
-    hashed = hashlib.blake2b(digest_size=16)
+    hashed = hashlib.blake2b(digest_size=16, person=backbone.family.variant.encode())
     for name, tensor in backbone.model.state_dict().items():
         hashed.update(f"{name} {tuple(tensor.shape)}".encode())
         hashed.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())

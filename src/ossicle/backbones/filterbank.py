@@ -1,0 +1,55 @@
+"""Kaldi's log-mel filter bank for one wave, all frames at once.
+
+    frame <- frame - mean;  frame_n <- frame_n - 0.97 frame_n-1;  frame <- frame * window
+    out   <- log(max(|rfft(frame, 512)|^2 @ filters, 1.19e-7))
+
+Window and filters are those of the checkpoint's feature extractor, which computes the same frame by
+frame in Python.
+
+Source: the `fbank` of Kaldi, https://kaldi-asr.org/doc/feat.html.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+WINDOW_MS: Final = 25
+HOP_MS: Final = 10
+WINDOW: Final = 400  # samples
+HOP: Final = 160
+SPECTRUM: Final = 512
+PREEMPHASIS: Final = 0.97
+FLOOR: Final = 1.192092955078125e-07
+
+
+def num_mel_frames(num_samples: int) -> int:
+    """Return the frames of a wave at 16 kHz, all of whose samples are in the wave."""
+    return max(0, (num_samples - WINDOW) // HOP + 1)
+
+
+def log_mel(
+    extractor: Any, wave: NDArray[np.float32], dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "T M"]:
+    """Return the filter bank of a wave (N,), with the window and filters of an extractor.
+
+    Args:
+        extractor: Of the checkpoint.
+        wave: At 16 kHz.
+        dtype: In which to compute. In float32 no number differs by more than 2e-3 from the
+            extractor's, the mean by 1e-4; in float64 by 1e-5, for three times the time.
+    """
+    window, filters = (
+        torch.from_numpy(part).to(dtype) for part in (extractor.window, extractor.mel_filters)
+    )
+    frames = torch.from_numpy(wave).to(dtype).unfold(0, WINDOW, HOP)  # (T, WINDOW)
+    frames = frames - frames.mean(dim=1, keepdim=True)
+    sharp = frames.clone()
+    sharp[:, 1:].sub_(frames[:, :-1], alpha=PREEMPHASIS)
+    sharp[:, 0].mul_(1 - PREEMPHASIS)
+    spectrum = torch.view_as_real(torch.fft.rfft(sharp.mul_(window), n=SPECTRUM))
+    mels: Tensor = spectrum.square().sum(dim=-1) @ filters
+    return mels.clamp_(min=FLOOR).log_().float()
