@@ -8,7 +8,8 @@ help:
 	@echo "make test       run all default tests"
 	@echo "make check      ruff, ruff format, mypy and lint-imports"
 	@echo "make docs       build the documentation into site/"
-	@echo "make benchmark  measure speed, memory and accuracy again"
+	@echo "make bench      measure what work is saved, and write the page of speed"
+	@echo "make benchmark  measure everything again, accuracy too"
 	@echo "make setup      make .venv only"
 	@echo "make clean      remove what the others made, all but .venv"
 
@@ -31,6 +32,11 @@ docs:
 	@$(PYTHON) scripts/setup.py docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+bench: setup
+	@$(PYTHON) scripts/setup.py benchmark
+	@$(BIN)/python benchmarks/bench.py
+	@$(BIN)/python benchmarks/page.py
+
 benchmark:
 	@$(PYTHON) scripts/setup.py benchmark
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
@@ -39,4 +45,4 @@ clean:
 	rm -rf demo site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests examples benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test check docs benchmark clean
+.PHONY: help setup demo test check docs bench benchmark clean
