@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import venv
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -43,6 +44,7 @@ from ossicle.training.prefix import Item, Prefix, states_bytes
 from ossicle.training.store import Store, as_numbers
 
 RESULTS = Path(__file__).parent / "results"
+ADAPTERHUB = Path(__file__).resolve().parent.parent / ".venv-adapterhub"
 BASE = "config:hubert-base"
 SMALL = (
     "config:hubert-base?hidden_size=256&num_hidden_layers=6&num_attention_heads=4"
@@ -106,7 +108,7 @@ def stock(name: str, device: str) -> Any:
     short, _, query = name.removeprefix("config:").partition("?")
     family, settings = NAMED[short]
     changed = {key: int(value) for key, value in (p.split("=") for p in query.split("&") if p)}
-    config = AutoConfig.for_model(family.model_type, **settings, **changed)
+    config = AutoConfig.for_model(family.model_type, **{**settings, **changed})
     return family.encoder(AutoModel.from_config(config)).eval().to(device)
 
 
@@ -163,8 +165,9 @@ def step_of(model: AdaptedModel, rows: Sequence[Any], store: Store | None) -> Ac
         found = [store.get(f"{number:032}") for number in range(len(rows))]
         return [Item(None, torch.from_numpy(one[0]).float(), one[1], None) for one in found if one]
 
+    model.train()
+
     def outputs() -> Tensor:
-        model.train()
         return torch.stack(prefix.outputs(model, items()))
 
     return training_step(outputs, list(model.trainable(model.current).values()))
@@ -220,8 +223,9 @@ def plain_step(
         made = model(input_values=values, output_hidden_states=states)
         hidden = made.last_hidden_state
         if states:
-            stacked = torch.stack(made.hidden_states)
-            hidden = (weights.softmax(0)[:, None, None, None] * stacked).sum(dim=0)
+            stacked = torch.stack(made.hidden_states)  # LayerDrop, as released, leaves some out
+            shares = weights[: len(stacked)].softmax(0)
+            hidden = (shares[:, None, None, None] * stacked).sum(dim=0)
         return head(hidden.mean(dim=1))
 
     trained = [p for p in model.parameters() if p.requires_grad] + list(head.parameters())
@@ -239,6 +243,16 @@ def ours(name: str, waves: Sequence[Any], device: str, **how: Any) -> Action:
     backbone = load_backbone(name, device=device, **how)
     values, lengths = (part.to(device) for part in backbone.batch(waves))
     return torch.no_grad()(lambda: backbone(values, lengths))
+
+
+def in_bfloat16(action: Action, device: str) -> Action:
+    """Return the same under autocast, as `--precision bfloat16` runs it."""
+
+    def run() -> None:
+        with torch.autocast(device, torch.bfloat16):
+            action()
+
+    return run
 
 
 def steps(bench: Bench) -> Figures:
@@ -303,6 +317,7 @@ def forward(bench: Bench) -> Figures:
             "transformers": theirs,
             "ossicle": ours(name, waves, bench.device),
             "ossicle, --no-fast": ours(name, waves, bench.device, fast=False),
+            "ossicle, bfloat16": in_bfloat16(ours(name, waves, bench.device), bench.device),
         }
         found |= {f"{label}: {key}": value for key, value in bench.ratios(actions).items()}
     return found
@@ -403,13 +418,13 @@ def ast(bench: Bench) -> Figures:
 
 
 def lengths(bench: Bench) -> Figures:
-    """A pass over 48 clips of 1 to 10 s, most of them short, on HuBERT of 6 layers of 256."""
+    """A pass over 24 clips of 1 to 10 s, most of them short, on HuBERT of 6 layers of 256."""
     rng = np.random.default_rng(0)
-    seconds = np.clip(rng.lognormal(0.7, 0.6, 48), 1, 10)
+    seconds = np.clip(rng.lognormal(0.7, 0.6, 24), 1, 10)
     waves, device = noise(*seconds), bench.device
     sizes = [len(wave) for wave in waves]
     model, backbone = stock(SMALL, device), load_backbone(SMALL, device=device)
-    shuffled = rng.permutation(48).reshape(-1, 8).tolist()
+    shuffled = rng.permutation(24).reshape(-1, 8).tolist()
 
     @torch.no_grad()
     def theirs(plan: Sequence[Sequence[int]]) -> None:
@@ -639,6 +654,7 @@ MEMORY = (
     "peft, CNN frozen",
     "ossicle",
     "ossicle, cached",
+    "ossicle, cached, layers checkpointed",
     "ossicle, top 4 layers, cached",
 )
 
@@ -654,6 +670,8 @@ def peak(variant: str, device: str) -> None:
         else:
             recipe = "lora[8:]" if "top" in variant else "lora"
             model = adapted(BASE, recipe, device)
+            if "checkpointed" in variant:
+                model.backbone.checkpoint_layers()
             rows, store = [model.backbone.row(wave) for wave in waves], None
             if "cached" in variant:
                 if not (child := os.fork()):  # another process writes, as in an earlier epoch
@@ -681,6 +699,20 @@ def allocator(bench: Bench) -> Figures:
     given = {**os.environ, "GLIBC_TUNABLES": ALLOCATOR}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=given)
     found: Figures = json.loads(done.stdout)
+    return found
+
+
+def adapterhub(bench: Bench) -> Figures:
+    """AdapterHub's library on BERT, which is what it has, in an environment of its own."""
+    python = ADAPTERHUB / "bin" / "python"
+    if not python.exists():
+        venv.create(ADAPTERHUB, with_pip=True)
+        torch_here = metadata.version("torch").partition("+")[0]
+        wanted = [f"torch=={torch_here}", "adapters==1.3.0"]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
+    command = [python, "-W", "ignore", ADAPTERHUB.parent / "benchmarks" / "adapterhub.py"]
+    done = subprocess.run([*command, str(bench.rounds)], capture_output=True, text=True, check=True)
+    found: Figures = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
@@ -743,11 +775,11 @@ def epoch(count: int, device: str) -> Action:
 GROUPS: dict[str, Callable[[Bench], Figures]] = {
     group.__name__: group
     for group in (
-        steps, forward, allocator, front, attention, ast, lengths, loading, bank, cache, memory,
-        curves,
+        steps, forward, allocator, front, attention, ast, lengths, loading, bank, adapterhub,
+        cache, memory, curves,
     )
 }  # fmt: skip
-CPU_ONLY = ("allocator", "front", "memory")
+CPU_ONLY = ("allocator", "front", "adapterhub", "memory")
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The commands, in new processes where the process matters and in this one where it does not."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -301,3 +302,60 @@ def test_words_are_derived_and_recognised(ossicle: Command, backbone: str, tmp_p
     assert len((tmp_path / "trials.txt").read_text().splitlines()) == 2000
     assert ossicle("derive", "nonsense", "--data=demo", "--out=x").status == 2
     assert ossicle("derive", "words", "--data=demo", "--out=x", "--words=7-3").status == 2
+
+
+def test_a_run_says_what_it_kept_and_the_next_reads_it(
+    ossicle: Command,
+    backbone: str,
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path / "cache"))
+    assert "cache: 0.000 of at most 50 GB" in ossicle("cache", "info").out
+    given = (f"--backbone={backbone}", f"--data={corpus}", "--epochs=2", "--batch-size=4")
+    first = ossicle("train", *given, "--recipe=lora", f"--out={tmp_path / 'first'}")
+    # 6 recordings a side: training and validation computed and read once, the test computed
+    line = "cache: what enters layer 0, in float32; 18 computed, 12 read"
+    assert first.out.splitlines()[-2] == line
+    again = ossicle("train", *given, "--recipe=bottleneck", f"--out={tmp_path / 'again'}")
+    assert "in float32; 0 computed, 30 read" in again.out
+    off = ossicle("train", *given, "--recipe=lora", "--cache=off", f"--out={tmp_path / 'off'}")
+    assert "cache: off; --cache off" in off.out
+    for name in ("adapter.safetensors", "log.jsonl"):
+        assert (tmp_path / "off" / name).read_bytes() == (tmp_path / "first" / name).read_bytes()
+
+    told = ossicle("cache", "info").out
+    assert "18 entries" in told
+    assert f"{backbone}, what enters layer 0, float32" in told
+    kept = json.loads(ossicle("cache", "info", "--json").out)
+    assert [store["entries"] for store in kept["stores"]] == [18]
+    assert kept["bytes"] == sum(f.stat().st_size for f in tmp_path.rglob("cache/*/*/*.safetensors"))
+    assert "GB freed" in ossicle("cache", "clear").out
+    assert json.loads(ossicle("cache", "info", "--json").out)["stores"] == []
+
+
+@pytest.mark.slow
+def test_processes_that_share_a_cache_end_in_the_same_bits(
+    backbone: str, corpus: Path, tmp_path: Path
+) -> None:
+    """Two runs that begin at once have the same entries, beside one that keeps nothing."""
+    options = ("--recipe=lora", f"--data={corpus}", "--epochs=3", "--batch-size=4", "--lr=0.01")
+    environment = {**os.environ, "OSSICLE_CACHE": str(tmp_path / "cache")}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "ossicle", "train", f"--backbone={backbone}", *options,
+             f"--cache={cache}", f"--out={tmp_path / name}"],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+        for name, cache in (("one", "auto"), ("two", "auto"), ("none", "off"))
+    ]  # fmt: skip
+    assert [process.wait() for process in started] == [0, 0, 0]
+    found = {
+        name: (tmp_path / name / "adapter.safetensors").read_bytes()
+        for name in ("one", "two", "none")
+    }
+    assert len(set(found.values())) == 1
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 18
+    assert not list((tmp_path / "cache").rglob("*.part"))

@@ -49,6 +49,7 @@ def message_of(done: Any, *, progress: bool = False) -> str:
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
+        ({"cache": "flaot16"}, "use auto, off, float32, float16. Did you mean 'float16'?"),
         ({"recipe": "lroa"}, "no recipe or method 'lroa'. Did you mean 'lora'?"),
         ({"recipe": "lora@attn.qq"}, "'attn.qq' is no site."),
         ({"recipe": "lora(ranc=4)"}, "'lora' has no setting 'ranc'."),
@@ -342,3 +343,24 @@ def test_a_config_json_that_was_edited_is_refused(
     ):
         (tmp_path / "run" / "config.json").write_text(json.dumps({**config, **changes}))
         assert match in message_of(ossicle("train", "--out", tmp_path / "run", "--resume"))
+
+
+def test_a_cache_that_cannot_be_written_to_is_told_if_it_was_asked_for(
+    train: Callable[..., str],
+    ossicle: Command,
+    backbone: str,
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path / "file"))
+    text = train(cache="float32").splitlines()[-1]
+    assert "cannot be written to: " in text
+    assert "Name another folder in OSSICLE_CACHE, or say --cache off" in text
+    given = (f"--backbone={backbone}", f"--data={corpus}", "--recipe=lora", "--epochs=2")
+    done = ossicle("train", *given, f"--out={tmp_path / 'run'}")  # auto: it goes on without one
+    assert done.status == 0
+    assert "cache: off; the cache '" in done.out
+    monkeypatch.setenv("OSSICLE_CACHE_GB", "lots")
+    assert "OSSICLE_CACHE_GB is 'lots'; expected a number of gigabytes above 0" in train(epochs=2)

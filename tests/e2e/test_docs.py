@@ -9,6 +9,7 @@ A page's blocks share one new folder, in which `src` is the repository's. In ord
 """
 
 import dataclasses
+import importlib.util
 import os
 import re
 import shlex
@@ -114,6 +115,18 @@ def test_the_navigation_names_every_page_once():
     decided = {name for name in pages if name.startswith("decisions/")}
     assert len(named) == len(set(named))
     assert pages - decided <= set(named) <= pages
+
+
+def test_the_page_of_speed_is_made_of_the_stored_figures():
+    path = ROOT / "benchmarks" / "page.py"
+    script = importlib.util.spec_from_file_location("page", path)
+    module = importlib.util.module_from_spec(script)
+    script.loader.exec_module(module)
+    made = module.page(module.stored())
+    assert made == (DOCS / "reference/speed.md").read_text(encoding="utf-8")
+    assert set(module.GOALS) <= {
+        label for group in module.stored().values() for label in group["figures"]
+    }
 
 
 @all_pages
