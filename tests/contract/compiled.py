@@ -7,10 +7,12 @@ the suite puts around every function.
 import json
 import sys
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounterWithBackend
 
 from kinds import KINDS, tiny_backbone
 from ossicle.attach.adapted import AdaptedModel
@@ -19,6 +21,7 @@ from ossicle.attach.recipe import Recipe
 from ossicle.errors import AttachError
 from ossicle.heads import build_head
 from ossicle.methods import METHODS
+from ossicle.serving import AdapterBank
 
 MANY = (
     "lora + bottleneck(insertion=parallel, position=before, reads=layer)@ffn + convpass@attn"
@@ -81,11 +84,37 @@ def switching() -> None:
             torch.testing.assert_close(compiled(*given).hidden, expected, rtol=1e-5, atol=1e-5)
 
 
+def bank() -> None:
+    """Adding, removing and asking for others compile nothing again."""
+    count = CompileCounterWithBackend("aot_eager")
+    compiled = AdapterBank(
+        tiny_backbone(SPEECH), places=64, compiler=partial(torch.compile, backend=count)
+    )
+    plain, recipe = AdapterBank(tiny_backbone(SPEECH)), Recipe.parse("lora + bottleneck")
+    rng = np.random.default_rng(0)
+    waves = [rng.normal(0, 0.1, 4000).astype(np.float32) for _ in range(4)]
+    for number in range(40):
+        model = attached(SPEECH, "lora + bottleneck")
+        torch.manual_seed(number)
+        shake(model)
+        tensors = {key: p.detach() for key, p in model.trainable(model.current).items()}
+        for one in (compiled, plain):
+            one.add(f"a{number}", recipe, "mean", 3, tensors)
+            if number > 6:
+                one.remove(f"a{number - 3}")
+        if number > 3:
+            names = [plain.names[i % len(plain.names)] for i in (0, 1, -1, 2)]
+            made, expected = compiled.outputs(waves, names), plain.outputs(waves, names)
+            torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-5)
+    assert count.frame_count == 1, f"{count.frame_count} times compiled"
+
+
 def main() -> None:
     warnings.simplefilter("ignore")
     cases = {
         "the whole transformer is one graph": one_graph,
         "switching between sets holds": switching,
+        "a bank compiles once": bank,
         **{f"{SPEECH} {name}": (SPEECH, m.example or name) for name, m in METHODS.items()},
         **{f"{kind} many methods": (kind, MANY) for kind in KINDS},
     }

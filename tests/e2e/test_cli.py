@@ -359,3 +359,24 @@ def test_processes_that_share_a_cache_end_in_the_same_bits(
     assert len(set(found.values())) == 1
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 18
     assert not list((tmp_path / "cache").rglob("*.part"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_run_is_the_run_and_says_how_long_it_took(
+    backbone: str, corpus: Path, tmp_path: Path
+) -> None:
+    given = ("--recipe=lora", f"--data={corpus}", "--epochs=1", "--batch-size=3", "--lr=0.01")
+    epochs = {}
+    for name, options in (("plain", ()), ("compiled", ("--compile",))):
+        done = subprocess.run(
+            [sys.executable, "-m", "ossicle", "train", f"--backbone={backbone}", *given, *options,
+             f"--out={tmp_path / name}"],
+            capture_output=True,
+            text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        epochs[name] = json.loads((tmp_path / name / "log.jsonl").read_text())
+    assert re.search(r"compiled: the first step took [\d.]+ s, the others [\d.]+ s", done.stdout)
+    for loss in ("train_loss", "valid_loss"):
+        assert epochs["compiled"][loss] == pytest.approx(epochs["plain"][loss], rel=1e-4)

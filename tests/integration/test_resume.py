@@ -19,7 +19,14 @@ from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.config import TrainConfig
 from ossicle.training.run import CONFIG, LOG, METRICS, SPLIT, train
 
-MEASURED = ("train_seconds", "test_seconds", "peak_memory_mib", "cache")  # differ from run to run
+MEASURED = (
+    "train_seconds",
+    "test_seconds",
+    "peak_memory_mib",
+    "cache",
+    "first_step_seconds",
+    "step_seconds",
+)  # differ from run to run
 KILL = Path(__file__).with_name("kill_runs.py")
 
 

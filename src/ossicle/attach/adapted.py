@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 from ossicle.anatomy import Site
 from ossicle.attach.recipe import Placement, Recipe
 from ossicle.attach.tap import Tap, install
-from ossicle.backbones import Backbone, Encoded
+from ossicle.backbones import Backbone, Encoded, Partway
 from ossicle.errors import AttachError, RecipeMismatch, listing
 from ossicle.heads import Head
 from ossicle.methods import Adapter
@@ -214,6 +214,11 @@ class AdaptedModel(nn.Module):
             self._compiled = True
         encoded: Encoded = self.backbone(values, lengths)
         return encoded
+
+    def compiled_leave(self) -> Callable[[Partway], Encoded]:
+        """Return `Backbone.leave` through `torch.compile`; no set can be added any more."""
+        self._compiled = True
+        return torch.compile(self.backbone.leave, dynamic=True)
 
     def forward(
         self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]

@@ -8,7 +8,7 @@ the same cut, so it is worth keeping. Where nothing in the backbone trains and t
 more than a mean, that mean is all there is to keep.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ossicle.anatomy import FEATURES, VALUES
 from ossicle.attach.adapted import AdaptedModel
-from ossicle.backbones import Backbone, Partway
+from ossicle.backbones import Backbone, Encoded, Partway
 from ossicle.heads import SUMMARIES
 
 # What the model takes for one wave, (N,) or (T, M), and how much of it is real. Rows differ in N.
@@ -120,6 +120,7 @@ def run_from_cut(
     states: Sequence[Float[Tensor, "..."]],
     lengths: Sequence[int],
     cut: Cut,
+    leave: Callable[[Partway], Encoded] | None = None,
 ) -> list[Tensor]:
     """Return the output of each row, as `AdaptedModel.outputs` does, from its states.
 
@@ -128,8 +129,10 @@ def run_from_cut(
         states: From `run_to_cut`, of each row.
         lengths: Real entries of the values of each row.
         cut: Where they were taken.
+        leave: From `AdaptedModel.compiled_leave`; None: `Backbone.leave` as it is.
     """
-    return model.read(model.backbone.leave(set_in(model.backbone, states, lengths, cut)))
+    way = set_in(model.backbone, states, lengths, cut)
+    return model.read((leave or model.backbone.leave)(way))
 
 
 def set_in(

@@ -20,7 +20,7 @@ from torch.func import functional_call, vmap
 
 from ossicle.methods import Adapter
 
-START: Final = 8  # places at first; doubled when they are taken
+PLACES: Final = 8  # at first; doubled when they are taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,11 @@ class Stack:
     Attributes:
         tensors: (capacity, ...) by the key under which they are saved.
         route: Of the pass that is running; None between two.
+        places: There are at first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = PLACES) -> None:
+        self.places = places
         self.tensors: dict[str, Tensor] = {}
         self.route: Route | None = None
 
@@ -65,7 +67,7 @@ class Stack:
             for key, tensor in tensors.items():
                 there = self.tensors.get(key)
                 if there is None:
-                    there = torch.zeros((START, *tensor.shape), device=device)
+                    there = torch.zeros((self.places, *tensor.shape), device=device)
                 while place >= len(there):
                     there = torch.cat((there, torch.zeros_like(there)))
                 there[place] = tensor

@@ -101,6 +101,13 @@ OPTIONS: Final[dict[str, tuple[Any, Any]]] = {  # field -> its option, and what 
         ],
         "auto",
     ),
+    "compile": (
+        Annotated[
+            bool,
+            typer.Option("--compile", help="Compile what trains; the first steps take long."),
+        ],
+        False,
+    ),
     "max_seconds": (
         Annotated[
             float,

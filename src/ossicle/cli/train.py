@@ -57,4 +57,7 @@ def train(
     print(f"best epoch {best} of {epochs} by validation {metrics['chosen_by']}")
     o.print_figures(test)
     print(o.cache_line(metrics["cache"]))
+    if config.compile:
+        first, others = metrics["first_step_seconds"], metrics["step_seconds"]
+        print(f"compiled: the first step took {first:.1f} s, the others {others or first:.3f} s")
     print(f"adapter: {out} ({metrics['adapter_bytes'] / 1000:,.0f} kB)")

@@ -13,7 +13,7 @@ another width, has a pass of its own.
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,13 +28,14 @@ from ossicle.attach.adapted import AdaptedModel, AdapterSet, Slot
 from ossicle.attach.cut import Cut, Row, find_cut, run_on, run_to_cut, set_in, summarised
 from ossicle.attach.folder import TENSORS, read_folder
 from ossicle.attach.recipe import Recipe
-from ossicle.attach.stack import Route, Stack, StackedAdapter
+from ossicle.attach.stack import PLACES, Route, Stack, StackedAdapter
 from ossicle.attach.store import check_backbone, read_tensors
-from ossicle.backbones import Backbone, Encoded
+from ossicle.backbones import Backbone, Encoded, Partway
 from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
 from ossicle.heads import Head, build_head
 
 ROWS: Final = 64
+Leave = Callable[[Partway], Encoded]
 Request = tuple[int, str]  # number of a row, name of an adapter
 
 
@@ -83,8 +84,26 @@ class AdapterBank:
         backbone: Frozen; the bank's alone.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        places: int = PLACES,
+        compiler: Callable[[Leave], Leave] | None = None,
+    ) -> None:
+        """Make an empty bank.
+
+        Args:
+            backbone: No adapters stand on it, and none but the bank's shall.
+            places: For adapters of one recipe, at first; doubled when they are taken.
+            compiler: Say `torch.compile`, of what runs above the frozen prefix. Adding and
+                removing adapters compiles nothing again, but for recipes that are new and where
+                places are doubled.
+        """
         self.backbone = backbone
+        self._places = places
+        self._compiler = compiler
+        self._leave: Leave = backbone.leave
         self._model = AdaptedModel(backbone).eval()
         self._kinds: dict[str, Kind] = {}
         self._kind_by_name: dict[str, Kind] = {}
@@ -261,7 +280,7 @@ class AdapterBank:
             kind.stack.route = _route([places[i] for i in rows], rows, len(kinds), device)
         self._model.act(kind.name for kind in present)
         try:
-            encoded = self.backbone.leave(set_in(self.backbone, states, lengths, cut))
+            encoded = self._leave(set_in(self.backbone, states, lengths, cut))
             made = {kind.name: kind.read(encoded) for kind in present}
         finally:
             self._model.act(())
@@ -276,7 +295,7 @@ class AdapterBank:
         key = json.dumps([recipe.to_dict()["placements"], head, num_outputs], sort_keys=True)
         if key in self._kinds:
             return self._kinds[key]
-        stack, name = Stack(), f"kind {len(self._kinds)}"
+        stack, name = Stack(self._places), f"kind {len(self._kinds)}"
         shapes: dict[str, torch.Size] = {}
 
         def stacked(slot: Slot) -> StackedAdapter:
@@ -302,6 +321,9 @@ class AdapterBank:
         )
         kind = Kind(name, item, made.to("meta"), shapes, cut, alone, stack)
         self._kinds[key] = kind
+        if self._compiler is not None:
+            torch.compiler.reset()  # what is compiled does not see new taps
+            self._leave = self._compiler(self.backbone.leave)
         return kind
 
     def _found(self, name: str) -> Kind:

@@ -38,6 +38,7 @@ class TrainConfig:
         precision: float32, bfloat16, float16 or auto: of the forward pass.
         cache: What the frozen part makes of recordings is kept: auto (where it pays), off, float32
             or float16: `ossicle.training.prefix`.
+        compile: Run what lies above the frozen prefix through `torch.compile`.
         track: Where curves are reported to, by comma; none: nowhere.
         max_seconds: Longer recordings are cropped at random in training, and evaluated in windows.
         seed: Of the new parameters, the order, the crops and dropout.
@@ -67,6 +68,7 @@ class TrainConfig:
     augment: str = ""
     precision: str = "float32"
     cache: str = "auto"
+    compile: bool = False
     track: str = "tensorboard"
     max_seconds: float = 10.0
     seed: int = 0

@@ -1,5 +1,6 @@
 """One epoch, one assessment, one fit: a function each."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -64,11 +65,13 @@ class State:
         optimizer: With its moments.
         scaler: Of the loss, for float16; does nothing for other numbers.
         history: The epochs so far.
+        step_seconds: Wall time of each step of this process.
     """
 
     optimizer: torch.optim.Adam
     scaler: torch.amp.GradScaler
     history: list[Epoch] = field(default_factory=list)
+    step_seconds: list[float] = field(default_factory=list)
 
     @classmethod
     def of(cls, model: AdaptedModel, config: TrainConfig) -> "State":
@@ -243,6 +246,7 @@ def train_epoch(
     total, seen = 0.0, 0
     for done in range(epoch_steps):
         rows = [len(batch) for batch in plan[done * config.accumulate :][: config.accumulate]]
+        begun = time.perf_counter()
         step = (number - 1) * epoch_steps + done
         set_rates(state.optimizer, factor(step))
         state.optimizer.zero_grad()
@@ -260,6 +264,7 @@ def train_epoch(
                 state.scaler.scale(loss * (size / sum(rows))).backward()
             total, seen = total + loss.item() * size, seen + size
         _update(state, config, processes)
+        state.step_seconds.append(time.perf_counter() - begun)
         progress("training", step + 1, config.epochs * epoch_steps, epoch=number, loss=total / seen)
     return total / seen
 

@@ -1,5 +1,6 @@
 """What a run finds on the machine: where to compute, and how much memory it took."""
 
+import shutil
 import sys
 
 import torch
@@ -22,6 +23,18 @@ def pick_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise RunError(f"device '{name}' cannot be used here: {reason}") from error
     return name
+
+
+def check_compiler(device: str) -> None:
+    """Raise where `torch.compile` would lack the compiler it calls on a CPU.
+
+    Raises:
+        RunError: no C++ compiler is there.
+    """
+    if device == "cpu" and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
+        raise RunError(
+            "--compile needs a C++ compiler and none is on the PATH; install g++, or leave it out"
+        )
 
 
 def peak_memory_mib(model: AdaptedModel) -> float | None:

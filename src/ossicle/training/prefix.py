@@ -11,7 +11,7 @@ Pieces that are cropped at random are never kept.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Final
@@ -25,7 +25,7 @@ from ossicle import __version__
 from ossicle.anatomy import FEATURES, VALUES
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.cut import Cut, Row, find_cut, run_from_cut, run_to_cut
-from ossicle.backbones import Backbone
+from ossicle.backbones import Backbone, Encoded, Partway
 from ossicle.data import Utterance
 from ossicle.errors import RunError, did_you_mean
 from ossicle.training.store import (
@@ -71,6 +71,7 @@ class Prefix:
         why: Why they are kept, or why not.
         computed: Rows that passed through the prefix.
         read: Rows that did not have to.
+        leave: What runs above the cut, where it is compiled.
     """
 
     cut: Cut
@@ -80,6 +81,7 @@ class Prefix:
     why: str = "nothing was said about a cache"
     computed: int = 0
     read: int = 0
+    leave: Callable[[Partway], Encoded] | None = None
 
     def find(self, utterance: Utterance, span: tuple[int, int]) -> tuple[str | None, Item | None]:
         """Return the key of a piece, None where there is no store, and its states if they are kept.
@@ -106,7 +108,8 @@ class Prefix:
         self.computed += len(new)
         self.read += len(items) - len(new)
         known = [item.states for item in items if item.states is not None]
-        return run_from_cut(model, known, [item.length for item in items], self.cut)
+        lengths = [item.length for item in items]
+        return run_from_cut(model, known, lengths, self.cut, self.leave)
 
     def _keep(self, item: Item, states: Tensor) -> Tensor:
         """Return the states as they will be read: rounded in the first epoch as in the others."""

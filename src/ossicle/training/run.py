@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import numpy as np
@@ -49,7 +50,7 @@ from ossicle.training.cohort import write_cohort
 from ossicle.training.config import TrainConfig
 from ossicle.training.figures import with_intervals
 from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_progress
-from ossicle.training.machine import peak_memory_mib, pick_device
+from ossicle.training.machine import check_compiler, peak_memory_mib, pick_device
 from ossicle.training.optim import OPTIMIZERS
 from ossicle.training.precision import pick_precision
 from ossicle.training.prefix import Prefix, check_cache, open_prefix
@@ -142,6 +143,8 @@ def train(
         "parameters": tally(run.model, run.model.current).to_dict(),
         "adapter_bytes": (folder / TENSORS).stat().st_size,
         "train_seconds": round(trained - started, 2),
+        "first_step_seconds": _rounded(state.step_seconds[:1]),
+        "step_seconds": _rounded(state.step_seconds[1:]),
         "test_seconds": round(time.perf_counter() - trained, 2),
         "peak_memory_mib": peak_memory_mib(run.model),
         "processes": processes.count,
@@ -151,6 +154,11 @@ def train(
         write_json(folder / METRICS, metrics)
     processes.wait()
     return metrics
+
+
+def _rounded(seconds: Sequence[float]) -> float | None:
+    """Return the median to the millisecond; None where there is none."""
+    return round(median(seconds), 3) if seconds else None
 
 
 def _fit(
@@ -229,6 +237,8 @@ def prepare(
         device = f"cuda:{processes.local_rank}"
     pick_precision(config.precision, device)
     check_cache(config.cache)
+    if config.compile:
+        check_compiler(device)
     backbone = load_backbone(
         config.backbone, stochastic=config.stochastic, fast=config.fast, device=device
     )
@@ -258,6 +268,8 @@ def prepare(
         augmented=bool(augment),
         precision=config.precision,
     )
+    if config.compile:
+        prefix.leave = model.compiled_leave()
     return Prepared(model, task, dataset, clips, hashed, prefix, processes)
 
 
