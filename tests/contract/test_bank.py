@@ -1,14 +1,18 @@
 """Rows of one batch by many adapters: what each says alone, for every method on every family."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import pytest
 import torch
 
 from kinds import ALONE, KINDS, SETTINGS, attached, fits, pairs, parameters, shake
 from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.attach.recipe import Placement, Recipe
 from ossicle.attach.store import save
 from ossicle.errors import AttachError, RecipeMismatch
 from ossicle.heads import build_head
+from ossicle.methods import Adapter, Method
 from ossicle.serving import AdapterBank
 
 NEARLY = {"rtol": 1e-5, "atol": 1e-5}
@@ -127,6 +131,43 @@ def test_it_loads_what_is_saved(build, noise, tmp_path, expression):
     torch.testing.assert_close(bank.outputs([wave], ["one"])[0], alone(model, wave), **NEARLY)
     with pytest.raises(RecipeMismatch, match="with other weights"):
         AdapterBank(build("hubert", seed=1)).load("one", tmp_path)
+
+
+@dataclass(frozen=True)
+class Peaks(Method):
+    """A method that looks at numbers, which vmap does not let it: a gain where the loudest is."""
+
+    name: ClassVar[str] = "peaks"
+    default_at: ClassVar[tuple[str, ...]] = ("ffn",)
+
+    def build(self, site):
+        return PeaksAdapter(site.width_out)
+
+
+class PeaksAdapter(Adapter):
+    stacks: ClassVar[bool] = False
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(width))
+
+    def forward(self, x, y):  # noqa: ARG002 - every adapter is given x and y
+        return y * self.gain if self.gain.detach().max().item() > 0 else y
+
+
+def test_a_method_that_does_not_stack_takes_its_turns_and_the_bank_says_so(build, noise):
+    recipe, models = Recipe(Placement(Peaks())), []
+    bank = AdapterBank(build("hubert"))
+    for number in range(3):
+        backbone = build("hubert")
+        model = attach(backbone, recipe, build_head("mean", backbone.anatomy, 3)).eval()
+        shake(model, by=0.2)
+        models.append(model)
+        bank.add(str(number), recipe, "mean", 3, tensors(model))
+    waves = noise(4000, 2500, 3100)
+    for wave, name, output in zip(waves, "201", bank.outputs(waves, list("201")), strict=True):
+        torch.testing.assert_close(output, alone(models[int(name)], wave), **NEARLY)
+    assert bank.notes == ["sets of 'peaks' take their turns: the method does not stack"]
 
 
 def test_what_does_not_fit_is_refused(build):

@@ -82,6 +82,7 @@ class AdapterBank:
 
     Attributes:
         backbone: Frozen; the bank's alone.
+        notes: What does not run side by side, and why.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class AdapterBank:
                 places are doubled.
         """
         self.backbone = backbone
+        self.notes: list[str] = []
         self._places = places
         self._compiler = compiler
         self._leave: Leave = backbone.leave
@@ -304,6 +306,9 @@ class AdapterBank:
                     f"'{slot.placement}' changes the backbone itself, so that no other adapter "
                     "could share it; load a second backbone for this one"
                 )
+            if not slot.adapter.stacks:
+                note = f"sets of '{slot.placement}' take their turns: the method does not stack"
+                self.notes += [] if note in self.notes else [note]
             for tensor, parameter in slot.adapter.named_parameters():
                 shapes[f"{slot.key}/{tensor}"] = parameter.shape
             changes = slot.placement.method.changes_input
