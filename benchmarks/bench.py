@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -295,32 +294,47 @@ def steps(bench: Bench) -> Figures:
         return bench.ratios(actions)
 
 
+FORWARDS = {
+    "HuBERT base, 4 x 4 s": (BASE, (4, 4, 4, 4)),
+    "HuBERT base, 1 x 4 s": (BASE, (4,)),
+    "WavLM large CNN, 4 x 4 s": ("config:wavlm-large?num_hidden_layers=1", (4, 4, 4, 4)),
+    "HuBERT of 6 layers of 256, 4 x 4 s": (SMALL, (4, 4, 4, 4)),
+    "AST base, 1 x 10 s": ("config:ast-base", (10,)),
+}
+
+
 def forward(bench: Bench) -> Figures:
-    """The frozen forward pass: transformers', ossicle's, and ossicle's without shortcuts."""
+    """The frozen forward pass: transformers', ossicle's, and ossicle's without shortcuts.
+
+    Each size in a process of its own: how memory is had depends on what was there before.
+    """
     found = {}
-    for label, name, seconds in (
-        ("HuBERT base, 4 x 4 s", BASE, (4, 4, 4, 4)),
-        ("HuBERT base, 1 x 4 s", BASE, (4,)),
-        ("WavLM large CNN, 4 x 4 s", "config:wavlm-large?num_hidden_layers=1", (4, 4, 4, 4)),
-        ("HuBERT of 6 layers of 256, 4 x 4 s", SMALL, (4, 4, 4, 4)),
-        ("AST base, 1 x 10 s", "config:ast-base", (10,)),
-    ):
-        waves = noise(*seconds)
-        if "ast" in name:
-            backbone, model = load_backbone(name), stock(name, bench.device)
-            values, _ = backbone.batch(waves)
-            given = values.to(bench.device)
-            theirs = torch.no_grad()(lambda m=model, v=given: m(v))
-        else:
-            theirs = bare(name, waves, bench.device)
-        actions = {
+    for label in FORWARDS:
+        options = ["--device", bench.device, "--rounds", str(bench.rounds), "--forward", label]
+        command = [sys.executable, "-W", "ignore", __file__, *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        found |= {f"{label}: {key}": value for key, value in json.loads(done.stdout).items()}
+    return found
+
+
+def one_forward(bench: Bench, label: str) -> Figures:
+    """Return the ratios of one size."""
+    name, seconds = FORWARDS[label]
+    waves = noise(*seconds)
+    if "ast" in name:
+        model = stock(name, bench.device)
+        values = load_backbone(name).batch(waves)[0].to(bench.device)
+        theirs = torch.no_grad()(lambda: model(values))
+    else:
+        theirs = bare(name, waves, bench.device)
+    return bench.ratios(
+        {
             "transformers": theirs,
             "ossicle": ours(name, waves, bench.device),
             "ossicle, --no-fast": ours(name, waves, bench.device, fast=False),
             "ossicle, bfloat16": in_bfloat16(ours(name, waves, bench.device), bench.device),
         }
-        found |= {f"{label}: {key}": value for key, value in bench.ratios(actions).items()}
-    return found
+    )
 
 
 def front(bench: Bench) -> Figures:
@@ -680,17 +694,21 @@ def peak(variant: str, device: str) -> None:
                 os.waitpid(child, 0)
                 store = store_of(model, folder)
             action = step_of(model, rows, store)
-        before = resident()
+        Path("/proc/self/clear_refs").write_text("5")  # the peak so far was of loading
+        before = resident("VmRSS")
         action()
         action()
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"loaded": before, "peak": most}))
+        print(json.dumps({"loaded": before, "peak": resident("VmHWM")}))
 
 
-def resident() -> float:
-    """Return the memory of this process now, in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+def resident(what: str) -> float:
+    """Return the memory of this process in MB: VmRSS now, VmHWM at most.
+
+    `ru_maxrss` would begin with what the process had that started this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (kilobytes,) = (line.split()[1] for line in lines if line.startswith(f"{what}:"))
+    return int(kilobytes) / 1024
 
 
 def allocator(bench: Bench) -> Figures:
@@ -791,10 +809,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--print", choices=GROUPS, help="one group, on the terminal alone")
     parser.add_argument("--peak", choices=MEMORY, help="memory of one variant")
+    parser.add_argument("--forward", choices=FORWARDS, help="one size of the group forward")
     options = parser.parse_args()
     bench = Bench(options.device, options.rounds, options.threads)
     if options.peak:
         peak(options.peak, options.device)
+        return
+    if options.forward:
+        print(json.dumps(one_forward(bench, options.forward)))
         return
     if options.print:
         print(json.dumps(GROUPS[options.print](bench)))

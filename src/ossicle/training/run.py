@@ -258,7 +258,9 @@ def prepare(
             head = build_head(head_name, seen, task.num_outputs)
         model = attach(backbone, recipe, head)
     clips = _clips(dataset, task, backbone, config, processes, progress)
-    hashed = contents(dataset.utterances)
+    mine = processes.share(dataset.utterances)
+    parts = processes.gather(processes.together(lambda: contents(mine)))
+    hashed = {key: value for part in parts for key, value in part.items()}
     prefix = open_prefix(
         model,
         [size for part in clips.values() for size in part.sizes],
