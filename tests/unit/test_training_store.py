@@ -13,11 +13,11 @@ from ossicle.errors import RunError
 from ossicle.training import store as module
 from ossicle.training.store import (
     Store,
+    all_entries,
     as_numbers,
     cache_folder,
     cache_limit,
     clear,
-    entries,
     stores,
 )
 
@@ -51,24 +51,24 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path):
     size = 0
     for number in range(10):
         opened(tmp_path, layer=number % 2).put(f"{number:04}", STATES, 1)
-    for number, entry in enumerate(sorted(entries(tmp_path), key=lambda one: one.file.name)):
+    for number, entry in enumerate(sorted(all_entries(tmp_path), key=lambda one: one.file.name)):
         os.utime(entry.file, (1000 + number, 1000 + number))
         size = entry.size
     opened(tmp_path, layer=0).get("0000")  # the oldest, and now the newest
     full = opened(tmp_path, limit=10 * size, layer=0)
     full.put("new", STATES, 1)
-    left = sorted(entry.file.stem for entry in entries(tmp_path))
+    left = sorted(entry.file.stem for entry in all_entries(tmp_path))
     assert left == ["0000", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "new"]
 
 
 def test_the_cache_never_grows_beyond_its_limit(tmp_path):
     store = opened(tmp_path)
     store.put("0000", STATES, 1)
-    (size,) = (entry.size for entry in entries(tmp_path))
+    (size,) = (entry.size for entry in all_entries(tmp_path))
     store = opened(tmp_path, limit=5 * size)
     for number in range(30):
         store.put(f"{number:04}", STATES, 1)
-        assert sum(entry.size for entry in entries(tmp_path)) <= 5 * size
+        assert sum(entry.size for entry in all_entries(tmp_path)) <= 5 * size
 
 
 def test_threads_that_write_and_read_the_same_entries_find_whole_ones(tmp_path):
@@ -100,9 +100,69 @@ def test_a_full_disk_ends_the_writing_and_nothing_else(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "_write", full)
     store.put("ab12", STATES, 1)
-    assert store.fault == f"the disk of '{tmp_path}' is full"
+    file = store.folder / "ab" / "ab12.safetensors"
+    assert store.fault == f"'{file}' cannot be written: No space left on device"
     store.put("cd34", STATES, 1)
     assert store.get("ab12") is None
+
+
+def test_a_cache_that_is_cleared_meanwhile_is_filled_again(tmp_path):
+    store = opened(tmp_path)
+    store.put("ab12", STATES, 1)
+    clear(tmp_path)
+    assert store.get("ab12") is None
+    store.put("ab12", STATES, 1)
+    assert store.fault is None
+    assert store.get("ab12") is not None
+    assert len(list(all_entries(tmp_path))) == 1
+
+
+def test_an_entry_that_nobody_else_may_read_is_as_if_it_were_not_there(tmp_path, monkeypatch):
+    store = opened(tmp_path)
+    store.put("ab12", STATES, 1)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(module, "safe_open", refused)  # a superuser may read everything
+    assert store.get("ab12") is None
+    assert store.damaged == 0
+
+
+def test_others_may_read_an_entry_as_they_may_any_file_that_this_user_makes(tmp_path):
+    plain = tmp_path / "plain"
+    plain.write_text("")
+    opened(tmp_path).put("ab12", STATES, 1)
+    (entry,) = all_entries(tmp_path)
+    assert entry.file.stat().st_mode == plain.stat().st_mode
+
+
+def test_the_limit_holds_for_what_several_processes_write(tmp_path):
+    first = opened(tmp_path)
+    first.put("0000", STATES, 1)
+    (size,) = (entry.size for entry in all_entries(tmp_path))
+    limit = 100 * size
+    two = [opened(tmp_path, limit=limit, process=number) for number in range(2)]
+    for number in range(120):
+        for store in two:
+            store.put(f"{number:04}", STATES, 1)
+    assert sum(entry.size for entry in all_entries(tmp_path)) <= 1.1 * limit
+
+
+def test_nothing_but_entries_makes_room(tmp_path):
+    (tmp_path / "model").mkdir()
+    mine = tmp_path / "model" / "model.safetensors"
+    mine.write_bytes(bytes(10_000))
+    os.utime(mine, (1, 1))
+    store = opened(tmp_path, limit=1000)
+    left = store.folder / "ab" / ".killed.part"
+    left.parent.mkdir()
+    left.write_bytes(bytes(10_000))
+    os.utime(left, (1, 1))
+    for number in range(10):
+        store.put(f"{number:04}", STATES, 1)
+    assert mine.exists()
+    assert not left.exists()
 
 
 def test_a_folder_that_cannot_be_made_is_told_with_what_to_do(tmp_path):

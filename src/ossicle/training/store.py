@@ -1,23 +1,23 @@
 """The cache on disk: what frozen prefixes make of recordings, each computed once.
 
-    CACHE/STORE/store.json          what its entries were computed by
-    CACHE/STORE/ab/abcd….safetensors one entry: the states of one piece of a recording
+    CACHE/STORE/store.json             what its entries were computed by
+    CACHE/STORE/ab/abcd….safetensors   one entry: the states of one piece of a recording
 
 A store is named by a hash of all that its numbers depend on but the sound, an entry by a hash of
 the sound and the piece; nothing is ever changed in place, so nothing can be out of date. Entries
 are written under another name first, so that processes can share a cache, and hold a checksum, so
 that a file that was cut short or changed is told from a whole one. What was not read for longest
-goes first when the cache is full.
+goes first when the cache is full. An entry that cannot be read or written is as if it were not
+there: a cache makes a run faster, and never ends it.
 
 OSSICLE_CACHE names the folder, OSSICLE_CACHE_GB its greatest size.
 """
 
-import errno
 import hashlib
 import json
 import os
 import shutil
-import tempfile
+import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -37,8 +37,9 @@ FACTS: Final = "store.json"
 GB: Final = 10**9
 LIMIT_GB: Final = 50.0
 ROOM: Final = 0.9  # of the limit, after making room
+UNSEEN: Final = 0.02  # of the limit: after writing so much, look what other processes have written
 _STATES, _CHECKSUM, _LENGTH = "states", "crc32", "length"
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_PART: Final = ".part"
 
 
 def cache_folder() -> Path:
@@ -103,10 +104,11 @@ class Store:
         self.fault: str | None = None
         self._cache = cache
         self._limit = limit
+        self._description = json.dumps({**about, **facts}, indent=2).encode()
         self._size: int | None = None
+        self._unseen = 0
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _write(self.folder / FACTS, json.dumps({**about, **facts}, indent=2).encode())
+            self._describe()
         except OSError as error:
             raise RunError(
                 f"the cache '{cache}' cannot be written to: {error.strerror or error}. Name "
@@ -122,17 +124,18 @@ class Store:
                 states = opened.get_tensor(_STATES)
             if metadata[_CHECKSUM] != str(zlib.crc32(states.data)):
                 raise ValueError("the checksum is another")
-            os.utime(file)  # it was used: the last to go
-        except FileNotFoundError:  # never there, or another process made room
+        except (FileNotFoundError, PermissionError):  # gone, or another user's alone
             return None
         except (SafetensorError, KeyError, ValueError):
             self.damaged += 1
             file.unlink(missing_ok=True)
             return None
+        with suppress(FileNotFoundError, PermissionError):
+            os.utime(file)  # it was used: the last to go
         return states, int(metadata[_LENGTH])
 
     def put(self, key: str, states: NDArray[Any], length: int) -> None:
-        """Keep an entry; where the disk is full, say so in `fault` and keep no more.
+        """Keep an entry; where that fails, say so in `fault` and keep no more.
 
         Args:
             key: Of the sound and the piece.
@@ -143,27 +146,33 @@ class Store:
             return
         facts = {_CHECKSUM: str(zlib.crc32(states.data)), _LENGTH: str(length)}
         content = save({_STATES: states}, metadata=facts)
-        self._make_room(len(content))
         file = self._file(key)
         try:
+            self._make_room(len(content))
+            if not (self.folder / FACTS).is_file():  # somebody has cleared the cache
+                self._describe()
             file.parent.mkdir(exist_ok=True)
             _write(file, content)
         except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            self.fault = f"the disk of '{self._cache}' is full"
+            self.fault = f"'{file}' cannot be written: {error.strerror or error}"
+
+    def _describe(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(self.folder / FACTS, self._description)
 
     def _file(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def _make_room(self, size: int) -> None:
         """Remove what was not used for longest, so that an entry of that size fits."""
-        if self._size is None:
-            self._size = sum(entry.size for entry in entries(self._cache))
+        if self._size is None or self._unseen > UNSEEN * self._limit:
+            self._size = sum(entry.size for entry in all_entries(self._cache))
+            self._unseen = 0
+        self._unseen += size
         self._size += size
         if self._size <= self._limit:
             return
-        oldest_first = sorted(entries(self._cache), key=lambda entry: entry.used)
+        oldest_first = sorted(all_entries(self._cache), key=lambda entry: entry.used)
         self._size = size + sum(entry.size for entry in oldest_first)
         for entry in oldest_first:
             if self._size <= ROOM * self._limit:
@@ -187,12 +196,20 @@ class Entry:
     used: float
 
 
-def entries(folder: Path) -> Iterator[Entry]:
-    """Yield the entries below a folder of the cache; those that vanish meanwhile are left out."""
-    for file in folder.rglob("*.safetensors"):
+def entries(store: Path) -> Iterator[Entry]:
+    """Yield the files of a store, half-written ones too, but none that vanish meanwhile."""
+    for file in store.glob("??/*"):
+        if file.suffix not in (".safetensors", _PART):
+            continue
         with suppress(FileNotFoundError):
             found = file.stat()
             yield Entry(file, found.st_size, found.st_mtime)
+
+
+def all_entries(cache: Path) -> Iterator[Entry]:
+    """Yield the entries of all stores of a cache; what else lies in its folder is none of ours."""
+    for file in sorted(cache.glob(f"*/{FACTS}")):
+        yield from entries(file.parent)
 
 
 def stores(cache: Path) -> Iterator[tuple[dict[str, Any], list[Entry]]]:
@@ -219,11 +236,9 @@ def clear(cache: Path) -> int:
 
 def _write(file: Path, content: bytes) -> None:
     """Write a file under another name, one of this process, and put it in its place."""
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".part")
-    part = Path(name)
+    part = file.with_name(f".{uuid.uuid4().hex}{_PART}")
     try:
-        with os.fdopen(handle, "wb") as opened:
-            opened.write(content)
+        part.write_bytes(content)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
