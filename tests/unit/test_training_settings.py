@@ -6,7 +6,7 @@ import torch
 from ossicle.errors import RunError
 from ossicle.tasks import parse_task
 from ossicle.training.config import TrainConfig
-from ossicle.training.precision import autocast, pick_precision
+from ossicle.training.precision import autocast, check_precision, pick_precision
 from ossicle.training.published import PUBLISHED, published
 from ossicle.training.schedule import build_schedule
 from ossicle.training.tracking import check_trackers
@@ -44,6 +44,26 @@ def test_precision_is_by_name() -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     with autocast(torch.device("cpu"), torch.float32):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", ["hubert", "wavlm", "ast", "w2v-bert"])
+def test_half_precision_that_is_rounding_alone_is_let_through(build, kind, dtype) -> None:
+    check_precision(build(kind), dtype)
+
+
+def test_half_precision_that_a_device_computes_wrongly_is_refused(build) -> None:
+    backbone = build("hubert")
+
+    def wrong(_module: object, _given: object, made: torch.Tensor) -> torch.Tensor:
+        return -made if torch.is_autocast_enabled("cpu") else made
+
+    backbone.model.encoder.layer_norm.register_forward_hook(wrong)
+    check_precision(backbone, torch.float32)
+    with pytest.raises(
+        RunError, match=r"in bfloat16 this cpu .* off by \d+% .* --precision float32"
+    ):
+        check_precision(backbone, torch.bfloat16)
 
 
 def test_trackers_are_checked_before_a_run() -> None:

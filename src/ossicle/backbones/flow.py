@@ -99,12 +99,35 @@ def attend(
     if added and mask is not None:
         mask = F.pad(mask, (added, 0), value=True)
     if position_bias is not None:
-        position_bias = F.pad(position_bias, (added, 0)).to(
-            query.dtype
-        )  # pseudo keys have no position
+        if added:  # pseudo keys have no position
+            position_bias = F.pad(position_bias, (added, 0))
+        position_bias = position_bias.to(query.dtype)
         mask = position_bias if mask is None else position_bias.masked_fill(~mask, float("-inf"))
-    mixed = F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
+    if mask is not None and mask.requires_grad and mask.device.type == "cpu":
+        mixed = _by_products(query, key, value, mask, dropout, scaling)
+    else:
+        mixed = F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
     return mixed.transpose(1, 2).contiguous(), None
+
+
+def _by_products(
+    query: Float[Tensor, "B H T E"],
+    key: Float[Tensor, "B H S E"],
+    value: Float[Tensor, "B H S E"],
+    bias: Float[Tensor, "B H T S"],
+    dropout: float,
+    scaling: float | None,
+) -> Float[Tensor, "B H T E"]:
+    """Return softmax(q k + bias) v by plain products.
+
+    No fused kernel of the CPU gives a bias its gradient, and what torch then does instead writes
+    the scores more often.
+    """
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    turned = key.flatten(0, 1).transpose(1, 2)
+    scores = torch.baddbmm(bias.flatten(0, 1), query.flatten(0, 1) * scaling, turned)
+    weights = F.dropout(scores.softmax(dim=-1), dropout)
+    return (weights @ value.flatten(0, 1)).view(value.shape[:2] + query.shape[2:])
 
 
 def _through(junction: Junction, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:

@@ -67,7 +67,8 @@ def forward(
     batch, frames, _width = hidden_states.shape
     if position_bias is None or position_bias.shape[-1] != frames:
         (holder,) = attention.holder_of_positions
-        position_bias = holder.compute_bias(frames, frames)  # (H, T, T)
+        # (H, T, T), in whose order every layer will read it
+        position_bias = holder.compute_bias(frames, frames).contiguous()
     heads = (batch, frames, attention.num_heads, attention.head_dim)
     split = hidden_states.view(heads).transpose(1, 2)  # (B, H, T, E)
     gates = attention.gru_rel_pos_linear(split).unflatten(-1, (2, 4)).sum(-1).sigmoid()

@@ -77,8 +77,10 @@ class LAdapterModule(Adapter):
     ) -> Float[Tensor, "B T W"]:
         """Return the weighted sum of what the modules make of the layers' outputs."""
         outputs = [*x.unbind(1)[1:], y]
+        # unbound at once: the gradient of each weight[l] alone would be as large as weight
+        parts = (part.unbind(0) for part in (self.weight, self.bias, self.gain, self.shift))
         made = []
-        for layer, hidden in enumerate(outputs):
-            low = self.activation(F.linear(hidden, self.weight[layer], self.bias[layer]))
-            made.append(F.layer_norm(low, low.shape[-1:], self.gain[layer], self.shift[layer]))
+        for hidden, weight, bias, gain, shift in zip(outputs, *parts, strict=True):
+            low = self.activation(F.linear(hidden, weight, bias))
+            made.append(F.layer_norm(low, low.shape[-1:], gain, shift))
         return torch.einsum("l,lbtw->btw", self.mix.softmax(0), torch.stack(made))

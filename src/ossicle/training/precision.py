@@ -3,8 +3,10 @@
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
+import numpy as np
 import torch
 
+from ossicle.backbones import Backbone
 from ossicle.errors import RunError, did_you_mean
 
 DTYPES: Final = {
@@ -13,6 +15,7 @@ DTYPES: Final = {
     "float16": torch.float16,
 }
 PRECISIONS: Final = (*DTYPES, "auto")
+ROUNDING: Final = 0.2  # of the norm; what is off by more is wrong. Large models are off by 0.05
 
 
 def pick_precision(name: str, device: str) -> torch.dtype:
@@ -36,6 +39,35 @@ def _has_bfloat16(device: str) -> bool:
     if device == "cpu":
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     return False
+
+
+@torch.no_grad()
+def check_precision(backbone: Backbone, dtype: torch.dtype) -> None:
+    """Raise where the device computes a backbone wrongly in these numbers, tried on a second.
+
+    torch 2.13 has convolutions that are wrong in bfloat16 on CPUs with AMX, for some small sizes.
+
+    Raises:
+        RunError: it does.
+    """
+    if dtype == torch.float32:
+        return
+    size = max(backbone.sample_rate, backbone.min_samples)
+    wave = np.random.default_rng(0).normal(0, 0.1, size).astype(np.float32)
+    device, was_training = next(backbone.parameters()).device, backbone.training
+    values, lengths = (part.to(device) for part in backbone.batch([wave]))
+    backbone.eval()
+    exact = backbone(values, lengths).hidden
+    with autocast(device, dtype):
+        found = backbone(values, lengths).hidden.float()
+    backbone.train(was_training)
+    off = float((found - exact).norm() / exact.norm())
+    if not off < ROUNDING:
+        name = str(dtype).removeprefix("torch.")
+        raise RunError(
+            f"in {name} this {device.type} computes another thing than '{backbone.name}': the "
+            f"output is off by {off:.0%} of its norm. Say --precision float32"
+        )
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[object]:

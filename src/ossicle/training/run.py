@@ -52,7 +52,7 @@ from ossicle.training.figures import with_intervals
 from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_progress
 from ossicle.training.machine import check_compiler, peak_memory_mib, pick_device
 from ossicle.training.optim import OPTIMIZERS
-from ossicle.training.precision import pick_precision
+from ossicle.training.precision import check_precision, pick_precision
 from ossicle.training.prefix import Prefix, check_cache, open_prefix
 from ossicle.training.processes import Processes
 from ossicle.training.schedule import build_schedule
@@ -235,13 +235,14 @@ def prepare(
     processes = processes or Processes(cpu=device == "cpu")
     if device == "cuda" and processes.count > 1:
         device = f"cuda:{processes.local_rank}"
-    pick_precision(config.precision, device)
+    dtype = pick_precision(config.precision, device)
     check_cache(config.cache)
     if config.compile:
         check_compiler(device)
     backbone = load_backbone(
         config.backbone, stochastic=config.stochastic, fast=config.fast, device=device
     )
+    check_precision(backbone, dtype)
     kind, settings = parse_task(config.task or dataset.task)
     task = kind.of(dataset, backbone.frame_rate, **settings)
     if "speed" in augment and isinstance(task, Events):
