@@ -4,8 +4,8 @@
     python benchmarks/bench.py --groups steps,bank  some of them; the others stay as stored
     python benchmarks/bench.py --device cuda        the same on a GPU
 
-Within a group all variants share a process and take turns, in an order that rotates from round to
-round; a figure is the ratio to the group's first variant in the same round: median and quartiles.
+Within a comparison all variants share a process and take turns, in an order that rotates from round
+to round; a figure is the ratio to the first variant in the same round: median and quartiles.
 Processor time on a CPU, so that a busy machine disturbs less; on a GPU the time until it is idle.
 Random weights at true size, noise as sound. Results: `results/bench-DEVICE.json`.
 """
@@ -255,43 +255,39 @@ def in_bfloat16(action: Action, device: str) -> Action:
 
 
 def steps(bench: Bench) -> Figures:
-    """Training steps on HuBERT base, 2 x 4 s, to transformers' bare forward pass."""
+    """Training steps on HuBERT base, 2 x 4 s, to transformers' bare forward pass beside them."""
     waves, device = noise(4, 4), bench.device
-    top4, top1 = list(range(8, 12)), [11]
+    found: Figures = {}
     with tempfile.TemporaryDirectory() as folder:
-        actions: dict[str, Action] = {"bare forward": bare(BASE, waves, device)}
+
+        def both(recipe: str) -> dict[str, Action]:
+            models = [adapted(BASE, recipe, device) for _ in range(2)]
+            sound, kept = our_step(models[0], waves, None), our_step(models[1], waves, folder)
+            return {"ossicle": sound, "ossicle, cached": kept}
+
+        def measure(label: str, theirs: dict[str, Action], mine: dict[str, Action]) -> None:
+            ratios = bench.ratios({"bare forward": bare(BASE, waves, device), **theirs, **mine})
+            found.update({f"{label}: {k}": v for k, v in ratios.items() if k != "bare forward"})
+
         for label, layers, recipe in (
             ("LoRA, all layers", None, "lora"),
-            ("LoRA, top 4 of 12 layers", top4, "lora[8:]"),
-            ("LoRA, top layer", top1, "lora[11:]"),
+            ("LoRA, top 4 of 12 layers", list(range(8, 12)), "lora[8:]"),
+            ("LoRA, top layer", [11], "lora[11:]"),
         ):
-            actions[f"{label}: peft"] = peft_step(BASE, waves, device, layers, freeze=False)
-            actions[f"{label}: peft, CNN frozen"] = peft_step(
-                BASE, waves, device, layers, freeze=True
-            )
-            actions[f"{label}: ossicle"] = our_step(adapted(BASE, recipe, device), waves, None)
-            actions[f"{label}: ossicle, cached"] = our_step(
-                adapted(BASE, recipe, device), waves, folder
-            )
-        for label, recipe, states in (
-            ("L-adapters", "l-adapter", None),
-            ("weighted sum", "weighted-sum", True),
-            ("linear probe", "linear", False),
-        ):
-            if states is not None:
-                actions[f"{label}: frozen in a loop"] = plain_step(
-                    BASE, waves, device, states=states, freeze=False
-                )
-            actions[f"{label}: ossicle"] = our_step(adapted(BASE, recipe, device), waves, None)
-            actions[f"{label}: ossicle, cached"] = our_step(
-                adapted(BASE, recipe, device), waves, folder
-            )
-        actions["full, CNN frozen: transformers"] = plain_step(
-            BASE, waves, device, states=False, freeze=True, full=True
-        )
-        full = adapted(BASE, "full@transformer", device)
-        actions["full, CNN frozen: ossicle, cached"] = our_step(full, waves, folder)
-        return bench.ratios(actions)
+            theirs = {
+                "peft": peft_step(BASE, waves, device, layers, freeze=False),
+                "peft, CNN frozen": peft_step(BASE, waves, device, layers, freeze=True),
+            }
+            measure(label, theirs, both(recipe))
+        measure("L-adapters", {}, both("l-adapter"))
+        for label, recipe in (("weighted sum", "weighted-sum"), ("linear probe", "linear")):
+            states = recipe == "weighted-sum"
+            loop = plain_step(BASE, waves, device, states=states, freeze=False)
+            measure(label, {"frozen in a loop": loop}, both(recipe))
+        full = plain_step(BASE, waves, device, states=False, freeze=True, full=True)
+        mine = our_step(adapted(BASE, "full@transformer", device), waves, folder)
+        measure("full, CNN frozen", {"transformers": full}, {"ossicle, cached": mine})
+    return found
 
 
 FORWARDS = {
