@@ -159,13 +159,14 @@ def describe(family: str, config: Any) -> Anatomy:
 
 
 def _positions(embed: Any, hidden: Float[Tensor, "B T D"], flow: Flow) -> Float[Tensor, "B T D"]:
-    """Return the positions of frames, on a CPU in float32 always.
+    """Return the positions of frames, on a CPU never in half precision.
 
     In bfloat16 torch 2.13 gives wrong numbers for some convolutions on CPUs with AMX, that of
     `tiny-hubert`'s positions among them: 12 channels a group, kernel 64, off by 0.8 of the norm.
     """
     with torch.autocast("cpu", enabled=False):
-        whole = hidden.float() if hidden.device.type == "cpu" else hidden
+        is_half = hidden.device.type == "cpu" and hidden.dtype in (torch.bfloat16, torch.float16)
+        whole = hidden.float() if is_half else hidden
         if flow.fast and fast.takes_positions(embed, whole):
             return fast.run_positions(embed, whole)
         positions: Tensor = embed(whole)
