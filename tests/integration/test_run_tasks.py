@@ -14,7 +14,9 @@ from ossicle.data.manifest import Utterance
 from ossicle.errors import DataError, LabelError, RunError
 from ossicle.training.cohort import COHORT
 from ossicle.training.config import TrainConfig
+from ossicle.training.precision import pick_precision
 from ossicle.training.run import LOG, train
+from ossicle.training.store import stores
 from ossicle.training.trained import Trained
 from tones import SAMPLE_RATE, tone
 
@@ -191,6 +193,20 @@ def test_half_the_bits_train_and_go_on(settings: Configure, tmp_path: Path, prec
     assert losses == pytest.approx(expected, rel=0.05)
     assert losses != expected
     assert metrics["test"]["loss"] == pytest.approx(exact["test"]["loss"], rel=0.05)
+
+
+def test_what_auto_stands_for_names_the_store(
+    settings: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path / "cache"))
+    data = write(tmp_path, lambda _, number: "ab"[number % 2])
+    shared = {"data": data, "recipe": "lora", "epochs": 2}
+    by_auto = str(pick_precision("auto", "cpu")).removeprefix("torch.")
+    for name in ("auto", by_auto):
+        metrics = train(settings(precision=name, **shared), tmp_path / name)
+    assert metrics["cache"]["computed"] == 0
+    ((facts, _),) = stores(tmp_path / "cache")
+    assert facts["computed in"] == f"torch.{by_auto}"
 
 
 def test_batches_by_seconds_and_augmented_recordings_train(

@@ -146,7 +146,7 @@ def test_the_limit_holds_for_what_several_processes_write(tmp_path):
     for number in range(120):
         for store in two:
             store.put(f"{number:04}", STATES, 1)
-    assert sum(entry.size for entry in all_entries(tmp_path)) <= 1.1 * limit
+        assert sum(entry.size for entry in all_entries(tmp_path)) <= 1.1 * limit
 
 
 def test_nothing_but_entries_makes_room(tmp_path):

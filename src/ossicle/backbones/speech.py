@@ -133,7 +133,12 @@ class SpeechFamily(Family):
         """Return the receptive field of the CNN: 400 samples for every released model."""
         return receptive_field(config.conv_kernel, config.conv_stride)
 
-    def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002
+    def num_frames(
+        self,
+        config: Any,
+        extractor: Any,  # noqa: ARG002 - see Family
+        num_samples: int,
+    ) -> int:
         """Return the frames of the CNN."""
         return num_frames(num_samples, config.conv_kernel, config.conv_stride)
 
@@ -162,7 +167,7 @@ def _positions(embed: Any, hidden: Float[Tensor, "B T D"], flow: Flow) -> Float[
     """Return the positions of frames, on a CPU never in half precision.
 
     In bfloat16 torch 2.13 gives wrong numbers for some convolutions on CPUs with AMX, that of
-    `tiny-hubert`'s positions among them: 12 channels a group, kernel 64, off by 0.8 of the norm.
+    `tiny-hubert`'s positions among them: see benchmarks/half_convolutions.py.
     """
     with torch.autocast("cpu", enabled=False):
         is_half = hidden.device.type == "cpu" and hidden.dtype in (torch.bfloat16, torch.float16)

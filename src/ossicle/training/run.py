@@ -269,7 +269,7 @@ def prepare(
         cache=config.cache,
         epochs=config.epochs,
         augmented=bool(augment),
-        precision=config.precision,
+        precision=str(dtype),  # what `auto` is depends on the processor, and caches are shared
     )
     if config.compile:
         prefix.leave = model.compiled_leave()

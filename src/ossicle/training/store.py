@@ -124,13 +124,14 @@ class Store:
                 states = opened.get_tensor(_STATES)
             if metadata[_CHECKSUM] != str(zlib.crc32(states.data)):
                 raise ValueError("the checksum is another")
-        except (FileNotFoundError, PermissionError):  # gone, or another user's alone
+        except OSError:  # gone, another user's alone, or on a disk that fails
             return None
         except (SafetensorError, KeyError, ValueError):
             self.damaged += 1
-            file.unlink(missing_ok=True)
+            with suppress(OSError):  # where it cannot be removed, it is told again
+                file.unlink(missing_ok=True)
             return None
-        with suppress(FileNotFoundError, PermissionError):
+        with suppress(OSError):
             os.utime(file)  # it was used: the last to go
         return states, int(metadata[_LENGTH])
 
@@ -208,13 +209,13 @@ def entries(store: Path) -> Iterator[Entry]:
 
 def all_entries(cache: Path) -> Iterator[Entry]:
     """Yield the entries of all stores of a cache; what else lies in its folder is none of ours."""
-    for file in sorted(cache.glob(f"*/{FACTS}")):
+    for file in _descriptions(cache):
         yield from entries(file.parent)
 
 
 def stores(cache: Path) -> Iterator[tuple[dict[str, Any], list[Entry]]]:
     """Yield the facts of each store of a cache with its entries."""
-    for file in sorted(cache.glob(f"*/{FACTS}")):
+    for file in _descriptions(cache):
         try:
             facts = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -228,10 +229,15 @@ def clear(cache: Path) -> int:
     Only what looks like a store is touched, so that a wrong OSSICLE_CACHE costs nothing.
     """
     freed = 0
-    for file in sorted(cache.glob(f"*/{FACTS}")):
+    for file in _descriptions(cache):
         freed += sum(entry.size for entry in entries(file.parent))
         shutil.rmtree(file.parent, ignore_errors=True)
     return freed
+
+
+def _descriptions(cache: Path) -> list[Path]:
+    """Return the file that describes each store; a folder without one is no store."""
+    return sorted(cache.glob(f"*/{FACTS}"))
 
 
 def _write(file: Path, content: bytes) -> None:
