@@ -1,6 +1,7 @@
 """The command line: `ossicle COMMAND`. Importing it imports neither torch nor transformers."""
 
 import errno
+import logging
 import sys
 from typing import Annotated, Final, NoReturn
 
@@ -65,8 +66,18 @@ def _options(
     pass
 
 
+class _Stderr(logging.Handler):
+    """Prints each record on today's stderr, which a progress bar may have redirected."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if is_main():
+            level = record.levelname.capitalize()
+            print(f"{level}: {record.getMessage()}", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """Run the command line; exit with 2, and one clear message, on bad input."""
+    logging.getLogger("ossicle").addHandler(_Stderr())
     try:
         app()
         sys.stdout.flush()

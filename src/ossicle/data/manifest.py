@@ -110,6 +110,8 @@ class Dataset:
             judged by all its pairs.
         test_chooses: Whether the validation part is the test part, because a published protocol
             that was asked for has it so.
+        notices: Sentences that a user must read before trusting a result: columns that were not
+            used, classes absent from a side, recordings left out. A run logs and stores them.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Dataset:
     task: str = "classification"
     trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=dict)
     test_chooses: bool = False
+    notices: tuple[str, ...] = ()
 
     @property
     def sides(self) -> dict[str, tuple[Utterance, ...]]:

@@ -15,6 +15,7 @@ Every file is replaced as a whole, so a run that is killed leaves none of them h
 """
 
 import json
+import logging
 import math
 import platform
 import time
@@ -63,6 +64,7 @@ SPLIT: Final = "split.json"
 VERSIONS: Final = "versions.json"
 LOG: Final = "log.jsonl"
 METRICS: Final = "metrics.json"
+_LOGGER: Final = logging.getLogger(__name__)
 PACKAGES: Final = ("torch", "transformers", "safetensors", "numpy", "soundfile", "soxr")
 
 
@@ -134,6 +136,7 @@ def train(
         "expression": str(run.model.current.recipe),
         "data": run.dataset.name,
         "split": run.dataset.note,
+        "notices": list(run.dataset.notices),
         "task": run.task.name,
         "best_epoch": state.best.number,
         "chosen_by": run.task.shown[run.task.primary],
@@ -233,6 +236,9 @@ def prepare(
     dataset = open_data(config.data)
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
+    if processes.is_main:
+        for notice in dataset.notices:
+            _LOGGER.warning(notice)
     if device == "cuda" and processes.count > 1:
         device = f"cuda:{processes.local_rank}"
     dtype = pick_precision(config.precision, device)

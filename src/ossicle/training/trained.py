@@ -1,6 +1,7 @@
 """A trained adapter in use: figures on recordings it has not seen, labels for new files."""
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from ossicle.training.machine import pick_device
 from ossicle.training.processes import Processes
 from ossicle.training.run import SPLIT, check_whole, longest_piece, scan_together
 
+_LOGGER = logging.getLogger(__name__)
 LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other
 
 
@@ -175,12 +177,14 @@ class Trained:
 
     def _choose(self, data: str, side: str | None) -> tuple[list[Utterance], Sequence[Trial]]:
         split = self._split()
+        own = side not in (None, "all") or (side is None and split.get("data") == data)
+        dataset = open_data(data) if own else read_data(data)
+        for notice in dataset.notices:
+            _LOGGER.warning(notice)
         if side == "all":
-            chosen = list(read_data(data).utterances)
+            chosen = list(dataset.utterances)
             trials: Sequence[Trial] = ()
         else:
-            own = side is not None or split.get("data") == data
-            dataset = open_data(data) if own else read_data(data)
             chosen = list(dataset.sides[side or "test"])
             trials = dataset.trials.get(side or "test", ())
         if not chosen:
