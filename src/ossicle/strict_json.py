@@ -1,0 +1,141 @@
+"""JSON and TOML from files that anyone may have written, read within limits.
+
+The parsers of the standard library accept what later code cannot work with: a thousand nested
+lists, `NaN`, numbers beyond float64, a key that is given twice, half a surrogate pair. All of it is
+refused here with a ValueError that says what is wrong, so that a reader needs one `except` clause:
+
+    except (OSError, ValueError) as error:
+"""
+
+import json
+import math
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+MAX_DEPTH: Final = 32  # nested lists and tables
+MAX_BYTES: Final = 1 << 26  # of a file
+MAX_INTEGER: Final = 1 << 63
+
+
+def loads(text: str) -> Any:
+    """Return the data of a JSON text.
+
+    Raises:
+        ValueError: it is not JSON, or holds something that is not allowed here.
+    """
+    try:
+        data = json.loads(text, object_pairs_hook=_table, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    _check(data)
+    return data
+
+
+def loads_toml(text: str) -> dict[str, Any]:
+    """Return the data of a TOML text; the same rules.
+
+    Raises:
+        ValueError: it is not TOML, or holds something that is not allowed here.
+    """
+    try:
+        data = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    _check(data)
+    return data
+
+
+def read(path: Path) -> Any:
+    """Return the data of a file: TOML if its name ends in `.toml`, JSON otherwise.
+
+    Raises:
+        OSError: the file is missing, or not a regular file.
+        ValueError: it is too large, or its text cannot be accepted.
+    """
+    text = _text(path)
+    return loads_toml(text) if path.suffix == ".toml" else loads(text)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the data of a file whose top level is an object (a table, in TOML).
+
+    Raises:
+        OSError: the file is missing, or not a regular file.
+        ValueError: as of `read`, or the top level is something else.
+    """
+    data = read(path)
+    if not isinstance(data, dict):
+        raise ValueError(f"its top level is {_KINDS.get(type(data), 'null')}; expected an object")
+    return data
+
+
+_TOO_DEEP: Final = f"more than {MAX_DEPTH} levels of lists and objects inside one another"
+_KINDS: Final = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    str: "a text",
+}
+
+
+def _text(path: Path) -> str:
+    size = path.stat().st_size
+    if not path.is_file():  # a pipe would block
+        raise OSError("it is not a regular file")
+    if size > MAX_BYTES:
+        raise ValueError(f"it has {size} bytes; expected at most {MAX_BYTES}")
+    return path.read_text(encoding="utf-8")
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {_short(twice)} is given twice")
+    return table
+
+
+def _no_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not a JSON number")
+
+
+def _check(data: Any) -> None:
+    """Raise for a value, at any depth, that later code cannot work with."""
+    level = [data]
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                inner += [*value, *value.values()]
+            elif isinstance(value, list):
+                inner += value
+            else:
+                _check_value(value)
+        if not inner:
+            return
+        level = inner
+    raise ValueError(_TOO_DEEP)
+
+
+def _check_value(value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("a number is infinite, not a number, or too large for 64 bits")
+    if isinstance(value, int) and abs(value) >= MAX_INTEGER:
+        raise ValueError("a whole number does not fit into 64 bits")
+    if isinstance(value, str) and not _is_text(value):
+        raise ValueError(f"the text {_short(value)} is not valid Unicode")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _short(text: str) -> str:
+    return ascii(text if len(text) <= 40 else f"{text[:40]}...")
