@@ -1,10 +1,12 @@
-"""JSON and TOML from files that anyone may have written, read within limits.
+"""JSON and TOML from files that anyone may have written, and JSON that every parser can read.
 
 The parsers of the standard library accept what later code cannot work with: a thousand nested
 lists, `NaN`, numbers beyond float64, a key that is given twice, half a surrogate pair. All of it is
 refused here with a ValueError that says what is wrong, so that a reader needs one `except` clause:
 
     except (OSError, ValueError) as error:
+
+What ossicle writes holds no NaN and no Infinity: `dumps` puts null in their place, with the reason.
 """
 
 import json
@@ -16,6 +18,7 @@ from typing import Any, Final
 MAX_DEPTH: Final = 32  # nested lists and tables
 MAX_BYTES: Final = 1 << 26  # of a file
 MAX_INTEGER: Final = 1 << 63
+UNDEFINED: Final = "undefined"
 
 
 def loads(text: str) -> Any:
@@ -46,27 +49,59 @@ def loads_toml(text: str) -> dict[str, Any]:
     return data
 
 
-def read(path: Path) -> Any:
+def read(path: Path, most: int = MAX_BYTES) -> Any:
     """Return the data of a file: TOML if its name ends in `.toml`, JSON otherwise.
+
+    Args:
+        path: Of the file.
+        most: Its greatest size in bytes.
 
     Raises:
         OSError: the file is missing, or not a regular file.
         ValueError: it is too large, or its text cannot be accepted.
     """
-    text = _text(path)
+    text = _text(path, most)
     return loads_toml(text) if path.suffix == ".toml" else loads(text)
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     """Return the data of a file whose top level is an object (a table, in TOML).
 
     Raises:
         OSError: the file is missing, or not a regular file.
         ValueError: as of `read`, or the top level is something else.
     """
-    data = read(path)
+    data = read(path, most)
     if not isinstance(data, dict):
         raise ValueError(f"its top level is {_KINDS.get(type(data), 'null')}; expected an object")
+    return data
+
+
+def dumps(data: Any, *, indent: int | None = None) -> str:
+    """Return plain data as JSON that every parser can read.
+
+    A number that is not finite is written as null. Where the data are an object, its entry
+    `undefined` then says of each such number where it is and why it is null.
+    """
+    try:
+        return json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        reasons: dict[str, str] = {}
+        data = _finite(data, "", reasons)
+        if isinstance(data, dict):
+            data = {**data, UNDEFINED: reasons}
+        return json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(data: Any, path: str, reasons: dict[str, str]) -> Any:
+    """Return the data with null for numbers that are not finite, whose paths go to `reasons`."""
+    if isinstance(data, float) and not math.isfinite(data):
+        reasons[path] = "not a number" if math.isnan(data) else "infinite"
+        return None
+    if isinstance(data, dict):
+        return {key: _finite(one, f"{path}.{key}".strip("."), reasons) for key, one in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(one, f"{path}[{number}]", reasons) for number, one in enumerate(data)]
     return data
 
 
@@ -80,12 +115,12 @@ _KINDS: Final = {
 }
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, most: int) -> str:
     size = path.stat().st_size
     if not path.is_file():  # a pipe would block
         raise OSError("it is not a regular file")
-    if size > MAX_BYTES:
-        raise ValueError(f"it has {size} bytes; expected at most {MAX_BYTES}")
+    if size > most:
+        raise ValueError(f"it has {size} bytes; expected at most {most}")
     return path.read_text(encoding="utf-8")
 
 

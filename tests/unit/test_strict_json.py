@@ -1,10 +1,12 @@
 """JSON and TOML that the standard library accepts, or fails on in a way of its own."""
 
+import json
+import math
 import os
 
 import pytest
 
-from ossicle.strict_json import loads, loads_toml, read, read_object
+from ossicle.strict_json import dumps, loads, loads_toml, read, read_object
 
 DIGITS = "1" * 5000
 
@@ -83,3 +85,15 @@ def test_another_top_level_than_an_object_is_refused(tmp_path, text, kind):
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(ValueError, match=f"its top level is {kind}; expected an object"):
         read_object(tmp_path / "a.json")
+
+
+def test_what_is_not_finite_is_written_as_null_with_the_reason():
+    data = {"eer": math.nan, "rows": [{"a": [1.0, math.inf]}, (0.5, -math.inf)], "b": "NaN"}
+    assert json.loads(dumps(data)) == {
+        "eer": None,
+        "rows": [{"a": [1.0, None]}, [0.5, None]],
+        "b": "NaN",
+        "undefined": {"eer": "not a number", "rows[0].a[1]": "infinite", "rows[1][1]": "infinite"},
+    }
+    assert dumps([math.nan]) == "[null]"
+    assert dumps({"ä": 0.1}) == '{"ä": 0.1}'
