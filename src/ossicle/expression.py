@@ -6,11 +6,12 @@ verification(loss=am-softmax,margin=0.2)      step(epochs=10,factor=0.1)      ad
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ossicle.errors import RunError, did_you_mean
 
 Value = str | int | float
+LARGEST: Final = 1e9  # of a number without limits of its own; far beyond any that is meant
 _CALL = re.compile(r"(?P<name>[\w-]+)(\((?P<settings>[^()]*)\))?")
 
 
@@ -22,11 +23,15 @@ class Setting:
         about: One line of meaning.
         default: Its value where none is given; a value is of the same type.
         choices: The values there are, where it is a word.
+        low: The smallest number.
+        high: The largest number.
     """
 
     about: str
     default: Value
     choices: tuple[str, ...] = ()
+    low: float = -LARGEST
+    high: float = LARGEST
 
 
 def parse(
@@ -40,7 +45,7 @@ def parse(
         known: The settings of every name.
 
     Raises:
-        RunError: there is no such name or setting, or its value is of another kind.
+        RunError: there is no such name or setting, or its value is of another kind or out of range.
     """
     call = _CALL.fullmatch(text.strip())
     if call is None:
@@ -68,11 +73,34 @@ def _value(where: str, setting: Setting, text: str) -> Value:
             f"{where} is '{text}'; use {', '.join(setting.choices)}."
             f"{did_you_mean(text, setting.choices)}"
         )
+    if isinstance(setting.default, str):
+        return text
     try:
-        return type(setting.default)(text)
+        value = type(setting.default)(text)
     except ValueError as error:
         kind = "whole number" if isinstance(setting.default, int) else "number"
-        raise RunError(f"{where} is '{text}'; use a {kind}, such as {setting.default}") from error
+        raise RunError(
+            f"{where} is '{text:.40}'; use a {kind}, such as {setting.default}"
+        ) from error
+    check_range(where, value, setting.low, setting.high)
+    return value
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise unless a number lies between two limits, which are allowed too.
+
+    Raises:
+        RunError: it does not, or is not a number.
+    """
+    if not low <= value <= high:
+        raise RunError(
+            f"{name} is {_short(value)}; use a number from {_short(low)} to {_short(high)}"
+        )
+
+
+def _short(value: float) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 20 else f"{text[:12]}... ({len(text)} digits)"
 
 
 def share(name: str, value: Any) -> float:

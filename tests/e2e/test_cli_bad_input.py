@@ -339,7 +339,7 @@ def test_a_config_json_that_was_edited_is_refused(
     config = json.loads((run / "config.json").read_text())
     for changes, match in (
         ({"epoch": 3}, "a run has no setting 'epoch'. Did you mean 'epochs'?"),
-        ({"epochs": "three"}, "cannot be used"),
+        ({"epochs": "three"}, "epochs is 'three'; it must be a whole number"),
     ):
         (tmp_path / "run" / "config.json").write_text(json.dumps({**config, **changes}))
         assert match in message_of(ossicle("train", "--out", tmp_path / "run", "--resume"))

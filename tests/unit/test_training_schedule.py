@@ -59,7 +59,10 @@ def test_constant_and_factors_that_are_written_out() -> None:
         ("step(epoch=2)", "schedule step has no setting 'epoch'; .* Did you mean 'epochs'"),
         ("step(epochs=two)", r"step\(epochs=...\) is 'two'; use a whole number, such as 10"),
         ("epochs", "write a factor for each epoch"),
-        ("epochs 1 -1", "write a factor for each epoch"),
+        (
+            "epochs 1 -1",
+            "factor 2 of the schedule 'epochs 1 -1' is -1; use a number from 0 to 1000",
+        ),
     ],
 )
 def test_what_is_no_schedule_says_why(text: str, message: str) -> None:

@@ -32,7 +32,7 @@ Decoder = Callable[[Tensor], Sequence[int]]  # (T, V) -> numbers of units, from 
 DECODERS: Final[dict[str, dict[str, Setting]]] = {
     "greedy": {},
     "beam": {
-        "size": Setting("texts kept at every frame", 50),
+        "size": Setting("texts kept at every frame", 50, low=1, high=10**6),
         "lm": Setting("a language model: .arpa, or KenLM's binary with words=FILE", ""),
         "lm_weight": Setting("of the language model", 2.0),
         "word_score": Setting("for every word", 0.0),

@@ -3,10 +3,34 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, Self
+from types import NoneType
+from typing import Any, Final, Self, get_args, get_type_hints
 
 from ossicle.errors import RunError, did_you_mean
+from ossicle.expression import Setting, check_range, parse
+from ossicle.training.schedule import build_schedule
 
+BELOW_1: Final = 0.999999
+_ADAM: Final = {
+    "beta1": Setting("decay of the mean of gradients", 0.9, low=0, high=BELOW_1),
+    "beta2": Setting("decay of the mean of their squares", 0.999, low=0, high=BELOW_1),
+    "eps": Setting("added to the root", 1e-8, low=0, high=1),
+    "decay": Setting("what weight decay is on", "matrices", ("matrices", "all")),
+}
+OPTIMIZERS: Final[dict[str, dict[str, Setting]]] = {"adamw": _ADAM, "adam": _ADAM}
+HIGHEST: Final = {  # far beyond what anybody means, and well within what arithmetic can hold
+    **dict.fromkeys(("epochs", "batch_size", "batch_seconds", "accumulate", "patience"), 10**6),
+    "max_seconds": 10**6,
+    **dict.fromkeys(("lr", "head_lr", "weight_decay"), 1000),
+    "clip": 10**9,
+}
+_WORDS: Final[dict[type, str]] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    NoneType: "null",
+}
 SEEDS: Final = 2**32  # what numpy's generator takes
 
 
@@ -28,7 +52,7 @@ class TrainConfig:
         lr: Learning rate of whatever has none of its own in the recipe, the head included; None:
             each method's default and 1e-3 for the head.
         head_lr: Learning rate of the head; None: `lr`.
-        optimizer: One of `ossicle.training.optim.OPTIMIZERS`, with its settings.
+        optimizer: One of `OPTIMIZERS`, with its settings.
         weight_decay: On matrices alone, unless the optimiser is told otherwise.
         schedule: How the rate moves after the warm-up: `ossicle.training.schedule`.
         warmup: Fraction of all steps over which the rate rises from 0.
@@ -78,6 +102,8 @@ class TrainConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            _check_type(name, getattr(self, name), get_args(kind) or (kind,))
         counts = ("epochs", "batch_size", "batch_seconds", "accumulate", "patience")
         for name in (*counts, "max_seconds", "lr", "head_lr"):
             value = getattr(self, name)
@@ -90,6 +116,11 @@ class TrainConfig:
             raise RunError(f"seed is {self.seed}; it must lie from 0 to {SEEDS - 1}")
         if not 0 <= self.warmup < 1:
             raise RunError(f"warmup is {self.warmup}; it is a fraction of all steps, below 1")
+        for name, most in HIGHEST.items():
+            if (value := getattr(self, name)) is not None:
+                check_range(name, value, 0, most)
+        parse(self.optimizer, "optimizer", OPTIMIZERS)
+        build_schedule(self.schedule, self.warmup, num_steps=1, epoch_steps=1)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -110,3 +141,11 @@ class TrainConfig:
             return cls(**data)
         except TypeError as error:
             raise RunError(f"the configuration of the run cannot be used: {error}") from error
+
+
+def _check_type(name: str, value: object, kinds: tuple[type, ...]) -> None:
+    """Raise unless a value is of one of the types; a whole number will do for any number."""
+    whole = type(value) is int and float in kinds
+    if not whole and type(value) not in kinds:
+        words = " or ".join(_WORDS[kind] for kind in kinds)
+        raise RunError(f"{name} is {value!r:.60}; it must be {words}")

@@ -1,23 +1,13 @@
 """The optimiser, its parameter groups and their rates."""
 
-from typing import Final
-
 import torch
 from torch import nn
 
 from ossicle.attach.adapted import AdaptedModel
-from ossicle.expression import Setting, parse
-from ossicle.training.config import TrainConfig
+from ossicle.expression import parse
+from ossicle.training.config import OPTIMIZERS, TrainConfig
 
 HEAD_LR = 1e-3
-
-_ADAM: Final = {
-    "beta1": Setting("decay of the mean of gradients", 0.9),
-    "beta2": Setting("decay of the mean of their squares", 0.999),
-    "eps": Setting("added to the root", 1e-8),
-    "decay": Setting("what weight decay is on", "matrices", ("matrices", "all")),
-}
-OPTIMIZERS: Final[dict[str, dict[str, Setting]]] = {"adamw": _ADAM, "adam": _ADAM}
 
 
 def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.Adam:

@@ -42,7 +42,6 @@ from ossicle.backbones import Backbone, load_backbone
 from ossicle.data import Dataset, Utterance, contents, open_data, parse_augment, scan
 from ossicle.data.augment import SPEEDS
 from ossicle.errors import DataError, LabelError, RunError, listing
-from ossicle.expression import parse
 from ossicle.heads import HEADS, build_head
 from ossicle.tasks import Events, Task, parse_task
 from ossicle.training.checkpoint import read_checkpoint, write_checkpoint
@@ -52,11 +51,9 @@ from ossicle.training.config import TrainConfig
 from ossicle.training.figures import with_intervals
 from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_progress
 from ossicle.training.machine import check_compiler, peak_memory_mib, pick_device
-from ossicle.training.optim import OPTIMIZERS
 from ossicle.training.precision import check_precision, pick_precision
 from ossicle.training.prefix import Prefix, check_cache, open_prefix
 from ossicle.training.processes import Processes
-from ossicle.training.schedule import build_schedule
 from ossicle.training.tracking import check_trackers, start_trackers
 
 CONFIG: Final = "config.json"
@@ -231,8 +228,6 @@ def prepare(
     """
     recipe = Recipe.parse(config.recipe)
     augment = parse_augment(config.augment)
-    build_schedule(config.schedule, config.warmup, 1, 1)  # says what is wrong with it, as the next
-    parse(config.optimizer, "optimizer", OPTIMIZERS)
     dataset = open_data(config.data)
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")

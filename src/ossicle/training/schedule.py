@@ -14,19 +14,20 @@ from collections.abc import Callable
 from typing import Final
 
 from ossicle.errors import RunError
-from ossicle.expression import Setting, Value, parse
+from ossicle.expression import Setting, Value, check_range, parse
 
+HIGHEST: Final = 1000.0  # of a factor on the rate
 SCHEDULES: Final[dict[str, dict[str, Setting]]] = {
     "linear": {},
     "cosine": {},
     "constant": {},
     "step": {
-        "epochs": Setting("after which the rate falls, again and again", 10),
-        "factor": Setting("on the rate each time", 0.1),
+        "epochs": Setting("after which the rate falls, again and again", 10, low=1),
+        "factor": Setting("on the rate each time", 0.1, low=0, high=HIGHEST),
     },
     "tri-stage": {
-        "hold": Setting("share of all steps at the highest rate", 0.4),
-        "last": Setting("factor at the end", 0.05),
+        "hold": Setting("share of all steps at the highest rate", 0.4, low=0, high=1),
+        "last": Setting("factor at the end", 0.05, low=0, high=HIGHEST),
     },
 }
 EPOCHS: Final = "epochs"
@@ -44,7 +45,7 @@ def build_schedule(text: str, warmup: float, num_steps: int, epoch_steps: int) -
         epoch_steps: Of one epoch.
 
     Raises:
-        RunError: the text is no schedule.
+        RunError: the text is not a schedule, or a number in it is out of range.
     """
     if text.split()[:1] == [EPOCHS]:
         factors = _factors(text)
@@ -82,8 +83,11 @@ def _factors(text: str) -> list[float]:
         factors = [float(word) for word in text.split()[1:]]
     except ValueError:
         factors = []
-    if not factors or min(factors) < 0:
+    if not factors:
         raise RunError(
-            f"'{text}' is no schedule; write a factor for each epoch, as in 'epochs 0.1 0.5 1 0.2'"
+            f"'{text}' is not a schedule; write a factor for each epoch, as in "
+            "'epochs 0.1 0.5 1 0.2'"
         )
+    for number, factor in enumerate(factors, start=1):
+        check_range(f"factor {number} of the schedule '{text}'", factor, 0, HIGHEST)
     return factors
