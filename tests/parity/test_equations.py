@@ -218,11 +218,15 @@ def expert(t: Tensor, w: Tensors, n: int) -> Tensor:
     return linear(gelu(linear(t, w, f"downs.{n}")), w, f"ups.{n}")
 
 
-def mixture_soft(t: Tensor, w: Tensors, normalised: int | None = None) -> Tensor:
-    phi, keys = w["phi"], t
-    if normalised is not None:
-        keys = t / t.norm(dim=-1, keepdim=True)
-        phi = w["unit"] * phi / phi.norm(dim=normalised, keepdim=True)
+def mixture_soft(t: Tensor, w: Tensors, normalise: str = "none") -> Tensor:
+    """Soft mixtures of experts mix the frames; the code of mixtures of adapters X = X / |X|."""
+    phi, keys, x = w["phi"], t, t
+    if normalise != "none":
+        keys = t / t.square().sum(-1, keepdim=True).sqrt()
+        axis = {"width": 0, "experts": 1}[normalise]
+        phi = w["unit"] * phi / phi.square().sum(axis, keepdim=True).sqrt()
+    if normalise == "experts":
+        x = keys
     width, experts, slots = phi.shape
     logits = keys @ phi.reshape(width, -1)  # (B, T, N * slots)
     dispatch = logits.exp() / logits.exp().sum(1, keepdim=True)
@@ -231,7 +235,7 @@ def mixture_soft(t: Tensor, w: Tensors, normalised: int | None = None) -> Tensor
     for n in range(experts):
         for s in range(slots):
             column = n * slots + s
-            slot = (dispatch[..., column : column + 1] * t).sum(1)  # (B, D)
+            slot = (dispatch[..., column : column + 1] * x).sum(1)  # (B, D)
             made = made + combine[..., column : column + 1] * expert(slot, w, n)[:, None]
     return made
 
@@ -323,10 +327,10 @@ IN_A_LAYER: dict[str, Callable[[dict[str, Tensors]], Places]] = {
         "ffn", lambda w: lambda s, y: y + mixture_soft(s.z, w)
     ),
     "moa(routing=soft, experts=3, width=4, normalise=width)": one(
-        "attn", lambda w: lambda u, a: a + mixture_soft(u, w, 0)
+        "attn", lambda w: lambda u, a: a + mixture_soft(u, w, "width")
     ),
     "moa(routing=soft, experts=3, width=4, normalise=experts)": one(
-        "attn", lambda w: lambda u, a: a + mixture_soft(u, w, 1)
+        "attn", lambda w: lambda u, a: a + mixture_soft(u, w, "experts")
     ),
     "conv-adapter": one("out", lambda w: lambda _, y: conv_adapter(y, w)),
     # paper A's hybrid: LoRA, sequential and parallel adapter in one layer, their outputs summed

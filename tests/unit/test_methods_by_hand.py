@@ -7,7 +7,7 @@ import torch
 
 from ossicle.anatomy import Port, Site
 from ossicle.errors import RecipeError, RecipeMismatch
-from ossicle.methods import METHODS, Bias, Bottleneck, Full, LoRA, Method, Norm, Thaw
+from ossicle.methods import METHODS, Bias, Bottleneck, Full, LoRA, Method, MoA, Norm, Thaw
 
 PORTS = Port("m", "input"), Port("m", "output")
 
@@ -223,3 +223,23 @@ def test_settings_are_those_that_differ_from_the_defaults():
     assert Bottleneck.from_settings({"reduction": None}) == Bottleneck()
     with pytest.raises(RecipeError, match="is None; expected a whole number"):
         Bottleneck.from_settings({"width": None})
+
+
+@pytest.mark.parametrize(
+    ("normalise", "slot"),
+    [
+        ("none", (10.5, 6.0)),  # phi = (0, 0): both frames count half; (3, 4) and (18, 8) mixed
+        ("width", (10.5, 6.0)),  # of the frames themselves
+        ("experts", (0.75692, 0.60308)),  # of (0.6, 0.8) and (0.91381, 0.40614)
+    ],
+)
+def test_what_the_slots_of_a_soft_mixture_of_adapters_are_mixed_from(normalise, slot):
+    """One adapter, one slot, phi = 0: every logit is 0, so every frame is given A(mean frame)."""
+    adapter = MoA(routing="soft", experts=1, width=2, normalise=normalise).build(site("attn"))
+    identity = [[1.0, 0.0], [0.0, 1.0]]
+    fill(adapter, phi=[[[0.0]], [[0.0]]], downs__0__weight=identity, downs__0__bias=[0.0, 0.0])
+    fill(adapter, ups__0__weight=identity, ups__0__bias=[0.0, 0.0])
+    frames = torch.tensor([[[3.0, 4.0], [18.0, 8.0]]])
+    given_back = [value * 0.5 * (1 + math.erf(value / math.sqrt(2))) for value in slot]  # GELU
+    made = adapter(frames, torch.zeros(1, 2, 2), None)
+    torch.testing.assert_close(made, torch.tensor([[given_back] * 2]), rtol=1e-4, atol=1e-4)

@@ -107,6 +107,12 @@ def test_the_counts_are_those_of_the_other_tables(name):
     assert count(base(backbone), Recipe.parse(name)).trainable == expected
 
 
+def test_the_l_adapters_of_the_published_runs_have_the_norms_of_the_layers_too():
+    found = count(base("wavlm-base"), Recipe.parse("l-adapter + norm"))
+    assert found.trainable == OTHERS["elp/l"][1] + 2 * BLOCK_NORM == 4_773_900
+    assert "l-adapter + norm, 4 773 900" in PRESETS["elp/l"].source
+
+
 @pytest.mark.parametrize("expression", MIXTURES)
 def test_the_counts_of_the_mixtures_are_those_of_their_code(expression):
     found = count(base("ast-base"), Recipe.parse(f"{expression} + norm@norm.attn"))

@@ -172,7 +172,11 @@ _SPEECH: Final[dict[str, tuple[str, str]]] = {
         "paper B's predecessor: after both blocks, 9 535 488",
     ),
     "elp/e": ("e-adapter + norm", "paper B's predecessor: E-adapters alone, 4 786 176"),
-    "elp/l": ("l-adapter", "paper B's predecessor: L-adapters alone, 4 737 036"),
+    "elp/l": (
+        "l-adapter",
+        "paper B's predecessor: L-adapters alone, 4 737 036 as in its table; its published runs "
+        "also trained the norms of the layers, which is l-adapter + norm, 4 773 900",
+    ),
     "elp/le": (
         "l-adapter + e-adapter[:-1] + norm",
         "paper B's predecessor: L, and E in all layers but the last, 9 127 436",

@@ -7,6 +7,8 @@
     frames         linear(frame), for each frame                          CTC
     superb-frames  linear(projector(frame)), projector 256 wide           SUPERB's phone recognition
 
+The deviation of meanstd divides by the number of frames n, where torch.std divides by n - 1.
+
 D backbone width, C outputs. Parameters: mean, cls and frames (D + 1) C; meanstd (2 D + 1) C; superb
 and superb-frames (D + 1) 256 + 257 C.
 """

@@ -22,7 +22,11 @@ def masked_mean(
 def masked_deviation(
     frames: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
 ) -> Float[Tensor, "B D"]:
-    """Return the standard deviation over the real frames; it divides by their number."""
+    """Return the standard deviation over the real frames.
+
+    The sum of squares is divided by n, their number. `torch.std`, and with it most published code
+    for this pooling, divides by n - 1 and gives NaN for a single frame.
+    """
     mean = masked_mean(frames, frame_mask)
     variance = masked_mean((frames - mean[:, None]).square(), frame_mask)
     return variance.clamp(min=VARIANCE_FLOOR).sqrt()

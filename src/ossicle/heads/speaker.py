@@ -4,7 +4,7 @@
     output     (e, W e, cos(W, e)) with W (C, E) the speakers of training
 
     speaker-mean       pooling is the mean over real frames                      paper B, 768 wide
-    speaker-meanstd    mean and standard deviation                               its option
+    speaker-meanstd    mean and standard deviation (by n, its code by n - 1)     its option
     speaker-attentive  sum over frames of softmax(v . tanh(A frame)) frame       A 128 wide
 
 D backbone width, C speakers. Parameters: (D + 1) D + D C; meanstd (D + 1) D + 2 D C; attentive

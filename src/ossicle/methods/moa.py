@@ -8,14 +8,20 @@ The A_n are bottlenecks with GELU, without a skip.
 
 Parameters at one site: N * (2 * R * D + R + D) + (D * N + N if dense else D * N * slots) + unit.
 
-`normalise` divides frames and Phi by their lengths in the soft form, with a learnt scale, as soft
-mixtures of experts do over the width (`width`); the reference code does so over the experts instead
-(`experts`). Padded frames take no part. `up` starts at zero: a new adapter changes nothing. In that
+`normalise` computes the logits of the soft form from frames and a Phi of length 1, with a learnt
+scale. There are two ways to do so:
+
+    width     x / |x| and Phi / |Phi| over the width; slots are mixtures of the frames x themselves,
+              as in soft mixtures of experts
+    experts   x / |x|, and Phi / |Phi| over the experts; slots are mixtures of the frames x / |x|,
+              as in the reference code of mixtures of adapters
+
+Padded frames take no part. `up` starts at zero: a new adapter changes nothing. In the reference
 code the mixture at attention is added a second time after the feed-forward block, which its paper
 does not say; here it is added once.
 
 Sources: Cappellazzo et al. 2024, https://arxiv.org/abs/2402.00828, with its reference code;
-Puigcerver et al. 2023, https://arxiv.org/abs/2308.00951.
+Puigcerver et al. 2023, https://arxiv.org/abs/2308.00951, with its reference code.
 """
 
 from dataclasses import dataclass
@@ -135,15 +141,17 @@ class SoftMoA(MoAAdapter):
     ) -> Float[Tensor, "B T D"]:
         """Return y plus the slots' outputs, given back to the frames."""
         keys: Tensor = x
+        mixed: Tensor = x
         phi: Tensor = self.phi
         if self.unit is not None:
             keys = F.normalize(x, dim=-1, eps=EPS)
             axis = 0 if self.normalise == "width" else 1
             phi = self.unit * F.normalize(phi, dim=axis, eps=EPS)
+            mixed = x if self.normalise == "width" else keys
         logits = torch.einsum("btd,dns->btns", keys, phi)
         combine = logits.flatten(2).softmax(-1).view_as(logits)  # over all slots
         if frame_mask is not None:
             logits = logits.masked_fill(~frame_mask[..., None, None], float("-inf"))
-        slots = torch.einsum("btns,btd->nbsd", logits.softmax(1), x)  # over the frames
+        slots = torch.einsum("btns,btd->nbsd", logits.softmax(1), mixed)  # over the frames
         made = self._experts(list(slots.unbind(0)))  # (N, B, slots, D)
         return y + torch.einsum("btns,nbsd->btd", combine, made)
