@@ -5,7 +5,8 @@ BIN := .venv/bin
 
 help:
 	@echo "make demo       compare, train and use adapters on the recordings that ship, in demo/"
-	@echo "make test       run all default tests"
+	@echo "make test       run the quick selection of the tests"
+	@echo "make test-all   run all tests, each method on each family too"
 	@echo "make check      ruff, ruff format, mypy and lint-imports"
 	@echo "make docs       build the documentation into site/"
 	@echo "make bench      measure what work is saved, and write the page of speed"
@@ -21,6 +22,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest
+
+test-all: setup
+	@$(BIN)/python -m pytest -m "not gpu and not network"
 
 check: setup
 	$(BIN)/ruff check .
@@ -46,4 +50,4 @@ clean:
 	rm -rf demo site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests examples benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test check docs bench benchmark clean
+.PHONY: help setup demo test test-all check docs bench benchmark clean

@@ -25,9 +25,11 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import pytest_socket  # noqa: E402
 import torch  # noqa: E402
+import transformers.modeling_utils  # noqa: E402, F401 - below, the hook bypasses its bytecode
 from hypothesis import settings  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
+import shapecheck  # noqa: E402, F401 - the same of beartype
 from kinds import KINDS, tiny_backbone  # noqa: E402
 from ossicle.backbones import Backbone  # noqa: E402
 from tones import write_backbone, write_corpus  # noqa: E402

@@ -68,6 +68,7 @@ SETTINGS = [
 ]
 
 
+@cache
 def fits(kind: str, expression: str) -> bool:
     """Whether a recipe stands on a kind of backbone; an error of another kind is a failure."""
     try:

@@ -84,6 +84,7 @@ def test_a_new_adapter_changes_nothing_where_it_says_so(build, kind, recipe, inp
     assert torch.equal(adapted, plain) == says_so
 
 
+@pytest.mark.every_pair
 @every_setting
 def test_every_tensor_is_reached_and_receives_a_gradient(model, inputs):
     shake(model)

@@ -67,6 +67,17 @@ def test_every_row_is_what_its_own_adapter_makes_of_it(build, noise, pair):
             torch.testing.assert_close(output, alone(models[name], wave), **NEARLY)
 
 
+@pytest.mark.parametrize("order", ["0101", "1010", "0110", "210012", "0120"])
+def test_rows_may_name_their_adapters_in_any_order(build, noise, order):
+    recipe, models = members(build, "hubert", "lora", count=3)
+    bank = AdapterBank(build("hubert"))
+    for number, model in enumerate(models):
+        bank.add(str(number), recipe, "mean", 3, tensors(model))
+    waves = noise(*range(4000, 4000 - 300 * len(order), -300))
+    for wave, name, output in zip(waves, order, bank.outputs(waves, list(order)), strict=True):
+        torch.testing.assert_close(output, alone(models[int(name)], wave), **NEARLY)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_mix_of_methods_and_heads_shares_a_batch(build, noise, kind):
     bank, models = AdapterBank(build(kind)), {}

@@ -1,10 +1,12 @@
 """Cross-entropy, the mean over windows, and labels."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
+from ossicle.data import Dataset, Utterance
 from ossicle.errors import AdapterFileError, LabelError
 from ossicle.tasks import Classification
 
@@ -16,6 +18,18 @@ def test_the_loss_is_the_mean_negative_log_probability() -> None:
     output = torch.tensor([[0.0, 0.0, math.log(2)], [math.log(3), 0.0, 0.0]])
     loss = TASK.loss(list(output), ["meow", "bark"])
     assert float(loss) == pytest.approx((math.log(4) - math.log(3 / 5)) / 2)
+
+
+def test_balanced_weights_belong_to_their_classes_whatever_comes_first() -> None:
+    # Six recordings of three classes, two a class on average: 2/3, 2/1 and 2/2.
+    seen = ["moo", "bark", "meow", "bark", "moo", "bark"]
+    rows = tuple(Utterance(str(i), Path("a.wav"), label) for i, label in enumerate(seen))
+    dataset = Dataset("d", rows, rows, rows, False, given=True, note="")
+    task = Classification.of(dataset, class_weights="balanced")
+    assert task.labels == ("bark", "meow", "moo")
+    # All probabilities are 1/3, so that each loss is ln 3 times the weight of its class.
+    losses = [float(task.loss([torch.zeros(3)], [label])) for label in task.labels]
+    assert losses == pytest.approx([math.log(3) * weight for weight in (2 / 3, 2, 1)])
 
 
 def test_windows_are_combined_by_the_mean_of_their_probabilities() -> None:

@@ -1,4 +1,4 @@
-"""What augmentation a recording gets: by its number, the epoch and the seed; in training alone."""
+"""Crops and augmentations in training: drawn by the recording's number, the epoch and the seed."""
 
 from pathlib import Path
 
@@ -61,3 +61,17 @@ def test_a_change_that_makes_a_piece_too_short_or_too_long_is_left_out(
     limit = Clips(one, (shortest,), shortest, ("speed",))
     lengths = {rows(limit, backbone, epoch=epoch).shape[1] for epoch in range(1, 13)}
     assert lengths == {shortest}  # neither 0.9 nor 1.1 times as fast fits
+
+
+def test_every_recording_is_cropped_apart_and_elsewhere_in_each_epoch(
+    tmp_path: Path, backbone: Backbone
+) -> None:
+    file = tmp_path / "a.wav"
+    soundfile.write(file, tone(440, 0.5, seed=0), SAMPLE_RATE)
+    twins = tuple(Utterance(str(number), file, "x") for number in range(3))
+    clips = Clips(twins, (8000,) * 3, 3200)
+    crops = rows(clips, backbone)
+    assert crops.shape == (3, 3200)
+    drawn = [*crops, *rows(clips, backbone, epoch=2), *rows(clips, backbone, seed=1)]
+    assert len({tuple(crop.tolist()) for crop in drawn}) == 9
+    torch.testing.assert_close(rows(clips, backbone), crops, rtol=0, atol=0)

@@ -1,0 +1,49 @@
+"""The quick selection: from every property of pairs, each recipe and each kind of backbone.
+
+A property is a test of a `pair`, a kind of backbone and a recipe. What goes wrong on one side
+alone, a method or a family, goes wrong for each of its pairs, so that `make test` gives a property
+one kind for each recipe, and takes the next kind for the next recipe and the next property:
+
+              lora    bias    gate    ...            A property with the mark `every_pair` is about
+    hubert     x               x'                    how the two fit, and meets all of them.
+    wavlm      x'      x                             Pairs that are left have the mark `product`,
+    whisper            x'      x                     and are added by `make test-all`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from zlib import crc32
+
+import pytest
+
+Pair = tuple[str, str]  # kind, recipe
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is applied
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    by_property: dict[str, list[tuple[Pair, pytest.Item]]] = defaultdict(list)
+    for item in items:
+        pair = getattr(item, "callspec", None) and item.callspec.params.get("pair")
+        if pair and not item.get_closest_marker("every_pair"):
+            by_property[item.nodeid.partition("[")[0]].append((pair, item))
+    for name, tests in by_property.items():
+        chosen = rotation([pair for pair, _ in tests], turn=crc32(name.encode()))
+        for pair, item in tests:
+            if pair not in chosen:
+                item.add_marker("product")
+
+
+def rotation(pairs: Iterable[Pair], turn: int) -> set[Pair]:
+    """Return pairs in which every recipe and every kind occurs, others for another turn."""
+    kinds, recipes = defaultdict(list), defaultdict(list)
+    for kind, recipe in pairs:
+        kinds[recipe].append(kind)
+        recipes[kind].append(recipe)
+    chosen = {
+        (fitting[(turn + number) % len(fitting)], recipe)
+        for number, (recipe, fitting) in enumerate(kinds.items())
+    }
+    met = {kind for kind, _ in chosen}
+    return chosen | {
+        (kind, fitting[turn % len(fitting)]) for kind, fitting in recipes.items() if kind not in met
+    }

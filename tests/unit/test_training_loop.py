@@ -1,0 +1,88 @@
+"""What a step and an epoch come to: the gradient of all rows, and draws that no epoch repeats."""
+
+from collections.abc import Callable
+
+import pytest
+import soundfile
+import torch
+from torch.nn import functional as F
+
+from kinds import attached, shake
+from ossicle.attach.adapted import AdaptedModel
+from ossicle.attach.recipe import Recipe
+from ossicle.backbones import Backbone
+from ossicle.data import Utterance, load_utterance
+from ossicle.tasks import Classification
+from ossicle.training.clips import Clips
+from ossicle.training.config import TrainConfig
+from ossicle.training.loop import fit
+from tones import SAMPLE_RATE, tone
+
+LABELS = "abcab"
+TASK = Classification(["a", "b", "c"])
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    """Five recordings of 0.2 s."""
+    root = tmp_path_factory.mktemp("tones")
+    made = []
+    for number, label in enumerate(LABELS):
+        file = root / f"{number}.wav"
+        soundfile.write(file, tone(300 * (1 + number), 0.2, number), SAMPLE_RATE)
+        made.append(Utterance.of(file, root, label))
+    return Clips(tuple(made), (3200,) * len(made), 16_000)
+
+
+def first(clips: Clips) -> Clips:
+    return Clips(clips.utterances[:1], clips.sizes[:1], clips.limit)
+
+
+def config(**changes: object) -> TrainConfig:
+    return TrainConfig(**{"backbone": "b", "recipe": "r", "data": "d", "clip": 0.0, **changes})
+
+
+def adapted(backbone: Backbone, recipe: str) -> AdaptedModel:
+    torch.manual_seed(0)
+    model = attached(backbone, Recipe.parse(recipe))
+    shake(model)
+    return model
+
+
+def test_a_step_of_unequal_batches_has_the_gradient_of_the_mean_over_its_rows(
+    build: Callable[..., Backbone], clips: Clips
+) -> None:
+    """Five rows in batches of four and one: the single row counts a fifth, not a half."""
+    model, whole = (adapted(build("hubert"), "lora") for _ in range(2))
+    (epoch,) = fit(model, TASK, clips, clips, config(epochs=1, batch_size=4, accumulate=2, lr=1e-9))
+    waves = [load_utterance(one, SAMPLE_RATE) for one in clips.utterances]
+    targets = torch.tensor(["abc".index(label) for label in LABELS])
+    loss = F.cross_entropy(whole(*whole.backbone.batch(waves)), targets)
+    loss.backward()
+    assert epoch.train_loss == pytest.approx(loss.item(), rel=1e-5)
+    expected = whole.trainable(whole.current)
+    for key, parameter in model.trainable(model.current).items():
+        torch.testing.assert_close(parameter.grad, expected[key].grad, rtol=1e-4, atol=1e-6)
+
+
+SPEC_AUGMENT = {"mask_time_prob": 0.5, "mask_time_length": 2, "layerdrop": 0.0} | {
+    f"{where}_dropout": 0.0 for where in ("hidden", "attention", "activation", "feat_proj", "final")
+}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changed", "is_random"),
+    [
+        ("lora", {}, False),
+        ("lora(dropout=0.5)", {}, True),  # drawn by torch
+        ("lora", {"stochastic": True, **SPEC_AUGMENT}, True),  # drawn by numpy
+    ],
+)
+def test_no_epoch_repeats_the_draws_of_another(
+    build: Callable[..., Backbone], clips: Clips, recipe: str, changed: dict, is_random: bool
+) -> None:
+    """One recording that stays one batch, at a rate at which nothing is learnt."""
+    model, alone = adapted(build("hubert", **changed), recipe), first(clips)
+    history = fit(model, TASK, alone, alone, config(epochs=3, batch_size=1, lr=1e-30))
+    assert len({epoch.train_loss for epoch in history}) == (3 if is_random else 1)
+    assert len({epoch.valid_loss for epoch in history}) == 1
