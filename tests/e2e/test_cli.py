@@ -134,8 +134,20 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
         assert done.status == 0, done.err
         assert done.out.count("\n") == 1, name
         found[name] = json.loads(done.out)
-    assert re.fullmatch(
-        r"training 1/1  epoch 1  loss \d\.\d{3}\nvalid 6/6  loss \d\.\d{3}  macro_f1 \d\.\d{3}\n",
+    *sizes, _, _ = trained.err.splitlines()
+    assert sizes == [
+        *(
+            f"{side}: 6 recordings, 1 speaker (high 3, low 3)"
+            for side in ("train", "valid", "test")
+        ),
+        *(
+            f"Warning: {side} has fewer than 5 recordings of 2 of 2 classes (high 3, low 3): "
+            "scores of these classes say little."
+            for side in ("valid", "test")
+        ),
+    ]
+    assert re.search(
+        r"training 1/1  epoch 1  loss \d\.\d{3}\nvalid 6/6  loss \d\.\d{3}  macro_f1 \d\.\d{3}\n$",
         trained.err,
     )
     assert found["train"]["parameters"] == found["params"]
@@ -162,6 +174,7 @@ def test_the_figures_are_shown_with_their_intervals_and_confusions(
     figures = json.loads((run / "metrics.json").read_text())["test"]
     low, high = figures["intervals"]["uar"]
     assert "6 recordings; 95 % bootstrap intervals over 6 recordings" in done.out
+    assert "All recordings are by one speaker: the intervals do not cover other" in done.out
     assert (
         f"UAR      {100 * figures['uar']:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]" in done.out
     )

@@ -71,13 +71,16 @@ class _Stderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if is_main():
-            level = record.levelname.capitalize()
-            print(f"{level}: {record.getMessage()}", file=sys.stderr, flush=True)
+            level = "" if record.levelno <= logging.INFO else f"{record.levelname.capitalize()}: "
+            print(f"{level}{record.getMessage()}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
     """Run the command line; exit with 2, and one clear message, on bad input."""
-    logging.getLogger("ossicle").addHandler(_Stderr())
+    logger = logging.getLogger("ossicle")
+    if not any(isinstance(handler, _Stderr) for handler in logger.handlers):
+        logger.addHandler(_Stderr())
+    logger.setLevel(logging.INFO)
     try:
         app()
         sys.stdout.flush()

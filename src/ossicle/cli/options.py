@@ -87,6 +87,8 @@ def print_figures(found: dict[str, Any]) -> None:
     """Print test figures with their intervals, and what was taken for what."""
     unit = f"{found['interval_units']} {found['interval_unit']}s"
     print(f"{found['count']} recordings; 95 % bootstrap intervals over {unit}")
+    if found.get("interval_note"):
+        print(found["interval_note"])
     from ossicle.tasks import TASKS
 
     kind = TASKS[found["task"]]

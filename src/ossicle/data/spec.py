@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ossicle.data.corpora import CORPORA
 from ossicle.data.manifest import Dataset
+from ossicle.data.sizes import size_notices
 from ossicle.data.split import check
 from ossicle.errors import DataError, did_you_mean, listing
 
@@ -30,7 +31,7 @@ def open_data(spec: str) -> Dataset:
     """
     dataset = _read(spec, {})
     check(dataset)
-    return dataset
+    return replace(dataset, notices=(*dataset.notices, *size_notices(dataset)))
 
 
 def read_data(spec: str) -> Dataset:

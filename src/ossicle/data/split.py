@@ -15,9 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from ossicle.data.audio import read_span
+from ossicle.data.balance import Balance
 from ossicle.data.manifest import SIDES, Dataset, Utterance
 from ossicle.errors import LabelError, SplitError, listing
 
+_MOST_CELLS = 50_000_000  # units times labels, of what is shared out
+_SEARCHED_CELLS = 4_000_000  # units times labels, of all draws together, until one is good
+_MOST_DRAWS = 20
 _ROUNDING_S = 1e-6  # two parts that touch may overlap by the rounding of their times
 
 Place = tuple[str, tuple[int, int] | None]  # a file, and where in it
@@ -38,7 +42,9 @@ def draw(
 
     First the utterances of each label are shared out in whole numbers, at least one for training.
     Then each unit, in random order, goes to the side that lacks most of its labels; a unit with a
-    label that training has none of goes to training.
+    label that training has none of goes to training. Where that leaves a side without a label or
+    far from its size, as it can with speakers who have much to say of few labels, units are moved
+    and swapped (`ossicle.data.balance`), and the best of several draws is taken.
 
     Args:
         utterances: What is to be shared out.
@@ -63,15 +69,7 @@ def draw(
             f"{listing(SIDES[side] for side in wanted)}. Add more"
             + (", or say speaker_independent=no." if by_speaker else ".")
         )
-    rng = np.random.default_rng(seed)
-    labels = sorted({utterance.label for utterance in utterances})
-    if len(labels) > len(utterances) / 2:
-        labels = [""]
-    counts = np.zeros((len(units), len(labels)), dtype=np.int64)  # (units, labels)
-    for row, unit in zip(counts, units, strict=True):
-        for utterance in unit:
-            row[labels.index(utterance.label) if len(labels) > 1 else 0] += 1
-    side_by_unit = _assign(counts, _targets(counts.sum(axis=0), fractions, rng), wanted, rng)
+    side_by_unit = _search(_counts(units), fractions, wanted, np.random.default_rng(seed))
     train, valid, test = (
         tuple(
             one for unit, at in zip(units, side_by_unit, strict=True) if at == side for one in unit
@@ -112,6 +110,46 @@ def _units(utterances: Sequence[Utterance], by_speaker: bool) -> list[list[Utter
     for one in sorted(utterances, key=lambda one: one.key):  # the draw is the same in any order
         by_unit[one.speaker if by_speaker else (one.path, one.span)].append(one)
     return list(by_unit.values())
+
+
+def _counts(units: Sequence[Sequence[Utterance]]) -> np.ndarray:
+    """Return how many recordings of each label each unit has: (units, labels)."""
+    total = Counter(one.label for unit in units for one in unit)
+    labels = sorted(total)
+    if len(labels) > total.total() / 2:
+        labels = [""]
+    most = max(1, _MOST_CELLS // len(units))
+    if len(labels) > most:  # the rare ones are one stratum
+        labels = sorted(sorted(labels, key=lambda label: -total[label])[: most - 1])
+    column = {label: number for number, label in enumerate(labels)}
+    rest, width = len(labels), len(labels) + 1
+    cells = [row * width + column.get(one.label, rest) for row, u in enumerate(units) for one in u]
+    counts = np.bincount(cells, minlength=len(units) * width).reshape(len(units), width)
+    return counts[:, counts.any(axis=0)]
+
+
+def _search(
+    counts: np.ndarray,
+    fractions: tuple[float, float],
+    wanted: Sequence[int],
+    rng: np.random.Generator,
+) -> list[int]:
+    """Return the side of each unit: of several draws, the first good one or else the best."""
+    balance = Balance(counts, (1 - sum(fractions), *fractions))
+    best: list[int] = []
+    lowest = math.inf
+    for _ in range(max(1, min(_MOST_DRAWS, _SEARCHED_CELLS // counts.size))):
+        targets = _targets(counts.sum(axis=0), fractions, rng)
+        drawn = np.array(_assign(counts, targets, wanted, rng))
+        if counts.size > _SEARCHED_CELLS or counts.sum(axis=1).max() == 1:
+            return list(drawn)  # units are so many, or so small, that any draw is good
+        if not balance.is_good(drawn):
+            drawn = balance.improved(drawn)
+        if balance.is_good(drawn):
+            return list(drawn)
+        if (cost := balance.cost(drawn)) < lowest:
+            best, lowest = list(drawn), cost
+    return best
 
 
 def _targets(

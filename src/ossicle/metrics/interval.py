@@ -21,10 +21,12 @@ Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", section 1
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Int
+
+FEW_SPEAKERS: Final = 10  # below which an interval tends to be too narrow
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,21 @@ class Intervals:
     num_units: int
     confidence: float
     resamples: int
+
+    def note(self, groups: Sequence[str] | None) -> str | None:
+        """Return what makes the intervals too narrow, if anything does.
+
+        Args:
+            groups: The speaker of each recording, as for `bootstrap_intervals`.
+        """
+        if self.unit == "speaker" and self.num_units < FEW_SPEAKERS:
+            return (
+                f"{self.num_units} speakers are few: intervals over fewer than {FEW_SPEAKERS} "
+                "speakers tend to be too narrow."
+            )
+        if groups and self.unit == "recording":
+            return "All recordings are by one speaker: the intervals do not cover other speakers."
+        return None
 
 
 def bootstrap_intervals(

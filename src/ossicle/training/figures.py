@@ -15,7 +15,7 @@ def with_intervals(
     """Return the figures, their 95 % intervals, and every recording with what was said of it.
 
     Speakers are drawn where every recording names one, recordings otherwise; `interval_unit` says
-    which.
+    which, and `interval_note` what makes the intervals too narrow, or null.
     """
     labels = [utterance.label for utterance in utterances]
     speakers = [one.speaker for one in utterances if one.speaker is not None]
@@ -29,6 +29,7 @@ def with_intervals(
         "intervals": {name: list(bounds) for name, bounds in intervals.bounds.items()},
         "interval_unit": intervals.unit,
         "interval_units": intervals.num_units,
+        "interval_note": intervals.note(groups),
         "recordings": [
             {"key": one.key, "speaker": one.speaker, "label": label, "predicted": said["label"]}
             | ({} if each is None else {"score": each[row]})

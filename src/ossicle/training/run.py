@@ -41,6 +41,7 @@ from ossicle.attach.store import put_tensors, read_tensors, save_facts, save_ten
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.data import Dataset, Utterance, contents, open_data, parse_augment, scan
 from ossicle.data.augment import SPEEDS
+from ossicle.data.sizes import describe_sizes
 from ossicle.errors import DataError, LabelError, RunError, listing
 from ossicle.heads import HEADS, build_head
 from ossicle.tasks import Events, Task, parse_task
@@ -232,6 +233,8 @@ def prepare(
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
     if processes.is_main:
+        for line in describe_sizes(dataset):
+            _LOGGER.info(line)
         for notice in dataset.notices:
             _LOGGER.warning(notice)
     if device == "cuda" and processes.count > 1:

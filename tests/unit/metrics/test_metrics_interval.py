@@ -114,3 +114,19 @@ def test_the_intervals_of_chance_predictions_hold_chance():
 def test_what_cannot_be_drawn_is_refused(num_rows, groups, settings, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_intervals(mean_of([0, 1, 1]), num_rows, groups, **settings)
+
+
+@pytest.mark.parametrize(
+    ("speakers", "note"),
+    [
+        (2, "2 speakers are few: intervals over fewer than 10 speakers tend to be too narrow"),
+        (9, "9 speakers are few"),
+        (10, None),
+        (1, "All recordings are by one speaker: the intervals do not cover other speakers"),
+        (0, None),
+    ],
+)
+def test_intervals_over_few_speakers_say_so(speakers, note):
+    groups = [f"{n % speakers}" for n in range(20)] if speakers else None
+    found = bootstrap_intervals(mean_of([0, 1] * 10), 20, groups, resamples=9).note(groups)
+    assert found == note if note is None else found.startswith(note)
