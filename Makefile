@@ -7,6 +7,7 @@ help:
 	@echo "make demo       compare, train and use adapters on the recordings that ship, in demo/"
 	@echo "make test       run the quick selection of the tests"
 	@echo "make test-all   run all tests, each method on each family too"
+	@echo "make mutants    put known faults into the source and see that the tests notice"
 	@echo "make check      ruff, ruff format, mypy and lint-imports"
 	@echo "make docs       build the documentation into site/"
 	@echo "make bench      measure what work is saved, and write the page of speed"
@@ -25,6 +26,9 @@ test: setup
 
 test-all: setup
 	@$(BIN)/python -m pytest -m "not gpu and not network"
+
+mutants: setup
+	@$(BIN)/python scripts/mutants.py
 
 check: setup
 	$(BIN)/ruff check .
@@ -50,4 +54,4 @@ clean:
 	rm -rf demo site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests examples benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-all check docs bench benchmark clean
+.PHONY: help setup demo test test-all mutants check docs bench benchmark clean

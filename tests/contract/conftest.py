@@ -1,13 +1,14 @@
-"""The quick selection: from every property of pairs, each recipe and each kind of backbone.
+"""The quick selection: each property meets every recipe once, and every kind of backbone.
 
-A property is a test of a `pair`, a kind of backbone and a recipe. What goes wrong on one side
-alone, a method or a family, goes wrong for each of its pairs, so that `make test` gives a property
-one kind for each recipe, and takes the next kind for the next recipe and the next property:
+A property is a test of a `pair`: a kind of backbone and a recipe. A fault of a method alone, or of
+a family alone, shows in all of its pairs, so one of them is enough. `make test` therefore runs a
+property on one kind for each recipe: the next kind for the next recipe, and for another property
+other kinds (here x and o).
 
-              lora    bias    gate    ...            A property with the mark `every_pair` is about
-    hubert     x               x'                    how the two fit, and meets all of them.
-    wavlm      x'      x                             Pairs that are left have the mark `product`,
-    whisper            x'      x                     and are added by `make test-all`.
+                  lora   bias   gate        Properties that depend on how the two fit have the mark
+    hubert         x             o          `every_pair` and run on all pairs. Pairs that are left
+    wavlm          o      x                 out have the mark `thorough` and run in `make test-all`.
+    whisper               o      x
 """
 
 from collections import defaultdict
@@ -30,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         chosen = rotation([pair for pair, _ in tests], turn=crc32(name.encode()))
         for pair, item in tests:
             if pair not in chosen:
-                item.add_marker("product")
+                item.add_marker("thorough")
 
 
 def rotation(pairs: Iterable[Pair], turn: int) -> set[Pair]:

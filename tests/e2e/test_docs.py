@@ -46,6 +46,7 @@ def name_of(page):
 
 
 RUN = [page for page in PAGES if blocks(page, "console", "python")]
+TRAINS = [p for p in RUN if any("ossicle train" in text for _, text in blocks(p, "console"))]
 all_pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
@@ -67,7 +68,14 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", RUN, ids=name_of)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.thorough] if page in TRAINS[1:] else [])
+        for page in RUN
+    ],
+    ids=name_of,
+)
 def test_the_blocks_of_a_page_run(page, folder):
     namespace = {"__name__": "__main__"}
     with mock.patch.dict(METHODS), mock.patch.dict(CORPORA), mock.patch.dict(TASKS):

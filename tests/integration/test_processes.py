@@ -43,7 +43,7 @@ def launched(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("options", "more"),
     [
-        ("", ["--task=classification"]),
+        pytest.param("", ["--task=classification"], marks=pytest.mark.thorough),
         ("?label=valence", ["--task=regression", "--accumulate=2"]),  # its loss sees all rows
     ],
 )
@@ -75,6 +75,7 @@ def test_two_processes_come_to_what_one_does(
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_evaluate_predict_and_fail_as_one(data: Path, tmp_path: Path) -> None:
     spec, run = f"audiofolder:{data}", tmp_path / "run"
     train = subprocess.run(

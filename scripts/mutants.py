@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Put known faults into copies of the source, one at a time, and see that `make test` notices them.
+
+    make mutants                                  all of mutants.toml
+    .venv/bin/python scripts/mutants.py bank crop   those whose name holds one of these words
+
+The tests that are run are those of the quick selection; a fault is noticed where one of them fails.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MUTANTS = Path(__file__).with_suffix(".toml")
+FAILED = 1  # pytest's status where tests ran and some failed
+COPIED = ("src", "tests", "pretraining", "examples", "docs", "pyproject.toml", "README.md")
+
+
+def main() -> int:
+    """Run the mutants that are asked for; return 1 if one goes unnoticed."""
+    words = sys.argv[1:] or [""]
+    mutants = tomllib.loads(MUTANTS.read_text(encoding="utf-8"))
+    chosen = {name: m for name, m in mutants.items() if any(word in name for word in words)}
+    unnoticed = 0
+    for name, mutant in chosen.items():
+        verdict = tried(mutant)
+        unnoticed += not verdict.startswith("noticed")
+        print(f"{name:40} {verdict}", flush=True)
+    print(f"{len(chosen) - unnoticed} of {len(chosen)} noticed")
+    return int(unnoticed > 0)
+
+
+def tried(mutant: dict[str, str]) -> str:
+    """Return what the tests say to one mutant."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            copied = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copied(ROOT / name, copy / name)
+        file = copy / "src/ossicle" / mutant["file"]
+        text = file.read_text(encoding="utf-8")
+        if (count := text.count(mutant["old"])) != 1:
+            return f"OUT OF DATE: 'old' occurs {count} times in {mutant['file']}"
+        file.write_text(text.replace(mutant["old"], mutant["new"]), encoding="utf-8")
+        files = [f"tests/{name}" for name in mutant["tests"].split()]
+        return verdict(copy, [name for name in files if (copy / name).exists()])
+
+
+def verdict(copy: Path, files: list[str]) -> str:
+    """Run the tests of a copy until one fails, and return what it was."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *files],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    failures = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+    if done.returncode == FAILED and failures:
+        return "noticed by " + failures[0].split()[1].removeprefix("tests/")
+    return f"NOT NOTICED by {' '.join(files)} (pytest ended with status {done.returncode})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
