@@ -122,20 +122,23 @@ def test_a_blank_is_needed_between_equal_units():
 
 
 def test_characters_outside_the_vocabulary_are_counted_and_shown():
-    with pytest.raises(LabelError, match=r"2 units .* in none of training: 'X', 'y', for exam.*'X"):
-        ASR.check_labels(["ab", "Xb", "y"])
+    strict = SpeechRecognition(ASR.units, unseen="error")
+    with pytest.raises(LabelError, match=r"2 units .* no training transcript: 'X', 'y', for .*'X"):
+        strict.check_labels(["ab", "Xb", "y"])
+    with pytest.raises(LabelError, match="'X'"):
+        strict.loss([torch.zeros(9, 4)], ["Xb"])
     with pytest.raises(LabelError, match="a transcript is empty"):
         ASR.check_labels([" "])
     with pytest.raises(LabelError, match="corpus: 1 transcripts are empty: a1"):
         SpeechRecognition.of(data(["a b", " "], ["ab"], ["b"]))
     with pytest.raises(LabelError, match="'c'"):
-        SpeechRecognition.of(data(["a b"], ["ab"], ["c"]))
+        SpeechRecognition.of(data(["a b"], ["ab"], ["aabbc"]), unseen="error")
 
 
 def test_error_rates_are_of_all_recordings_together():
     said = [{"label": "a b"}, {"label": "b"}]
     figures = ASR.figures(["a  b", "a b b"], said)
-    assert figures == {"wer": 2 / 5, "cer": 4 / 8, "count": 2}
+    assert figures == {"wer": 2 / 5, "cer": 4 / 8, "empty": 0, "count": 2}
     assert ASR.score(figures) == -2 / 5
 
 
@@ -145,6 +148,6 @@ def test_words_are_units_and_a_new_one_is_an_error():
     assert words.decode(torch.eye(3)[[0, 2, 2, 0, 2, 1]])["label"] == "one one no"
     assert words.frames_needed("one one") == 3
     figures = words.figures(["no  one", "one"], [{"label": "no one"}, {"label": "one one"}])
-    assert figures == {"wer": 1 / 3, "count": 2}
+    assert figures == {"wer": 1 / 3, "empty": 0, "count": 2}
     with pytest.raises(LabelError, match="'two'"):
         words.check_labels(["two"])

@@ -231,7 +231,10 @@ def test_smoothing_is_torch_s():
     ("text", "message"),
     [
         ("asrr", "no task 'asrr'; there are: classification, .* Did you mean 'asr'"),
-        ("asr(beam=3)", "the task asr has no setting 'beam'; it has none"),
+        (
+            "asr(beam=3)",
+            "the task asr has no setting 'beam'; it has: case, punctuation, unic",
+        ),
         ("verification(los=x)", "has no setting 'los'; it has: loss, scale, margin. Did you mean"),
         ("verification(loss=x)", r"verification\(loss=...\) is 'x'; use softmax, am-softmax, aam"),
         ("verification(margin=big)", r"verification\(margin=...\) is 'big'; use a number"),

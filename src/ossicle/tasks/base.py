@@ -5,6 +5,7 @@ transcript. The task reads it. An output is what the head made of one recording:
 a task that works by frame, with T its real frames alone.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -100,6 +101,23 @@ class Task(ABC):
         value: float = figures[self.primary]
         return value if self.best > 0 else -value
 
+    def chance(self, labels: Sequence[str]) -> float:  # noqa: ARG002 - most tasks have none
+        """Return the score that an answer reaches on these labels without listening.
+
+        Epochs that are no better are compared by their loss. -inf: the score always decides.
+        """
+        return -math.inf
+
+    def not_learnt(self, figures: Mapping[str, Any], chance: float) -> str:
+        """Return a sentence for a run whose best epoch scores no better than `chance`."""
+        name, value = self.shown[self.primary], figures[self.primary]
+        reached = chance if self.best > 0 else -chance
+        return (
+            f"The best epoch has a validation {name} of {100 * value:.1f} %, and an answer that "
+            f"does not listen reaches {100 * reached:.1f} %: nothing has been learnt that {name} "
+            "shows. The epoch with the lowest validation loss is kept"
+        )
+
     def each(
         self,
         labels: Sequence[str],  # noqa: ARG002 - most tasks have one
@@ -139,6 +157,14 @@ class Task(ABC):
     ) -> Self:
         """Return the task with the embeddings (K, E) by which scores are normalised."""
         return self
+
+    def notices(
+        self,
+        side: str,  # noqa: ARG002 - most tasks have nothing to say
+        labels: Sequence[str],  # noqa: ARG002 - as above
+    ) -> tuple[str, ...]:
+        """Return sentences that a user must know about the labels of a side that is judged."""
+        return ()
 
     @abstractmethod
     def check_labels(self, labels: Sequence[str]) -> None:

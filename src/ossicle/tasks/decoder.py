@@ -11,7 +11,7 @@ Source: Graves & Jaitly 2014; https://github.com/flashlight/text.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,13 +47,20 @@ def greedy(output: Tensor) -> Sequence[int]:
     return [number for number in best if number != BLANK]
 
 
-def build_decoder(text: str, units: Sequence[str], *, by_word: bool) -> Decoder:
+def build_decoder(
+    text: str,
+    units: Sequence[str],
+    *,
+    by_word: bool,
+    written: Callable[[str], str] = str,
+) -> Decoder:
     """Return the decoder of an expression.
 
     Args:
         text: `greedy` or `beam(...)`.
         units: In the order of the outputs from 1 on.
         by_word: Whether the language model is over words that the units spell, or over the units.
+        written: How a word is written before it is spelt: as the transcripts are.
 
     Raises:
         RunError: the expression is none, a file cannot be read, or flashlight-text is missing.
@@ -74,7 +81,9 @@ def build_decoder(text: str, units: Sequence[str], *, by_word: bool) -> Decoder:
         return _free(beam, lm, units, size, 0.0)
     if not by_word:
         return _free(beam, lm, units, size, weight)
-    return _spelt(beam, lm, units, words, dictionary, size, (weight, float(settings["word_score"])))
+    spelling = {word: written(word) for word in words}
+    weights = (weight, float(settings["word_score"]))
+    return _spelt(beam, lm, units, spelling, dictionary, size, weights)
 
 
 def _words(lm: str, words: str) -> list[str]:
@@ -131,26 +140,33 @@ def _spelt(
     beam: Any,
     lm: Any,
     units: Sequence[str],
-    words: Sequence[str],
+    spelling: Mapping[str, str],
     dictionary: Any,
     size: int,
     weights: tuple[float, float],
 ) -> Decoder:
-    """Return the search over texts of known words; a space ends each word, the last one too."""
+    """Return the search over texts of known words; a space ends each word, the last one too.
+
+    The language model knows words as they stand in its file; `spelling` is how texts write them.
+    """
     number_by_unit = {unit: number for number, unit in enumerate(units, start=1)}
     space = number_by_unit.get(SPACE)
     end = [] if space is None else [space]
     trie, start = beam.Trie(len(units) + 1, BLANK if space is None else space), lm.start(False)
-    known = [word for word in words if all(letter in number_by_unit for letter in word)]
+    known = {
+        word: text
+        for word, text in spelling.items()
+        if text and all(letter in number_by_unit for letter in text)
+    }
     if not known:
         raise RunError(
-            f"none of the {len(words)} words ({listing(words, 3)}) can be spelt with the "
+            f"none of the {len(spelling)} words ({listing(spelling, 3)}) can be spelt with the "
             f"characters of training: {listing(units, 60)}"
         )
-    for word in known:
+    for word, text in known.items():
         number = dictionary.get_index(word)
         _, score = lm.score(start, number)
-        trie.insert([number_by_unit[letter] for letter in word] + end, number, score)
+        trie.insert([number_by_unit[letter] for letter in text] + end, number, score)
     trie.smear(beam.SmearingMode.MAX)
     options = beam.LexiconDecoderOptions(
         size, len(units) + 1, math.inf, *weights, -math.inf, 0.0, True, beam.CriterionType.CTC
@@ -165,7 +181,9 @@ def _spelt(
             last[0, space] = 0.0
             scores = torch.cat((scores, last))
         said = [
-            dictionary.get_entry(number) for number in _best(search, scores).words if number >= 0
+            known[dictionary.get_entry(number)]
+            for number in _best(search, scores).words
+            if number >= 0
         ]
         return [number_by_unit[letter] for letter in SPACE.join(said) if letter in number_by_unit]
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossicle.metrics.edits import character_edits, rate
-from ossicle.tasks.transcription import Transcription
+from ossicle.tasks.ctc import Transcription
 
 FIRST, LAST = "B-", "E-"
 
@@ -37,13 +37,18 @@ class SlotFilling(Transcription):
     }
     each_name: ClassVar[str] = "slot-type F1"
 
+    def written(self, text: str) -> str:
+        """Return the text as the rule writes it; markers stay as they are."""
+        words = (word if _is_marker(word) else self.rule(word) for word in text.split())
+        return " ".join(word for word in words if word)
+
     @staticmethod
     def spell(text: str) -> list[str]:
         """Return characters and markers; a run of spaces is one unit."""
         units: list[str] = []
         for word in text.split():
             units += [" "] if units else []
-            units += [word] if word.startswith((FIRST, LAST)) and len(word) > 2 else list(word)
+            units += [word] if _is_marker(word) else list(word)
         return units
 
     @staticmethod
@@ -70,14 +75,17 @@ class SlotFilling(Transcription):
 
     def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
         """Return the F1 of the slots' types of each recording."""
-        pairs = zip(labels, decoded, strict=True)
-        return [type_f1(set(slots(label)), set(slots(one["label"]))) for label, one in pairs]
+        pairs = zip(labels, (one["label"] for one in decoded), strict=True)
+        return [
+            type_f1(set(slots(self.written(label))), set(slots(self.written(said))))
+            for label, said in pairs
+        ]
 
     def resampler(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
         """Return a quick function from chosen rows to the two figures."""
-        edits = self.edits(labels, [one["label"] for one in decoded])["slot_value_cer"]
+        edits = self._edits(labels, decoded)["slot_value_cer"]
         types = np.array(self.each(labels, decoded))
 
         def of(rows: NDArray[np.intp]) -> Mapping[str, float]:
@@ -86,6 +94,10 @@ class SlotFilling(Transcription):
             return {"slot_type_f1": float(types[rows].mean()), "slot_value_cer": cer}
 
         return of
+
+
+def _is_marker(word: str) -> bool:
+    return word.startswith((FIRST, LAST)) and len(word) > 2
 
 
 def slots(text: str) -> dict[str, list[str]]:

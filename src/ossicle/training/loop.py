@@ -14,6 +14,7 @@ from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.cut import find_cut
 from ossicle.errors import RunError
 from ossicle.tasks import Task
+from ossicle.training.choice import Choice
 from ossicle.training.clips import Batch, Clips
 from ossicle.training.config import TrainConfig
 from ossicle.training.optim import build_optimizer, set_rates
@@ -43,7 +44,7 @@ class Epoch:
         train_loss: Mean over its recordings, while training.
         valid_loss: On the validation recordings, after it; None where they have none.
         valid: Their figures.
-        is_best: Whether no epoch before was as good: the primary figure, then the loss.
+        is_best: Whether no epoch before was as good: `ossicle.training.choice`.
     """
 
     number: int
@@ -167,6 +168,7 @@ def epochs(
     """
     processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
     judge = valid_task or task
+    choice = Choice.of(judge, [one.label for one in valid.utterances])
     while not state.is_over(config):
         number = len(state.history) + 1
         with _seeded(config.seed, number, processes.rank):
@@ -188,8 +190,9 @@ def epochs(
         shown |= {task.primary: found.figures[task.primary]}
         windows = sum(1 for _ in valid.windows())
         progress("valid", windows, windows, **shown)
-        score = (task.score(found.figures), -(found.loss or 0.0))
-        is_best = not state.history or score > _score(task, state.best)
+        rank = choice.rank(found.figures, found.loss)
+        best = state.best if state.history else None
+        is_best = best is None or rank > choice.rank(best.valid, best.valid_loss)
         epoch = Epoch(number, loss, found.loss, found.figures, is_best)
         state.history.append(epoch)
         yield epoch
@@ -210,10 +213,6 @@ def _seeded(seed: int, number: int, rank: int) -> Iterator[None]:
             yield
         finally:
             np.random.set_state(before)
-
-
-def _score(task: Task, epoch: Epoch) -> tuple[float, float]:
-    return task.score(epoch.valid), -(epoch.valid_loss or 0.0)
 
 
 def train_epoch(

@@ -46,6 +46,7 @@ from ossicle.errors import DataError, LabelError, RunError, listing
 from ossicle.heads import HEADS, build_head
 from ossicle.tasks import Events, Task, parse_task
 from ossicle.training.checkpoint import read_checkpoint, write_checkpoint
+from ossicle.training.choice import Choice
 from ossicle.training.clips import Clips
 from ossicle.training.cohort import write_cohort
 from ossicle.training.config import TrainConfig
@@ -125,6 +126,9 @@ def train(
     tracked = start_trackers(trackers if processes.is_main else (), folder, config.to_dict())
     _fit(run, config, state, folder, tracked, progress)
     trained = time.perf_counter()
+    choice = Choice.of(run.judge("valid"), [one.label for one in run.clips["valid"].utterances])
+    doubts = choice.notices(state.best.valid)
+    _log(doubts, processes)
     test = _test(run, config, folder, progress)
     for tracker in tracked:
         tracker.log({f"test/{key}": test[key] for key in run.task.shown}, step=state.best.number)
@@ -134,10 +138,10 @@ def train(
         "expression": str(run.model.current.recipe),
         "data": run.dataset.name,
         "split": run.dataset.note,
-        "notices": list(run.dataset.notices),
+        "notices": [*run.dataset.notices, *doubts],
         "task": run.task.name,
         "best_epoch": state.best.number,
-        "chosen_by": run.task.shown[run.task.primary],
+        "chosen_by": choice.decided_by(state.best.valid),
         "epochs": len(state.history),
         "valid": state.best.valid,
         "test": test,
@@ -235,8 +239,7 @@ def prepare(
     if processes.is_main:
         for line in describe_sizes(dataset):
             _LOGGER.info(line)
-        for notice in dataset.notices:
-            _LOGGER.warning(notice)
+    _log(dataset.notices, processes)
     if device == "cuda" and processes.count > 1:
         device = f"cuda:{processes.local_rank}"
     dtype = pick_precision(config.precision, device)
@@ -249,6 +252,7 @@ def prepare(
     check_precision(backbone, dtype)
     kind, settings = parse_task(config.task or dataset.task)
     task = kind.of(dataset, backbone.frame_rate, **settings)
+    dataset = _with_notices(dataset, task, processes)
     if "speed" in augment and isinstance(task, Events):
         raise RunError("--augment speed moves the events of a recording; leave it out")
     head_name = config.head or task.heads[0]
@@ -278,6 +282,23 @@ def prepare(
     if config.compile:
         prefix.leave = model.compiled_leave()
     return Prepared(model, task, dataset, clips, hashed, prefix, processes)
+
+
+def _with_notices(dataset: Dataset, task: Task, processes: Processes) -> Dataset:
+    """Return the dataset with what its task has to say of its labels; log that."""
+    found = [
+        notice
+        for side in ("valid", "test")
+        for notice in task.notices(side, [one.label for one in dataset.sides[side]])
+    ]
+    _log(found, processes)
+    return replace(dataset, notices=(*dataset.notices, *found))
+
+
+def _log(notices: Sequence[str], processes: Processes) -> None:
+    if processes.is_main:
+        for notice in notices:
+            _LOGGER.warning(notice)
 
 
 def longest_piece(backbone: Backbone, max_seconds: float) -> int:

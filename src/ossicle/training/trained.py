@@ -120,7 +120,10 @@ class Trained:
         """
         utterances, trials = self._choose(data, side)
         task = self.task.judged_by(trials)
-        task.check_labels([utterance.label for utterance in utterances])
+        labels = [utterance.label for utterance in utterances]
+        task.check_labels(labels)
+        for notice in task.notices(data, labels):
+            _LOGGER.warning(notice)
         backbone, rate = self.model.backbone, self.model.backbone.sample_rate
         processes = Processes(cpu=next(backbone.parameters()).device.type == "cpu")
         sizes = scan_together(utterances, backbone, processes, progress)

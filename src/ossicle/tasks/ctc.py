@@ -1,0 +1,307 @@
+"""Transcription with CTC: what recognition by character, word and phone have in common.
+
+    P(text | frames) = sum over all ways to spread the units of the text over the frames, with
+                       blanks between
+
+The best unit of each frame is taken, repetitions are merged and blanks dropped, unless a beam
+search is asked for. The units are those of the training transcripts. Transcripts are used as the
+corpus writes them, but for Unicode form and runs of spaces, unless a setting asks for lower case or
+for no punctuation: see `ossicle.tasks.text`.
+
+Source: Graves et al. 2006, "Connectionist temporal classification".
+"""
+
+import math
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ossicle.data import Dataset
+from ossicle.errors import AdapterFileError, LabelError, listing
+from ossicle.expression import Setting
+from ossicle.metrics.edits import rate
+from ossicle.tasks.base import Task
+from ossicle.tasks.decoder import BLANK, Decoder, build_decoder, greedy
+from ossicle.tasks.text import TEXT_SETTINGS, TextRule
+
+UNSEEN: Final = {
+    "unseen": Setting(
+        "units that no training transcript has: count them as errors, or stop with an error",
+        "count",
+        ("count", "error"),
+    )
+}
+HINTED: Final[tuple[dict[str, str], ...]] = (
+    {"case": "lower"},
+    {"punctuation": "remove"},
+    {"case": "lower", "punctuation": "remove"},
+)
+HELPS: Final = "What helps: more --epochs, a higher --head-lr, more training recordings"
+MOST_PAIRS: Final = 1000  # of transcripts, by which `chance` is estimated
+
+
+class Transcription(Task):
+    """A text for a recording.
+
+    Attributes:
+        units: What a text is made of, in the order of the outputs from 1 on; 0 is the blank.
+        rule: How texts are written before they are spelt and compared.
+        unseen: count or error: what a unit is that no training transcript has.
+        by_word: Whether units make up words with spaces between, as a language model knows them.
+    """
+
+    heads: ClassVar[tuple[str, ...]] = ("frames", "superb-frames")
+    by_frame: ClassVar[bool] = True
+    best: ClassVar[float] = 0.0
+    by_word: ClassVar[bool] = True
+    settings: ClassVar[Mapping[str, Setting]] = TEXT_SETTINGS | UNSEEN
+
+    def __init__(
+        self, units: Sequence[str], rule: TextRule | None = None, unseen: str = "count"
+    ) -> None:
+        self.units = tuple(units)
+        self.rule = rule or TextRule()
+        self.unseen = unseen
+        self.num_outputs = len(self.units) + 1
+        self._number_by_unit = {unit: number for number, unit in enumerate(self.units, start=1)}
+        self._decoder: Decoder = greedy
+
+    @staticmethod
+    @abstractmethod
+    def spell(text: str) -> list[str]:
+        """Return the units of a text."""
+
+    @staticmethod
+    @abstractmethod
+    def join(units: Sequence[str]) -> str:
+        """Return the text of some units."""
+
+    @classmethod
+    @abstractmethod
+    def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """Return errors and units of each recording, (N, 2), for every figure of `shown`.
+
+        Both sides are as the rule writes them.
+        """
+
+    @classmethod
+    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
+        """Return the task of writing with the units of the training transcripts."""
+        del frame_rate
+        unseen = settings.pop("unseen", "count")
+        task = cls((), TextRule(**settings), unseen)
+        if empty := [one.key for one in dataset.utterances if not task.spelt(one.label)]:
+            written = "" if task.rule == TextRule() else f" as {task.rule_text} writes them"
+            raise LabelError(
+                f"{dataset.name}: {len(empty)} transcripts are empty{written}: {listing(empty)}. "
+                "Fill them in, or take the recordings out"
+            )
+        units = sorted({unit for one in dataset.train for unit in task.spelt(one.label)})
+        task = cls(units, task.rule, unseen)
+        for part in (dataset.valid, dataset.test):
+            task.check_labels([one.label for one in part])
+        return task
+
+    @property
+    def rule_text(self) -> str:
+        """The task with the settings of its rule, as `--task` takes them."""
+        return f"{self.name}({','.join(f'{k}={v}' for k, v in self.rule.to_dict().items())})"
+
+    def written(self, text: str) -> str:
+        """Return a text as the rule writes it."""
+        return self.rule(text)
+
+    def spelt(self, text: str) -> list[str]:
+        """Return the units of a text as the rule writes it."""
+        return self.spell(self.written(text))
+
+    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+        """Return the mean over recordings of CTC's loss for each unit of the text.
+
+        Units that no output stands for are left out of the text.
+
+        Raises:
+            LabelError: a text needs more frames than its recording has: the loss would be infinite.
+        """
+        targets = [self._numbers(label) for label in labels]
+        for output, label in zip(outputs, labels, strict=True):
+            if (needed := self.frames_needed(label)) > len(output):
+                raise LabelError(
+                    f"the transcript '{label}' needs {needed} frames and its recording has "
+                    f"{len(output)}, so that CTC cannot spell it"
+                )
+        device = outputs[0].device
+        logits = nn.utils.rnn.pad_sequence(list(outputs))  # (T, B, V)
+        losses = F.ctc_loss(
+            logits.log_softmax(dim=-1),
+            torch.tensor([number for target in targets for number in target], device=device),
+            torch.tensor([len(output) for output in outputs]),
+            torch.tensor([len(target) for target in targets]),
+            blank=BLANK,
+            reduction="none",
+        )
+        lengths = torch.tensor([max(1, len(target)) for target in targets], device=device)
+        return (losses / lengths).mean()
+
+    def combine(self, windows: Sequence[Tensor]) -> Tensor:
+        """Return the only window: a text is not put together from overlapping ones."""
+        (whole,) = windows
+        return whole
+
+    def decode(self, output: Tensor) -> dict[str, Any]:
+        """Return the text as `label`."""
+        units = [self.units[number - 1] for number in self._decoder(output)]
+        return {"label": self.join(units)}
+
+    def decoded_by(self, decoder: str) -> Self:
+        """Return the task with another decoder: `greedy` or `beam(size=50,lm=FILE,...)`."""
+        made = copy(self)
+        made._decoder = build_decoder(
+            decoder, self.units, by_word=self.by_word, written=self.written
+        )
+        return made
+
+    def figures(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """Return the error rates, and how many texts are `empty`."""
+        rates = self.resampler(labels, decoded)(np.arange(len(labels)))
+        empty = sum(not one["label"] for one in decoded)
+        return {**rates, "empty": empty, "count": len(labels)}
+
+    def resampler(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
+        """Return a quick function from chosen rows to the error rates."""
+        edits = self._edits(labels, decoded)
+        return lambda rows: {name: rate(of_one[rows]) for name, of_one in edits.items()}
+
+    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+        """Return 1 - (errors / units) of each recording, by the primary figure."""
+        edits = self._edits(labels, decoded)[self.primary]
+        return [1 - errors / max(units, 1) for errors, units in edits.tolist()]
+
+    def chance(self, labels: Sequence[str]) -> float:
+        """Return the better score of two answers: nothing, and the text of another recording.
+
+        The second is a mean over pairs of recordings, all of them or about `MOST_PAIRS`.
+        """
+        count = len(labels)
+        drawn = np.random.default_rng(0).permutation(count)
+        texts = [labels[row] for row in drawn]
+        shifts = range(1, min(count, 1 + math.ceil(MOST_PAIRS / count)))
+        others = [texts[(row + shift) % count] for shift in shifts for row in range(count)]
+        answers = [(texts, [""] * count), (texts * len(shifts), others)]
+        return max(
+            self.score(self.figures(asked, [{"label": one} for one in said]))
+            for asked, said in answers
+            if asked
+        )
+
+    def not_learnt(self, figures: Mapping[str, Any], chance: float) -> str:
+        """Return what the best epoch says instead of texts, and what helps."""
+        if figures["empty"] < figures["count"]:
+            said = super().not_learnt(figures, chance)
+        else:
+            said = (
+                f"After the best epoch the output is blank for all {figures['count']} validation "
+                "recordings: training has ended in the phase, which every training with CTC goes "
+                "through, in which blanks alone are likely"
+            )
+        return f"{said}. {HELPS}"
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise LabelError for an empty transcript, and for units that training has not.
+
+        One of these is enough where `unseen` is `error`; more than half of all units, elsewhere.
+        """
+        if not all(self.spelt(label) for label in labels):
+            raise LabelError("a transcript is empty; fill it in or take the recording out")
+        unseen, share = self._unseen(labels)
+        if unseen and (self.unseen == "error" or share > 0.5):
+            raise LabelError(
+                f"{len(unseen)} units of the transcripts are in no training transcript: "
+                f"{listing(repr(unit) for unit in unseen)}, for example in "
+                f"'{self._example(unseen, labels)}'. Training has: {listing(self.units, 60)}. "
+                f"Write all transcripts in one way, or move some to train.{self._hint(unseen)}"
+            )
+
+    def notices(self, side: str, labels: Sequence[str]) -> tuple[str, ...]:
+        """Return a sentence on the units that training has not, where there are any."""
+        unseen, share = self._unseen(labels)
+        if not unseen:
+            return ()
+        counted = (f"{unit!r} ({count})" for unit, count in unseen.most_common())
+        return (
+            f"{unseen.total()} of the units of {side} ({100 * share:.2g} %) are in no training "
+            f"transcript: {listing(counted, 10)}. The model cannot write them; they count as "
+            f"errors.{self._hint(unseen)}",
+        )
+
+    def frames_needed(self, label: str) -> int:
+        """Return the units of the text, and a blank between two equal ones."""
+        units = self._numbers(label)
+        return len(units) + sum(one == other for one, other in pairwise(units))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the name of the task, the units and the settings."""
+        settings = self.rule.to_dict() | {"unseen": self.unseen}
+        chosen = {key: value for key, value in settings.items() if key in self.settings}
+        return {"name": self.name, "units": list(self.units), **chosen}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the task that `to_dict` described."""
+        units = data.get("units")
+        if not isinstance(units, list) or not all(isinstance(unit, str) for unit in units):
+            raise AdapterFileError(f"the units of a transcription are {units!r}; restore them")
+        unseen = data.get("unseen", "count")
+        if unseen not in UNSEEN["unseen"].choices:
+            raise AdapterFileError(f"the task has unseen {unseen!r}; restore count or error")
+        return cls(units, TextRule.from_dict(data), unseen)
+
+    def _numbers(self, label: str) -> list[int]:
+        """Return the numbers of the units of a text, without those that have none."""
+        if self.unseen == "error":
+            self.check_labels([label])
+        numbers = (self._number_by_unit.get(unit) for unit in self.spelt(label))
+        return [number for number in numbers if number is not None]
+
+    def _edits(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> dict[str, NDArray[np.int64]]:
+        said = [self.written(one["label"]) for one in decoded]
+        return self.edits([self.written(label) for label in labels], said)
+
+    def _unseen(self, labels: Sequence[str]) -> tuple[Counter[str], float]:
+        """Return how often each unit occurs that training has not, and their share of all."""
+        counts = Counter(unit for label in labels for unit in self.spelt(label))
+        total = counts.total()
+        unseen = Counter({unit: n for unit, n in counts.items() if unit not in self.units})
+        return unseen, unseen.total() / max(1, total)
+
+    def _example(self, unseen: Mapping[str, int], labels: Sequence[str]) -> str:
+        return next(label for label in labels if not unseen.keys().isdisjoint(self.spelt(label)))
+
+    def _hint(self, unseen: Iterable[str]) -> str:
+        """Return the settings of the rule with which none of the units would be unseen."""
+        for settings in HINTED:
+            if not settings.keys() <= self.settings.keys():
+                continue
+            other = type(self)((), replace(self.rule, **settings))
+            seen = {unit for one in self.units for unit in other.spelt(one)}
+            if all(seen.issuperset(other.spelt(unit)) for unit in unseen):
+                chosen = ",".join(f"{key}={value}" for key, value in settings.items())
+                return f" With --task '{self.name}({chosen})' none is left"
+        return ""
