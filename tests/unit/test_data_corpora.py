@@ -68,7 +68,10 @@ def test_a_question_mark_may_end_a_folder_that_is_there(tmp_path):
     ("spec", "message"),
     [
         ("fsd:.", r"names no reader.*Readers: audiofolder, manifest, .*Did you mean 'fsdd'"),
-        ("no/such/folder", r"names no reader and no folder, .csv or .jsonl file that is there"),
+        (
+            "no/such/folder",
+            r"names no reader and no folder, .csv, .tsv or .jsonl file that is there",
+        ),
         ("fsdd:.?label", r"Option 'label' in .* has no value"),
         ("fsdd:.?label=", r"option label has no value"),
         ("fsdd:.?label=digit&label=digit", r"Option 'label' in .* is written twice"),
@@ -250,7 +253,7 @@ def test_a_folder_of_another_layout_is_refused(tree, names, texts, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("label=mood", r"label=mood names a column, and .* has no metadata\.csv"),
+        ("label=mood", r"label=mood is about a column, and .* has no metadata\.csv"),
         ("valid=1.5", r"valid=1\.5 is no share; expected a number such as 0\.15"),
         ("split_seed=-1", r"split_seed=-1 is no seed"),
         ("speaker_independent=maybe", r"speaker_independent=maybe is not .*yes, no"),

@@ -122,7 +122,9 @@ def test_all_missing_files_are_listed_at_once(folder):
 
 
 def test_other_files_are_refused(folder):
-    with pytest.raises(ManifestError, match=r"list\.txt is no manifest.*\.csv or \.jsonl"):
+    with pytest.raises(
+        ManifestError, match=r"list\.txt is not a manifest.*\.csv, \.tsv or \.jsonl"
+    ):
         listed(folder, "path,label\n", "txt")
     with pytest.raises(ManifestError, match=r"gone\.csv does not exist"):
         read_manifest(folder / "gone.csv")

@@ -1,43 +1,39 @@
-"""Utterances, datasets, and the CSV or JSON-lines files that list them.
+"""Utterances, datasets, and the CSV, TSV or JSON-lines files that list them.
 
     path,label,speaker,split            {"path": "a/1.wav", "label": "dog", "split": "train"}
     a/1.wav,dog,anna,train              {"path": "a/2.wav", "label": "cat", "split": "test"}
 
-Columns: `path`, `label`, and where known `speaker`, `split`, `start_s`, `duration_s`. Relative
-paths start at the manifest's own folder.
+Columns: `path`, `label`, and where known `speaker`, `split`, `start_s`, `duration_s`, under these
+or other well-known names (`roles.py`). Relative paths start at the manifest's own folder.
 """
 
-import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
+from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from ossicle.data.rows import iterate_rows, write_rows
-from ossicle.errors import ManifestError, did_you_mean, listing
+import soundfile
 
-SIDES = ("train", "valid", "test")
-SIDE_BY_NAME = {side: side for side in SIDES} | dict.fromkeys(("dev", "val", "validation"), "valid")
-
-_PATH_COLUMNS = ("path", "file_name", "audio_filepath", "filename", "wav")
-_START_COLUMNS = ("start_s", "start", "offset")
-_TASK_BY_COLUMN = {
-    **dict.fromkeys(("transcript", "transcription", "text", "sentence"), "asr"),
-    "phones": "phones",
-    "tags": "tagging",
-    **dict.fromkeys(("valence", "arousal", "dominance"), "regression"),
-    **dict.fromkeys(("action", "object", "location"), "intent"),
-    "slots": "slots",
-    "events": "events",
-}
-LABEL = "label"
+from ossicle.data.columns import SIDE_BY_NAME as SIDE_BY_NAME
+from ossicle.data.columns import SIDES as SIDES
+from ossicle.data.columns import Columns
+from ossicle.data.roles import LABEL as LABEL
+from ossicle.data.roles import NO, Options, find_columns
+from ossicle.data.rows import iterate_rows, read_header, write_rows
+from ossicle.data.tags import SEPARATOR, joined, separator_of
+from ossicle.data.text import composed
+from ossicle.errors import ManifestError, listing
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
     """One labelled recording, or a part of one.
+
+    Label and speaker are kept in Unicode's composed form, NFC, however they are written.
 
     Attributes:
         key: Unique within a dataset: the path from the data's root, with `/`, and `#start-stop`
@@ -58,6 +54,11 @@ class Utterance:
     start_s: float = 0.0
     duration_s: float | None = None
     span: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "label", composed(self.label))
+        if self.speaker is not None:
+            object.__setattr__(self, "speaker", composed(self.speaker))
 
     @classmethod
     def of(
@@ -149,72 +150,181 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a manifest file holds.
+    """What a table of recordings holds.
 
     Attributes:
         utterances: In its order.
         split: The side of each that has one, by key.
         task: The task that the columns of the label suggest.
+        notices: As those of `Dataset`.
+        split_by: What gives the split, as in "by the folders of the paths"; empty: a column, or
+            the layout of the data.
+        folds: The fold of each, by key, where a column names folds.
     """
 
     utterances: tuple[Utterance, ...]
     split: Mapping[str, str]
     task: str = "classification"
+    notices: tuple[str, ...] = ()
+    split_by: str = ""
+    folds: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_manifest(path: str | Path, *, label: str = "label") -> Manifest:
-    """Return the utterances of a .csv or .jsonl manifest, in its order.
+def merged(parts: Sequence[tuple[str | None, Manifest]]) -> Manifest:
+    """Return the manifests of several folders as one.
 
-    The path may stand under `path`, `file_name`, `audio_filepath`, `filename` or `wav`, a start
-    under `start_s`, `start` or `offset`, and beside a start the length under `duration` too. Alone,
-    `duration` is the length of the whole file in many manifests, and is not read.
+    Args:
+        parts: The side of a folder, or None, with what is in it.
+
+    Raises:
+        ManifestError: they suggest different tasks, or a table contradicts its folder.
+    """
+    manifests = [part for _, part in parts]
+    if len(tasks := sorted({part.task for part in manifests})) > 1:
+        raise ManifestError(
+            f"the tables of the sides are for the tasks {listing(tasks)}. Say what to predict, "
+            "with label=COLUMN."
+        )
+    split: dict[str, str] = {}
+    for side, part in parts:
+        if other := [key for key, own in part.split.items() if side and own != side]:
+            raise ManifestError(
+                f"{len(other)} recordings are in the {side} folder, and their table names another "
+                f"split: {listing(other, 3)}. Correct the table, or say split=no to go by folders."
+            )
+        split |= {one.key: side for one in part.utterances} if side else part.split
+    return Manifest(
+        tuple(one for part in manifests for one in part.utterances),
+        split,
+        tasks[0],
+        tuple(dict.fromkeys(notice for part in manifests for notice in part.notices)),
+        folds={key: fold for part in manifests for key, fold in part.folds.items()},
+    )
+
+
+class Gathered:
+    """The rows of a table, as they are read one after the other."""
+
+    def __init__(self, columns: Columns) -> None:
+        """Begin with no rows."""
+        self.columns = columns
+        self.utterances: list[Utterance] = []
+        self._split: dict[str, str] = {}
+        self._folds: dict[str, str] = {}
+        self._without: list[str] = []
+        self._has_split = "split" in columns.by_role
+        self._has_fold = "fold" in columns.by_role
+
+    def add(self, where: str, record: Mapping[str, str], utterance: Utterance) -> None:
+        """Add a row, with the side or the fold that it names."""
+        self.utterances.append(utterance)
+        if self._has_split:
+            if side := self.columns.side(where, record):
+                self._split[utterance.key] = side
+            else:
+                self._without.append(where)
+        if self._has_fold:
+            self._folds[utterance.key] = self.columns.text("fold", record)
+
+    def manifest(self, options: Options) -> Manifest:
+        """Return all of them.
+
+        Raises:
+            ManifestError: some have a split or a fold and others not, or it is not plain how tags
+                are separated.
+        """
+        table = self.columns.table
+        if self._split and self._without:
+            rows = listing(where.rpartition(", ")[2] for where in self._without)
+            raise ManifestError(
+                f"{table}: {len(self._without)} of {len(self.utterances)} rows have no split "
+                f"({rows}). Fill in train, valid or test everywhere or nowhere."
+            )
+        split, folds = self._split, self._folds
+        if not split and folds and all(fold.lower() in SIDE_BY_NAME for fold in folds.values()):
+            split = {key: SIDE_BY_NAME[fold.lower()] for key, fold in folds.items()}
+            folds = {}
+        utterances, tagged = _tagged(table, self.utterances, self.columns.task, options)
+        task = self.columns.task if options.get("separator") is None else "tagging"
+        notices = (*self.columns.notices, *tagged)
+        return Manifest(utterances, split, task, notices, folds=folds)
+
+
+def _tagged(
+    table: str, utterances: Sequence[Utterance], task: str, options: Options
+) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
+    """Return the utterances with their tags joined as a label has them, and what to say of it."""
+    chosen = options.get("separator")
+    if task != "tagging" and chosen is None:
+        return tuple(utterances), ()
+    separator = separator_of(table, [one.label for one in utterances], chosen)
+    if separator == SEPARATOR:
+        return tuple(utterances), ()
+    notices = () if chosen else (f"{table}: tags are separated by '{separator}'.",)
+    return tuple(replace(one, label=joined(one.label, separator)) for one in utterances), notices
+
+
+def read_manifest(
+    path: str | Path, *, label: str = LABEL, options: Options | None = None
+) -> Manifest:
+    """Return the utterances of a .csv, .tsv or .jsonl manifest, in its order.
+
+    Columns are known by their usual names, in any case: a path under `path`, `file_name`,
+    `audio_filepath`, `filename`, `wav` and so on, a start under `start_s`, `start`, `offset`, ...,
+    an end under `end`, `stop`, ..., a speaker under `speaker`, `speaker_id`, `client_id`, ... A
+    column `duration` is the length of the part beside a start, unless there is an end too; alone it
+    is the length of the whole file in many manifests, and is not read. Where no column is a split
+    and the paths begin with folders of which one is train and others are valid or test, these are
+    the split.
 
     Args:
         path: The manifest. Rows count from 1 and include a CSV's header.
         label: The column that holds what is to be predicted; several, separated by commas, give
             labels such as `valence=3.5,arousal=2`. Where there is no column `label`, the columns
             that a task is known by stand for it: `transcript`, `tags`, `valence` and so on.
+        options: Columns by role, as in `{"path": "cough_filename", "split": "no"}`, and the other
+            options of a table in a data string: `text`, `unit`, `separator`.
 
     Raises:
-        ManifestError: a column or a file is missing, a row is malformed, twice there or lacks a
-            label, a number or a split name cannot be read, or some rows have a split and some not.
+        ManifestError: a column or a file is missing, a column can be two things, a row is
+            malformed, twice there or lacks a label, a number or a split name cannot be read, or
+            some rows have a split and some not.
     """
-    path = Path(path)
+    path, options = Path(path), {"label": label, **(options or {})}
     root, base = path.parent, str(path.parent.absolute())
-    path_column, labels = "", list[str]()  # by the first row
+    header, example = read_header(path)
+    columns = find_columns(path.name, header, options, example)
+    gathered = Gathered(columns)
     row_by_key: dict[str, int] = {}
-    utterances, missing, split, without = [], [], {}, []
+    missing: list[str] = []
     known: dict[str, str] = {}  # one object for each label and speaker, however many rows
-    for row, record in iterate_rows(path):
+    for row, record in iterate_rows(path, columns.used):
         where = f"{path}, row {row}"
-        if not labels:
-            path_column = _column(path, record, _PATH_COLUMNS)
-            labels = label_columns(path, record, label)
-        utterance = _utterance(where, record, root, path_column, labels, known)
+        name, text = columns.path(where, record), columns.label(where, record)
+        speaker = columns.text("speaker", record)
+        file = root / name
+        utterance = Utterance.of(
+            file,
+            root,
+            known.setdefault(text, text),
+            known.setdefault(speaker, speaker) or None,
+            *columns.part(where, record, partial(sample_rate, file, None)),
+        )
         if first := row_by_key.get(utterance.key):
             raise ManifestError(
                 f"{where}: {utterance.key} is in row {first} already. Take one of them out."
             )
         row_by_key[utterance.key] = row
-        if not os.path.isfile(os.path.join(base, record[path_column])):  # noqa: PTH113, PTH118 - a million times
-            missing.append(f"row {row}: {record[path_column]}")
-        utterances.append(utterance)
-        if name := record.get("split", "").strip():
-            split[utterance.key] = _side(where, name)
-        else:
-            without.append(row)
+        if not os.path.isfile(os.path.join(base, name)):  # noqa: PTH113, PTH118 - a million times
+            missing.append(f"row {row}: {name}")
+        gathered.add(where, record, utterance)
     if missing:
         raise ManifestError(
-            f"{path}: {len(missing)} of {len(utterances)} files are missing ({listing(missing)}). "
-            f"Paths start at {path.parent}. Mend the paths or take the rows out."
+            f"{path}: {len(missing)} of {len(row_by_key)} files are missing ({listing(missing)}). "
+            f"Paths start at {path.parent}. Correct the paths or take the rows out."
         )
-    if split and without:
-        raise ManifestError(
-            f"{path}: {len(without)} of {len(utterances)} rows have no split "
-            f"({listing(f'row {row}' for row in without)}). Fill in train, valid or test "
-            "everywhere or nowhere."
-        )
-    return Manifest(tuple(utterances), split, task_of(labels))
+    manifest = gathered.manifest(options)
+    return manifest if options.get("split") == NO else _split_by_folder(manifest, path)
 
 
 def write_manifest(
@@ -234,100 +344,63 @@ def write_manifest(
     write_rows(path, rows)
 
 
-def label_columns(path: Path, record: Mapping[str, object], label: str) -> list[str]:
-    """Return the columns of the label: those asked for, or those that a task is known by.
+def _split_by_folder(manifest: Manifest, path: Path) -> Manifest:
+    """Return a manifest split by the first folders in which its paths differ, if those are sides.
+
+    They are where one is train and there are others; a folder train alone may be a class. A split
+    that is there already is kept, and folders that contradict it are named.
 
     Raises:
-        ManifestError: they are not there, or there are those of several tasks.
+        ManifestError: some paths are in train and another side, and some in neither.
     """
-    if label != LABEL or LABEL in record:
-        return [_column(path, record, (column,)) for column in label.split(",")]
-    found: dict[str, list[str]] = {}
-    for column, task in _TASK_BY_COLUMN.items():
-        if column in record:
-            found.setdefault(task, []).append(column)
-    if len(found) > 1:
-        either = " or ".join(",".join(columns) for columns in found.values())
-        raise ManifestError(f"{path} has {either} to predict. Say which, with label=COLUMN.")
-    return next(iter(found.values())) if found else [_column(path, record, (LABEL,))]
+    keys = [one.key for one in manifest.utterances]
+    pairs = zip(min(keys).split("/")[:-1], max(keys).split("/")[:-1], strict=False)
+    shared = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+    begin = sum(len(folder) + 1 for folder in shared)
+    folders = {_folder(key, begin) for key in keys}
+    sides = {SIDE_BY_NAME[one.lower()] for one in folders if one.lower() in SIDE_BY_NAME}
+    if manifest.folds or "train" not in sides or len(sides) == 1:
+        return manifest
+    split = {key: SIDE_BY_NAME.get(_folder(key, begin).lower(), "") for key in keys}
+    if manifest.split:
+        other = [key for key, side in split.items() if side and side != manifest.split[key]]
+        told = (
+            f"{path.name}: {len(other)} of {len(keys)} recordings are in the folder of another "
+            f"side than their split, which is used: {listing(other, 3)}.",
+        )
+        return replace(manifest, notices=manifest.notices + told) if other else manifest
+    if outside := [key for key, side in split.items() if not side]:
+        raise ManifestError(
+            f"{path}: {len(outside)} of {len(keys)} paths are in no split folder, and others are "
+            f"in {listing(sorted(sides))}: {listing(outside)}. Add a column split, or say split=no "
+            "to draw a split across the folders."
+        )
+    return replace(manifest, split=split, split_by="by the folders of the paths")
 
 
-def task_of(columns: Sequence[str]) -> str:
-    """Return the task that the columns of a label suggest."""
-    return _TASK_BY_COLUMN.get(columns[0], "classification")
+def _folder(key: str, begin: int) -> str:
+    """Return the folder of a path that begins at a place in it; empty for a file."""
+    end = key.find("/", begin)
+    return key[begin:end] if end >= 0 else ""
 
 
-def _column(path: Path, record: Mapping[str, object], names: Sequence[str]) -> str:
-    """Return the first of some names that is a column."""
-    for name in names:
-        if name in record:
-            return name
-    also = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""
-    hint = "" if names is _PATH_COLUMNS else " Name the column to predict with label=COLUMN."
-    raise ManifestError(
-        f"{path} has no column '{names[0]}'{also}. It has: {listing(record)}."
-        f"{did_you_mean(names[0], record)}{hint}"
-    )
+@lru_cache(maxsize=64)
+def sample_rate(file: Path, span: tuple[int, int] | None) -> int:
+    """Return the sample rate that a recording's header states.
 
-
-def _utterance(
-    where: str,
-    record: Mapping[str, str],
-    root: Path,
-    path_column: str,
-    labels: Sequence[str],
-    known: dict[str, str],
-) -> Utterance:
-    for column in (path_column, *labels):
-        if column not in record:
-            raise ManifestError(f"{where} has no '{column}', and other rows do.")
-        if not record[column].strip():
-            raise ManifestError(f"{where} has no {column}. Fill it in or take the row out.")
-    start_column = next((name for name in _START_COLUMNS if name in record), None)
-    duration_column = "duration" if start_column and "duration_s" not in record else "duration_s"
-    start_s = _number(where, record, start_column or "start_s")
-    duration_s = _number(where, record, duration_column)
-    if duration_s == 0:
-        raise ManifestError(f"{where}: {duration_column} is 0. Leave it empty for the whole file.")
-    label = _label(record, labels)
-    speaker = record.get("speaker", "").strip()
-    return Utterance.of(
-        root / record[path_column],
-        root,
-        known.setdefault(label, label),
-        known.setdefault(speaker, speaker) or None,
-        start_s or 0.0,
-        duration_s,
-    )
-
-
-def _label(record: Mapping[str, str], columns: Sequence[str]) -> str:
-    if len(columns) == 1:
-        return record[columns[0]].strip()
-    return ",".join(f"{column}={record[column].strip()}" for column in columns)
-
-
-def _number(where: str, record: Mapping[str, str], column: str) -> float | None:
-    """Return a number of seconds, or None where the field is empty or absent."""
-    text = record.get(column, "").strip()
-    if not text:
-        return None
+    Raises:
+        ManifestError: it cannot be read.
+    """
     try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise ManifestError(f"{where}: {column} is '{text}'; expected seconds, 0 or more.")
-    return seconds
-
-
-def _side(where: str, name: str) -> str:
-    if side := SIDE_BY_NAME.get(name.lower()):
-        return side
-    raise ManifestError(
-        f"{where}: the split is '{name}'; expected train, valid (dev, val, validation) or test."
-        f"{did_you_mean(name, SIDE_BY_NAME)}"
-    )
+        with file.open("rb") as opened:
+            opened.seek(span[0] if span else 0)
+            source = BytesIO(opened.read(span[1])) if span else opened
+            return int(soundfile.info(source).samplerate)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise ManifestError(
+            f"{file} cannot be read, to turn samples into seconds: {error}. Correct its path, or "
+            "take it out."
+        ) from error
 
 
 def _row(

@@ -1,17 +1,24 @@
-"""Rows of a CSV or JSON-lines file, as texts by column."""
+"""Rows of a CSV, TSV or JSON-lines file, as texts by column.
+
+A field of a TSV is taken as it is written: tabs separate, and quotes are characters like others.
+"""
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Final
 
-from ossicle.errors import ManifestError
+from ossicle.errors import ManifestError, listing
 
 Record = tuple[int, Mapping[str, str]]  # row number as an editor shows it, column -> text
 
+TABLES: Final = (".csv", ".tsv", ".jsonl")
+_LARGEST_WHOLE = 2.0**53  # up to which a float holds every whole number
+
 
 def read_rows(path: Path) -> list[Record]:
-    """Return the rows of a .csv or .jsonl file that is UTF-8, with or without a byte-order mark.
+    """Return the rows of a .csv, .tsv or .jsonl file, UTF-8 with or without a byte-order mark.
 
     Raises:
         ManifestError: the file is missing, empty, malformed or of another kind.
@@ -19,17 +26,47 @@ def read_rows(path: Path) -> list[Record]:
     return list(iterate_rows(path))
 
 
-def iterate_rows(path: Path) -> Iterator[Record]:
-    """Yield what `read_rows` returns, row by row: a million rows need not be held at once."""
-    read = _csv_records if _is_csv(path) else _jsonl_records
+def read_header(path: Path) -> tuple[list[str], Mapping[str, str]]:
+    """Return the columns of a table, those of all rows of a .jsonl, and its first row.
+
+    Raises:
+        ManifestError: as `read_rows`.
+    """
+    if _kind(path) != ".jsonl":
+        _, first = next(_records(path, None))
+        return list(first), first
+    columns: dict[str, None] = {}
+    for _, record in _records(path, ()):
+        columns.update(dict.fromkeys(record))
+    _, first = next(_records(path, ()))
+    return list(columns), first
+
+
+def iterate_rows(path: Path, columns: Collection[str] | None = None) -> Iterator[Record]:
+    """Yield what `read_rows` returns, row by row: a million rows need not be held at once.
+
+    Args:
+        path: The table.
+        columns: Those that have to be texts or numbers; None: all of them. What a .jsonl holds in
+            others may be anything, and reads as an empty text.
+    """
+    return _records(path, columns)
+
+
+def _records(path: Path, columns: Collection[str] | None) -> Iterator[Record]:
+    kind = _kind(path)
     found = False
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            for record in read(path, file):
+            if kind == ".jsonl":
+                records = _jsonl_records(path, file, columns)
+            else:
+                records = _delimited_records(path, file, tabs=kind == ".tsv")
+            for record in records:
                 found = True
                 yield record
     except FileNotFoundError as error:
-        raise ManifestError(f"{path} does not exist. Mend its path.") from error
+        raise ManifestError(f"{path} does not exist. Correct its path.") from error
     except UnicodeDecodeError as error:
         raise ManifestError(
             f"{path} is not UTF-8 at byte {error.start}. Save it as UTF-8."
@@ -39,66 +76,162 @@ def iterate_rows(path: Path) -> Iterator[Record]:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str | float]]) -> None:
-    """Write rows to a .csv or .jsonl file; a row may lack columns that others have."""
+    """Write rows to a .csv, .tsv or .jsonl file; a row may lack columns that others have."""
+    kind = _kind(path)
     columns = list(dict.fromkeys(column for row in rows for column in row))
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
-            if _is_csv(path):
-                # csv quotes a line end only where it is its own, and reads any of them as one.
-                odd = any("\r" in str(value) for row in rows for value in row.values())
-                writer = csv.DictWriter(
-                    file,
-                    columns,
-                    restval="",
-                    quoting=csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL,
-                    lineterminator="\n",
-                )
-                writer.writeheader()
-                writer.writerows(rows)
-            else:
+            if kind == ".jsonl":
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+                return
+            # csv quotes a line end only where it is its own, and reads any of them as one.
+            odd = any("\r" in str(value) for row in rows for value in row.values())
+            quoting = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
+            form: dict[str, Any] = {"quoting": quoting}
+            if kind == ".tsv":
+                _refuse_tabs(path, rows)
+                form = {"delimiter": "\t", "quoting": csv.QUOTE_NONE, "quotechar": None}
+            writer = csv.DictWriter(file, columns, restval="", lineterminator="\n", **form)
+            writer.writeheader()
+            writer.writerows(rows)
     except UnicodeEncodeError as error:
         raise ManifestError(
             f"{path}: {error.object!r} is not Unicode and cannot be written. Rename that file."
         ) from error
 
 
-def _is_csv(path: Path) -> bool:
-    if path.suffix.lower() not in (".csv", ".jsonl"):
-        raise ManifestError(f"{path} is no manifest: expected a file named .csv or .jsonl.")
-    return path.suffix.lower() == ".csv"
+def cell(where: str, column: str, value: object) -> str:
+    """Return a value of JSON or Arrow as a text, and an empty one where it is missing.
+
+    None and not-a-number are missing. A whole number is one text, as 1 or as 1.0.
+
+    Args:
+        where: Table and row, for messages.
+        column: The value's.
+        value: Anything.
+
+    Raises:
+        ManifestError: it is a list, an object or something else that is not a text or a number.
+    """
+    if value is None or value != value:  # NaN alone is not itself
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_WHOLE:
+        return str(int(value))
+    if not isinstance(value, str | int | float):
+        raise ManifestError(f"{where}: {column} is not a text or a number.")
+    text = str(value)
+    if not text.isascii() and any("\ud800" <= mark <= "\udfff" for mark in text):
+        raise ManifestError(f"{where}: {column} is {text!r}, which is not valid Unicode.")
+    return text
 
 
-def _csv_records(path: Path, lines: Iterable[str]) -> Iterator[Record]:
+def _kind(path: Path) -> str:
+    kind = path.suffix.lower()
+    if kind not in TABLES:
+        raise ManifestError(
+            f"{path} is not a manifest. Expected a file named .csv, .tsv or .jsonl."
+        )
+    return kind
+
+
+def _refuse_tabs(path: Path, rows: Iterable[Mapping[str, str | float]]) -> None:
+    for value in (str(value) for row in rows for value in row.values()):
+        if any(mark in value for mark in "\t\n\r"):
+            raise ManifestError(
+                f"{path}: {value!r} holds a tab or a line end, which a .tsv cannot. Write a .csv."
+            )
+
+
+def _delimited_records(path: Path, lines: Iterable[str], *, tabs: bool) -> Iterator[Record]:
     header: list[str] = []
+    kind = "TSV" if tabs else "CSV"
+    advice = (
+        "Take tabs out of its values." if tabs else 'Put a value that holds a comma in "quotes".'
+    )
+    reader = (
+        csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if tabs
+        else csv.reader(lines, strict=True)
+    )
     try:
-        for row, fields in enumerate(csv.reader(lines, strict=True), start=1):
+        for row, fields in enumerate(reader, start=1):
             if not fields:
                 continue
             if not header:
-                header = [name.strip() for name in fields]
+                header = _header(path, fields)
             elif len(fields) != len(header):
                 raise ManifestError(
                     f"{path}, row {row} has {len(fields)} fields and the header {len(header)}. "
-                    'Put a value that holds a comma in "quotes".'
+                    f"{advice}"
                 )
             else:
                 yield row, dict(zip(header, fields, strict=True))
     except csv.Error as error:
-        raise ManifestError(f"{path} is not a CSV file: {error}.") from error
+        raise ManifestError(f"{path} is not a {kind} file: {error}.") from error
 
 
-def _jsonl_records(path: Path, lines: Iterable[str]) -> Iterator[Record]:
+def _header(path: Path, fields: Sequence[str]) -> list[str]:
+    """Return the names of the columns; one that has none is called by its place."""
+    header = [name.strip() or f"column {place}" for place, name in enumerate(fields, start=1)]
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise ManifestError(
+            f"{path} has the column {listing(twice)} more than once. Give each a name of its own."
+        )
+    return header
+
+
+def _jsonl_records(
+    path: Path, lines: Iterable[str], columns: Collection[str] | None
+) -> Iterator[Record]:
     for row, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ManifestError(f"{path}, row {row} is not JSON: {error.msg}.") from error
-        if not isinstance(record, dict):
-            raise ManifestError(f'{path}, row {row} is not an object like {{"path": "a.wav"}}.')
-        for column, value in record.items():
-            if isinstance(value, dict | list):
-                raise ManifestError(f"{path}, row {row}: {column} is not a text or a number.")
-        yield row, {key: "" if value is None else str(value) for key, value in record.items()}
+        where = f"{path}, row {row}"
+        record = parse_record(where, line)
+        yield row, {name: _text(where, name, value, columns) for name, value in record.items()}
+
+
+def _text(where: str, column: str, value: object, columns: Collection[str] | None) -> str:
+    nested = isinstance(value, dict | list)
+    if nested and columns is not None and column not in columns:
+        return ""
+    return cell(where, column, value)
+
+
+def _same(text: str) -> Any:  # json's stubs want a number
+    return text
+
+
+def parse_record(where: str, line: str) -> dict[str, Any]:
+    """Return the JSON object of a row; whole numbers are kept as texts, however long they are.
+
+    Args:
+        where: Table and row, for messages.
+        line: JSON, in which NaN stands for a missing value.
+
+    Raises:
+        ManifestError: it is not an object of JSON, or a key is there twice.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise ManifestError(f"{where} has {listing(twice)} more than once. Keep one of them.")
+        return found
+
+    def constant(name: str) -> None:
+        if name != "NaN":  # what pandas and others write where a value is missing
+            raise ManifestError(
+                f"{where} holds {name}, which is not a number of JSON. Take it out."
+            )
+
+    try:
+        record = json.loads(line, object_pairs_hook=once, parse_constant=constant, parse_int=_same)
+    except (json.JSONDecodeError, RecursionError) as error:
+        reason = getattr(error, "msg", "it is nested too deeply")
+        raise ManifestError(f"{where} is not JSON: {reason}.") from error
+    if not isinstance(record, dict):
+        raise ManifestError(f'{where} is not an object like {{"path": "a.wav"}}.')
+    return record

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ossicle.data.corpora import CORPORA
 from ossicle.data.manifest import Dataset
+from ossicle.data.rows import TABLES
 from ossicle.data.sizes import size_notices
 from ossicle.data.split import check
 from ossicle.errors import DataError, did_you_mean, listing
@@ -19,7 +20,7 @@ def open_data(spec: str) -> Dataset:
 
         fsdd:recordings?test_speaker=theo     a reader, a path and its options
         my-sounds/                            a folder, as audiofolder:my-sounds/
-        list.csv?valid=0.2                    a .csv or .jsonl file, as manifest:list.csv?valid=0.2
+        list.csv?valid=0.2                    a table, as manifest:list.csv?valid=0.2; .tsv, .jsonl
         demo?label=manner                     a corpus that ships with ossicle; ./demo is a folder
 
     Args:
@@ -50,8 +51,8 @@ def _read(spec: str, defaults: Mapping[str, str]) -> Dataset:
     reader, path, given = parse(spec)
     if reader not in CORPORA:
         raise DataError(
-            f"'{spec}' names no reader and no folder, .csv or .jsonl file that is there. Readers: "
-            f"{listing(CORPORA)}, as in fsdd:PATH.{did_you_mean(reader, CORPORA)}"
+            f"'{spec}' names no reader and no folder, .csv, .tsv or .jsonl file that is there. "
+            f"Readers: {listing(CORPORA)}, as in fsdd:PATH.{did_you_mean(reader, CORPORA)}"
         )
     if not path.exists():
         raise DataError(
@@ -72,7 +73,7 @@ def parse(spec: str) -> tuple[str, Path, dict[str, str]]:
     shipped = CORPORA.get(spec.partition("?")[0])
     if shipped is not None and shipped.home is not None:
         reader, path, options = shipped.name, shipped.home, spec.partition("?")[2]
-    elif path.is_dir() or (path.is_file() and path.suffix.lower() in (".csv", ".jsonl")):
+    elif path.is_dir() or (path.is_file() and path.suffix.lower() in TABLES):
         reader = "audiofolder" if path.is_dir() else "manifest"
     else:
         reader, _, rest = spec.partition(":")

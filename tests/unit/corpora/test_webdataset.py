@@ -49,7 +49,7 @@ def test_the_first_word_of_a_name_tells_the_side(tmp_path, name):
         ({"z__seg__wav": b"x", "z__json": ABOUT}, r"1 samples have no sound: z.seg.wav"),
         ({"0__flac": b"x"}, r"two sounds for 0: 0.wav and 0.flac"),
         ({"0__wav": b"x"}, r"two sounds for 0: 0.wav and 0.wav"),
-        ({"0__json": b'{"label": ["a"]}'}, r"the label of 0.json is no text or number"),
+        ({"0__json": b'{"label": ["a"]}'}, r"all.tar, 0: label is not a text or a number"),
     ],
 )
 def test_a_sample_that_is_not_one_sound_and_one_label_is_refused(tmp_path, more, message):

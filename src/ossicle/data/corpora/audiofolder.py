@@ -4,20 +4,30 @@ data/dog/1.wav      data/train/dog/1.wav      data/metadata.csv      data/train/
 data/cat/2.wav      data/test/cat/2.wav       data/1.wav             data/train/1.wav
 """
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ossicle.data.corpora.base import Corpus, Example, Options
-from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
-from ossicle.data.manifest import SIDE_BY_NAME, Dataset, Manifest, Utterance, read_manifest
+from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, TABLE_OPTIONS, complete
+from ossicle.data.manifest import (
+    LABEL,
+    SIDE_BY_NAME,
+    Dataset,
+    Manifest,
+    Utterance,
+    merged,
+    read_manifest,
+)
+from ossicle.data.roles import NO
 from ossicle.errors import DataError, ManifestError, listing
 
 _AUDIO = frozenset(
     f".{kind}" for kind in ("wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "au", "caf")
 )
-_METADATA = ("metadata.csv", "metadata.jsonl")
+_METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl")
 _ABOUT = re.compile(r"(metadata|readme|licen[cs]es?|copying|citation|changelog)(\.\w+)?", re.I)
 
 
@@ -32,9 +42,7 @@ def _read(path: Path, options: Options) -> Dataset:
     if "train" not in sides and not sides_alone:
         return complete(f"audiofolder:{path}", _classes(path, path, options), options)
     _refuse(path, [child for child in _visible(path) if child not in folders])
-    utterances: list[Utterance] = []
-    split: dict[str, str] = {}
-    tasks: list[str] = []
+    parts: list[tuple[str, Manifest]] = []
     for folder in folders:
         if not (side := SIDE_BY_NAME.get(folder.name.lower())):
             raise DataError(
@@ -42,10 +50,8 @@ def _read(path: Path, options: Options) -> Dataset:
                 "valid (dev, val, validation) and test: move it into one of them, or out."
             )
         part = _listed(folder, path, options) or _classes(folder, path, options)
-        utterances += part.utterances
-        tasks.append(part.task)
-        split |= dict.fromkeys((one.key for one in part.utterances), side)
-    return complete(f"audiofolder:{path}", Manifest(tuple(utterances), split, tasks[0]), options)
+        parts.append((side, part))
+    return complete(f"audiofolder:{path}", merged(parts), options)
 
 
 def _listed(folder: Path, root: Path, options: Options) -> Manifest | None:
@@ -54,25 +60,44 @@ def _listed(folder: Path, root: Path, options: Options) -> Manifest | None:
     if not files:
         return None
     if len(files) > 1:
-        raise ManifestError(f"{folder} has both {' and '.join(_METADATA)}. Keep one.")
-    manifest = read_manifest(files[0], label=options["label"] or "")
+        names = " and ".join(file.name for file in files)
+        raise ManifestError(f"{folder} has both {names}. Keep one.")
+    if folder != root:
+        options = {**options, "fold": options["fold"] or NO}
+    manifest = read_manifest(files[0], label=options["label"] or LABEL, options=options)
+    manifest = replace(manifest, notices=(*manifest.notices, *_unlisted(files[0], manifest)))
     if folder == root:
         return manifest
-    if manifest.split:
-        raise ManifestError(f"{files[0]} has a column 'split' inside a split folder. Keep one.")
     prefix = folder.relative_to(root).as_posix()
-    return Manifest(
-        tuple(replace(one, key=f"{prefix}/{one.key}") for one in manifest.utterances),
-        {},
-        manifest.task,
+    listed = (replace(one, key=f"{prefix}/{one.key}") for one in manifest.utterances)
+    split = {f"{prefix}/{key}": side for key, side in manifest.split.items()}
+    return replace(manifest, utterances=tuple(listed), split=split)
+
+
+def _unlisted(table: Path, manifest: Manifest) -> tuple[str, ...]:
+    """Return a sentence on recordings below a table's folder that it does not list, if any."""
+    listed = {os.path.normpath(one.path) for one in manifest.utterances}
+    left = [
+        path.relative_to(table.parent).as_posix()
+        for path in sorted(table.parent.rglob("*"))
+        if path.suffix.lower() in _AUDIO
+        and not path.name.startswith(".")
+        and os.path.normpath(path) not in listed
+    ]
+    if not left:
+        return ()
+    return (
+        f"{len(left)} recordings in {table.parent} are not in {table.name} and are left out: "
+        f"{listing(left, 3)}.",
     )
 
 
 def _classes(folder: Path, root: Path, options: Options) -> Manifest:
     """Return the recordings of a folder of classes."""
-    if options["label"] != DRAW_OPTIONS["label"].default:
+    columns = PATH_OPTION | TABLE_OPTIONS
+    if asked := [name for name, one in columns.items() if options[name] not in (None, one.default)]:
         raise DataError(
-            f"label={options['label']} names a column, and {folder} has no "
+            f"{asked[0]}={options[asked[0]]} is about a column, and {folder} has no "
             f"{' or '.join(_METADATA)}: its labels are its folders' names."
         )
     folders = [child for child in _visible(folder) if child.is_dir()]
@@ -116,8 +141,8 @@ CORPUS = Corpus(
     name="audiofolder",
     summary=(
         "A folder for each class, with its recordings in it; or train, valid and test folders of "
-        "such folders; or a metadata.csv or metadata.jsonl with file_name and label, and where "
-        "known speaker and split. Sides that are not given are drawn, by speaker where known."
+        "such folders; or a metadata.csv, .tsv or .jsonl with the columns of a manifest. Sides "
+        "that are not given are drawn, by speaker where known."
     ),
     size="yours",
     protocol=(
@@ -126,7 +151,7 @@ CORPUS = Corpus(
     ),
     source="your own recordings, or https://huggingface.co/docs/datasets/audio_dataset",
     licence="your own",
-    options=DRAW_OPTIONS,
+    options=PATH_OPTION | DRAW_OPTIONS,
     read=_read,
     example=Example(
         files={

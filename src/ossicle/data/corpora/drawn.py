@@ -1,6 +1,7 @@
 """Data that may come without a split: keep what is given, draw what is not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ossicle.data.corpora.base import Option, Options, choose
 from ossicle.data.manifest import LABEL, SIDES, Dataset, Manifest, Utterance
@@ -9,12 +10,28 @@ from ossicle.errors import DataError, SplitError, listing
 
 _FRACTION = 0.15
 
-DRAW_OPTIONS = {
+PATH_OPTION = {"path": Option("the column of the path (path, file_name, audio_filepath, wav, ...)")}
+
+TABLE_OPTIONS = {
     "label": Option(
         "the column that holds what to predict, or several by comma (where there are columns; "
         "without it also the one that a task is known by, such as transcript or tags)",
         LABEL,
     ),
+    "text": Option("the column of a transcript to predict, instead of label"),
+    "speaker": Option("the column of the speaker, or no (speaker, speaker_id, client_id, ...)"),
+    "split": Option("the column of the side, or no (split, set, subset, partition)"),
+    "fold": Option("the column of the fold, or no (fold)"),
+    "test_fold": Option("the fold that is tested, where the split is by folds"),
+    "valid_fold": Option("the fold to choose by (the one before test_fold)"),
+    "start": Option("the column of the start of a part, or no (start_s, start, offset, ...)"),
+    "stop": Option("the column of its end, or no (end, end_s, stop, ...)"),
+    "duration": Option("the column of its length, or no (duration_s, or duration beside a start)"),
+    "unit": Option("of these times: seconds, milliseconds or samples", "seconds"),
+    "separator": Option("what separates tags: | or ; or a comma (the one that is there)"),
+}
+
+DRAW_OPTIONS = TABLE_OPTIONS | {
     "speaker_independent": Option(
         "yes or no: keep each speaker on one side (yes where speakers are known)"
     ),
@@ -38,7 +55,8 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
             given for a side that is there.
     """
     if choose("draw", options["draw"] or "", ("yes", "no")) == "no":
-        return _undrawn(name, manifest)
+        return _undrawn(name, by_fold(name, manifest, options, needed=False))
+    manifest = by_fold(name, manifest, options)
     independent = _independent(manifest.utterances, options["speaker_independent"])
     by_side: dict[str, list[Utterance]] = {side: [] for side in SIDES}
     for utterance in manifest.utterances:
@@ -61,7 +79,7 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
         for side, part in zip(SIDES, parts, strict=True):
             by_side[side] += part
     notes = [
-        f"{' and '.join(given)} as given" if given else "",
+        f"{' and '.join(given)} {manifest.split_by or 'as given'}" if given else "",
         f"{' and '.join(drawn)} drawn by label with seed {seed}" if drawn else "",
         "no speaker on two sides" if independent else "speakers not kept apart",
     ]
@@ -76,7 +94,51 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
         given="test" in given,
         note=f"{note[0].upper()}{note[1:]}.",
         task=manifest.task,
+        notices=manifest.notices,
     )
+
+
+def by_fold(name: str, manifest: Manifest, options: Options, *, needed: bool = True) -> Manifest:
+    """Return a manifest whose folds are sides, if it has folds and no split.
+
+    Args:
+        name: Of the dataset.
+        manifest: With or without folds.
+        options: `TABLE_OPTIONS`.
+        needed: Whether folds that no one has chosen from are refused.
+
+    Raises:
+        DataError: a fold is named that is not there, or one is needed.
+    """
+    test, valid = options["test_fold"], options["valid_fold"]
+    if manifest.split or not manifest.folds:
+        if given := [option for option in ("test_fold", "valid_fold") if options[option]]:
+            why = "has a split of its own" if manifest.split else "has no column of folds"
+            also = " and split=no" if manifest.split else ""
+            raise DataError(
+                f"{name} {why}, so {given[0]}={options[given[0]]} would choose nothing. Leave it "
+                f"out, or name the column with fold=COLUMN{also}."
+            )
+        return manifest
+    folds = sorted(set(manifest.folds.values()), key=lambda fold: (len(fold), fold))
+    if test is None:
+        if not needed and valid is None:
+            return manifest
+        raise DataError(
+            f"{name} has the folds {listing(folds)} and no split. Say which is tested, as in "
+            f"test_fold={folds[-1]}, or fold=no to draw a split across the folds."
+        )
+    choose("test_fold", test, folds)
+    if valid is None and len(folds) > 2:
+        valid = folds[folds.index(test) - 1]
+    if valid == test:
+        raise DataError(f"{name}: valid_fold and test_fold are both {test}. Choose two folds.")
+    sides = {test: "test"}
+    if valid is not None:
+        sides[choose("valid_fold", valid, folds)] = "valid"
+    split = {key: sides.get(fold, "train") for key, fold in manifest.folds.items()}
+    told = " and ".join(f"{fold} is {side}" for fold, side in sides.items())
+    return replace(manifest, split=split, split_by=f"by folds ({told})")
 
 
 def _undrawn(name: str, manifest: Manifest) -> Dataset:
@@ -94,6 +156,7 @@ def _undrawn(name: str, manifest: Manifest) -> Dataset:
         given=True,
         note="Nothing drawn.",
         task=manifest.task,
+        notices=manifest.notices,
     )
 
 

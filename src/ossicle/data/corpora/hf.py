@@ -5,26 +5,30 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ossicle.data.columns import Columns
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
 from ossicle.data.manifest import (
     SIDE_BY_NAME,
     Dataset,
+    Gathered,
     Manifest,
     Utterance,
-    label_columns,
-    task_of,
+    merged,
+    sample_rate,
 )
+from ossicle.data.roles import NO, find_columns
+from ossicle.data.rows import cell
 from ossicle.errors import DataError, listing
 
-_SPEAKERS = ("speaker", "speaker_id")
 _DICT = "dataset_dict.json"
 
 
@@ -35,7 +39,7 @@ def _read(path: Path, options: Options) -> Dataset:
             f"{path} holds no state.json. Give a folder that `save_to_disk` of datasets wrote."
         )
     _refuse_missing_splits(path)
-    utterances, split, columns = [], {}, [""]
+    parts: list[tuple[str | None, Manifest]] = []
     for found in folders:
         folder = found if found.is_dir() else found.parent
         side = None if folder == path else SIDE_BY_NAME.get(folder.name.lower())
@@ -44,32 +48,51 @@ def _read(path: Path, options: Options) -> Dataset:
                 f"{path}: the split '{folder.name}' is no train, valid (dev, val, validation) or "
                 "test. Take it out, or rename its folder."
             )
-        features = _features(folder)
-        columns = label_columns(folder, features, options["label"] or "")
-        for one in _rows(folder, path, features, columns, options):
-            utterances.append(one)
-            if side:
-                split[one.key] = side
-    return complete(f"hf:{path}", Manifest(tuple(utterances), split, task_of(columns)), options)
+        about = {**options, "fold": options["fold"] or NO} if side else options
+        parts.append((side, _manifest(folder, path, about)))
+    return complete(f"hf:{path}", merged(parts), options)
 
 
-def _rows(
-    folder: Path,
-    root: Path,
-    features: Mapping[str, Any],
-    columns: Sequence[str],
-    options: Options,
-) -> Iterator[Utterance]:
+def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
+    """Return what a split holds."""
+    features = _features(folder)
+    audio = _audio_column(folder, features, options["audio"])
+    others = [name for name in features if name != audio]
+    columns = find_columns(root.name, others, options, {}, has_path=False)
+    gathered = Gathered(columns)
+    row = 0
+    for file, batch, whole in _batches(folder):
+        sounds = _sounds(file, batch, audio, whole)
+        records = _records(file, row, batch, features, columns)
+        for (span, path), record in zip(sounds, records, strict=True):
+            where = f"{file}, row {row}"
+            key = f"{folder.name}/{row}" if folder != root else str(row)
+            row += 1
+            if span is None and (path is None or not Path(path).is_file()):
+                raise DataError(
+                    f"{file}, row {key}: its sound is neither inside nor in the file "
+                    f"'{path}'. Save the data set with its sounds."
+                )
+            place = file if path is None or span else Path(path)
+            part = columns.part(where, record, partial(sample_rate, place, span))
+            utterance = Utterance(
+                key,
+                place,
+                columns.label(where, record),
+                columns.text("speaker", record) or None,
+                *part,
+                span=span,
+            )
+            gathered.add(where, record, utterance)
+    return gathered.manifest(options)
+
+
+def _batches(folder: Path) -> Iterator[tuple[Path, Any, Any]]:
+    """Yield each batch of rows with its file, and the file's bytes, mapped to memory."""
     try:
         import pyarrow as arrow
     except ImportError as error:
         raise DataError("hf needs pyarrow: pip install 'ossicle[arrow]'") from error
-    audio = _audio_column(folder, features, options["audio"])
-    if options["speaker"] is not None:
-        speaker: str | None = choose("speaker", options["speaker"], features)
-    else:
-        speaker = next((name for name in _SPEAKERS if name in features), None)
-    row = 0
     for file in _arrow_files(folder):
         with arrow.memory_map(str(file)) as mapped:
             whole = mapped.read_buffer(mapped.size())
@@ -78,44 +101,39 @@ def _rows(
             except arrow.ArrowInvalid as error:
                 raise DataError(f"{file} is no Arrow stream: {error}. Save it again.") from error
             for batch in batches:
-                sounds = batch.column(audio)
-                kept = sounds.type
-                if not arrow.types.is_struct(kept) or {"bytes", "path"} - {f.name for f in kept}:
-                    raise DataError(
-                        f"{file}: column '{audio}' is {kept}, and no bytes and path of files: it "
-                        "was saved decoded. Cast it to Audio() and save it again."
-                    )
-                spans = _spans(file, sounds, whole)
-                paths = sounds.field("path").to_pylist()
-                labels = _labels(file, row, batch, features, columns)
-                speakers = batch.column(speaker).to_pylist() if speaker else [None] * len(labels)
-                for span, path, text, who in zip(spans, paths, labels, speakers, strict=True):
-                    key = f"{folder.name}/{row}" if folder != root else str(row)
-                    row += 1
-                    if span is None and (path is None or not Path(path).is_file()):
-                        raise DataError(
-                            f"{file}, row {key}: its sound is neither inside nor in the file "
-                            f"'{path}'. Save the data set with its sounds."
-                        )
-                    place = Path(path) if span is None else file
-                    named = None if who in (None, "") else str(who)
-                    yield Utterance(key, place, text, named, span=span)
+                yield file, batch, whole
 
 
-def _labels(
-    file: Path, first: int, batch: Any, features: Mapping[str, Any], columns: Sequence[str]
-) -> list[str]:
-    """Return the label of each row of a batch, a ClassLabel by its name.
+def _sounds(
+    file: Path, batch: Any, audio: str, whole: Any
+) -> Iterator[tuple[tuple[int, int] | None, str | None]]:
+    """Return, for each row of a batch, where its sound lies in the file, or the path of its own."""
+    import pyarrow as arrow
+
+    sounds = batch.column(audio)
+    kept = sounds.type
+    if not arrow.types.is_struct(kept) or {"bytes", "path"} - {field.name for field in kept}:
+        raise DataError(
+            f"{file}: column '{audio}' is {kept}, and no bytes and path of files: it was saved "
+            "decoded. Cast it to Audio() and save it again."
+        )
+    return zip(_spans(file, sounds, whole), sounds.field("path").to_pylist(), strict=True)
+
+
+def _records(
+    file: Path, first: int, batch: Any, features: Mapping[str, Any], columns: Columns
+) -> list[dict[str, str]]:
+    """Return what each row of a batch has in the columns that are used, a ClassLabel by its name.
 
     Args:
         file: The batch's.
         first: Row of the batch's first in its split.
         batch: Of rows.
         features: Of the data set, by column.
-        columns: Those of the label.
+        columns: What is used of it.
     """
-    values = []
-    for column in columns:
+    texts = {}
+    for column in sorted(columns.used):
         found = batch.column(column).to_pylist()
         if any(isinstance(one, list | dict) for one in found):
             raise DataError(
@@ -124,19 +142,17 @@ def _labels(
             )
         names = features[column].get("names")
         # datasets marks a row of an unlabelled test set by null, or by class -1
-        bare = [n for n, one in enumerate(found, first) if one is None or (names and one < 0)]
-        if bare:
+        if names:
+            found = [None if one is None or one < 0 else names[one] for one in found]
+        texts[column] = [cell(str(file), column, one) for one in found]
+        bare = [row for row, text in enumerate(texts[column], first) if not text.strip()]
+        if bare and column in columns.labels:
             raise DataError(
                 f"{file}: {len(bare)} rows have no {column}: {listing(map(str, bare))}. Take them "
                 "out, or take a split that is labelled."
             )
-        values.append([str(names[one] if names else one) for one in found])
-    if len(columns) == 1:
-        return values[0]
-    return [
-        ",".join(f"{column}={value}" for column, value in zip(columns, row, strict=True))
-        for row in zip(*values, strict=True)
-    ]
+    rows = zip(*texts.values(), strict=True)
+    return [dict(zip(texts, row, strict=True)) for row in rows]
 
 
 def _spans(file: Path, sounds: Any, whole: Any) -> list[tuple[int, int] | None]:
@@ -241,11 +257,7 @@ CORPUS = Corpus(
     ),
     source="https://huggingface.co/docs/datasets",
     licence="your own",
-    options=DRAW_OPTIONS
-    | {
-        "audio": Option("the column of sound (the first)"),
-        "speaker": Option("the column of the speaker (speaker or speaker_id, where one is there)"),
-    },
+    options=DRAW_OPTIONS | {"audio": Option("the column of sound (the first)")},
     read=_read,
     example=Example(
         files={

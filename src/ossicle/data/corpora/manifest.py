@@ -1,16 +1,16 @@
-"""A manifest: a .csv or .jsonl file with a row for each recording."""
+"""A manifest: a .csv, .tsv or .jsonl file with a row for each recording."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options
-from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
-from ossicle.data.manifest import Dataset, read_manifest
+from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, complete
+from ossicle.data.manifest import LABEL, Dataset, read_manifest
 from ossicle.data.trials import read_trials
 
 
 def _read(path: Path, options: Options) -> Dataset:
-    manifest = read_manifest(path, label=options["label"] or "")
+    manifest = read_manifest(path, label=options["label"] or LABEL, options=options)
     dataset = complete(f"manifest:{path}", manifest, options)
     if options["trials"] is None:
         return dataset
@@ -28,9 +28,11 @@ _ROWS = [
 CORPUS = Corpus(
     name="manifest",
     summary=(
-        "A .csv or .jsonl file with a row for each recording: path and label, and where known "
-        "speaker, split (train, valid, test), start_s and duration_s. Paths start at the file's "
-        "folder. Sides that the split column does not give are drawn, by speaker where known."
+        "A .csv, .tsv or .jsonl file with a row for each recording: path and label, and where "
+        "known speaker, split (train, valid, test), start_s and duration_s or end. Columns may "
+        "have other names, which options say. Paths start at the file's folder. Sides that "
+        "neither a split column nor folders such as train and test give are drawn, by speaker "
+        "where known."
     ),
     size="yours",
     protocol=(
@@ -39,7 +41,8 @@ CORPUS = Corpus(
     ),
     source="your own recordings",
     licence="your own",
-    options=DRAW_OPTIONS
+    options=PATH_OPTION
+    | DRAW_OPTIONS
     | {
         "trials": Option(
             "for speaker verification: a file with 1 or 0 and two paths of the manifest in a line, "

@@ -9,18 +9,44 @@ shard. Nothing is unpacked: a recording is read where it lies in its shard.
 import json
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from ossicle.data.corpora.base import Corpus, Example, Options
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
-from ossicle.data.manifest import SIDE_BY_NAME, Dataset, Manifest, Utterance
+from ossicle.data.manifest import (
+    SIDE_BY_NAME,
+    Dataset,
+    Gathered,
+    Manifest,
+    Utterance,
+    merged,
+    sample_rate,
+)
+from ossicle.data.roles import NO, find_columns
+from ossicle.data.rows import cell, parse_record
 from ossicle.errors import DataError, listing
 
 _SOUND = frozenset(("wav", "flac", "ogg", "opus", "mp3"))
 _TEXT = frozenset(("cls", "txt"))
 _COMPRESSED = ("*.tar.*", "*.tgz")
 _BLOCK = 512  # bytes; a tar ends with blocks of zeros
+
+
+class Sample(NamedTuple):
+    """A recording of a shard.
+
+    Attributes:
+        key: Its name, up to the first dot.
+        span: First byte and number of bytes in the shard.
+        facts: What the files beside it say.
+    """
+
+    key: str
+    span: tuple[int, int]
+    facts: Mapping[str, object]
 
 
 def _read(path: Path, options: Options) -> Dataset:
@@ -33,22 +59,43 @@ def _read(path: Path, options: Options) -> Dataset:
         )
     if not shards:
         raise DataError(f"{path} holds no *.tar. Give a folder of shards, or a shard.")
-    utterances, split = [], {}
+    parts: list[tuple[str | None, Manifest]] = []
     for shard in shards:
         side = _side(shard, path)
-        for one in _samples(shard, path, options["label"] or ""):
-            utterances.append(one)
-            if side:
-                split[one.key] = side
-    if not utterances:
+        about = {**options, "fold": options["fold"] or NO} if side else options
+        if samples := _samples(shard, options["text"] or options["label"] or ""):
+            parts.append((side, _manifest(shard, path, samples, about)))
+    if not parts:
         raise DataError(f"{path} holds no recordings: {len(shards)} shards have no samples.")
-    if split and len(split) < len(utterances):
+    if any(side for side, _ in parts) and not all(side for side, _ in parts):
         without = [shard.name for shard in shards if not _side(shard, path)]
         raise DataError(
             f"{path}: {listing(without)} are of no side, and other shards are. Put each into a "
             "folder train, valid or test."
         )
-    return complete(f"webdataset:{path}", Manifest(tuple(utterances), split), options)
+    return complete(f"webdataset:{path}", merged(parts), options)
+
+
+def _manifest(shard: Path, root: Path, samples: Sequence[Sample], options: Options) -> Manifest:
+    """Return what a shard holds."""
+    names = dict.fromkeys(name for sample in samples for name in sample.facts)
+    columns = find_columns(root.name, list(names), options, {}, has_path=False)
+    if odd := sorted(one.key for one in samples if not set(columns.labels) <= one.facts.keys()):
+        raise DataError(
+            f"{shard}: {len(odd)} recordings have no '{','.join(columns.labels)}': {listing(odd)}. "
+            "Write a .json with it, a .cls or a .txt beside each, or name another field with "
+            "label=FIELD."
+        )
+    name = shard.relative_to(root).as_posix() if shard != root else shard.name
+    gathered = Gathered(columns)
+    for key, span, facts in samples:
+        where = f"{shard}, {key}"
+        record = {one: cell(where, one, facts[one]) for one in columns.used if one in facts}
+        part = columns.part(where, record, partial(sample_rate, shard, span))
+        label, speaker = columns.label(where, record), columns.text("speaker", record)
+        utterance = Utterance(f"{name}/{key}", shard, label, speaker or None, *part, span=span)
+        gathered.add(where, record, utterance)
+    return gathered.manifest(options)
 
 
 def _side(shard: Path, root: Path) -> str | None:
@@ -61,9 +108,10 @@ def _side(shard: Path, root: Path) -> str | None:
     )
 
 
-def _samples(shard: Path, root: Path, label: str) -> Iterator[Utterance]:
+def _samples(shard: Path, label: str) -> list[Sample]:
+    """Return the recordings of a shard; what a .cls or a .txt holds is called by the label."""
     sounds: dict[str, tarfile.TarInfo] = {}
-    facts: dict[str, dict[str, str]] = {}
+    facts: dict[str, dict[str, object]] = {}
     kinds: dict[str, list[str]] = {}
     try:
         _refuse_cut_short(shard)
@@ -96,16 +144,10 @@ def _samples(shard: Path, root: Path, label: str) -> Iterator[Utterance]:
             f"{shard}: {len(mute)} samples have no sound: {listing(mute)}. Expected "
             f"{listing(sorted(_SOUND))} after the first dot of a name."
         )
-    if odd := sorted(key for key in sounds if label not in facts.get(key, {})):
-        raise DataError(
-            f"{shard}: {len(odd)} recordings have no '{label}': {listing(odd)}. Write a .json with "
-            "it, a .cls or a .txt beside each, or name another field with label=FIELD."
-        )
-    name = shard.relative_to(root).as_posix() if shard != root else shard.name
-    for key, member in sounds.items():
-        about = facts[key]
-        span = (member.offset_data, member.size)
-        yield Utterance(f"{name}/{key}", shard, about[label], about.get("speaker"), span=span)
+    return [
+        Sample(key, (member.offset_data, member.size), facts.get(key, {}))
+        for key, member in sounds.items()
+    ]
 
 
 def _refuse_cut_short(shard: Path) -> None:
@@ -116,20 +158,10 @@ def _refuse_cut_short(shard: Path) -> None:
             raise tarfile.ReadError("it has no end mark")
 
 
-def _facts(shard: Path, name: str, kind: str, text: str, label: str) -> dict[str, str]:
+def _facts(shard: Path, name: str, kind: str, text: str, label: str) -> dict[str, object]:
     if kind.lower() in _TEXT:
         return {label: text.strip()}
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{shard}: {name} is not JSON: {error}. Write it anew.") from error
-    if not isinstance(data, dict):
-        raise DataError(f'{shard}: {name} holds no object such as {{"label": "dog"}}.')
-    if isinstance(data.get(label), list | dict):
-        raise DataError(
-            f"{shard}: the {label} of {name} is no text or number. Write tags as dog|rain."
-        )
-    return {key: str(value) for key, value in data.items() if value is not None}
+    return parse_record(f"{shard}, {name}", text)
 
 
 def _pack(root: Path) -> None:

@@ -1,0 +1,235 @@
+"""Find which column of a table is what.
+
+A role is found under its well-known names in any case (`Speaker`, `client_id`), or where an option
+of the data string names its column (`speaker=who`). Two columns for one role are refused, and every
+column that has no role is named.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Final
+
+from ossicle.data.columns import UNITS, Columns
+from ossicle.data.text import composed
+from ossicle.errors import ManifestError, did_you_mean, listing
+
+Options = Mapping[str, str | None]  # of a data string, by name
+
+LABEL: Final = "label"
+NO: Final = "no"  # as the option of a role: no column has it
+
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "path": (
+        *("path", "file_name", "audio_filepath", "filename", "wav"),
+        *("file_path", "audio_path", "audio_file", "wav_path", "wav_file"),
+    ),
+    "speaker": ("speaker", "speaker_id", "spk", "spk_id", "client_id"),
+    "split": ("split", "set", "subset", "partition"),
+    "fold": ("fold",),
+    "start": (
+        *("start_s", "start", "start_time", "start_sec", "begin", "begin_s", "begin_time"),
+        *("onset", "onset_s", "offset", "offset_s"),
+    ),
+    "stop": ("end", "end_s", "end_time", "end_sec", "stop", "stop_s", "stop_time"),
+    "duration": ("duration_s", "duration_sec"),
+    "length": ("duration",),  # of the part beside a start alone, else often of the whole file
+}
+_TASK_BY_NAME: Final = {
+    **dict.fromkeys(("transcript", "transcription", "text", "sentence"), "asr"),
+    "phones": "phones",
+    "tags": "tagging",
+    **dict.fromkeys(("valence", "arousal", "dominance"), "regression"),
+    **dict.fromkeys(("action", "object", "location"), "intent"),
+    "slots": "slots",
+    "events": "events",
+}
+_SEVERAL: Final = ("regression", "intent")  # tasks whose columns are learnt together
+_MEANING: Final = {
+    "path": "the path of the recording",
+    "speaker": "the speaker",
+    "split": "the split",
+    "fold": "the fold",
+    "start": "the start of the part",
+    "stop": "the end of the part",
+    "duration": "the length of the part",
+    "length": "the length",
+    LABEL: "the label",
+}
+_OTHER_UNIT: Final = re.compile(
+    r"(start|begin|onset|offset|end|stop)(ms|msec|millis\w*|samples?|frames?)"
+)
+_SOUND: Final = re.compile(r".+\.(wav|flac|og[ga]|opus|mp3|m4a|aiff?|au|caf|sph)", re.I)
+
+
+def find_columns(
+    table: str,
+    columns: Sequence[str],
+    options: Options,
+    example: Mapping[str, str],
+    *,
+    has_path: bool = True,
+) -> Columns:
+    """Return which of a table's columns are what.
+
+    Args:
+        table: Its name, for messages.
+        columns: Of all rows, in order.
+        options: By role, the column that a user named, or `no`; `label` and `text`; `unit`.
+        example: A row, to see what a column holds.
+        has_path: Whether a column names the recordings; they may lie in the table itself.
+
+    Raises:
+        ManifestError: a column is not there, or several can be the same.
+    """
+    by_role, refused = _asked(table, columns, options, has_path=has_path)
+    labels, task = _labels(table, columns, options)
+    taken = {*by_role.values(), *labels}
+    for role in _NAMES:
+        if role in by_role or role in refused:
+            continue
+        # The label may be the speaker, by whom sides are kept apart all the same.
+        free = [one for one in columns if one not in taken or (role == "speaker" and one in labels)]
+        if column := _known(table, role, free):
+            by_role[role] = column
+            taken.add(column)
+    if has_path and "path" not in by_role:
+        raise ManifestError(_no_path(table, columns, example))
+    if "length" in by_role and "start" not in by_role:
+        taken.discard(by_role.pop("length"))  # of the whole file
+    unused = tuple(one for one in columns if one not in taken)
+    _refuse_other_units(table, unused, {*by_role, *refused})
+    unit = options.get("unit") or UNITS[0]
+    if unit not in UNITS:
+        raise ManifestError(f"unit={unit} is not known. Expected {listing(UNITS)}.")
+    return Columns(table, by_role, labels, task, unit, unused)
+
+
+def _asked(
+    table: str, columns: Sequence[str], options: Options, *, has_path: bool
+) -> tuple[dict[str, str], set[str]]:
+    """Return the columns that options name, by role, and the roles that no column shall have."""
+    by_role, refused = {}, set() if has_path else {"path"}
+    for role in _NAMES:
+        column = options.get(role)
+        if column is None or role in refused:
+            continue
+        if column == NO and NO not in columns:
+            refused.add(role)
+        else:
+            by_role[role] = _there(table, role, column, columns)
+    if options.get("duration") is not None:
+        refused.add("length")
+    return by_role, refused
+
+
+def _there(table: str, option: str, column: str, columns: Sequence[str]) -> str:
+    """Return a column that an option names."""
+    if column in columns:
+        return column
+    near = did_you_mean(column, columns)
+    raise ManifestError(
+        f"{table} has no column '{column}', which {option}={column} names. It has: "
+        f"{listing(columns, 40)}.{near}"
+    )
+
+
+def _labels(table: str, columns: Sequence[str], options: Options) -> tuple[tuple[str, ...], str]:
+    """Return the columns of what is predicted, and the task that they suggest."""
+    label, text = options.get(LABEL) or LABEL, options.get("text")
+    if text is not None:
+        if label != LABEL:
+            raise ManifestError(
+                f"label={label} and text={text} both say what is predicted. Leave one out."
+            )
+        return (_there(table, "text", text, columns),), "asr"
+    if label != LABEL and label not in columns:
+        names = tuple(_there(table, LABEL, one.strip(), columns) for one in label.split(","))
+    elif LABEL in columns or label != LABEL:
+        names = (label,)
+    else:
+        names = _known_labels(table, columns)
+    if len(set(names)) < len(names):
+        raise ManifestError(f"label={label} names a column twice. Name each once.")
+    return names, _TASK_BY_NAME.get(_plain(names[0]), "classification")
+
+
+def _known_labels(table: str, columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the column of the label, or those that a task is known by."""
+    if found := [one for one in columns if _plain(one) == LABEL]:
+        return (_only(table, LABEL, found),)
+    by_task: dict[str, list[str]] = {}
+    for name, task in _TASK_BY_NAME.items():
+        if found := [one for one in columns if _plain(one) == name]:
+            by_task.setdefault(task, []).extend(found)
+    either = [
+        choice
+        for task, names in by_task.items()
+        for choice in ([",".join(names)] if task in _SEVERAL else names)
+    ]
+    if len(either) > 1:
+        raise ManifestError(
+            f"{table} has {' or '.join(either)} to predict. Say which, with label=COLUMN."
+        )
+    if either:
+        return tuple(next(iter(by_task.values())))
+    raise ManifestError(
+        f"{table} has no column 'label'. It has: {listing(columns, 40)}."
+        f"{did_you_mean(LABEL, columns)} Name the column to predict with label=COLUMN, or that of "
+        "a transcript with text=COLUMN."
+    )
+
+
+def _known(table: str, role: str, columns: Sequence[str]) -> str | None:
+    """Return the column that has one of a role's names, if there is one."""
+    found = [one for one in columns if _ROLE_BY_NAME.get(_plain(one)) == role]
+    return _only(table, role, found) if found else None
+
+
+def _only(table: str, role: str, found: Sequence[str]) -> str:
+    """Return the only column there is for a role."""
+    if len(found) == 1:
+        return found[0]
+    option = "duration" if role == "length" else role
+    choice = f"{option}={found[0]}"
+    if {"onset", "offset"} <= {_plain(one) for one in found}:
+        choice = "start=onset&stop=offset"
+    neither = "" if role in ("path", LABEL) else f", or {option}={NO} for none"
+    raise ManifestError(
+        f"{table} has the columns {' and '.join(found)}, and each can be {_MEANING[role]}. Say "
+        f"which, as in {choice}{neither}."
+    )
+
+
+def _no_path(table: str, columns: Sequence[str], example: Mapping[str, str]) -> str:
+    """Return what to say of a table in which no column is known to hold paths."""
+    first, *others = _NAMES["path"]
+    likely = [one for one in columns if _SOUND.fullmatch(example.get(one, "").strip())] or [
+        one for one in columns if len(PurePath(example.get(one, "").strip()).parts) > 1
+    ]
+    looks = f" '{likely[0]}' looks like one: say path={likely[0]}." if likely else ""
+    return (
+        f"{table} has no column '{first}' (or {', '.join(others)}) with the path of the recording. "
+        f"It has: {listing(columns, 40)}.{looks or ' Name it with path=COLUMN.'}"
+    )
+
+
+def _refuse_other_units(table: str, unused: Sequence[str], known: set[str]) -> None:
+    """Raise on times that are not in seconds, without which parts would be whole files."""
+    for column in unused:
+        match = _OTHER_UNIT.fullmatch(_plain(column))
+        role = "stop" if match and match[1] in ("end", "stop") else "start"
+        if match and role not in known:
+            unit = "milliseconds" if match[2].startswith("m") else "samples"
+            raise ManifestError(
+                f"{table}: '{column}' is not in seconds. Say {role}={column}&unit={unit}, or "
+                f"{role}={NO} to leave it out."
+            )
+
+
+def _plain(name: str) -> str:
+    """Return a column's name without case, spaces, hyphens and underscores."""
+    return re.sub(r"[\s_-]+", "", composed(name).casefold())
+
+
+_ROLE_BY_NAME: Final = {_plain(name): role for role, names in _NAMES.items() for name in names}
