@@ -7,13 +7,17 @@
 The tests that are run are those of the quick selection; a fault is noticed where one of them fails.
 """
 
+import multiprocessing
 import os
+import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
+
+import pytest
+import transformers.modeling_utils  # noqa: F401 - once here, not in every process of `run`
 
 ROOT = Path(__file__).resolve().parent.parent
 MUTANTS = Path(__file__).with_suffix(".toml")
@@ -53,18 +57,27 @@ def tried(mutant: dict[str, str]) -> str:
 
 def verdict(copy: Path, files: list[str]) -> str:
     """Run the tests of a copy until one fails, and return what it was."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *files],
-        cwd=copy,
-        env={**os.environ, "PYTHONPATH": str(copy / "src")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    failures = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
-    if done.returncode == FAILED and failures:
-        return "noticed by " + failures[0].split()[1].removeprefix("tests/")
-    return f"NOT NOTICED by {' '.join(files)} (pytest ended with status {done.returncode})"
+    log = copy / "log"
+    process = multiprocessing.get_context("fork").Process(target=run, args=(copy, files, log))
+    process.start()
+    process.join()
+    failures = re.findall(r"^FAILED tests/(\S+)", log.read_text(encoding="utf-8"), re.MULTILINE)
+    if process.exitcode == FAILED and failures:
+        return f"noticed by {failures[0]}"
+    return f"NOT NOTICED by {' '.join(files)} (pytest ended with status {process.exitcode})"
+
+
+def run(copy: Path, files: list[str], log: Path) -> None:
+    """Become a pytest in the copy; torch is imported already, ossicle is not."""
+    file = log.open("w", encoding="utf-8")
+    os.dup2(file.fileno(), 1)
+    os.dup2(file.fileno(), 2)
+    os.chdir(copy)
+    os.environ["PYTHONPATH"] = str(copy / "src")
+    sys.path.insert(0, str(copy / "src"))
+    options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # imported before pytest began
+    sys.exit(pytest.main([*options, *files]))
 
 
 if __name__ == "__main__":
