@@ -1,5 +1,7 @@
 """Every family as a tiny backbone, post- and pre-norm where it comes as both; every method."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -15,6 +17,7 @@ from ossicle.errors import RecipeMismatch, SiteNotFound
 from ossicle.heads import build_head
 from ossicle.methods import METHODS
 
+Pair = tuple[str, str]  # kind, recipe
 PRE_NORM = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     kind: (name, changed)
@@ -83,9 +86,25 @@ def on_meta(kind: str) -> Backbone:
     return tiny_backbone(kind, weights=False)
 
 
-def pairs(expressions) -> list[tuple[str, str]]:
+def pairs(expressions: Iterable[str]) -> list[Pair]:
     """Every kind of backbone with every recipe that stands on it."""
     return [(kind, one) for kind in KINDS for one in expressions if fits(kind, one)]
+
+
+def rotation(pairs: Iterable[Pair], turn: int) -> set[Pair]:
+    """Return pairs in which every recipe and every kind occurs, others for another turn."""
+    kinds, recipes = defaultdict(list), defaultdict(list)
+    for kind, recipe in pairs:
+        kinds[recipe].append(kind)
+        recipes[kind].append(recipe)
+    chosen = {
+        (fitting[(turn + number) % len(fitting)], recipe)
+        for number, (recipe, fitting) in enumerate(kinds.items())
+    }
+    met = {kind for kind, _ in chosen}
+    return chosen | {
+        (kind, fitting[turn % len(fitting)]) for kind, fitting in recipes.items() if kind not in met
+    }
 
 
 def attached(backbone: Backbone, recipe: Recipe) -> AdaptedModel:

@@ -12,12 +12,11 @@ other kinds (here x and o).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
 from zlib import crc32
 
 import pytest
 
-Pair = tuple[str, str]  # kind, recipe
+from kinds import Pair, rotation
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is applied
@@ -32,19 +31,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for pair, item in tests:
             if pair not in chosen:
                 item.add_marker("thorough")
-
-
-def rotation(pairs: Iterable[Pair], turn: int) -> set[Pair]:
-    """Return pairs in which every recipe and every kind occurs, others for another turn."""
-    kinds, recipes = defaultdict(list), defaultdict(list)
-    for kind, recipe in pairs:
-        kinds[recipe].append(kind)
-        recipes[kind].append(recipe)
-    chosen = {
-        (fitting[(turn + number) % len(fitting)], recipe)
-        for number, (recipe, fitting) in enumerate(kinds.items())
-    }
-    met = {kind for kind, _ in chosen}
-    return chosen | {
-        (kind, fitting[turn % len(fitting)]) for kind, fitting in recipes.items() if kind not in met
-    }

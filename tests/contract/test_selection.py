@@ -1,0 +1,26 @@
+"""The quick selection leaves out no method, no family and, over all properties, no pair."""
+
+import pytest
+
+from kinds import ALONE, KINDS, SETTINGS, pairs, rotation
+
+ALL = pairs(SETTINGS)
+
+
+@pytest.mark.parametrize("turn", range(len(KINDS)))
+def test_a_property_meets_every_recipe_and_every_kind(turn):
+    chosen = rotation(ALL, turn)
+    assert chosen <= set(ALL)
+    assert {recipe for _, recipe in chosen} == set(SETTINGS)
+    assert {kind for kind, _ in chosen} == set(KINDS)
+    assert len(chosen) <= len(SETTINGS) + len(KINDS)
+
+
+def test_a_recipe_that_fits_few_kinds_does_not_leave_the_others_out():
+    few = pairs(["chapter", "convpass(grid=true)"])
+    assert {kind for kind, _ in rotation(few, turn=3)} == {kind for kind, _ in few}
+
+
+def test_other_turns_choose_other_pairs_until_all_are_met():
+    alone = set(pairs(ALONE.values()))
+    assert set().union(*(rotation(alone, turn) for turn in range(len(KINDS)))) == alone
