@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +96,39 @@ def test_a_task_survives_json(task: Task) -> None:
     assert again.to_dict() == task.to_dict()
     assert again.num_outputs == task.num_outputs
     assert task.to_dict()["name"] == type(task).name
+
+
+def public(task: Task) -> dict[str, Any]:
+    """What a task was made with, numbers in lists or not."""
+    values = {name: value for name, value in vars(task).items() if not name.startswith("_")}
+    plain: dict[str, Any] = json.loads(json.dumps(values, default=repr))
+    return plain
+
+
+def settings_of(kind: type[Task]) -> dict[str, Any]:
+    """Every setting at another value than its default."""
+    other: dict[str, Any] = {}
+    for name, setting in kind.settings.items():
+        if setting.choices:
+            other[name] = next(word for word in setting.choices if word != setting.default)
+        elif not isinstance(setting.default, str):
+            other[name] = setting.default + 1 if isinstance(setting.default, int) else 0.25
+    return other
+
+
+def test_every_setting_survives_json_and_the_loss_is_the_same(
+    kind: type[Task], utterances: tuple[Utterance, ...]
+) -> None:
+    # Four of one label and two of the other, so that balanced weights differ from none.
+    corpus = dataset(*utterances[::2], *utterances[1:4:2])
+    task = kind.of(corpus, **settings_of(kind))
+    again = kind.from_dict(json.loads(json.dumps(task.to_dict())))
+    assert public(again) == public(task)
+    labels = [kind.example[0], kind.example[0], kind.example[1]]
+    given = outputs(task, 3)
+    assert torch.equal(again.loss(given, labels), task.loss(given, labels))
+    if "loss" in settings_of(kind) or "class_weights" in settings_of(kind):
+        assert not torch.equal(kind.of(corpus).loss(given, labels), task.loss(given, labels))
 
 
 def test_one_window_says_what_the_recording_says(task: Task) -> None:

@@ -15,8 +15,9 @@ import pytest
 import soundfile
 
 from ossicle import __version__
-from ossicle.attach.folder import FACTS, TENSORS
+from ossicle.attach.folder import FACTS, TENSORS, write_sealed
 from ossicle.attach.presets import PRESETS
+from ossicle.attach.sealed import DIGEST
 from tones import PITCH_HZ, tone, write_corpus
 
 Command = Callable[..., Any]
@@ -256,8 +257,9 @@ def test_an_adapter_goes_onto_the_backbone_that_is_given(
 ) -> None:
     shutil.copytree(backbone, tmp_path / "moved")
     facts = json.loads((run / FACTS).read_text())
+    del facts[DIGEST]
     facts["backbone"]["name"] = str(tmp_path / "gone")
-    (tmp_path / FACTS).write_text(json.dumps(facts))
+    write_sealed(tmp_path / FACTS, facts)
     shutil.copy(run / TENSORS, tmp_path / TENSORS)
     file = corpus / "cleo-high-0.wav"
     missing = ossicle("predict", tmp_path, file)

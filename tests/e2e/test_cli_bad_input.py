@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from ossicle.attach.folder import FACTS, TENSORS
+from ossicle.attach.folder import FACTS, TENSORS, write_sealed
+from ossicle.attach.sealed import DIGEST
 from ossicle.training.checkpoint import CHECKPOINT
 from tones import SAMPLE_RATE, tone, write_tone
 
@@ -337,11 +338,12 @@ def test_a_config_json_that_was_edited_is_refused(
 ) -> None:
     shutil.copytree(run, tmp_path / "run")
     config = json.loads((run / "config.json").read_text())
+    del config[DIGEST]
     for changes, match in (
         ({"epoch": 3}, "a run has no setting 'epoch'. Did you mean 'epochs'?"),
         ({"epochs": "three"}, "epochs is 'three'; it must be a whole number"),
     ):
-        (tmp_path / "run" / "config.json").write_text(json.dumps({**config, **changes}))
+        write_sealed(tmp_path / "run" / "config.json", {**config, **changes})
         assert match in message_of(ossicle("train", "--out", tmp_path / "run", "--resume"))
 
 

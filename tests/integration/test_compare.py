@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ossicle.attach.folder import TENSORS
+from ossicle.attach.folder import TENSORS, write_sealed
 from ossicle.errors import RunError
 from ossicle.studies.compare import compare
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import LOG, METRICS, SPLIT, train
+from ossicle.training.run import LOG, METRICS, SPLIT, read_json, train
 
 
 @pytest.mark.slow
@@ -53,9 +53,9 @@ def test_runs_on_other_recordings_are_not_paired(
     for seed in (0, 1):
         train(settings(recipe="linear", epochs=1, seed=seed), tmp_path / "linear" / f"seed-{seed}")
     file = tmp_path / "linear" / "seed-1" / SPLIT
-    split = json.loads(file.read_text())
+    split = read_json(file)
     split["test"][next(iter(split["test"]))] = "hash of another recording"
-    file.write_text(json.dumps(split))
+    write_sealed(file, split)
     with pytest.raises(RunError, match=r"seed-1' was trained on other recordings than .*seed-0'"):
         compare(settings(epochs=1), ["linear"], [0, 1], tmp_path)
     assert not (tmp_path / "compare.json").exists()

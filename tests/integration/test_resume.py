@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from ossicle.attach.folder import TENSORS, read_folder
+from ossicle.attach.sealed import DIGEST, unseal
 from ossicle.attach.store import read_tensors
 from ossicle.errors import AdapterFileError, RunError
 from ossicle.training.checkpoint import CHECKPOINT
@@ -26,6 +27,7 @@ MEASURED = (
     "cache",
     "first_step_seconds",
     "step_seconds",
+    DIGEST,
 )  # differ from run to run
 KILL = Path(__file__).with_name("kill_runs.py")
 
@@ -130,7 +132,7 @@ def test_a_finished_run_is_not_trained_again(
 ) -> None:
     before = {file: file.stat().st_mtime_ns for file in finished.iterdir()}
     metrics = train(settings(), finished, resume=True)
-    assert metrics == json.loads((finished / METRICS).read_text())
+    assert metrics == unseal(json.loads((finished / METRICS).read_text()))
     assert {file: file.stat().st_mtime_ns for file in finished.iterdir()} == before
 
 

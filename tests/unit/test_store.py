@@ -9,8 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.check import attach
-from ossicle.attach.folder import FACTS, TENSORS, digest_of, read_folder
+from ossicle.attach.folder import FACTS, TENSORS, read_folder
 from ossicle.attach.recipe import Recipe
+from ossicle.attach.sealed import DIGEST, seal
 from ossicle.attach.store import load, read_tensors, save, serialise_with_digest
 from ossicle.backbones import load_backbone
 from ossicle.errors import (
@@ -49,10 +50,11 @@ def folder(model, tmp_path) -> Path:
 
 
 def edit(folder: Path, **changes) -> None:
-    """Change entries of recipe.json; a value of None removes one."""
+    """Change entries of recipe.json and its hash; a value of None removes one."""
     facts = json.loads((folder / FACTS).read_text()) | changes
+    del facts[DIGEST]
     kept = {key: value for key, value in facts.items() if key not in changes or value is not None}
-    (folder / FACTS).write_text(json.dumps(kept))
+    (folder / FACTS).write_text(json.dumps(seal(kept)))
 
 
 def test_a_folder_holds_two_files_and_tensors_named_by_site(folder):
@@ -74,8 +76,9 @@ def test_recipe_json_says_what_it_is(folder, backbone):
     tensors = facts.pop("tensors")
     assert tensors["0/0/ffn.in/up"] == [96, 2]
     assert facts.pop("ossicle")
+    assert len(facts.pop(DIGEST)) == 32
     assert facts == {
-        "format": 1,
+        "format": 2,
         "backbone": {
             "name": "tiny",
             "family": "hubert",
@@ -107,15 +110,55 @@ def test_saving_again_replaces_both_files(model, folder, build, noise):
     assert sorted(file.name for file in folder.iterdir()) == [TENSORS, FACTS]
 
 
-def test_the_last_active_set_is_the_one_that_is_saved(model, tmp_path, build):
+def test_of_several_active_sets_none_is_saved_unless_it_is_named(model, tmp_path, build):
     model.add("other", Recipe.parse("bias@attn.v"))
     model.use("default", "other")
-    save(model, tmp_path)
-    loaded = load(tmp_path, build("hubert"))
-    assert str(loaded.current.recipe) == "bias@attn.v"
-    assert loaded.current.head is None
+    with pytest.raises(AttachError, match=r"default, other are active together, .*name='other'"):
+        save(model, tmp_path / "both")
+    assert not (tmp_path / "both").exists()
+    with pytest.raises(AttachError, match="no adapter set 'third'; there are: default, other"):
+        save(model, tmp_path / "both", name="third")
+    for name, recipe in (("default", RECIPE), ("other", "bias@attn.v")):
+        save(model, tmp_path / name, name=name)
+        loaded = load(tmp_path / name, build("hubert"))
+        assert str(loaded.current.recipe) == recipe
+        saved = model.trainable(model.find(name))
+        found = loaded.trainable(loaded.current)
+        assert found.keys() == saved.keys()
+        assert all(torch.equal(found[key], value) for key, value in saved.items())
     with pytest.raises(AttachError, match="adapter set 'default' has no head; give add"):
         loaded(*loaded.backbone.batch([torch.zeros(4000).numpy()]))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(model, folder, build, value):
+    tensors = load_file(folder / TENSORS)
+    tensors["0/0/attn.q/down"][1, 5] = value
+    change_tensors(folder, **tensors)
+    message = r"weights that are NaN or infinite, in 0/0/attn\.q/down: its training has diverged"
+    with pytest.raises(AdapterFileError, match=message):
+        load(folder, build("hubert"))
+    with torch.no_grad():
+        model.trainable(model.current)["0/0/attn.q/down"][1, 5] = value
+    with pytest.raises(AdapterFileError, match=message):
+        save(model, folder.parent / "again")
+    assert not (folder.parent / "again").exists()
+
+
+@pytest.mark.parametrize("outputs", [131, 10**9, 2**62])
+def test_a_head_cannot_have_more_outputs_than_the_file_has_numbers(folder, backbone, outputs):
+    edit(folder, head={"name": "mean", "outputs": outputs})
+    message = f"the head has {outputs} outputs, but adapter.safetensors holds 130 numbers of a head"
+    with pytest.raises(AdapterFileError, match=message):
+        load(folder, backbone)
+
+
+@pytest.mark.parametrize("length", [10**9, 2**62])
+def test_a_recipe_is_compared_with_the_file_before_anything_is_built(folder, backbone, length):
+    placement = {"method": "prompt", "at": ["encoder"], "settings": {"length": length}}
+    edit(folder, recipe={"placements": [placement]})
+    with pytest.raises((RecipeMismatch, RecipeError)):  # MemoryError, if it were built
+        load(folder, backbone)
 
 
 def test_a_loaded_model_is_active_and_in_evaluation_mode(folder, backbone):
@@ -163,7 +206,7 @@ def test_a_damaged_recipe_says_so(folder, content):
         load(folder)
 
 
-@pytest.mark.parametrize("found", [2, "1", None])
+@pytest.mark.parametrize("found", [1, 3, "2", None])
 def test_another_format_says_so(folder, found):
     edit(folder, format=found)
     with pytest.raises(AdapterFileError, match=r"has format .*; this version of ossicle reads f"):
@@ -171,9 +214,9 @@ def test_another_format_says_so(folder, found):
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null", '"text"'])
-def test_json_that_is_no_table_has_no_format(folder, content):
+def test_json_that_is_no_table_is_refused(folder, content):
     (folder / FACTS).write_text(content)
-    with pytest.raises(AdapterFileError, match="has format None"):
+    with pytest.raises(AdapterFileError, match=r"cannot be read: its top level is .*; exp"):
         load(folder)
 
 
@@ -181,9 +224,7 @@ def test_json_that_is_no_table_has_no_format(folder, content):
     "entry", ["ossicle", "backbone", "recipe", "expression", "head", "task", "tensors"]
 )
 def test_a_missing_entry_is_named(folder, entry):
-    facts = json.loads((folder / FACTS).read_text())
-    del facts[entry]
-    (folder / FACTS).write_text(json.dumps(facts))
+    edit(folder, **{entry: None})
     with pytest.raises(AdapterFileError, match=f"is incomplete: {entry}"):
         load(folder)
 
@@ -264,7 +305,7 @@ def change_tensors(folder: Path, **changes) -> None:
             del tensors[key]
         else:
             tensors[key] = value
-    (folder / TENSORS).write_bytes(serialise_with_digest(tensors))
+    (folder / TENSORS).write_bytes(b"".join(serialise_with_digest(tensors)))
 
 
 @pytest.mark.parametrize(
@@ -341,15 +382,10 @@ def test_nothing_is_left_behind_where_writing_fails(model, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == [TENSORS, FACTS]
 
 
-def test_the_digest_does_not_depend_on_the_order():
-    assert digest_of({"a": b"1", "b": b"2"}) == digest_of({"b": b"2", "a": b"1"})
-    assert digest_of({"a": b"1"}) != digest_of({"a": b"2"}) != digest_of({"b": b"2"})
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int64])
 def test_tensors_of_any_type_keep_their_bits_and_their_header(tmp_path, dtype):
     tensors = {"a": torch.arange(6).reshape(2, 3).to(dtype), "b": torch.tensor(3, dtype=dtype)}
-    (tmp_path / "t").write_bytes(serialise_with_digest(tensors, epoch="3"))
+    (tmp_path / "t").write_bytes(b"".join(serialise_with_digest(tensors, epoch="3")))
     found, header = read_tensors(tmp_path / "t")
     assert header["epoch"] == "3"
     assert all(

@@ -155,9 +155,7 @@ class AdaptedModel(nn.Module):
                 of the sets put tokens in at the same place or give the head other frames.
         """
         for name in names:
-            if name not in self.sets:
-                has = ", ".join(self.sets) or "none"
-                raise AttachError(f"there is no adapter set '{name}'; there are: {has}")
+            self.find(name)
         self._check_together(names)
         for name, item in self._items():
             if item.in_place and name not in names:
@@ -190,6 +188,17 @@ class AdaptedModel(nn.Module):
                 Recipe(*placements).check()
             except RecipeMismatch as error:
                 raise AttachError(f"{listing(names)} cannot act together: {error}") from error
+
+    def find(self, name: str) -> AdapterSet:
+        """Return the set of a name.
+
+        Raises:
+            AttachError: there is no such set.
+        """
+        if name not in self.sets:
+            has = ", ".join(self.sets) or "none"
+            raise AttachError(f"there is no adapter set '{name}'; there are: {has}")
+        return self._set(name)
 
     @property
     def current(self) -> AdapterSet:
@@ -302,8 +311,15 @@ class AdaptedModel(nn.Module):
         return [item for _, item in self._items()]
 
 
-def build_slots(backbone: Backbone, recipe: Recipe) -> list[Slot]:
-    """Return a new adapter for every site that a recipe names, on the backbone's device.
+def build_slots(
+    backbone: Backbone, recipe: Recipe, device: torch.device | str | None = None
+) -> list[Slot]:
+    """Return a new adapter for every site that a recipe names.
+
+    Args:
+        backbone: It has the sites.
+        recipe: What to build.
+        device: Where; None: the backbone's. On `meta` nothing takes memory.
 
     Raises:
         SiteNotFound: the backbone has no such site.
@@ -311,7 +327,7 @@ def build_slots(backbone: Backbone, recipe: Recipe) -> list[Slot]:
             each other.
     """
     recipe.check()
-    device = next(backbone.parameters()).device
+    device = device or next(backbone.parameters()).device
     slots = []
     for number, placement in enumerate(recipe.placements):
         for name in placement.at:

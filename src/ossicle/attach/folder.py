@@ -5,24 +5,24 @@ improves them. Tensors are keyed by site, `placement/layer/site/tensor`, so that
 modules does not touch them: `0/7/attn.q/down`, `1/-/norm.final/gain`, `head/linear.weight`.
 """
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
 from safetensors import SafetensorError, safe_open
 
+from ossicle import strict_json
+from ossicle.attach.sealed import seal, unseal
 from ossicle.errors import AdapterFileError, RunError, listing
 
 TENSORS: Final = "adapter.safetensors"
 FACTS: Final = "recipe.json"
-FORMAT: Final = 1
-DIGEST: Final = "blake2b"
+FORMAT: Final = 2
 _ENTRIES = ("format", "ossicle", "backbone", "recipe", "expression", "head", "task", "tensors")
 _BACKBONE: Final = {"name": str, "family": str, "layers": int, "width": int, "fingerprint": str}
 _KEY = re.compile(r"(head|\d+/(-|\d+)/[a-z][a-z.]*)/\w[\w.]*")
@@ -66,6 +66,7 @@ def read_folder(path: Path) -> AdapterFolder:
             f"'{tensors}' is damaged ({error}); copy it again, or train again"
         ) from error
     _compare(tensors, {key: tuple(s) for key, s in facts["tensors"].items()}, shapes)
+    _check_outputs(path / FACTS, facts["head"], shapes)
     return AdapterFolder(path, facts, shapes, tensors.stat().st_size)
 
 
@@ -75,14 +76,21 @@ def _read_facts(path: Path) -> dict[str, Any]:
         what = "there is no such folder" if not path.is_dir() else f"it has no {FACTS}"
         raise AdapterFileError(f"'{path}' is no adapter folder: {what}")
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
+        facts = strict_json.read_object(file)
     except (OSError, ValueError) as error:
         raise AdapterFileError(f"'{file}' cannot be read: {error}") from error
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        found = facts.get("format") if isinstance(facts, dict) else None
+    if facts.get("format") != FORMAT:
         raise AdapterFileError(
-            f"'{file}' has format {found!r}; this version of ossicle reads format {FORMAT}"
+            f"'{file}' has format {facts.get('format')!r}; this version of ossicle reads format "
+            f"{FORMAT}. Use the version that wrote it, or train again"
         )
+    try:
+        facts = unseal(facts)
+    except ValueError as error:
+        raise AdapterFileError(
+            f"'{file}' was edited or damaged: {error}. Copy it again. If it was edited because the "
+            "backbone has moved, name the new place with --backbone instead"
+        ) from error
     missing = [entry for entry in _ENTRIES if entry not in facts]
     tables = ("backbone", "recipe", "task", "tensors")
     if missing or not all(isinstance(facts[entry], dict) for entry in tables):
@@ -115,6 +123,18 @@ def _check_types(file: Path, facts: Mapping[str, Any]) -> None:
             raise AdapterFileError(f"'{file}' says that {key} has shape {shape!r}; restore it")
 
 
+def _check_outputs(
+    file: Path, head: Mapping[str, Any] | None, shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise where a head has more outputs than numbers, before one of such a size is built."""
+    numbers = sum(prod(shape) for key, shape in shapes.items() if key.startswith("head/"))
+    if head is not None and head["outputs"] > numbers:
+        raise AdapterFileError(
+            f"'{file}' says that the head has {head['outputs']} outputs, but {TENSORS} holds "
+            f"{numbers} numbers of a head. Copy both files again"
+        )
+
+
 def _is_placement(data: object) -> bool:
     """Return whether data can be shown as a placement; `Recipe.from_dict` checks the rest."""
     return (
@@ -145,17 +165,12 @@ def _compare(
         )
 
 
-def digest_of(parts: Mapping[str, bytes]) -> str:
-    """Return a hash over named byte strings, whatever their order."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name in sorted(parts):
-        digest.update(name.encode())
-        digest.update(parts[name])
-    return digest.hexdigest()
-
-
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, *parts: bytes | memoryview) -> None:
     """Write a file so that a reader finds the old content or the new, never half of one.
+
+    Args:
+        path: Of the file.
+        parts: Its new content, one part after the other.
 
     Raises:
         RunError: it cannot be written, say because the disk is full; the old one is untouched.
@@ -163,7 +178,7 @@ def replace_file(path: Path, content: bytes) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("wb") as file:
-            file.write(content)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -183,5 +198,9 @@ def is_part(path: Path) -> bool:
 
 def write_json(path: Path, data: object) -> None:
     """Write plain data as JSON, whole or not at all; see `replace_file`."""
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    replace_file(path, text.encode())
+    replace_file(path, (strict_json.dumps(data, indent=2) + "\n").encode())
+
+
+def write_sealed(path: Path, data: Mapping[str, Any]) -> None:
+    """Write plain data as JSON with a hash over all of it; see `replace_file`."""
+    write_json(path, seal(data))

@@ -1,6 +1,5 @@
 """Save an adapter set with its head, and load it back to the same bits."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,95 +10,118 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from ossicle import __version__
-from ossicle.attach.adapted import AdaptedModel, AdapterSet
-from ossicle.attach.folder import (
-    DIGEST,
-    FACTS,
-    FORMAT,
-    TENSORS,
-    digest_of,
-    read_folder,
-    replace_file,
-    write_json,
-)
+from ossicle.attach.adapted import AdaptedModel, AdapterSet, build_slots
+from ossicle.attach.folder import FACTS, FORMAT, TENSORS, read_folder, replace_file, write_sealed
 from ossicle.attach.recipe import Recipe
+from ossicle.attach.sealed import check_tensors, seal_tensors
 from ossicle.backbones import Backbone, load_backbone
-from ossicle.errors import AdapterFileError, RecipeMismatch, RunError
-from ossicle.heads import build_head
+from ossicle.errors import AdapterFileError, AttachError, RecipeMismatch, RunError, listing
+from ossicle.heads import Head, build_head
 
 
-def save(model: AdaptedModel, folder: Path | str, *, task: Mapping[str, Any] | None = None) -> None:
-    """Write the current adapter set and its head into a folder.
+def save(
+    model: AdaptedModel,
+    folder: Path | str,
+    *,
+    name: str | None = None,
+    task: Mapping[str, Any] | None = None,
+) -> None:
+    """Write one adapter set and its head into a folder.
 
     Args:
-        model: Its last active set is saved.
-        folder: Made if need be; the two files in it are replaced.
+        model: It has the set.
+        folder: Created if it does not exist; the two files in it are replaced.
+        name: Of the set. None: the active one, if it is the only one.
         task: Plain data to keep with it, such as the names of the classes.
 
     Raises:
+        AttachError: there is no such set, or several are active and none is named.
+        AdapterFileError: a weight is NaN or infinite.
         RunError: a file cannot be written; what was there before is untouched.
     """
-    path = Path(folder)
+    path, item = Path(folder), _chosen(model, name)
+    check_finite(model.trainable(item), "the adapter")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(
             f"'{path}' cannot be written: {error.strerror or error}; choose another folder"
         ) from error
-    save_facts(model, path, task=task)
-    save_tensors(model, path)
+    save_facts(model, item, path, task=task)
+    save_tensors(model, item, path)
 
 
-def save_facts(model: AdaptedModel, folder: Path, *, task: Mapping[str, Any] | None = None) -> None:
+def _chosen(model: AdaptedModel, name: str | None) -> AdapterSet:
+    if name is not None:
+        return model.find(name)
+    if len(model.active) > 1:
+        raise AttachError(
+            f"{listing(model.active)} are active together, and a folder holds one adapter set. "
+            f"Save each by itself, as in save(model, folder, name='{model.active[-1]}')"
+        )
+    return model.current
+
+
+def save_facts(
+    model: AdaptedModel, item: AdapterSet, folder: Path, *, task: Mapping[str, Any] | None = None
+) -> None:
     """Write `recipe.json` alone: everything that training does not change."""
-    item, backbone = model.current, model.backbone
     head = item.head and {"name": item.head.name, "outputs": item.head.num_outputs}
     facts = {
         "format": FORMAT,
         "ossicle": __version__,
-        "backbone": identity(backbone),
+        "backbone": identity(model.backbone),
         "recipe": item.recipe.to_dict(),
         "expression": str(item.recipe),
         "head": head,
         "task": dict(task or {}),
         "tensors": {key: list(p.shape) for key, p in model.trainable(item).items()},
     }
-    write_json(folder / FACTS, facts)
+    write_sealed(folder / FACTS, facts)
 
 
-def save_tensors(model: AdaptedModel, folder: Path) -> None:
+def save_tensors(model: AdaptedModel, item: AdapterSet, folder: Path) -> None:
     """Write `adapter.safetensors` alone, replacing the one before in one step."""
-    tensors = {
-        key: p.detach().cpu().contiguous() for key, p in model.trainable(model.current).items()
-    }
-    replace_file(folder / TENSORS, serialise_with_digest(tensors))
+    tensors = {key: p.detach().cpu().contiguous() for key, p in model.trainable(item).items()}
+    replace_file(folder / TENSORS, *serialise_with_digest(tensors))
 
 
-def serialise_with_digest(tensors: Mapping[str, Tensor], **metadata: str) -> bytes:
-    """Return a safetensors file whose header holds a hash of its tensors."""
-    digest = digest_of({key: _bytes(tensor) for key, tensor in tensors.items()})
-    return serialise(dict(tensors), metadata={DIGEST: digest, **metadata})
+def serialise_with_digest(
+    tensors: Mapping[str, Tensor], **metadata: str
+) -> tuple[bytes, memoryview]:
+    """Return a safetensors file, in two parts, whose header holds a hash of the whole file."""
+    return seal_tensors(serialise(dict(tensors)), metadata)
 
 
 def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors and the header of a file that `serialise_with_digest` made.
+    """Return the tensors and the metadata of a file that `serialise_with_digest` made.
 
     Raises:
         AdapterFileError: the file is truncated, or a bit of it has changed.
     """
     try:
+        metadata = check_tensors(file)
         with safe_open(file, framework="pt") as opened:
-            metadata = opened.metadata() or {}
             tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - a safetensors file is no mapping
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError) as error:
         raise AdapterFileError(
             f"'{file}' is damaged ({error}); copy it again, or train again"
         ) from error
-    if metadata.get(DIGEST) != digest_of({key: _bytes(value) for key, value in tensors.items()}):
-        raise AdapterFileError(
-            f"'{file}' is damaged (its content does not match its hash); copy it again"
-        )
     return tensors, metadata
+
+
+def check_finite(tensors: Mapping[str, Tensor], what: str) -> None:
+    """Raise where a tensor holds NaN or infinity, from which every output would be NaN.
+
+    Raises:
+        AdapterFileError: with the names of the tensors.
+    """
+    wrong = [key for key, value in tensors.items() if not value.isfinite().all()]
+    if wrong:
+        raise AdapterFileError(
+            f"{what} has weights that are NaN or infinite, in {listing(wrong, 3)}: its training "
+            "has diverged. Train again with a lower learning rate"
+        )
 
 
 def load(
@@ -122,16 +144,69 @@ def load(
     if not isinstance(backbone, Backbone):
         backbone = load_backbone(backbone or facts["backbone"].get("name", ""), device=device)
     check_backbone(opened.path, facts["backbone"], backbone)
-    recipe, head = Recipe.from_dict(facts["recipe"]), None
-    if facts["head"] is not None:
-        seen = recipe.seen_by_head(backbone.anatomy)
-        head = build_head(facts["head"]["name"], seen, facts["head"]["outputs"])
+    recipe = Recipe.from_dict(facts["recipe"])
+    check_shapes(backbone, recipe, facts["head"], opened.shapes, opened.path)
     model = AdaptedModel(backbone)
-    model.add("default", recipe, head)
+    model.add("default", recipe, _head(backbone, recipe, facts["head"]))
     model.use("default")
     model.to(next(backbone.parameters()).device)
-    put_tensors(model, model.current, read_tensors(opened.path / TENSORS)[0], opened.path)
+    tensors, _ = read_tensors(opened.path / TENSORS)
+    check_finite(tensors, f"'{opened.path}'")
+    put_tensors(model, model.current, tensors, opened.path)
     return model.eval()
+
+
+def _head(backbone: Backbone, recipe: Recipe, head: Mapping[str, Any] | None) -> Head | None:
+    if head is None:
+        return None
+    return build_head(head["name"], recipe.seen_by_head(backbone.anatomy), head["outputs"])
+
+
+def check_shapes(
+    backbone: Backbone,
+    recipe: Recipe,
+    head: Mapping[str, Any] | None,
+    shapes: Mapping[str, tuple[int, ...]],
+    source: Path,
+) -> None:
+    """Raise unless the tensors of a file are those of its recipe, before any memory is taken.
+
+    A recipe from elsewhere may ask for a rank or a number of outputs of a billion.
+
+    Raises:
+        RecipeMismatch: a tensor is missing, left over or of another shape.
+    """
+    try:
+        with torch.device("meta"):
+            slots, built = build_slots(backbone, recipe, "meta"), _head(backbone, recipe, head)
+    except RuntimeError as error:  # beyond what can be counted
+        raise RecipeMismatch(
+            f"the recipe of '{source}' is for tensors of an impossible size ({error}); "
+            "do not trust this folder"
+        ) from error
+    expected = {
+        f"{slot.key}/{name}": tuple(parameter.shape)
+        for slot in slots
+        if slot.adapter is not None
+        for name, parameter in slot.adapter.named_parameters()
+    }
+    named = built.named_parameters() if built is not None else ()
+    expected |= {f"head/{name}": tuple(parameter.shape) for name, parameter in named}
+    in_place = tuple(f"{slot.key}/" for slot in slots if slot.adapter is None)
+    found = {key: shape for key, shape in shapes.items() if not key.startswith(in_place)}
+    _check_same(expected, found, source)
+
+
+def _check_same(
+    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], source: Path
+) -> None:
+    wrong = sorted(expected.keys() ^ found.keys())
+    wrong += [key for key in expected.keys() & found.keys() if expected[key] != found[key]]
+    if wrong:
+        raise RecipeMismatch(
+            f"{len(wrong)} tensors of '{source}' do not fit its recipe on this backbone, the first "
+            f"'{wrong[0]}'. {FACTS} may have been edited; restore it"
+        )
 
 
 def put_tensors(
@@ -143,15 +218,8 @@ def put_tensors(
         RecipeMismatch: a tensor is missing, left over or of another shape.
     """
     parameters = model.trainable(item)
-    wrong = sorted(parameters.keys() ^ tensors.keys())
-    wrong += [
-        k for k in parameters.keys() & tensors.keys() if parameters[k].shape != tensors[k].shape
-    ]
-    if wrong:
-        raise RecipeMismatch(
-            f"{len(wrong)} tensors of '{source}' do not fit its recipe on this backbone, the first "
-            f"'{wrong[0]}'. {FACTS} may have been edited; restore it"
-        )
+    shapes = [{k: tuple(v.shape) for k, v in one.items()} for one in (parameters, tensors)]
+    _check_same(shapes[0], shapes[1], source)
     with torch.no_grad():
         for key, parameter in parameters.items():
             parameter.copy_(tensors[key])
@@ -189,9 +257,3 @@ def check_backbone(folder: Path, saved: Mapping[str, Any], backbone: Backbone) -
             f"{saved.get('fingerprint')}) than those of '{backbone.name}' "
             f"({here['fingerprint']}). Load the backbone named in {FACTS}"
         )
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    flat = tensor.detach().cpu().contiguous()
-    kind = json.dumps([str(flat.dtype), *flat.shape]).encode()
-    return kind + flat.view(-1).view(torch.uint8).numpy().tobytes()

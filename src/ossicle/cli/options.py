@@ -1,12 +1,13 @@
 """Options that several commands share, and how results are printed."""
 
-import json
 import os
 import re
 from shutil import get_terminal_size
 from typing import Annotated, Any, Literal
 
 import typer
+
+from ossicle import strict_json
 
 Backbone = Annotated[
     str,
@@ -53,7 +54,7 @@ def is_main() -> bool:
 
 def print_json(data: Any) -> None:
     """Print plain data on one line of stdout."""
-    print(json.dumps(data, ensure_ascii=False), flush=True)
+    print(strict_json.dumps(data), flush=True)
 
 
 def print_table(header: list[str], rows: list[list[str]], *, right: int | None = None) -> None:

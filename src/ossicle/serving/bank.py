@@ -29,7 +29,7 @@ from ossicle.attach.cut import Cut, Row, find_cut, run_on, run_to_cut, set_in, s
 from ossicle.attach.folder import TENSORS, read_folder
 from ossicle.attach.recipe import Recipe
 from ossicle.attach.stack import PLACES, Route, Stack, StackedAdapter
-from ossicle.attach.store import check_backbone, read_tensors
+from ossicle.attach.store import check_backbone, check_finite, check_shapes, read_tensors
 from ossicle.backbones import Backbone, Encoded, Partway
 from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
 from ossicle.heads import Head, build_head
@@ -130,6 +130,7 @@ class AdapterBank:
         check_backbone(opened.path, opened.facts["backbone"], self.backbone)
         head = opened.facts["head"] or {"name": None, "outputs": 0}
         recipe = Recipe.from_dict(opened.facts["recipe"])
+        check_shapes(self.backbone, recipe, opened.facts["head"], opened.shapes, opened.path)
         tensors, _ = read_tensors(opened.path / TENSORS)
         self.add(name, recipe, head["name"], head["outputs"], tensors)
 
@@ -153,12 +154,14 @@ class AdapterBank:
         Raises:
             AttachError: the name is taken, there is no head, or the recipe changes the backbone
                 itself.
+            AdapterFileError: a weight is NaN or infinite.
             RecipeMismatch: a tensor is missing, left over or of another shape.
         """
         if name in self._kind_by_name:
             raise AttachError(f"there is an adapter '{name}' already; remove it first")
         if head is None:
             raise AttachError(f"adapter '{name}' has no head, and a bank answers with outputs")
+        check_finite(tensors, f"adapter '{name}'")
         kind = self._kind(recipe, head, num_outputs)
         wrong = sorted(kind.shapes.keys() ^ tensors.keys())
         wrong += [

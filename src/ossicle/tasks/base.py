@@ -8,7 +8,7 @@ a task that works by frame, with T its real frames alone.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeGuard
 
 import numpy as np
 from jaxtyping import Float
@@ -176,9 +176,29 @@ class Task(ABC):
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data to keep with an adapter."""
+        """Return plain data to keep with an adapter: all that decoding and the loss depend on."""
 
     @classmethod
     @abstractmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the task that `to_dict` described."""
+        """Return the task that `to_dict` described.
+
+        Raises:
+            AdapterFileError: an entry is missing, or of another kind.
+        """
+
+
+def is_number(
+    value: object, low: float = -math.inf, below: float = math.inf
+) -> TypeGuard[int | float]:
+    """Return whether a value of unknown origin is a finite number from `low` to below `below`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value) and low <= value < below
+
+
+def are_texts(value: object) -> TypeGuard[list[str]]:
+    """Return whether a value of unknown origin is a list of different texts, and not empty."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        return False
+    return len(value) == len(set(value)) > 0

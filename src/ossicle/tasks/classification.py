@@ -16,7 +16,7 @@ from ossicle.data import Dataset, check_classes
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.expression import Setting, share
 from ossicle.metrics import classification_figures, figures_by_rows
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, are_texts, is_number
 
 
 @final
@@ -123,16 +123,29 @@ class Classification(Task):
         return [float(one["label"] == label) for label, one in zip(labels, decoded, strict=True)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the name of the task and the labels."""
-        return {"name": self.name, "labels": list(self.labels)}
+        """Return the name of the task, the labels, and the settings of the loss."""
+        return {
+            "name": self.name,
+            "labels": list(self.labels),
+            "label_smoothing": self.label_smoothing,
+            "weights": None if self.weights is None else list(self.weights),
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Classification":
         """Return the task that `to_dict` described."""
         labels = data.get("labels")
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        if not are_texts(labels):
             raise AdapterFileError(f"the labels of a classification are {labels!r}; restore them")
-        return cls(labels)
+        smoothing, weights = data.get("label_smoothing"), data.get("weights")
+        if not is_number(smoothing, 0, 1):
+            raise AdapterFileError(f"the label_smoothing is {smoothing!r}; restore it")
+        listed = isinstance(weights, list) and len(weights) == len(labels)
+        if weights is not None and not (listed and all(is_number(one, 0) for one in weights)):
+            raise AdapterFileError(
+                f"the weights of {len(labels)} labels are {weights!r}; restore them"
+            )
+        return cls(labels, label_smoothing=smoothing, weights=weights)
 
     def _number(self, label: str) -> int:
         if label not in self._number_by_label:

@@ -31,7 +31,7 @@ from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, listing
 from ossicle.expression import Setting
 from ossicle.metrics.edits import rate
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, are_texts
 from ossicle.tasks.decoder import BLANK, Decoder, build_decoder, greedy
 from ossicle.tasks.text import TEXT_SETTINGS, TextRule
 
@@ -264,7 +264,7 @@ class Transcription(Task):
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return the task that `to_dict` described."""
         units = data.get("units")
-        if not isinstance(units, list) or not all(isinstance(unit, str) for unit in units):
+        if not are_texts(units):
             raise AdapterFileError(f"the units of a transcription are {units!r}; restore them")
         unseen = data.get("unseen", "count")
         if unseen not in UNSEEN["unseen"].choices:

@@ -20,7 +20,7 @@ from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.expression import Setting, share
 from ossicle.metrics.segments import counts, micro_f1, segments
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, are_texts, is_number
 
 SEPARATOR: Final = "|"
 NONE: Final = "-"
@@ -147,10 +147,13 @@ class Events(Task):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Events":
         """Return the task that `to_dict` described."""
-        kinds, rate = data.get("kinds"), data.get("frame_rate")
-        if not isinstance(kinds, list) or not isinstance(rate, int | float):
-            raise AdapterFileError(f"the events are {kinds!r} at {rate!r} frames; restore them")
-        return cls(kinds, rate, data.get("threshold", 0.5))
+        kinds, rate, threshold = (data.get(key) for key in ("kinds", "frame_rate", "threshold"))
+        if not are_texts(kinds) or not is_number(rate, 1, 1e6) or not is_number(threshold, 0, 1):
+            raise AdapterFileError(
+                f"the events are {kinds!r} at {rate!r} frames a second, above {threshold!r}; "
+                "restore them"
+            )
+        return cls(kinds, rate, threshold)
 
     def _pairs(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, are_texts
 
 
 @final
@@ -117,7 +117,7 @@ class Intent(Task):
     def from_dict(cls, data: Mapping[str, Any]) -> "Intent":
         """Return the task that `to_dict` described."""
         values = data.get("values")
-        if not isinstance(values, dict) or not all(isinstance(v, list) for v in values.values()):
+        if not isinstance(values, dict) or not values or not all(map(are_texts, values.values())):
             raise AdapterFileError(f"the slots of an intent are {values!r}; restore them")
         return cls(values)
 

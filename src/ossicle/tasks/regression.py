@@ -11,7 +11,7 @@ Source of the loss: Atmaja & Akagi 2021, https://arxiv.org/abs/2004.02355.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, Final, TypeGuard, final
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError
 from ossicle.metrics.concordance import concordance
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, is_number
 
 BARE: Final = "value"
 EPS: Final = 1e-8
@@ -146,24 +146,20 @@ class Regression(Task):
     def from_dict(cls, data: Mapping[str, Any]) -> "Regression":
         """Return the task that `to_dict` described."""
         means, deviations = data.get("means"), data.get("deviations")
-        for table in (means, deviations):
-            numeric = (
-                isinstance(table, dict)
-                and table
-                and all(isinstance(value, int | float) for value in table.values())
+        if not _are_numbers(means) or not _are_numbers(deviations) or min(deviations.values()) <= 0:
+            raise AdapterFileError(
+                f"a regression has means {means!r} and deviations {deviations!r}; restore them"
             )
-            if not numeric:
-                raise AdapterFileError(
-                    f"a regression has means {means!r} and deviations {deviations!r}; restore them"
-                )
-        assert isinstance(means, dict)
-        assert isinstance(deviations, dict)
         if means.keys() != deviations.keys():
             raise AdapterFileError("means and deviations name other dimensions; restore them")
         return cls(means, deviations)
 
     def _values(self, decoded: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, "B C"]:
         return np.array([[one["values"][name] for name in self.dimensions] for one in decoded])
+
+
+def _are_numbers(table: object) -> TypeGuard[dict[str, float]]:
+    return isinstance(table, dict) and bool(table) and all(map(is_number, table.values()))
 
 
 def numbers(label: str) -> dict[str, float]:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.metrics.ranking import mean_auc, mean_average_precision
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, are_texts
 
 SEPARATOR: Final = "|"
 NONE: Final = "-"
@@ -132,7 +132,7 @@ class Tagging(Task):
     def from_dict(cls, data: Mapping[str, Any]) -> "Tagging":
         """Return the task that `to_dict` described."""
         tags = data.get("tags")
-        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        if not are_texts(tags):
             raise AdapterFileError(f"the tags of a tagging are {tags!r}; restore them")
         return cls(tags)
 

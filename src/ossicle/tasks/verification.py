@@ -37,7 +37,7 @@ from ossicle.metrics.verification import (
     trial_cosines,
     unit,
 )
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, are_texts, is_number
 
 PUBLISHED: Final = {"softmax": (1.0, 0.0), "am-softmax": (30.0, 0.4), "aam-softmax": (15.0, 0.3)}
 PUBLISHED_OF_LOSS: Final = -1.0  # a scale or margin that is not given is the loss's own
@@ -225,11 +225,16 @@ class Verification(Task):
     def from_dict(cls, data: Mapping[str, Any]) -> "Verification":
         """Return the task that `to_dict` described."""
         speakers, loss = data.get("speakers"), data.get("loss")
-        if not isinstance(speakers, list) or loss not in PUBLISHED:
+        scale, margin = data.get("scale"), data.get("margin")
+        if not are_texts(speakers) or not isinstance(loss, str) or loss not in PUBLISHED:
             raise AdapterFileError(
                 f"a verification has the loss {loss!r} and speakers {speakers!r}; restore them"
             )
-        return cls(speakers, loss, data.get("scale", 1.0), data.get("margin", 0.0))
+        if not is_number(scale) or not is_number(margin):
+            raise AdapterFileError(
+                f"a verification has the scale {scale!r} and the margin {margin!r}; restore them"
+            )
+        return cls(speakers, loss, scale, margin)
 
     def _pairs(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
@@ -261,6 +266,11 @@ class Verification(Task):
         cosine = trial_cosines(embeddings, first, second)
         scores = {"cosine": cosine}
         if self.cohort is not None:
+            if self.cohort.shape[1] != embeddings.shape[1]:
+                raise AdapterFileError(
+                    f"the embeddings of the cohort are {self.cohort.shape[1]} wide and those of "
+                    f"the adapter {embeddings.shape[1]}; the cohort is that of another run"
+                )
             to_cohort, sides = cosines(embeddings, self.cohort), (first, second)
             scores["s_norm"] = normalised(cosine, sides, to_cohort)
             scores["as_norm"] = normalised(cosine, sides, to_cohort, NEAREST)

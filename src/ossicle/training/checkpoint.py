@@ -1,17 +1,18 @@
 """A run's state in one file, `checkpoint.safetensors`, replaced in one step after every epoch.
 
-It holds the trained parameters, both moments of Adam, the scale of the loss, and the history. The
+It holds the trained parameters, both moments of Adam, the scale of the loss, and the history, all
+under one hash. The
 order of recordings, their crops and dropout depend on the seed and the number of the epoch alone,
 so no state of a random generator is needed to go on to the same bits.
 """
 
-import json
 from pathlib import Path
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from ossicle import strict_json
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.folder import replace_file
 from ossicle.attach.store import put_tensors, read_tensors, serialise_with_digest
@@ -35,10 +36,10 @@ def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
         tensors[_NOW + key] = parameter.detach().cpu().contiguous()
         for name, value in state.optimizer.state[parameter].items():
             tensors[f"{name}:{key}"] = value.detach().cpu().contiguous()
-    history = json.dumps([epoch.to_dict() for epoch in state.history])
-    scaler = json.dumps(state.scaler.state_dict())
-    data = serialise_with_digest(tensors, **{_HISTORY: history, _SCALER: scaler})
-    replace_file(folder / CHECKPOINT, data)
+    history = strict_json.dumps([epoch.to_dict() for epoch in state.history])
+    scaler = strict_json.dumps(state.scaler.state_dict())
+    parts = serialise_with_digest(tensors, **{_HISTORY: history, _SCALER: scaler})
+    replace_file(folder / CHECKPOINT, *parts)
 
 
 def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
@@ -62,8 +63,12 @@ def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
             name: value if name == "step" else _like(value, parameter)
             for name, value in moments.items()
         }
-    state.history[:] = [Epoch(**epoch) for epoch in json.loads(metadata[_HISTORY])]
-    if scaler := json.loads(metadata.get(_SCALER, "{}")):  # empty where no scaling is needed
+    try:
+        state.history[:] = [Epoch(**epoch) for epoch in strict_json.loads(metadata[_HISTORY])]
+        scaler = strict_json.loads(metadata[_SCALER])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"'{file}' holds no history of a run; start the run anew") from error
+    if scaler:  # empty where no scaling is needed
         state.scaler.load_state_dict(scaler)
 
 

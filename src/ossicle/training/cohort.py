@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from ossicle.attach.folder import replace_file
-from ossicle.attach.store import read_tensors, serialise_with_digest
+from ossicle.attach.store import check_finite, read_tensors, serialise_with_digest
+from ossicle.errors import AdapterFileError
 
 COHORT: Final = "cohort.safetensors"
 _KEY = "embeddings"
@@ -17,16 +18,23 @@ _KEY = "embeddings"
 def write_cohort(folder: Path, embeddings: NDArray[np.float64]) -> None:
     """Keep the embeddings with the adapter, in float32."""
     tensor = torch.from_numpy(embeddings).float().contiguous()
-    replace_file(folder / COHORT, serialise_with_digest({_KEY: tensor}))
+    replace_file(folder / COHORT, *serialise_with_digest({_KEY: tensor}))
 
 
 def read_cohort(folder: Path) -> NDArray[np.float64] | None:
     """Return the embeddings that a run kept; None where there are none.
 
     Raises:
-        AdapterFileError: the file is damaged.
+        AdapterFileError: the file is damaged, or is not a cohort.
     """
     if not (folder / COHORT).is_file():
         return None
     tensors, _ = read_tensors(folder / COHORT)
-    return tensors[_KEY].double().numpy()
+    embeddings = tensors.get(_KEY)
+    if embeddings is None or embeddings.ndim != 2 or not embeddings.is_floating_point():
+        raise AdapterFileError(
+            f"'{folder / COHORT}' holds no embeddings, (recordings, width); copy it again, or "
+            "remove it to score without it"
+        )
+    check_finite(tensors, f"'{folder / COHORT}'")
+    return embeddings.double().numpy()

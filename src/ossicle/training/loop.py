@@ -132,7 +132,7 @@ def fit(
         progress: Told of every step.
 
     Raises:
-        RunError: the loss is no longer finite.
+        RunError: the loss, in training or on the validation recordings, is no longer finite.
     """
     parameters = model.trainable(model.current)
     best: dict[str, Tensor] = {}
@@ -186,6 +186,11 @@ def epochs(
             progress=progress,
             stage="valid",
         )
+        if not np.isfinite(found.loss or 0.0):
+            raise RunError(
+                f"the loss on the validation recordings is {found.loss} after epoch {number}: the "
+                "training has diverged. Start a new run with a lower --lr"
+            )
         shown = {} if found.loss is None else {"loss": found.loss}
         shown |= {task.primary: found.figures[task.primary]}
         windows = sum(1 for _ in valid.windows())

@@ -14,7 +14,6 @@
 Every file is replaced as a whole, so a run that is killed leaves none of them half-written.
 """
 
-import json
 import logging
 import math
 import platform
@@ -30,13 +29,14 @@ import numpy as np
 import torch
 from accelerate.tracking import GeneralTracker
 
-from ossicle import __version__
+from ossicle import __version__, strict_json
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.check import attach
 from ossicle.attach.count import tally
-from ossicle.attach.folder import TENSORS, is_part, replace_file, write_json
+from ossicle.attach.folder import TENSORS, is_part, replace_file, write_json, write_sealed
 from ossicle.attach.presets import PRESETS
 from ossicle.attach.recipe import Recipe
+from ossicle.attach.sealed import unseal
 from ossicle.attach.store import put_tensors, read_tensors, save_facts, save_tensors
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.data import Dataset, Utterance, contents, open_data, parse_augment, scan
@@ -63,6 +63,7 @@ SPLIT: Final = "split.json"
 VERSIONS: Final = "versions.json"
 LOG: Final = "log.jsonl"
 METRICS: Final = "metrics.json"
+MAX_BYTES: Final = 1 << 30  # of a file that names every recording
 _LOGGER: Final = logging.getLogger(__name__)
 PACKAGES: Final = ("torch", "transformers", "safetensors", "numpy", "soundfile", "soxr")
 
@@ -156,7 +157,7 @@ def train(
         "cache": run.prefix.to_dict(run.model.backbone),
     }
     if processes.is_main:
-        write_json(folder / METRICS, metrics)
+        write_sealed(folder / METRICS, metrics)
     processes.wait()
     return metrics
 
@@ -190,7 +191,7 @@ def _fit(
     ):
         if processes.is_main:
             if epoch.is_best:
-                save_tensors(run.model, folder)
+                save_tensors(run.model, run.model.current, folder)
             _write_log(folder, state.history)
             write_checkpoint(folder, run.model, state)
         for tracker in tracked:
@@ -437,18 +438,17 @@ def read_config(folder: Path) -> TrainConfig:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Return what a JSON file of a run holds.
+    """Return the content of a JSON file of a run, which must be as the run wrote it.
 
     Raises:
-        RunError: it cannot be read, or holds no object.
+        RunError: it cannot be read, or was edited or damaged.
     """
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        return unseal(strict_json.read_object(file, MAX_BYTES))
     except (OSError, ValueError) as error:
-        raise RunError(f"'{file}' cannot be read: {error}. Start a new run") from error
-    if not isinstance(data, dict):
-        raise RunError(f"'{file}' holds no JSON object. Start a new run")
-    return data
+        raise RunError(
+            f"'{file}' cannot be used: {error}. Copy it again from the run, or start a new run"
+        ) from error
 
 
 def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
@@ -470,15 +470,15 @@ def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"'{folder}' cannot be made: {error.strerror or error}") from error
-    write_json(folder / CONFIG, config.to_dict())
-    write_json(file, split)
+    write_sealed(folder / CONFIG, config.to_dict())
+    write_sealed(file, split)
     write_json(folder / VERSIONS, versions())
     task = run.task.to_dict() | {"max_seconds": config.max_seconds}
-    save_facts(run.model, folder, task=task)
+    save_facts(run.model, run.model.current, folder, task=task)
 
 
 def _write_log(folder: Path, history: list[Epoch]) -> None:
-    lines = "".join(json.dumps(epoch.to_dict()) + "\n" for epoch in history)
+    lines = "".join(strict_json.dumps(epoch.to_dict()) + "\n" for epoch in history)
     replace_file(folder / LOG, lines.encode())
 
 

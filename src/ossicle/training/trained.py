@@ -1,6 +1,5 @@
 """A trained adapter in use: figures on recordings it has not seen, labels for new files."""
 
-import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any, Self
 import torch
 
 from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.folder import FACTS, read_folder
+from ossicle.attach.folder import FACTS, TENSORS, read_folder
 from ossicle.attach.store import load
 from ossicle.data import (
     Trial,
@@ -25,11 +24,19 @@ from ossicle.errors import AdapterFileError, AudioError, DataError, SplitError, 
 from ossicle.tasks import TASKS, Task
 from ossicle.training.clips import Clips
 from ossicle.training.cohort import read_cohort
+from ossicle.training.config import HIGHEST
 from ossicle.training.figures import with_intervals
 from ossicle.training.loop import Progress, assess, no_progress
 from ossicle.training.machine import pick_device
 from ossicle.training.processes import Processes
-from ossicle.training.run import SPLIT, check_whole, longest_piece, scan_together
+from ossicle.training.run import (
+    CONFIG,
+    SPLIT,
+    check_whole,
+    longest_piece,
+    read_json,
+    scan_together,
+)
 
 _LOGGER = logging.getLogger(__name__)
 LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other
@@ -80,8 +87,11 @@ class Trained:
                 f"this version knows: {', '.join(TASKS)}"
             )
         seconds = facts.get("max_seconds")
-        if not isinstance(seconds, int | float) or not seconds > 0:
-            raise AdapterFileError(f"'{folder}': {FACTS} states no max_seconds; restore the file")
+        if type(seconds) not in (int, float) or not 0 < seconds <= HIGHEST["max_seconds"]:
+            raise AdapterFileError(
+                f"'{folder}': {FACTS} says that max_seconds is {seconds!r:.60}; expected a number "
+                f"above 0, up to {HIGHEST['max_seconds']}. Copy the file again"
+            )
         task = TASKS[facts["name"]].from_dict(facts)
         model = load(folder, backbone, device=pick_device(device))
         head = model.current.head
@@ -205,11 +215,19 @@ class Trained:
         return chosen, trials
 
     def _split(self) -> dict[str, Any]:
+        """Return what the run wrote of its recordings; nothing for an adapter without its run."""
         file = self.folder / SPLIT
         if not file.is_file():
+            if (self.folder / CONFIG).is_file():
+                raise AdapterFileError(
+                    f"'{self.folder}' is a run without its {SPLIT}, which says what it was trained "
+                    f"on; copy it again. To evaluate without that check, move {TENSORS} and "
+                    f"{FACTS} to a folder of their own"
+                )
             return {}
-        try:
-            split: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise AdapterFileError(f"'{file}' cannot be read: {error}; restore it") from error
+        split = read_json(file)
+        if not all(isinstance(split.get(side), dict) for side in LEARNT_FROM):
+            raise AdapterFileError(
+                f"'{file}' does not say which recordings were trained on; copy it again"
+            )
         return split
