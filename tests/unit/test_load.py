@@ -176,7 +176,10 @@ def test_the_settings_of_a_named_architecture_can_be_changed():
         ("config:wavlm-base?=3", r"'=3' in .* is no option"),
         ("config:wavlm-base?seed=x", r"seed is 'x' in .*; expected a whole number"),
         ("config:wavlm-base?hidden_size=100", r"is no valid architecture: .*divisible"),
-        ("config:hubert-base?num_attention_heads=0", r"is no valid architecture: .*zero"),
+        (
+            "config:hubert-base?num_attention_heads=0",
+            r"num_attention_heads=0; it must lie from 1 to",
+        ),
         ("config:wavlm-base?feat_extract_norm=batch", r"is no valid architecture: .*batch"),
         ("config:wavlm-base?hidden_act=gulu", r"is no valid architecture: .*gulu"),
         ("config:wavlm-base?add_adapter=true", r"this wavlm has add_adapter=True: layers of anoth"),
@@ -195,6 +198,7 @@ def test_a_folder_that_is_not_there_says_so(name):
         load_backbone(name)
 
 
+@pytest.mark.filterwarnings("ignore:A test tried to use socket")
 def test_a_hub_id_that_cannot_be_reached_says_so():
     with pytest.raises(
         BackboneError,
@@ -248,28 +252,32 @@ def test_weights_that_are_incomplete_are_refused(folder, build, kind):
     for name in lost:
         del tensors[name]
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(BackboneError, match=r"incomplete: \d+ tensors are missing or have another"):
+    with pytest.raises(BackboneError, match=r"do not fit .*: \d+ tensors are missing, "):
         load_backbone(str(folder))
 
 
 def test_weights_of_another_shape_are_refused(build, tmp_path):
     folder = written(build("hubert"), tmp_path)
     edit(folder / "config.json", intermediate_size=48)
-    with pytest.raises(BackboneError, match=r"model.safetensors|incomplete"):
+    with pytest.raises(
+        BackboneError, match=r"6 have another shape, .*: \(96,\) in the file, \(48,"
+    ):
         load_backbone(str(folder))
 
 
 def test_a_model_of_another_type_is_refused(tmp_path):
     config = BertConfig(hidden_size=8, num_attention_heads=2, num_hidden_layers=1)
     config.save_pretrained(tmp_path)
-    with pytest.raises(BackboneError, match=r"of the type 'bert'\. ossicle knows: wav2vec2, hub"):
+    with pytest.raises(
+        BackboneError, match=r"of the type 'bert' by its .* ossicle knows: wav2vec2"
+    ):
         load_backbone(str(tmp_path))
 
 
 def test_a_model_of_an_unheard_of_type_is_refused(build, tmp_path):
     folder = written(build("hubert"), tmp_path)
     edit(folder / "config.json", model_type="hubertino")
-    with pytest.raises(BackboneError, match=r"config\.json cannot be read: .*hubertino"):
+    with pytest.raises(BackboneError, match=r"is of the type 'hubertino' by its config\.json"):
         load_backbone(str(folder))
 
 

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from transformers import AutoFeatureExtractor, AutoModel
 
 from ossicle.backbones import NAMED, load_backbone
-from ossicle.backbones.load import SHIPPED
+from ossicle.backbones.source import SHIPPED
 from ossicle.errors import BackboneError
 
 DATA = Path(__file__).parents[3] / "shared/data"
@@ -72,6 +72,7 @@ def test_the_name_wins_over_a_folder_of_the_same_name(name, tmp_path, monkeypatc
         load_backbone(f"./{name}", weights=False)
 
 
+@pytest.mark.filterwarnings("ignore:A test tried to use socket")
 def test_a_name_that_is_nearly_right_is_mended():
     with pytest.raises(
         BackboneError, match=r"ossicle ships tiny-ast, tiny-hubert\)\. Did you mean 'tiny-hubert'\?"

@@ -65,6 +65,8 @@ class AST(Family):
         "std": 4.5689974,
     }
     stack: ClassVar[str] = "layers"
+    # `encoder` in checkpoints of transformers 4, whose names it changes while reading
+    inside: ClassVar[tuple[str, ...]] = ("embeddings", "layers", "encoder", "layernorm")
 
     def __init__(self, *, own_length: bool = False) -> None:
         self.own_length = own_length

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers import MODEL_MAPPING
 
 from ossicle.anatomy import Anatomy
 from ossicle.backbones.flow import Flow
@@ -57,6 +58,8 @@ class Family(ABC):
         named: Settings of true-size models, for `config:<name>`.
         extractor: Settings of the feature extractor of those models.
         part: How the names of the weights begin of the part that hears; empty: all of them.
+        inside: How the names of the weights of that part begin, up to the first dot. In a
+            checkpoint without a prefix, whatever begins otherwise belongs to a head.
         stack: Path of the layers in that part.
         variant: What tells backbones with the same weights apart whose adapters differ.
     """
@@ -66,6 +69,7 @@ class Family(ABC):
     named: ClassVar[Mapping[str, Mapping[str, Any]]]
     extractor: ClassVar[Mapping[str, Any]]
     part: ClassVar[str] = ""
+    inside: ClassVar[tuple[str, ...]]
     variant: str = ""
     stack: ClassVar[str]
 
@@ -76,6 +80,21 @@ class Family(ABC):
         Raises:
             BackboneError: the configuration switches on a part that ossicle does not describe.
         """
+
+    def model_class(self, config: Any) -> Any:
+        """Return the transformers class of the part that hears."""
+        return MODEL_MAPPING[type(config)]
+
+    def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:
+        """Return what a feature extractor gives and a model reads, which must be equal.
+
+        Returns:
+            Rows of a setting of the extractor, its value, one of the configuration, its value.
+        """
+        shared = ((key, getattr(extractor, key, None)) for key in ("num_mel_bins", "max_length"))
+        return [
+            (key, value, key, getattr(config, key)) for key, value in shared if value is not None
+        ]
 
     def encoder(self, model: Any) -> Any:
         """Return the part of a loaded model that hears; the whole of it, for most."""

@@ -63,6 +63,14 @@ TINY: Final[Mapping[str, Any]] = MappingProxyType(
         "initializer_range": 0.1,
     }
 )
+INSIDE: Final = (
+    "feature_extractor",
+    "feature_projection",
+    "masked_spec_embed",
+    "encoder",
+    "adapter",
+    "intermediate_ffn",
+)
 EXTRACTOR: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
@@ -80,6 +88,11 @@ class SpeechFamily(Family):
 
     extractor: ClassVar[Mapping[str, Any]] = EXTRACTOR
     stack: ClassVar[str] = "encoder.layers"
+    inside: ClassVar[tuple[str, ...]] = INSIDE
+
+    def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:  # noqa: ARG002 - see Family
+        """Return that the waveform has one channel."""
+        return [("feature_size", extractor.feature_size, "the channels of a waveform", 1)]
 
     def describe(self, config: Any) -> Anatomy:
         """Return the sites, the same for all but for where the norms stand."""

@@ -17,7 +17,7 @@ from ossicle.backbones.conformer import conformer_sites, positions
 from ossicle.backbones.family import Family
 from ossicle.backbones.filterbank import HOP_MS, WINDOW_MS, log_mel, num_mel_frames
 from ossicle.backbones.flow import Flow
-from ossicle.backbones.speech import mask_embedding, outer_sites, project, refuse_adapters
+from ossicle.backbones.speech import INSIDE, mask_embedding, outer_sites, project, refuse_adapters
 
 STACKED = 2  # mel frames in one frame
 FULL_SCALE = 2**15  # Kaldi takes 16-bit numbers
@@ -40,6 +40,20 @@ class W2vBert(Family):
         "stride": STACKED,
     }
     stack: ClassVar[str] = "encoder.layers"
+    inside: ClassVar[tuple[str, ...]] = INSIDE
+
+    def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:
+        """Return that two mel frames are stacked in one, as wide as the projection reads."""
+        width = extractor.num_mel_bins * extractor.stride
+        return [
+            ("stride", extractor.stride, "frames stacked", STACKED),
+            (
+                "num_mel_bins * stride",
+                width,
+                "feature_projection_input_dim",
+                config.feature_projection_input_dim,
+            ),
+        ]
 
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of conformer layers behind a projection of mel bands."""

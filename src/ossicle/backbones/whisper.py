@@ -69,6 +69,32 @@ class Whisper(Family):
     }
     part: ClassVar[str] = "encoder."
     stack: ClassVar[str] = "layers"
+    inside: ClassVar[tuple[str, ...]] = (
+        "conv1",
+        "conv2",
+        "embed_positions",
+        "layers",
+        "layer_norm",
+    )
+
+    def model_class(self, config: Any) -> Any:  # noqa: ARG002 - see Family
+        """Return the class of the encoder, so that a decoder is neither made nor read."""
+        from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+        return WhisperEncoder
+
+    def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:
+        """Return that there is a mel band for each the model reads, and a position a frame."""
+        frames = extractor.n_samples // extractor.hop_length // STRIDE
+        return [
+            ("feature_size", extractor.feature_size, "num_mel_bins", config.num_mel_bins),
+            (
+                f"chunk_length={extractor.chunk_length}, which makes frames",
+                frames,
+                "max_source_positions",
+                config.max_source_positions,
+            ),
+        ]
 
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of the encoder's layers; its blocks have no modules of their own."""

@@ -1,0 +1,130 @@
+"""Where the files of a backbone are: shipped with ossicle, in a folder, or on the hub."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from transformers.safetensors_conversion import auto_conversion
+from transformers.utils.hub import cached_file
+
+from ossicle.backbones.settings import EXTRACTOR, one_line
+from ossicle.backbones.weights import INDEX, WEIGHTS, shards
+from ossicle.errors import BackboneError, did_you_mean, listing
+from ossicle.strict_json import read_object
+
+SHIPPED: Final = {
+    file.parent.name: file.parent
+    for file in sorted((Path(__file__).parent / "pretrained").glob("*/config.json"))
+}
+PROCESSOR: Final = "processor_config.json"  # where newer checkpoints have their extractor
+
+
+def folder_of(path: str) -> Path | None:
+    """Return the folder that a name stands for; None if there is none on this machine."""
+    if path in SHIPPED:
+        return SHIPPED[path]
+    try:
+        folder = Path(path).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # too long, no such user, a null character
+        return None
+
+
+class Source:
+    """The files of one backbone.
+
+    Attributes:
+        path: As it was asked for.
+        folder: Where it lies; None: on the hub.
+    """
+
+    def __init__(self, path: str, revision: str | None) -> None:
+        self.path = path
+        self.folder = folder_of(path)
+        self._revision = revision
+        if self.folder is None and (path.count("/") > 1 or path.startswith((".", "/", "~"))):
+            raise BackboneError(f"there is no folder '{path:.200}'")
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Return the content of a JSON file.
+
+        Raises:
+            BackboneError: it is missing or damaged.
+        """
+        try:
+            return read_object(self._file(name))
+        except (OSError, RuntimeError, ValueError) as error:
+            if name == EXTRACTOR and isinstance(error, OSError):
+                found = self._from_processor()
+                if found is not None:
+                    return found
+            raise self._unreadable(name, error) from error
+
+    def weights(self) -> list[Path]:
+        """Return the safetensors files.
+
+        Raises:
+            BackboneError: there are none.
+        """
+        try:
+            return [self._file(WEIGHTS)]
+        except (OSError, RuntimeError, ValueError) as error:
+            whole = error
+        try:
+            index = self._file(INDEX)
+        except (OSError, RuntimeError, ValueError):
+            index = None
+        if index is not None:
+            return self._shards(index)
+        converted = None if self.folder or self._revision else self._converted()
+        if converted is None:
+            raise self._unreadable(WEIGHTS, whole) from whole
+        return self._shards(converted) if converted.name == INDEX else [converted]
+
+    def _file(self, name: str) -> Path:
+        if self.folder is None:
+            found = cached_file(self.path, name, revision=self._revision)
+            if found is None:
+                raise FileNotFoundError(f"there is no {name}")
+            return Path(found)
+        if not (self.folder / name).exists():
+            raise FileNotFoundError(f"the folder has no {name}")
+        return self.folder / name
+
+    def _from_processor(self) -> dict[str, Any] | None:
+        """Return the extractor's part of a file that also holds a tokenizer's, if there is one."""
+        try:
+            part = read_object(self._file(PROCESSOR)).get("feature_extractor")
+        except (OSError, RuntimeError, ValueError):
+            return None
+        return part if isinstance(part, dict) else None
+
+    def _shards(self, index: Path) -> list[Path]:
+        names = shards(self.path, index)
+        try:
+            return [index.parent / name if self.folder else self._file(name) for name in names]
+        except (OSError, RuntimeError, ValueError) as error:
+            raise self._unreadable(INDEX, error) from error
+
+    def _converted(self) -> Path | None:
+        """Return the safetensors file that the hub offers in place of pickled weights, if any."""
+        found = auto_conversion(self.path, ignore_errors_during_conversion=True)
+        if not found or not found[0]:
+            return None
+        self._revision = found[1]
+        return Path(found[0])
+
+    def _unreadable(self, name: str, error: Exception) -> BackboneError:
+        reason = one_line(error)
+        if self.folder is None:
+            reason += (
+                " (there is no local folder of that name either, and ossicle ships "
+                f"{listing(SHIPPED)}).{did_you_mean(self.path[:80], SHIPPED)}"
+            )
+        elif not any(self.folder.glob("*.safetensors")) and name == WEIGHTS:
+            reason = (
+                "the folder has no .safetensors file; ossicle reads no pickled weights. "
+                "Save the model again with transformers' save_pretrained"
+            )
+        elif isinstance(error, FileNotFoundError):
+            reason += "; a folder in the hub's layout needs one"
+        return BackboneError(f"backbone '{self.path:.200}': {name} cannot be read: {reason}")
