@@ -48,4 +48,6 @@ def clear() -> None:
     from ossicle.training.store import clear as remove
 
     folder = cache_folder()
-    print(f"{folder}: {remove(folder) / GB:.3f} GB freed")
+    freed, remaining = remove(folder)
+    others = f"; {remaining} folders hold other files, which were left" if remaining else ""
+    print(f"{folder}: {freed / GB:.3f} GB freed{others}")

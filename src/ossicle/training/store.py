@@ -5,10 +5,13 @@
 
 A store is named by a hash of all that its numbers depend on but the sound, an entry by a hash of
 the sound and the piece; nothing is ever changed in place, so nothing can be out of date. Entries
-are written under another name first, so that processes can share a cache, and hold a checksum, so
-that a file that was cut short or changed is told from a whole one. What was not read for longest
-goes first when the cache is full. An entry that cannot be read or written is as if it were not
-there: a cache makes a run faster, and never ends it.
+are written under another name first, so that processes can share a cache, and hold a hash of the
+whole file, so that one that was cut short or changed counts as absent. What was not read for
+longest goes first when the cache is full. An entry that cannot be read or written is as if it were
+not there: a cache makes a run faster, and never ends it.
+
+The folder may hold files of others. Only what ossicle wrote is counted or removed: a store whose
+`store.json` hashes to its name, and in it entries whose header names the store and the entry.
 
 OSSICLE_CACHE names the folder, OSSICLE_CACHE_GB its greatest size.
 """
@@ -16,9 +19,9 @@ OSSICLE_CACHE names the folder, OSSICLE_CACHE_GB its greatest size.
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,15 +34,19 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ossicle import strict_json
+from ossicle.attach.sealed import check_tensors, read_metadata, seal_tensors
 from ossicle.errors import RunError
 
+FORMAT: Final = "ossicle cache 1"
 FACTS: Final = "store.json"
 GB: Final = 10**9
 LIMIT_GB: Final = 50.0
 ROOM: Final = 0.9  # of the limit, after making room
 UNSEEN: Final = 0.02  # of the limit: after writing so much, look what other processes have written
-_STATES, _CHECKSUM, _LENGTH = "states", "crc32", "length"
+_STATES, _LENGTH = "states", "length"
 _PART: Final = ".part"
+_NAME: Final = re.compile(r"[0-9a-f]{32}\.safetensors|\.[0-9a-f]{32}\.part")
 
 
 def cache_folder() -> Path:
@@ -99,12 +106,13 @@ class Store:
         Raises:
             RunError: the folder cannot be made or written to.
         """
-        self.folder = cache / digest(json.dumps(facts, sort_keys=True))
+        self.folder = cache / _store_name(facts)
         self.damaged = 0
         self.fault: str | None = None
         self._cache = cache
         self._limit = limit
-        self._description = json.dumps({**about, **facts}, indent=2).encode()
+        description = {"format": FORMAT, "about": dict(about), "facts": dict(facts)}
+        self._description = strict_json.dumps(description, indent=2).encode()
         self._size: int | None = None
         self._unseen = 0
         try:
@@ -119,21 +127,22 @@ class Store:
         """Return the states of an entry and the real length of its values; None: not there."""
         file = self._file(key)
         try:
+            metadata = check_tensors(file)
+            length = int(metadata.pop(_LENGTH))
+            if not metadata.items() >= _entry_facts(file).items():
+                raise ValueError("it is another entry")
             with safe_open(file, framework="np") as opened:
-                metadata = opened.metadata() or {}
                 states = opened.get_tensor(_STATES)
-            if metadata[_CHECKSUM] != str(zlib.crc32(states.data)):
-                raise ValueError("the checksum is another")
         except OSError:  # gone, another user's alone, or on a disk that fails
             return None
         except (SafetensorError, KeyError, ValueError):
             self.damaged += 1
-            with suppress(OSError):  # where it cannot be removed, it is told again
+            with suppress(OSError):  # where it cannot be removed, it is counted again
                 file.unlink(missing_ok=True)
             return None
         with suppress(OSError):
             os.utime(file)  # it was used: the last to go
-        return states, int(metadata[_LENGTH])
+        return states, length
 
     def put(self, key: str, states: NDArray[Any], length: int) -> None:
         """Keep an entry; where that fails, say so in `fault` and keep no more.
@@ -145,15 +154,15 @@ class Store:
         """
         if self.fault is not None:
             return
-        facts = {_CHECKSUM: str(zlib.crc32(states.data)), _LENGTH: str(length)}
-        content = save({_STATES: states}, metadata=facts)
         file = self._file(key)
+        facts = {**_entry_facts(file), _LENGTH: str(length)}
+        parts = seal_tensors(save({_STATES: states}), facts)
         try:
-            self._make_room(len(content))
+            self._make_room(sum(len(part) for part in parts))
             if not (self.folder / FACTS).is_file():  # somebody has cleared the cache
                 self._describe()
             file.parent.mkdir(exist_ok=True)
-            _write(file, content)
+            _write(file, *parts)
         except OSError as error:
             self.fault = f"'{file}' cannot be written: {error.strerror or error}"
 
@@ -178,8 +187,8 @@ class Store:
         for entry in oldest_first:
             if self._size <= ROOM * self._limit:
                 break
-            entry.file.unlink(missing_ok=True)
-            self._size -= entry.size
+            if _remove(entry):
+                self._size -= entry.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,53 +207,90 @@ class Entry:
 
 
 def entries(store: Path) -> Iterator[Entry]:
-    """Yield the files of a store, half-written ones too, but none that vanish meanwhile."""
+    """Yield the files of a store that are named as entries, and half-written ones."""
     for file in store.glob("??/*"):
-        if file.suffix not in (".safetensors", _PART):
+        if not _NAME.fullmatch(file.name) or file.is_symlink() or not file.is_file():
             continue
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):  # it may vanish meanwhile
             found = file.stat()
             yield Entry(file, found.st_size, found.st_mtime)
 
 
 def all_entries(cache: Path) -> Iterator[Entry]:
-    """Yield the entries of all stores of a cache; what else lies in its folder is none of ours."""
-    for file in _descriptions(cache):
-        yield from entries(file.parent)
+    """Yield the entries of all stores of a cache, and nothing else that its folder holds."""
+    for folder, _ in _stores(cache):
+        yield from entries(folder)
 
 
 def stores(cache: Path) -> Iterator[tuple[dict[str, Any], list[Entry]]]:
     """Yield the facts of each store of a cache with its entries."""
-    for file in _descriptions(cache):
-        try:
-            facts = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            facts = {}
-        yield facts, list(entries(file.parent))
+    for folder, facts in _stores(cache):
+        yield facts, list(entries(folder))
 
 
-def clear(cache: Path) -> int:
-    """Remove all stores of a cache and return how many bytes their entries had.
+def clear(cache: Path) -> tuple[int, int]:
+    """Remove what ossicle has written to a cache; folders only if nothing else is in them.
 
-    Only what looks like a store is touched, so that a wrong OSSICLE_CACHE costs nothing.
+    Returns:
+        The bytes of the entries that were removed, and the number of stores that hold other files
+        and so remain as folders.
     """
-    freed = 0
-    for file in _descriptions(cache):
-        freed += sum(entry.size for entry in entries(file.parent))
-        shutil.rmtree(file.parent, ignore_errors=True)
-    return freed
+    freed, remaining = 0, 0
+    for folder, _ in list(_stores(cache)):
+        freed += sum(entry.size for entry in entries(folder) if _remove(entry))
+        for inner in folder.glob("??"):
+            with suppress(OSError):  # it holds something else
+                inner.rmdir()
+        (folder / FACTS).unlink(missing_ok=True)
+        try:
+            folder.rmdir()
+        except OSError:
+            remaining += 1
+    return freed, remaining
 
 
-def _descriptions(cache: Path) -> list[Path]:
-    """Return the file that describes each store; a folder without one is no store."""
-    return sorted(cache.glob(f"*/{FACTS}"))
+def _stores(cache: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield each folder that is a store, with what its `store.json` says."""
+    for file in sorted(cache.glob(f"*/{FACTS}")):
+        try:
+            found = strict_json.read_object(file)
+        except (OSError, ValueError):
+            continue
+        facts, about = found.get("facts"), found.get("about")
+        if not isinstance(facts, dict) or not isinstance(about, dict):
+            continue
+        if found.get("format") == FORMAT and file.parent.name == _store_name(facts):
+            yield file.parent, {**about, **facts}
 
 
-def _write(file: Path, content: bytes) -> None:
+def _store_name(facts: Mapping[str, Any]) -> str:
+    return digest(FORMAT, json.dumps(facts, sort_keys=True))
+
+
+def _entry_facts(file: Path) -> dict[str, str]:
+    """Return what the header of an entry says of its place."""
+    return {"ossicle": FORMAT, "store": file.parent.parent.name, "entry": file.stem}
+
+
+def _remove(entry: Entry) -> bool:
+    """Remove a file of a store if ossicle wrote it, and return whether it did."""
+    if entry.file.suffix != _PART:
+        try:
+            metadata = read_metadata(entry.file)
+        except (OSError, ValueError):
+            return False
+        if not metadata.items() >= _entry_facts(entry.file).items():
+            return False
+    entry.file.unlink(missing_ok=True)
+    return True
+
+
+def _write(file: Path, *parts: bytes | memoryview) -> None:
     """Write a file under another name, one of this process, and put it in its place."""
     part = file.with_name(f".{uuid.uuid4().hex}{_PART}")
     try:
-        part.write_bytes(content)
+        with part.open("wb") as opened:
+            opened.writelines(parts)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
