@@ -185,6 +185,12 @@ def test_a_frame_is_marked_where_an_event_covers_its_middle():
     assert not task.marks("-", 4).any()
 
 
+def test_a_frame_is_marked_by_its_middle_and_not_by_its_start():
+    task = Events(["dog"], frame_rate=10.0)
+    # Covers the middle of the first frame, 0.05, and the start of the second, 0.1.
+    assert task.marks("0.04-0.14:dog", 3)[:, 0].tolist() == [True, False, False]
+
+
 def test_events_are_written_as_a_corpus_writes_them():
     task = Events(["dog", "speech"], frame_rate=10.0)
     output = torch.tensor([[-1.0, 1.0], [-1.0, 1.0], [1.0, -1.0], [-1.0, 1.0]])
@@ -202,9 +208,9 @@ def test_event_figures_by_hand():
     assert figures["segment_f1"] == pytest.approx(2 * 1 / 3)
 
 
-@pytest.mark.parametrize("label", ["dog", "1-0.5:dog", "a-b:dog", "0-1:"])
-def test_what_is_no_event_is_an_error(label):
-    with pytest.raises(LabelError, match="is no event; write onset, offset"):
+@pytest.mark.parametrize("label", ["dog", "1-0.5:dog", "a-b:dog", "0-1:", "0-1:dog,1-2:dog"])
+def test_what_is_not_an_event_is_an_error(label):
+    with pytest.raises(LabelError, match="is not an event; write onset, offset"):
         Events.of(data([label]))
 
 

@@ -27,6 +27,10 @@ def counts(truth: Bool[np.ndarray, "T C"], said: Bool[np.ndarray, "T C"]) -> Int
 
 
 def micro_f1(of_each: Int[np.ndarray, "N 3"] | Sequence[Int[np.ndarray, " 3"]]) -> float:
-    """Return F1 over all recordings; 1 where there is nothing to mark and nothing is marked."""
+    """Return F1 over all recordings.
+
+    0 where nothing is to be marked and nothing is marked, as sed_eval's `f_measure` and
+    scikit-learn's `f1_score` have it: silence about silence is no evidence of finding events.
+    """
     both, truth, said = np.sum(of_each, axis=0)
-    return float(2 * both / (truth + said)) if truth + said else 1.0
+    return float(2 * both / (truth + said)) if truth + said else 0.0

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ossicle.data import Dataset, Trial
+from ossicle.data import Dataset, Trial, Utterance
 from ossicle.errors import LabelError, RunError
 from ossicle.expression import Setting
 
@@ -169,6 +169,14 @@ class Task(ABC):
     @abstractmethod
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for the first label that the task cannot be trained or judged on."""
+
+    def check_lengths(
+        self,
+        utterances: Sequence[Utterance],  # noqa: ARG002 - most labels state no times
+        seconds: Sequence[float],  # noqa: ARG002 - likewise
+    ) -> None:
+        """Raise LabelError for labels that do not fit into the lengths of their recordings."""
+        return
 
     def frames_needed(self, label: str) -> int:  # noqa: ARG002 - only tasks by frame need some
         """Return the fewest frames in which the label can be said."""

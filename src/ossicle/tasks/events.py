@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ossicle.data import Dataset
+from ossicle.data import Dataset, Utterance
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.expression import Setting, share
 from ossicle.metrics.segments import counts, micro_f1, segments
@@ -25,6 +25,8 @@ from ossicle.tasks.base import Task, are_texts, is_number
 SEPARATOR: Final = "|"
 NONE: Final = "-"
 SEGMENT_S: Final = 1.0
+ROUNDING_S: Final = 0.01  # an end this far outside a recording is a rounded number
+_JOINED = re.compile(r"[,;\s][\d.]+-[\d.]+:")  # another event inside the kind of one
 _EVENT = re.compile(r"(?P<onset>[\d.]+)-(?P<offset>[\d.]+):(?P<kind>.+)")
 
 
@@ -135,6 +137,23 @@ class Events(Task):
             for _, _, kind in events(label):
                 self._number(kind)
 
+    def check_lengths(self, utterances: Sequence[Utterance], seconds: Sequence[float]) -> None:
+        """Raise LabelError for events beyond the end of their recordings."""
+        outside = [
+            (one, length, end)
+            for one, length in zip(utterances, seconds, strict=True)
+            if (end := max((off for _, off, _ in events(one.label)), default=0.0))
+            > length + ROUNDING_S
+        ]
+        if not outside:
+            return
+        told = (f"{one.key} ({one.label}, {length:g} s long)" for one, length, _ in outside)
+        raise LabelError(
+            f"{len(outside)} of {len(utterances)} recordings have events beyond their end: "
+            f"{listing(told, 3)}.{_reason(outside)} Events are in seconds from the beginning of "
+            "the recording, or of its part where the row names one. Correct them"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the name of the task, the kinds, the frame rate and the threshold."""
         return {
@@ -194,13 +213,23 @@ def events(label: str) -> list[tuple[float, float, str]]:
             continue
         match = _EVENT.fullmatch(part)
         onset, offset = (_seconds(match["onset"]), _seconds(match["offset"])) if match else (0, 0)
-        if match is None or not onset < offset:
+        if match is None or not onset < offset or _JOINED.search(match["kind"]):
             raise LabelError(
-                f"'{part}' in the label '{label}' is no event; write onset, offset in seconds and "
-                "kind, as in 0.2-1.5:speech, or choose another --task"
+                f"'{part}' in the label '{label}' is not an event; write onset, offset in seconds "
+                f"and kind, as in 0.2-1.5:speech, with {SEPARATOR} between events, or choose "
+                "another --task"
             )
         found.append((onset, offset, match["kind"].strip()))
     return found
+
+
+def _reason(outside: Sequence[tuple[Utterance, float, float]]) -> str:
+    """Return what is likely wrong with events beyond the end of their recordings."""
+    if all(end - one.start_s <= length + ROUNDING_S for one, length, end in outside):
+        return " They seem to count from the beginning of the file: subtract the start of the part."
+    if all(end / 1000 <= length + ROUNDING_S for _, length, end in outside):
+        return " They seem to be milliseconds: divide them by 1000."
+    return ""
 
 
 def _seconds(text: str) -> float:

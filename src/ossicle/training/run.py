@@ -339,6 +339,7 @@ def _clips(
     size_by_key = {one.key: size for one, size in zip(everything, sizes, strict=True)}
     limit = longest_piece(backbone, config.max_seconds)
     check_whole(task, size_by_key, limit / backbone.sample_rate, backbone.sample_rate)
+    task.check_lengths(everything, [size / backbone.sample_rate for size in sizes])
     augment = parse_augment(config.augment)
     fastest = max(SPEEDS) if "speed" in augment else 1.0
     short = _too_short(dataset, task, backbone, size_by_key, fastest)

@@ -139,6 +139,7 @@ class Trained:
         sizes = scan_together(utterances, backbone, processes, progress)
         by_key = dict(zip((one.key for one in utterances), sizes, strict=True))
         check_whole(task, by_key, self.limit / rate, rate)
+        task.check_lengths(utterances, [size / rate for size in sizes])
         clips = Clips(tuple(utterances), tuple(sizes), self.limit)
         found = assess(self.model, task, clips, batch_size, processes=processes, progress=progress)
         return {"data": data, **with_intervals(task, utterances, found)}
