@@ -124,9 +124,12 @@ def _asked(
 
 
 def _there(table: str, option: str, column: str, columns: Sequence[str]) -> str:
-    """Return a column that an option names."""
-    if column in columns:
-        return column
+    """Return a column that an option names, however its accents are written."""
+    found = [one for one in columns if one == column] or [
+        one for one in columns if composed(one) == composed(column)
+    ]
+    if found:
+        return found[0]
     near = did_you_mean(column, columns)
     raise ManifestError(
         f"{table} has no column '{column}', which {option}={column} names. It has: "

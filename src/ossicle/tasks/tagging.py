@@ -3,6 +3,7 @@
 A corpus writes tags separated by `|`: `dog|rain`; `-` stands for none.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, final
 
@@ -47,6 +48,7 @@ class Tagging(Task):
     def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Tagging":
         """Return the task of finding the tags of the training recordings."""
         del frame_rate, settings
+        _refuse_joined(dataset)
         tags = sorted({tag for one in dataset.train for tag in split(one.label)})
         if len(tags) < 2:
             raise LabelError(
@@ -146,6 +148,24 @@ class Tagging(Task):
                 f"{did_you_mean(tag, self.tags)}"
             )
         return self._number_by_tag[tag]
+
+
+def _refuse_joined(dataset: Dataset) -> None:
+    """Raise where tags are joined by something else: then labels have parts in common."""
+    labels = sorted({one.label for one in dataset.train})
+    if any(SEPARATOR in label for label in labels):
+        return
+    for mark in (",", ";"):
+        parts = {label: [part.strip() for part in label.split(mark)] for label in labels}
+        counts = Counter(part for found in parts.values() for part in set(found))
+        for label, found in parts.items():
+            if len(found) > 1 and max(counts[part] for part in found) > 1:
+                common = max(found, key=counts.__getitem__)
+                raise LabelError(
+                    f"{dataset.name}: '{label}' looks like several tags, since '{common}' is also "
+                    f"in others. Say separator={mark} in the data string, or write tags with "
+                    f"'{SEPARATOR}' between them"
+                )
 
 
 def split(label: str) -> list[str]:

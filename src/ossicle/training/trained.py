@@ -20,6 +20,7 @@ from ossicle.data import (
     read_data,
     windows,
 )
+from ossicle.data.text import composed_data
 from ossicle.errors import AdapterFileError, AudioError, DataError, SplitError, listing
 from ossicle.tasks import TASKS, Task
 from ossicle.training.clips import Clips
@@ -80,7 +81,7 @@ class Trained:
             RecipeMismatch: the backbone is not the one it was trained on.
             BackboneError: the backbone cannot be loaded.
         """
-        facts = read_folder(Path(folder)).facts["task"]
+        facts = composed_data(read_folder(Path(folder)).facts["task"])
         if facts.get("name") not in TASKS:
             raise AdapterFileError(
                 f"'{folder}' was trained for the task {facts.get('name')!r}; "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ossicle.data.manifest import SIDES, Dataset, Trial, Utterance
+from ossicle.data.text import composed
 from ossicle.errors import DataError, ManifestError, did_you_mean, listing
 
 Options = Mapping[str, str | None]
@@ -108,6 +109,8 @@ def option_rows(corpus: Corpus) -> list[list[str]]:
 def choose(option: str, value: str, known: Iterable[str]) -> str:
     """Return an option's value, or raise a DataError that names those there are."""
     known = list(known)
+    if value not in known and composed(value) in known:  # labels and speakers are composed
+        return composed(value)
     if value not in known:
         raise DataError(
             f"{option}={value} is not in this data. It has: {listing(known, 40)}."
