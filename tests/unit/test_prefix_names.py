@@ -1,0 +1,84 @@
+"""What the names of a cache's stores and entries depend on: all that changes what is kept."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ossicle.attach.check import attach
+from ossicle.attach.cut import find_cut
+from ossicle.attach.recipe import Recipe
+from ossicle.backbones import Backbone
+from ossicle.data import Utterance
+from ossicle.heads import build_head
+from ossicle.training.prefix import Prefix, open_prefix
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path / "cache"))
+
+
+def opened(backbone: Backbone, recipe: str = "linear", head: str = "mean") -> Prefix:
+    model = attach(backbone, Recipe.parse(recipe), build_head(head, backbone.anatomy, 3))
+    how = {"cache": "float32", "epochs": 2, "augmented": False, "precision": "float32"}
+    prefix = open_prefix(model, [4000], {"a.wav": "hash of its sound"}, **how)
+    assert prefix.cut == find_cut(model)
+    return prefix
+
+
+def name(prefix: Prefix) -> str:
+    assert prefix.store is not None
+    return prefix.store.folder.name
+
+
+def test_the_same_prefix_has_the_same_name(build: Callable[..., Backbone]) -> None:
+    assert name(opened(build("hubert"))) == name(opened(build("hubert")))
+
+
+def test_means_and_frames_have_stores_of_their_own(build: Callable[..., Backbone]) -> None:
+    means, frames = opened(build("hubert")), opened(build("hubert"), head="frames")
+    assert (means.cut.depth, means.cut.keep) == (frames.cut.depth, frames.cut.keep)
+    assert means.cut.summary != frames.cut.summary
+    assert name(means) != name(frames)
+
+
+def test_all_layers_and_the_last_have_stores_of_their_own(build: Callable[..., Backbone]) -> None:
+    last, every = opened(build("hubert")), opened(build("hubert"), "weighted-sum")
+    assert (last.cut.depth, last.cut.summary) == (every.cut.depth, every.cut.summary)
+    assert (last.cut.keep, every.cut.keep) == (False, True)
+    assert name(last) != name(every)
+
+
+def test_fast_modules_have_a_store_of_their_own(build: Callable[..., Backbone]) -> None:
+    fast, slow = build("hubert"), build("hubert")
+    fast.flow.fast, slow.flow.fast = True, False
+    assert name(opened(fast)) != name(opened(slow))
+
+
+def test_spectrograms_at_their_own_length_have_a_store_of_their_own(
+    build: Callable[..., Backbone],
+) -> None:
+    padded, own = build("ast"), build("ast")
+    own.family = type(own.family)(own_length=True)  # nothing else: weights and settings are equal
+    assert name(opened(padded)) != name(opened(own))
+
+
+def test_two_pieces_of_a_recording_are_two_entries(
+    build: Callable[..., Backbone], tmp_path: Path
+) -> None:
+    prefix = opened(build("hubert"))
+    assert prefix.store is not None
+    utterance = Utterance("a.wav", tmp_path / "a.wav", "high")
+    key, absent = prefix.find(utterance, (0, 1600))
+    assert key is not None
+    assert absent is None
+    prefix.store.put(key, np.ones((1, 5, 64), np.float32), 1600)
+    for other in ((1600, 3200), (0, 3200), (800, 1600)):
+        assert prefix.find(utterance, other)[1] is None
+    _, item = prefix.find(utterance, (0, 1600))
+    assert item is not None
+    assert item.length == 1600
+    assert torch.equal(item.states, torch.ones(1, 5, 64))
