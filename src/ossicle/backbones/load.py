@@ -8,6 +8,8 @@ config:ast-base?max_length=512&seed=1     the same with settings changed, other 
 tiny-ast?length=own                       AST that takes every clip at its own length
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -32,6 +34,7 @@ from ossicle.backbones.settings import (
 from ossicle.backbones.source import Source, folder_of
 from ossicle.backbones.weights import blank, load_weights
 from ossicle.errors import BackboneError, did_you_mean
+from ossicle.paths import HERE
 
 RANDOM = "config:"
 MAX_SEED: Final = 1 << 63
@@ -44,6 +47,7 @@ def load_backbone(
     stochastic: bool = False,
     fast: bool = True,
     device: str = "cpu",
+    places: Sequence[Path] = HERE,
 ) -> Backbone:
     """Return a frozen, prepared and described backbone.
 
@@ -54,16 +58,17 @@ def load_backbone(
             off: the adapters of a layer that is left out would neither act nor train.
         fast: Let exact shortcuts stand in for frozen modules: `ossicle.backbones.fast`.
         device: Where it shall run.
+        places: Folders in which a relative path may start; the first that has it counts.
 
     Raises:
         BackboneError: no such model, a family that ossicle does not know, a missing
             `preprocessor_config.json`, weights that are incomplete or not safetensors.
     """
-    with quiet(bars=not name.startswith(RANDOM) and folder_of(_options(name)[0]) is None):
+    with quiet(bars=not name.startswith(RANDOM) and folder_of(_options(name)[0], places) is None):
         if name.startswith(RANDOM):
             backbone = _random(name, weights=weights, stochastic=stochastic)
         else:
-            backbone = _pretrained(name, weights=weights, stochastic=stochastic)
+            backbone = _pretrained(name, places, weights=weights, stochastic=stochastic)
     backbone.flow.fast = fast
     return backbone.to(device) if weights else backbone
 
@@ -142,14 +147,14 @@ def random_backbone(
     return _finish(name, family, family.encoder(model), extractor, stochastic=stochastic)
 
 
-def _pretrained(name: str, *, weights: bool, stochastic: bool) -> Backbone:
+def _pretrained(name: str, places: Sequence[Path], *, weights: bool, stochastic: bool) -> Backbone:
     path, options = _options(name)
     revision, length = options.pop("revision", None), options.pop("length", None)
     if options:
         raise BackboneError(
             f"'{name:.200}': a pretrained backbone takes no option '{next(iter(options))}'"
         )
-    source = Source(path, None if revision is None else str(revision))
+    source = Source(path, None if revision is None else str(revision), places)
     data = source.read(CONFIG)
     family = _family(path, data)
     family = _of_length(family, length, name)

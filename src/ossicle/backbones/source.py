@@ -1,5 +1,6 @@
 """Where the files of a backbone are: shipped with ossicle, in a folder, or on the hub."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from transformers.utils.hub import cached_file
 from ossicle.backbones.settings import EXTRACTOR, one_line
 from ossicle.backbones.weights import INDEX, WEIGHTS, shards
 from ossicle.errors import BackboneError, did_you_mean, listing
+from ossicle.paths import HERE, check_name, find, is_there, looked_in
 from ossicle.strict_json import read_object
 
 SHIPPED: Final = {
@@ -18,15 +20,12 @@ SHIPPED: Final = {
 PROCESSOR: Final = "processor_config.json"  # where newer checkpoints have their extractor
 
 
-def folder_of(path: str) -> Path | None:
+def folder_of(path: str, places: Sequence[Path] = HERE) -> Path | None:
     """Return the folder that a name stands for; None if there is none on this machine."""
     if path in SHIPPED:
         return SHIPPED[path]
-    try:
-        folder = Path(path).expanduser()
-        return folder if folder.is_dir() else None
-    except (OSError, RuntimeError, ValueError):  # too long, no such user, a null character
-        return None
+    folder = find(path, places)
+    return folder if is_there(folder) and folder.is_dir() else None
 
 
 class Source:
@@ -37,12 +36,12 @@ class Source:
         folder: Where it lies; None: on the hub.
     """
 
-    def __init__(self, path: str, revision: str | None) -> None:
+    def __init__(self, path: str, revision: str | None, places: Sequence[Path] = HERE) -> None:
+        check_name(path, places)
         self.path = path
-        self.folder = folder_of(path)
+        self.folder = folder_of(path, places)
+        self._places = places
         self._revision = revision
-        if self.folder is None and (path.count("/") > 1 or path.startswith((".", "/", "~"))):
-            raise BackboneError(f"there is no folder '{path:.200}'")
 
     def read(self, name: str) -> dict[str, Any]:
         """Return the content of a JSON file.
@@ -119,6 +118,7 @@ class Source:
             reason += (
                 " (there is no local folder of that name either, and ossicle ships "
                 f"{listing(SHIPPED)}).{did_you_mean(self.path[:80], SHIPPED)}"
+                f"{looked_in(self._places)}"
             )
         elif not any(self.folder.glob("*.safetensors")) and name == WEIGHTS:
             reason = (

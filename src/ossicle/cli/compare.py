@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from ossicle.cli import options as o
+from ossicle.cli.early import check_started
 from ossicle.cli.run_options import takes_settings
 from ossicle.errors import RunError
+from ossicle.paths import expand, fault
 
 
 @takes_settings
@@ -36,10 +38,18 @@ def compare(
     except ValueError as error:
         raise RunError(f"--seeds is '{seeds}'; write whole numbers: 0,1,2") from error
 
+    out = expand(out)
+    check_started(backbone, data)
+    if why := fault(out):
+        raise RunError(f"'{out}' cannot be made: {why}; choose another folder")
+
+    from ossicle.training.config import TrainConfig
+
+    TrainConfig(backbone=backbone, recipe="", data=data, **chosen)
+
     from ossicle.attach.recipe import split_recipes
     from ossicle.studies.compare import compare as run
     from ossicle.studies.compare import notes, table
-    from ossicle.training.config import TrainConfig
 
     names = split_recipes(recipes)
     config = TrainConfig(backbone=backbone, recipe=names[0] if names else "", data=data, **chosen)

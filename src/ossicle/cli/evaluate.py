@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ossicle.cli import options as o
+from ossicle.cli.early import check_trained
 from ossicle.errors import RunError
 
 
@@ -30,6 +31,12 @@ def evaluate(
     """Print figures with 95 % bootstrap intervals; refuse recordings that were learnt from."""
     if side not in (None, "test", "valid", "all"):
         raise RunError(f"--side is '{side}'; use test, valid or all")
+    check_trained(run, backbone)
+
+    from ossicle.data.spec import find_data
+    from ossicle.training.folder import places_of
+
+    find_data(data, places_of(run))
 
     from ossicle.cli.progress import progress_bars
     from ossicle.training.trained import Trained

@@ -8,17 +8,20 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from ossicle import __version__
+from ossicle.child import end_with_parent, is_child
 from ossicle.cli.cache import cache
 from ossicle.cli.compare import compare
 from ossicle.cli.corpora import corpora
 from ossicle.cli.derive import derive
 from ossicle.cli.evaluate import evaluate
+from ossicle.cli.hints import Hinting
 from ossicle.cli.inspect import inspect
 from ossicle.cli.options import is_main
 from ossicle.cli.params import params
 from ossicle.cli.predict import predict
 from ossicle.cli.recipes import recipes
 from ossicle.cli.settings import settings
+from ossicle.cli.stop import Stopped, listening, stoppable
 from ossicle.cli.train import train
 from ossicle.errors import OssicleError
 
@@ -44,7 +47,7 @@ for command in (
     derive,
     inspect,
 ):
-    app.command()(command)
+    app.command(cls=Hinting)(stoppable(command))
 app.add_typer(cache, name="cache")
 
 
@@ -81,11 +84,18 @@ def main() -> None:
     if not any(isinstance(handler, _Stderr) for handler in logger.handlers):
         logger.addHandler(_Stderr())
     logger.setLevel(logging.INFO)
+    if is_child():
+        end_with_parent()
     try:
-        app()
+        with listening():
+            app()
         sys.stdout.flush()
     except OssicleError as error:
         _fail(str(error))
+    except Stopped as stop:
+        if is_main() and not is_child():  # the parent says it
+            print(stop, file=sys.stderr)
+        sys.exit(stop.status)
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise

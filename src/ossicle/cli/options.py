@@ -35,7 +35,7 @@ HeadName = Annotated[
     str,
     typer.Option(help="mean, cls, meanstd, superb, frames, superb-frames, speaker-mean, ..."),
 ]
-BatchSize = Annotated[int, typer.Option(help="Recordings in a step.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=10**6, help="Recordings in a step.")]
 Decoder = Annotated[
     str | None,
     typer.Option(

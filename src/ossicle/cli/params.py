@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ossicle.cli import options as o
+from ossicle.paths import check_name
 
 FINAL_NORM = "norm.final"
 
@@ -13,10 +14,14 @@ def params(
     backbone: o.Backbone,
     recipe: o.RecipeText,
     head: o.HeadName = "mean",
-    classes: Annotated[int, typer.Option(min=0, help="Outputs of the head; 0: no head.")] = 10,
+    classes: Annotated[
+        int, typer.Option(min=0, max=10**7, help="Outputs of the head; 0: no head.")
+    ] = 10,
     json: o.AsJson = False,
 ) -> None:
     """Count trainable and total parameters by part, site and layer; no weights are loaded."""
+    check_name(backbone)
+
     import torch
 
     from ossicle.attach.count import count

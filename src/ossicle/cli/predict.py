@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ossicle.cli import options as o
+from ossicle.cli.early import check_trained
 
 SOME_FAILED = 1
 
@@ -27,6 +28,8 @@ def predict(
 
     A file that cannot be read is reported on stderr and the others go on; the status is then 1.
     """
+    check_trained(run, backbone)
+
     from ossicle.training.trained import Trained
 
     trained = Trained.open(run, backbone=backbone, device=device, decoder=decoder)

@@ -1,8 +1,10 @@
 """Progress on stderr: a bar with loss, rate and remaining time, or plain lines in a log."""
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+FIRST_S: Final = 3.0  # after which a stage prints its first line, where there is no terminal
+EVERY_S: Final = 10.0
 
 
 class RateColumn(ProgressColumn):
@@ -44,24 +49,40 @@ class Bars:
 
 
 class Lines:
-    """A line for each stage that comes to its end with something to show, such as a loss."""
+    """A line a few seconds after a stage began, then every ten, and one at its end.
 
-    def __init__(self) -> None:
+    A stage without anything to show, such as a loss, has no line at its end.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._stage = ""
-        self._line = ""
+        self._last = ""  # the line with which the stage would end
+        self._next = 0.0
 
     def __call__(self, stage: str, done: int, total: int, **facts: float) -> None:
-        """Take note of where the stage stands; print where the one before it came to."""
+        """Note how far a stage is; print it, or how the one before it ended, if it is time."""
+        now = self._clock()
         if stage != self._stage:
             self.end()
+            self._next = now + FIRST_S
         self._stage = stage
-        self._line = f"{stage} {done}/{total}  {_shown(facts)}" if facts else ""
+        line = f"{stage} {done}/{total}  {_shown(facts)}".rstrip()
+        self._last = line if facts else ""
+        if now >= self._next:
+            self._next = now + EVERY_S
+            self._last = ""
+            _print(line)
 
     def end(self) -> None:
-        """Print where the last stage came to."""
-        if self._line:
-            print(self._line, file=sys.stderr, flush=True)
-        self._line = ""
+        """Print how the last stage ended."""
+        if self._last:
+            _print(self._last)
+        self._last = ""
+
+
+def _print(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _shown(facts: dict[str, float]) -> str:

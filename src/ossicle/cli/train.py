@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ossicle.cli import options as o
+from ossicle.cli.early import check_started
 from ossicle.cli.run_options import needed, takes_settings
+from ossicle.paths import HERE, expand
+
+if TYPE_CHECKING:
+    from ossicle.training.config import TrainConfig
 
 
 @takes_settings
@@ -28,18 +33,12 @@ def train(
     """Train an adapter; the best epoch by validation is kept and tested once."""
     if not resume:
         needed(backbone=backbone, recipe=recipe, data=data)
+    own: dict[str, Any] = {"backbone": backbone, "recipe": recipe, "data": data, "seed": seed}
+    config = _checked(expand(out), own | chosen, written, resume=resume)
 
     from ossicle.cli.progress import progress_bars
-    from ossicle.training.config import TrainConfig
-    from ossicle.training.run import read_config
     from ossicle.training.run import train as run
 
-    own: dict[str, Any] = {"backbone": backbone, "recipe": recipe, "data": data, "seed": seed}
-    if resume:  # with its own settings; any that is given must agree with them
-        given = {name: value for name, value in (own | chosen).items() if name in written}
-        config = replace(read_config(out), **given)
-    else:
-        config = TrainConfig(**own, **chosen)
     with progress_bars() as bars:
         metrics = run(config, out, resume=resume, progress=bars)
     if not o.is_main():
@@ -61,3 +60,19 @@ def train(
         first, others = metrics["first_step_seconds"], metrics["step_seconds"]
         print(f"compiled: the first step took {first:.1f} s, the others {others or first:.3f} s")
     print(f"adapter: {out} ({metrics['adapter_bytes'] / 1000:,.0f} kB)")
+
+
+def _checked(out: Path, given: dict[str, Any], written: set[str], *, resume: bool) -> "TrainConfig":
+    """Return the settings of a run after every check that needs no torch."""
+    from ossicle.training.config import TrainConfig
+    from ossicle.training.folder import check_new, check_unlocked, places_of, read_config
+
+    if resume:  # with its own settings; any that is given must agree with them
+        check_unlocked(out)
+        own = {name: value for name, value in given.items() if name in written}
+        config = replace(read_config(out), **own)
+    else:
+        config = TrainConfig(**given)
+        check_new(out)
+    check_started(config.backbone, config.data, places_of(out) if resume else HERE)
+    return config

@@ -3,7 +3,7 @@
 A corpus that ships with ossicle is named without a path, and comes before a folder of that name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from ossicle.data.rows import TABLES
 from ossicle.data.sizes import size_notices
 from ossicle.data.split import check
 from ossicle.errors import DataError, did_you_mean, listing
+from ossicle.paths import HERE, expand, fault, is_there, looked_in
 
 
-def open_data(spec: str) -> Dataset:
+def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
     """Read the recordings that a data string names, and check their split.
 
         fsdd:recordings?test_speaker=theo     a reader, a path and its options
@@ -25,17 +26,18 @@ def open_data(spec: str) -> Dataset:
 
     Args:
         spec: Cut at the first `:` and the last `?`, so that a path may hold either.
+        places: Folders in which a relative path may start; the first that has it counts.
 
     Raises:
         DataError: the reader, the path or an option is not there, or the data cannot be used as
             they are (also ManifestError, SplitError, LabelError).
     """
-    dataset = _read(spec, {})
+    dataset = _read(spec, {}, places)
     check(dataset)
     return replace(dataset, notices=(*dataset.notices, *size_notices(dataset)))
 
 
-def read_data(spec: str) -> Dataset:
+def read_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
     """Read the recordings that a data string names, to judge a model by them.
 
     As `open_data`, but nothing is drawn and no split is checked: recordings that the data give no
@@ -44,40 +46,56 @@ def read_data(spec: str) -> Dataset:
     Raises:
         DataError: as `open_data`.
     """
-    return _read(spec, {"draw": "no"})
+    return _read(spec, {"draw": "no"}, places)
 
 
-def _read(spec: str, defaults: Mapping[str, str]) -> Dataset:
-    reader, path, given = parse(spec)
-    if reader not in CORPORA:
-        raise DataError(
-            f"'{spec}' names no reader and no folder, .csv, .tsv or .jsonl file that is there. "
-            f"Readers: {listing(CORPORA)}, as in fsdd:PATH.{did_you_mean(reader, CORPORA)}"
-        )
-    if not path.exists():
-        raise DataError(
-            f"{path} does not exist, to be read as {reader}. Mend the path in '{spec}'."
-        )
+def _read(spec: str, defaults: Mapping[str, str], places: Sequence[Path]) -> Dataset:
+    reader, path, given = find_data(spec, places)
     corpus = CORPORA[reader]
     known = {option: value for option, value in defaults.items() if option in corpus.options}
     return replace(corpus.open(path, known | given), name=spec)
 
 
-def parse(spec: str) -> tuple[str, Path, dict[str, str]]:
+def find_data(spec: str, places: Sequence[Path] = HERE) -> tuple[str, Path, dict[str, str]]:
+    """Return the reader, path and options of a data string; read nothing.
+
+    Raises:
+        DataError: there is no such reader or path, or the string is malformed.
+    """
+    found = [parse(spec, place) for place in places]
+    there = [one for one in found if one[0] in CORPORA and is_there(one[1])]
+    reader, path, given = (there or found)[0]
+    if reader not in CORPORA:
+        raise DataError(
+            f"'{spec}' names no reader and no folder, .csv, .tsv or .jsonl file that is there. "
+            f"Readers: {listing(CORPORA)}, as in fsdd:PATH.{did_you_mean(reader, CORPORA)}"
+            f"{looked_in(places)}"
+        )
+    if why := fault(path):
+        raise DataError(f"{path} cannot be read as {reader}: {why}. Correct the path in '{spec}'.")
+    if not is_there(path):
+        raise DataError(
+            f"{path} does not exist, to be read as {reader}. Correct the path in '{spec}'."
+            f"{looked_in(places)}"
+        )
+    return reader, path, given
+
+
+def parse(spec: str, place: Path = HERE[0]) -> tuple[str, Path, dict[str, str]]:
     """Return the reader, path and options of a data string; the reader may be unknown.
 
     Raises:
         DataError: an option is written twice or without `=`.
     """
-    path, options = _cut(spec)
+    path, options = _cut(spec, place)
     shipped = CORPORA.get(spec.partition("?")[0])
     if shipped is not None and shipped.home is not None:
         reader, path, options = shipped.name, shipped.home, spec.partition("?")[2]
-    elif path.is_dir() or (path.is_file() and path.suffix.lower() in TABLES):
+    elif is_there(path) and (path.is_dir() or path.suffix.lower() in TABLES):
         reader = "audiofolder" if path.is_dir() else "manifest"
     else:
         reader, _, rest = spec.partition(":")
-        path, options = _cut(rest)
+        path, options = _cut(rest, place)
     given: dict[str, str] = {}
     for item in filter(None, options.split("&")):
         name, equals, value = item.partition("=")
@@ -88,10 +106,10 @@ def parse(spec: str) -> tuple[str, Path, dict[str, str]]:
     return reader, path, given
 
 
-def _cut(text: str) -> tuple[Path, str]:
+def _cut(text: str, place: Path) -> tuple[Path, str]:
     """Return the path and the options of `PATH?options`; a `?` may belong to a path that exists."""
-    whole = Path(text).expanduser()
-    if "?" not in text or whole.exists():
+    whole = place / expand(text)
+    if "?" not in text or is_there(whole):
         return whole, ""
     path, _, options = text.rpartition("?")
-    return Path(path).expanduser(), options
+    return place / expand(path), options

@@ -7,7 +7,6 @@ that is there already is not repeated, and one that was interrupted goes on.
 import hashlib
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -21,11 +20,13 @@ from ossicle.attach.adapted import build_slots
 from ossicle.attach.folder import replace_file, write_json
 from ossicle.attach.recipe import Recipe
 from ossicle.backbones import load_backbone
+from ossicle.child import run_child
 from ossicle.errors import RunError, listing
 from ossicle.metrics import paired_test
 from ossicle.tasks import TASKS
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import CONFIG, METRICS, SPLIT, read_json, train
+from ossicle.training.folder import CONFIG, METRICS, SPLIT, read_json
+from ossicle.training.run import train
 
 TABLE: Final = "compare.json"
 PAGE: Final = "compare.md"
@@ -105,7 +106,7 @@ def _check_splits(folders: Sequence[Path]) -> None:
 
 
 def _run(config: TrainConfig, folder: Path) -> dict[str, Any]:
-    """Train in a child process, unless the folder holds the finished run."""
+    """Train in a child process that ends with this one, unless the run is finished already."""
     if (folder / METRICS).is_file():
         return train(config, folder, resume=True)
     options = [
@@ -120,8 +121,7 @@ def _run(config: TrainConfig, folder: Path) -> dict[str, Any]:
     ]
     options += ["--resume"] if (folder / CONFIG).is_file() else []
     command = [sys.executable, "-m", "ossicle", "train", *options, f"--out={folder}", "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-    if done.returncode != 0:
+    if run_child(command) != 0:
         raise RunError(
             f"the comparison stopped at recipe '{config.recipe}' with seed {config.seed}, for the "
             "reason above. Runs that are done are kept: give the same command again"

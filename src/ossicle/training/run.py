@@ -33,10 +33,9 @@ from ossicle import __version__, strict_json
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.check import attach
 from ossicle.attach.count import tally
-from ossicle.attach.folder import TENSORS, is_part, replace_file, write_json, write_sealed
+from ossicle.attach.folder import TENSORS, replace_file, write_sealed
 from ossicle.attach.presets import PRESETS
 from ossicle.attach.recipe import Recipe
-from ossicle.attach.sealed import unseal
 from ossicle.attach.store import put_tensors, read_tensors, save_facts, save_tensors
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.data import Dataset, Utterance, contents, open_data, parse_augment, scan
@@ -44,6 +43,7 @@ from ossicle.data.augment import SPEEDS
 from ossicle.data.sizes import describe_sizes
 from ossicle.errors import DataError, LabelError, RunError, listing
 from ossicle.heads import HEADS, build_head
+from ossicle.paths import HERE, expand
 from ossicle.tasks import Events, Task, parse_task
 from ossicle.training.checkpoint import read_checkpoint, write_checkpoint
 from ossicle.training.choice import Choice
@@ -51,6 +51,20 @@ from ossicle.training.clips import Clips
 from ossicle.training.cohort import write_cohort
 from ossicle.training.config import TrainConfig
 from ossicle.training.figures import with_intervals
+from ossicle.training.folder import (
+    CONFIG,
+    LOG,
+    METRICS,
+    SPLIT,
+    VERSIONS,
+    Writer,
+    check_empty,
+    check_new,
+    check_same,
+    places_of,
+    read_json,
+    starting_place,
+)
 from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_progress
 from ossicle.training.machine import check_compiler, peak_memory_mib, pick_device
 from ossicle.training.precision import check_precision, pick_precision
@@ -58,12 +72,6 @@ from ossicle.training.prefix import Prefix, check_cache, open_prefix
 from ossicle.training.processes import Processes
 from ossicle.training.tracking import check_trackers, start_trackers
 
-CONFIG: Final = "config.json"
-SPLIT: Final = "split.json"
-VERSIONS: Final = "versions.json"
-LOG: Final = "log.jsonl"
-METRICS: Final = "metrics.json"
-MAX_BYTES: Final = 1 << 30  # of a file that names every recording
 _LOGGER: Final = logging.getLogger(__name__)
 PACKAGES: Final = ("torch", "transformers", "safetensors", "numpy", "soundfile", "soxr")
 
@@ -110,18 +118,45 @@ def train(
         OssicleError: bad input of any kind, before anything is written.
         RunError: the folder holds something else, or a run with another configuration.
     """
-    folder = Path(out)
+    folder = expand(out)
     config = replace(config, recipe=_written_out(config.recipe))
     trackers = check_trackers(config.track)
     processes = Processes(cpu=pick_device(config.device) == "cpu")
-    _check_folder(folder, config, resume=resume)
+    if resume:
+        check_same(folder, config)
+    else:
+        check_new(folder)
     if resume and (folder / METRICS).is_file():
         return read_json(folder / METRICS)
     processes.wait()  # all have seen the folder as it was
-    started = time.perf_counter()
-    run = prepare(config, processes=processes, progress=progress)
-    if processes.is_main:
-        _write_facts(folder, config, run)
+    with Writer(folder) as writer:
+        if folder.exists():
+            processes.together(lambda: writer.take() if processes.is_main else None)
+        started = time.perf_counter()
+        run = prepare(config, places=places_of(folder), processes=processes, progress=progress)
+        processes.together(lambda: _begin(writer, config, run, resume=resume))
+        return _train(run, config, folder, trackers, started, progress)
+
+
+def _begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) -> None:
+    """Write what is known before the first epoch, unless another run has come first."""
+    if run.processes.is_main:
+        writer.take()
+        if not resume:
+            check_empty(writer.folder)
+        _write_facts(writer.folder, config, run)
+
+
+def _train(
+    run: Prepared,
+    config: TrainConfig,
+    folder: Path,
+    trackers: Sequence[str],
+    started: float,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train, test and return the metrics."""
+    processes = run.processes
     state = State.of(run.model, config)
     read_checkpoint(folder, run.model, state)
     tracked = start_trackers(trackers if processes.is_main else (), folder, config.to_dict())
@@ -222,6 +257,7 @@ def _written_out(recipe: str) -> str:
 def prepare(
     config: TrainConfig,
     *,
+    places: Sequence[Path] = HERE,
     processes: Processes | None = None,
     progress: Progress = no_progress,
 ) -> Prepared:
@@ -229,12 +265,18 @@ def prepare(
 
     The new parameters depend on the seed alone.
 
+    Args:
+        config: Everything that decides the outcome.
+        places: Where relative paths of data and backbone may start.
+        processes: That train together.
+        progress: Told of every step.
+
     Raises:
         OssicleError: bad input of any kind.
     """
     recipe = Recipe.parse(config.recipe)
     augment = parse_augment(config.augment)
-    dataset = open_data(config.data)
+    dataset = open_data(config.data, places)
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
     if processes.is_main:
@@ -248,7 +290,11 @@ def prepare(
     if config.compile:
         check_compiler(device)
     backbone = load_backbone(
-        config.backbone, stochastic=config.stochastic, fast=config.fast, device=device
+        config.backbone,
+        stochastic=config.stochastic,
+        fast=config.fast,
+        device=device,
+        places=places,
     )
     check_precision(backbone, dtype)
     kind, settings = parse_task(config.task or dataset.task)
@@ -408,50 +454,6 @@ def _too_short(
     return {key: (needs, has) for key, (needs, has) in frames.items() if needs > has}
 
 
-def _check_folder(folder: Path, config: TrainConfig, *, resume: bool) -> None:
-    if not resume:
-        if folder.exists() and not folder.is_dir():
-            raise RunError(f"'{folder}' is a file; choose a new or an empty folder")
-        if folder.exists() and any(not is_part(file) for file in folder.iterdir()):
-            resumable = (folder / CONFIG).is_file()
-            also = ", or go on with the run in it with --resume" if resumable else ""
-            raise RunError(f"'{folder}' is not empty; choose another folder{also}")
-        return
-    saved = read_config(folder)
-    other = [key for key, value in config.to_dict().items() if saved.to_dict()[key] != value]
-    if other:
-        raise RunError(
-            f"the run in '{folder}' has another {', '.join(other)}; resume it with its own "
-            f"settings (see {CONFIG}) or start anew in another folder"
-        )
-
-
-def read_config(folder: Path) -> TrainConfig:
-    """Return the configuration of a run.
-
-    Raises:
-        RunError: the folder holds no run, or its configuration cannot be read.
-    """
-    file = folder / CONFIG
-    if not file.is_file():
-        raise RunError(f"'{folder}' holds no run: it has no {CONFIG}; leave --resume out to start")
-    return TrainConfig.from_dict(read_json(file))
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """Return the content of a JSON file of a run, which must be as the run wrote it.
-
-    Raises:
-        RunError: it cannot be read, or was edited or damaged.
-    """
-    try:
-        return unseal(strict_json.read_object(file, MAX_BYTES))
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"'{file}' cannot be used: {error}. Copy it again from the run, or start a new run"
-        ) from error
-
-
 def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
     split = {
         "data": run.dataset.name,
@@ -467,13 +469,9 @@ def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
             f"the recordings of '{run.dataset.name}' are no longer those in '{file}'; restore "
             "them, or start a new run"
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"'{folder}' cannot be made: {error.strerror or error}") from error
     write_sealed(folder / CONFIG, config.to_dict())
     write_sealed(file, split)
-    write_json(folder / VERSIONS, versions())
+    write_sealed(folder / VERSIONS, versions() | starting_place(folder))
     task = run.task.to_dict() | {"max_seconds": config.max_seconds}
     save_facts(run.model, run.model.current, folder, task=task)
 

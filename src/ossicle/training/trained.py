@@ -11,6 +11,7 @@ import torch
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.folder import FACTS, TENSORS, read_folder
 from ossicle.attach.store import load
+from ossicle.backbones import load_backbone
 from ossicle.data import (
     Trial,
     Utterance,
@@ -22,22 +23,17 @@ from ossicle.data import (
 )
 from ossicle.data.text import composed_data
 from ossicle.errors import AdapterFileError, AudioError, DataError, SplitError, listing
+from ossicle.paths import HERE
 from ossicle.tasks import TASKS, Task
 from ossicle.training.clips import Clips
 from ossicle.training.cohort import read_cohort
 from ossicle.training.config import HIGHEST
 from ossicle.training.figures import with_intervals
+from ossicle.training.folder import CONFIG, SPLIT, places_of, read_json
 from ossicle.training.loop import Progress, assess, no_progress
 from ossicle.training.machine import pick_device
 from ossicle.training.processes import Processes
-from ossicle.training.run import (
-    CONFIG,
-    SPLIT,
-    check_whole,
-    longest_piece,
-    read_json,
-    scan_together,
-)
+from ossicle.training.run import check_whole, longest_piece, scan_together
 
 _LOGGER = logging.getLogger(__name__)
 LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other
@@ -81,20 +77,26 @@ class Trained:
             RecipeMismatch: the backbone is not the one it was trained on.
             BackboneError: the backbone cannot be loaded.
         """
-        facts = composed_data(read_folder(Path(folder)).facts["task"])
-        if facts.get("name") not in TASKS:
+        facts = read_folder(Path(folder)).facts
+        task_facts = composed_data(facts["task"])
+        if task_facts.get("name") not in TASKS:
             raise AdapterFileError(
-                f"'{folder}' was trained for the task {facts.get('name')!r}; "
+                f"'{folder}' was trained for the task {task_facts.get('name')!r}; "
                 f"this version knows: {', '.join(TASKS)}"
             )
-        seconds = facts.get("max_seconds")
+        seconds = task_facts.get("max_seconds")
         if type(seconds) not in (int, float) or not 0 < seconds <= HIGHEST["max_seconds"]:
             raise AdapterFileError(
                 f"'{folder}': {FACTS} says that max_seconds is {seconds!r:.60}; expected a number "
                 f"above 0, up to {HIGHEST['max_seconds']}. Copy the file again"
             )
-        task = TASKS[facts["name"]].from_dict(facts)
-        model = load(folder, backbone, device=pick_device(device))
+        task = TASKS[task_facts["name"]].from_dict(task_facts)
+        loaded = load_backbone(
+            backbone or facts["backbone"]["name"],
+            device=pick_device(device),
+            places=HERE if backbone else places_of(Path(folder)),
+        )
+        model = load(folder, loaded)
         head = model.current.head
         if head is None or head.num_outputs != task.num_outputs:
             raise AdapterFileError(
@@ -192,8 +194,10 @@ class Trained:
 
     def _choose(self, data: str, side: str | None) -> tuple[list[Utterance], Sequence[Trial]]:
         split = self._split()
-        own = side not in (None, "all") or (side is None and split.get("data") == data)
-        dataset = open_data(data) if own else read_data(data)
+        same = split.get("data") == data
+        own = side not in (None, "all") or (side is None and same)
+        places = places_of(self.folder) if same else HERE
+        dataset = open_data(data, places) if own else read_data(data, places)
         for notice in dataset.notices:
             _LOGGER.warning(notice)
         if side == "all":

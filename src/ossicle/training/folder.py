@@ -1,0 +1,207 @@
+"""The run folder: the names of its files, whether a run may be in it, and who writes to it.
+
+Nothing here imports torch, so that a folder that cannot be used is refused within a second.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from filelock import FileLock, Timeout
+
+from ossicle.attach.folder import is_part
+from ossicle.attach.sealed import unseal
+from ossicle.errors import RunError
+from ossicle.paths import HERE, fault
+from ossicle.strict_json import read_object
+from ossicle.training.config import TrainConfig
+
+CONFIG: Final = "config.json"
+SPLIT: Final = "split.json"
+VERSIONS: Final = "versions.json"
+LOG: Final = "log.jsonl"
+METRICS: Final = "metrics.json"
+MAX_BYTES: Final = 1 << 30  # of a file that names every recording
+LOCK: Final = ".lock"  # there while a process writes to the folder; holds its number
+STARTED_IN: Final = "started_in"  # in VERSIONS: the working directory, absolute
+FROM_RUN: Final = "started_in_from_run"  # the same, relative to the run folder
+
+
+class Writer:
+    """The right to write to a run folder, which one process has at a time.
+
+    The operating system takes it back when the process ends, however it ends.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._lock: FileLock | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._lock is not None:
+            with suppress(OSError):  # Windows removes it when it is released
+                (self.folder / LOCK).unlink(missing_ok=True)
+            self._lock.release()
+
+    def take(self) -> None:
+        """Make the folder and take the right to write to it; do nothing if it is taken already.
+
+        Raises:
+            RunError: the folder cannot be made, or another process writes to it.
+        """
+        if self._lock is not None:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.folder)
+            with suppress(OSError):  # Windows lets nobody write to a locked file
+                (self.folder / LOCK).write_text(str(os.getpid()), encoding="ascii")
+        except OSError as error:
+            raise RunError(
+                f"'{self.folder}' cannot be written: {error.strerror or error}; "
+                "choose another folder"
+            ) from error
+
+
+def _locked(folder: Path) -> FileLock:
+    file = folder / LOCK
+    writer = ""
+    with suppress(OSError, ValueError):
+        writer = f" (process {int(file.read_text(encoding='ascii'))})"
+    lock = FileLock(file)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunError(
+            f"'{folder}' is being written by another process{writer}; wait until it has finished, "
+            "end it, or choose another folder"
+        ) from None
+    return lock
+
+
+def check_new(folder: Path) -> None:
+    """Raise unless a new run may start in a folder: it does not exist, or is empty.
+
+    Raises:
+        RunError: it is a file, it is not empty, its name cannot be used, or a run is in progress.
+    """
+    if why := fault(folder):
+        raise RunError(f"'{folder}' cannot be made: {why}; choose another folder")
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise RunError(f"'{folder}' is a file; choose a new or an empty folder")
+    check_unlocked(folder)
+    check_empty(folder)
+
+
+def check_empty(folder: Path) -> None:
+    """Raise unless a folder is empty, but for what writing leaves behind when it is killed.
+
+    Raises:
+        RunError: it is not empty.
+    """
+    if any(not is_part(file) and file.name != LOCK for file in folder.iterdir()):
+        resumable = (folder / CONFIG).is_file()
+        also = ", or go on with the run in it with --resume" if resumable else ""
+        raise RunError(f"'{folder}' is not empty; choose another folder{also}")
+
+
+def check_unlocked(folder: Path) -> None:
+    """Raise if another process writes to a folder; change nothing in it.
+
+    Raises:
+        RunError: another process writes to it.
+    """
+    if (folder / LOCK).exists():
+        with suppress(OSError):  # nobody writes to a folder that is read-only
+            _locked(folder).release()
+
+
+def read_config(folder: Path) -> TrainConfig:
+    """Return the configuration of a run.
+
+    Raises:
+        RunError: the folder holds no run, or its configuration cannot be read.
+    """
+    file = folder / CONFIG
+    if fault(folder) or not file.is_file():
+        raise RunError(f"'{folder}' holds no run: it has no {CONFIG}; leave --resume out to start")
+    return TrainConfig.from_dict(read_json(file))
+
+
+def check_same(folder: Path, config: TrainConfig) -> None:
+    """Raise unless the run in a folder has this configuration.
+
+    Raises:
+        RunError: the folder holds no run, or one with other settings.
+    """
+    saved = read_config(folder).to_dict()
+    if other := [key for key, value in config.to_dict().items() if saved[key] != value]:
+        raise RunError(
+            f"the run in '{folder}' has another {', '.join(other)}; resume it with its own "
+            f"settings (see {CONFIG}) or start anew in another folder"
+        )
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Return the content of a JSON file of a run, which must be as the run wrote it.
+
+    Raises:
+        RunError: it cannot be read, or was edited or damaged.
+    """
+    try:
+        return unseal(read_object(file, MAX_BYTES))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"'{file}' cannot be used: {error}. Copy it again from the run, or start a new run"
+        ) from error
+
+
+def starting_place(folder: Path) -> dict[str, str]:
+    """Return the entries of `versions.json` that say where a run was started.
+
+    A run that goes on keeps the first ones: its data and backbone are named from there.
+    """
+    kept = _versions(folder)
+    if STARTED_IN in kept:
+        return {key: str(kept[key]) for key in (STARTED_IN, FROM_RUN) if key in kept}
+    here = Path.cwd()
+    places = {STARTED_IN: str(here)}
+    with suppress(ValueError):  # another drive of Windows
+        places[FROM_RUN] = os.path.relpath(here, folder.absolute())
+    return places
+
+
+def places_of(folder: Path) -> tuple[Path, ...]:
+    """Return where relative paths of a run may start, the likeliest first.
+
+    The working directory; where the run was started; and the folder that is now where that was,
+    as seen from the run folder, in case both have been moved together.
+    """
+    kept = _versions(folder)
+    found = [HERE[0]]
+    if isinstance(kept.get(STARTED_IN), str):
+        found.append(Path(kept[STARTED_IN]))
+    if isinstance(kept.get(FROM_RUN), str):
+        found.append(Path(os.path.normpath(folder.absolute() / kept[FROM_RUN])))
+    unique: dict[Path, Path] = {}
+    for place in found:
+        unique.setdefault(place.absolute(), place)
+    return tuple(unique.values())
+
+
+def _versions(folder: Path) -> dict[str, Any]:
+    with suppress(RunError):  # it is not needed to use an adapter
+        return read_json(folder / VERSIONS)
+    return {}

@@ -1,0 +1,132 @@
+"""A slip of the hand is answered before torch is imported."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LONG = "a" * 300
+ALL = """
+import contextlib, io, json, sys
+from ossicle.cli.main import main
+found = []
+for arguments in json.load(sys.stdin):
+    sys.argv = ["ossicle", *arguments]
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = end.code
+    heavy = sorted({"torch", "transformers", "scipy", "sklearn"} & set(sys.modules))
+    found.append([status, said.getvalue(), heavy])
+json.dump(found, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list[Any]]:
+    """Status, message and heavy modules of each command, all in one new process."""
+    folder = tmp_path_factory.mktemp("early")
+    (folder / "taken").mkdir()
+    (folder / "taken" / "notes.txt").write_text("mine")
+    shutil.copytree(run, folder / "run")
+    train = ["train", "--backbone=tiny-hubert", "--recipe=lora"]
+    new = [*train, f"--out={folder / 'new'}"]
+    compare = ["compare", "--recipes=lora", f"--out={folder / 'new'}"]
+    commands = {
+        "occupied": [*train, "--data=demo", f"--out={folder / 'taken'}"],
+        "started": [*train, "--data=demo", f"--out={folder / 'run'}"],
+        "long out": [*train, "--data=demo", f"--out={folder / LONG}"],
+        "no user": [*train, "--data=demo", "--out=~no-such-user/run"],
+        "no run": ["train", "--resume", f"--out={folder / 'new'}"],
+        "data": [*new, "--data=audiofolder:gone"],
+        "long data": [*new, f"--data={LONG}"],
+        "long path": [*new, f"--data=audiofolder:{LONG}?valid=0.2"],
+        "user data": [*new, "--data=fsdd:~no-such-user/x"],
+        "backbone": [*new, "--data=demo", "--backbone=./gone"],
+        "number": [*new, "--data=demo", "--lr=1e308"],
+        "optimizer": [*new, "--data=demo", "--optimizer=adamw(beta1=2)"],
+        "schedule": [*new, "--data=demo", "--schedule=step(epochs=0)"],
+        "predict": ["predict", str(folder / "gone"), "a.wav"],
+        "evaluate": ["evaluate", str(folder / "gone"), "--data=demo"],
+        "evaluate data": ["evaluate", str(folder / "run"), "--data=audiofolder:gone"],
+        "evaluate backbone": ["evaluate", str(folder / "run"), "--data=demo", "--backbone=./gone"],
+        "compare data": [*compare, "--backbone=tiny-hubert", "--data=audiofolder:gone"],
+        "compare backbone": [*compare, "--backbone=./gone", "--data=demo"],
+        "compare number": [*compare, "--backbone=tiny-hubert", "--data=demo", "--epochs=0"],
+        "params": ["params", "--backbone=./gone", "--recipe=lora"],
+        "derive": ["derive", "words", "--data=fsdd:gone", f"--out={folder / 'new'}"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ALL],
+        input=json.dumps(list(commands.values())),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (folder / "new").exists()
+    return dict(zip(commands, json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("occupied", "taken' is not empty; choose another folder"),
+        ("started", "is not empty; choose another folder, or go on with the run in it with --re"),
+        ("long out", "cannot be made: File name too long; choose another folder"),
+        ("no user", "cannot be made: there is no user 'no-such-user'; choose another folder"),
+        ("no run", "holds no run: it has no config.json; leave --resume out to start"),
+        ("data", "gone does not exist, to be read as audiofolder. Correct the path in"),
+        ("long data", "names no reader and no folder"),
+        ("long path", "cannot be read as audiofolder: File name too long. Correct the path in"),
+        ("user data", "cannot be read as fsdd: there is no user 'no-such-user'. Correct the path"),
+        ("backbone", "there is no folder './gone'"),
+        ("number", "lr is 1e+308; use a number from 0 to 1000"),
+        ("optimizer", "adamw(beta1=...) is 2; use a number from 0 to 0.999999"),
+        ("schedule", "step(epochs=...) is 0; use a number from 1 to"),
+        ("predict", "there is no such folder"),
+        ("evaluate", "there is no such folder"),
+        ("evaluate data", "gone does not exist, to be read as audiofolder"),
+        ("evaluate backbone", "there is no folder './gone'"),
+        ("compare data", "gone does not exist, to be read as audiofolder"),
+        ("compare backbone", "there is no folder './gone'"),
+        ("compare number", "epochs is 0; it must be positive"),
+        ("params", "there is no folder './gone'"),
+        ("derive", "gone does not exist, to be read as fsdd"),
+    ],
+)
+def test_a_slip_of_the_hand_needs_no_torch(
+    case: str, message: str, found: dict[str, list[Any]]
+) -> None:
+    status, said, heavy = found[case]
+    assert (status, heavy) == (2, []), said
+    assert message in said
+    assert said.startswith("Error: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["train", "--learning-rate=0.1"], "--lr"),
+        (["train", "--learning_rate", "0.1"], "--lr"),
+        (["train", "--num-epochs=3"], "--epochs"),
+        (["train", "--output-dir=x"], "--out"),
+        (["train", "--model=x"], "--backbone"),
+        (["compare", "--dataset=x"], "--data"),
+        (["evaluate", "x", "--split=test"], "--side"),
+        (["train", "--epohcs=3"], "--epochs"),
+    ],
+)
+def test_an_option_of_another_tool_is_translated(
+    arguments: list[str], option: str, ossicle: Callable[..., Any]
+) -> None:
+    done = ossicle(*arguments)
+    assert done.status == 2
+    assert f"'{option}'" in done.err or f"options: {option}" in done.err

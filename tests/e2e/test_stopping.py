@@ -1,0 +1,113 @@
+"""Ctrl-C and TERM say how to go on; a comparison takes its runs with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from ossicle.errors import RunError
+from ossicle.training.checkpoint import CHECKPOINT
+from ossicle.training.folder import LOCK, Writer
+
+Command = Callable[..., Any]
+EARLY = """
+import os, signal, sys, time
+from threading import Thread
+
+number = getattr(signal, sys.argv.pop(1))
+
+def interrupt():
+    while "torch" not in sys.modules:
+        time.sleep(0.001)
+    os.kill(os.getpid(), number)
+
+Thread(target=interrupt, daemon=True).start()
+from ossicle.cli.main import main
+main()
+"""
+
+
+def wait_for(file: Path, seconds: float = 300) -> None:
+    """Wait until there is a file with something in it."""
+    end = time.monotonic() + seconds
+    while not (file.is_file() and file.stat().st_size):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_is_stopped_says_how_it_goes_on(
+    number: signal.Signals,
+    status: int,
+    ossicle: Command,
+    backbone: str,
+    corpus: Path,
+    tmp_path: Path,
+) -> None:
+    out = tmp_path / "my run"
+
+    def stop() -> None:
+        wait_for(out / CHECKPOINT)
+        os.kill(os.getpid(), number)
+
+    before = signal.getsignal(signal.SIGTERM)
+    thread = Thread(target=stop)
+    thread.start()
+    given = ("--backbone", backbone, "--data", corpus, "--recipe=linear", "--epochs=100000")
+    done = ossicle("train", *given, "--out", out)
+    thread.join()
+    assert done.status == status
+    last = done.err.splitlines()[-1]
+    assert last == f"Stopped. Continue with: ossicle train --out '{out}' --resume"
+    assert "Traceback" not in done.err
+    assert not (out / LOCK).exists()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_run_can_be_stopped_while_torch_is_loading(
+    name: str, status: int, corpus: Path, tmp_path: Path
+) -> None:
+    given = ("--backbone=tiny-hubert", f"--data={corpus}", "--recipe=lora", "--epochs=9")
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY, name, "train", *given, f"--out={tmp_path / 'run'}"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status
+    assert done.stderr == "Stopped. Nothing was written; start again with the same command.\n"
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_a_comparison_that_is_killed_takes_its_run_with_it(
+    backbone: str, corpus: Path, tmp_path: Path
+) -> None:
+    out, run = tmp_path / "out", tmp_path / "out" / "linear" / "seed-0"
+    given = ("--recipes=linear", f"--backbone={backbone}", f"--data={corpus}", "--epochs=100000")
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "ossicle", "compare", *given, f"--out={out}"],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(run / CHECKPOINT)
+    finally:
+        parent.kill()
+        parent.wait()
+    end = time.monotonic() + 30
+    while True:  # the same folder is free at once
+        try:
+            with Writer(run) as writer:
+                writer.take()
+            break
+        except RunError:
+            assert time.monotonic() < end
+            time.sleep(0.01)

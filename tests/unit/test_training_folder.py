@@ -1,0 +1,112 @@
+"""A run folder has one writer; relative paths of a run are found again."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ossicle.attach.folder import write_sealed
+from ossicle.errors import RunError
+from ossicle.training.folder import (
+    CONFIG,
+    LOCK,
+    METRICS,
+    VERSIONS,
+    Writer,
+    check_new,
+    check_unlocked,
+    places_of,
+    starting_place,
+)
+
+HOLD = """
+import sys
+from pathlib import Path
+from ossicle.training.folder import Writer
+with Writer(Path(sys.argv[1])) as writer:
+    writer.take()
+    print("taken", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path):
+    """Another process that writes to `tmp_path / "run"`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "run")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b"taken\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def test_the_second_writer_is_told_who_writes(holder: subprocess.Popen, tmp_path: Path) -> None:
+    match = rf"run' is being written by another process \(process {holder.pid}\); wait until"
+    for _ in range(2):  # the first refusal leaves the number in place
+        with Writer(tmp_path / "run") as writer, pytest.raises(RunError, match=match):
+            writer.take()
+        with pytest.raises(RunError, match=match):
+            check_new(tmp_path / "run")
+        with pytest.raises(RunError, match=match):
+            check_unlocked(tmp_path / "run")
+
+
+def test_a_writer_that_was_killed_is_in_nobody_s_way(
+    holder: subprocess.Popen, tmp_path: Path
+) -> None:
+    holder.kill()
+    holder.wait()
+    assert (tmp_path / "run" / LOCK).is_file()
+    check_new(tmp_path / "run")  # what it leaves behind is not the content of a run
+    with Writer(tmp_path / "run") as writer:
+        writer.take()
+        writer.take()  # once is enough
+        assert (tmp_path / "run" / LOCK).read_text() == str(os.getpid())
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with Writer(tmp_path / "file" / "run") as writer, pytest.raises(RunError, match="Not a dir"):
+        writer.take()
+    with pytest.raises(RunError, match="cannot be made: File name too long; choose another folde"):
+        check_new(tmp_path / ("a" * 300))
+    with pytest.raises(RunError, match="is a file; choose a new or an empty folder"):
+        check_new(tmp_path / "file")
+    check_new(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / METRICS).write_text("{}")
+    with pytest.raises(RunError, match=r"is not empty; choose another folder$"):
+        check_new(tmp_path / "old")
+    (tmp_path / "old" / CONFIG).write_text("{}")
+    with pytest.raises(RunError, match="or go on with the run in it with --resume"):
+        check_new(tmp_path / "old")
+
+
+def test_paths_start_here_or_where_the_run_was_started_or_what_is_there_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    run = project / "runs" / "a"
+    run.mkdir(parents=True)
+    monkeypatch.chdir(project)
+    assert places_of(Path("runs/a")) == (Path(),)
+    started = starting_place(Path("runs/a"))
+    assert started == {"started_in": str(project), "started_in_from_run": "../.."}
+    write_sealed(run / VERSIONS, started)
+    assert places_of(Path("runs/a")) == (Path(),)  # both are the working directory
+    monkeypatch.chdir(tmp_path)
+    assert places_of(Path("project/runs/a")) == (Path(), project)
+    assert starting_place(Path("project/runs/a")) == started  # the first start counts
+    moved = tmp_path / "moved"
+    project.rename(moved)
+    assert places_of(moved / "runs" / "a") == (Path(), project, moved)
