@@ -76,6 +76,32 @@ def test_a_recogniser_learns_and_is_judged_by_its_own_figures(
         Trained.open(tmp_path / "run", device="cpu", decoder="beem")
 
 
+def test_a_run_that_has_learnt_no_words_says_so_and_keeps_the_lowest_loss(
+    settings: Configure, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def with_a_capital(side: str, number: int) -> str:
+        return "h L" if (side, number) == ("test", 0) else order(side, number)
+
+    config = settings(data=write(tmp_path, with_a_capital), task="asr", lr=1e-4, epochs=4)
+    metrics = train(config, tmp_path / "run")
+    losses = [epoch["valid_loss"] for epoch in log(tmp_path / "run")]
+    assert metrics["best_epoch"] == 1 + losses.index(min(losses))
+    assert metrics["chosen_by"] == "loss"
+    *_, unseen, unlearnt = metrics["notices"]
+    assert "1 of the units of test (5.6 %)" in unseen  # 6 transcripts of 3 characters
+    assert "'L' (1)" in unseen
+    assert "--task 'asr(case=lower)' none is left" in unseen
+    assert "What helps: more --epochs" in unlearnt
+    assert {unseen, unlearnt} <= {record.getMessage() for record in caplog.records}
+    caplog.clear()
+    Trained.open(tmp_path / "run", device="cpu").evaluate(config.data)
+    assert "'L' (1)" in caplog.text
+    lower = train(settings(**vars(config) | {"task": "asr(case=lower)"}), tmp_path / "lower")
+    assert not any("'L'" in notice for notice in lower["notices"])
+    again = Trained.open(tmp_path / "lower", device="cpu").evaluate(config.data)
+    assert again["wer"] == lower["test"]["wer"]
+
+
 def test_transcripts_that_do_not_fit_stop_the_run_before_it_starts(
     settings: Configure, tmp_path: Path
 ) -> None:

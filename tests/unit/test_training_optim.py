@@ -12,10 +12,10 @@ from ossicle.training.config import TrainConfig
 from ossicle.training.optim import build_optimizer, set_rates
 
 
-def adapted(recipe: str) -> AdaptedModel:
+def adapted(recipe: str, head: str = "mean") -> AdaptedModel:
     backbone = random_backbone(FAMILIES["hubert"], FAMILIES["hubert"].tiny(), "tiny")
     model = AdaptedModel(backbone)
-    model.add("a", Recipe.parse(recipe), build_head("mean", backbone.anatomy, 2))
+    model.add("a", Recipe.parse(recipe), build_head(head, backbone.anatomy, 2))
     model.use("a")
     return model
 
@@ -54,6 +54,24 @@ def test_a_placement_s_rate_goes_before_the_run_s_and_that_before_the_method_s(
         "head/linear.weight": (head, 0.01),
         "head/linear.bias": (head, 0.0),
     }
+
+
+@pytest.mark.parametrize(
+    ("head", "changes", "rate"),
+    [
+        ("frames", {}, 1e-2),
+        ("superb-frames", {}, 1e-2),
+        ("frames", {"lr": 0.02}, 0.02),
+        ("frames", {"lr": 0.02, "head_lr": 0.3}, 0.3),
+        ("superb", {}, 1e-3),
+        ("speaker-mean", {}, 1e-3),
+    ],
+)
+def test_a_head_by_frame_has_a_higher_rate_of_its_own(
+    head: str, changes: dict[str, float], rate: float
+) -> None:
+    found = rates(adapted("bias@attn.k[1]", head), config(**changes))
+    assert {of_one for key, (of_one, _) in found.items() if key.startswith("head/")} == {rate}
 
 
 def test_matrices_decay_and_vectors_do_not() -> None:

@@ -47,7 +47,7 @@ OPTIONS: Final[dict[str, tuple[Any, Any]]] = {  # field -> its option, and what 
             float | None,
             typer.Option(
                 help="Of all that has none of its own in the recipe, the head included. "
-                "Default: each method's own, and 1e-3 for the head."
+                "Default: each method's own; 1e-2 for a head by frame, 1e-3 for others."
             ),
         ],
         None,

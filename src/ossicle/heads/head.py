@@ -25,6 +25,7 @@ from ossicle.errors import RecipeMismatch
 from ossicle.heads.pool import masked_deviation, masked_mean
 
 PROJECTOR_WIDTH = 256
+FRAMES_LR = 1e-2  # SUPERB's for CTC on a frozen backbone; with 1e-3 it says blanks for long
 
 
 class Head(nn.Module, ABC):
@@ -34,6 +35,7 @@ class Head(nn.Module, ABC):
         name: The word for it.
         width: Of the frames it reads.
         num_outputs: Of a row, or of a frame.
+        default_lr: Learning rate when the run names none.
         by_frame: Whether there is an output for each frame.
         summary: The one of `ossicle.heads.pool.SUMMARIES` that it makes the same of as of all
             frames; None: it needs them all.
@@ -41,6 +43,7 @@ class Head(nn.Module, ABC):
 
     name: ClassVar[str]
     by_frame: ClassVar[bool] = False
+    default_lr: ClassVar[float] = 1e-3
     summary: ClassVar[str | None] = None
 
     @abstractmethod
@@ -150,6 +153,7 @@ class FramesHead(Head):
 
     name: ClassVar[str] = "frames"
     by_frame: ClassVar[bool] = True
+    default_lr: ClassVar[float] = FRAMES_LR
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)
@@ -171,6 +175,7 @@ class SuperbFramesHead(Head):
 
     name: ClassVar[str] = "superb-frames"
     by_frame: ClassVar[bool] = True
+    default_lr: ClassVar[float] = FRAMES_LR
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)

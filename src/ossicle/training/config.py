@@ -50,7 +50,7 @@ class TrainConfig:
         batch_seconds: Most seconds of a batch, padding included, instead of `batch_size`.
         accumulate: Batches in a step of the optimiser.
         lr: Learning rate of whatever has none of its own in the recipe, the head included; None:
-            each method's default and 1e-3 for the head.
+            each method's and the head's default.
         head_lr: Learning rate of the head; None: `lr`.
         optimizer: One of `OPTIMIZERS`, with its settings.
         weight_decay: On matrices alone, unless the optimiser is told otherwise.

@@ -7,8 +7,6 @@ from ossicle.attach.adapted import AdaptedModel
 from ossicle.expression import parse
 from ossicle.training.config import OPTIMIZERS, TrainConfig
 
-HEAD_LR = 1e-3
-
 
 def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.Adam:
     """Return the optimiser over all that the current set trains, a group for each rate and decay.
@@ -38,10 +36,11 @@ def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.Ada
 
 
 def learning_rate(model: AdaptedModel, config: TrainConfig, key: str) -> float:
-    """Return the highest rate of a tensor: the placement's, the run's, or the method's default."""
+    """Return the peak rate of a tensor: the placement's, the run's, or its method's or head's."""
     number = key.split("/")[0]
     if number == "head":
-        return config.head_lr or config.lr or HEAD_LR
+        assert model.current.head is not None  # its tensor is among those that train
+        return config.head_lr or config.lr or model.current.head.default_lr
     placement = model.current.recipe.placements[int(number)]
     return placement.lr or config.lr or placement.method.default_lr
 
