@@ -151,7 +151,11 @@ def test_every_unusable_recording_of_a_training_set_is_listed(
         ("path,label,speaker,split", "b.wav,high,anna,test", "speaker 'anna' is in train and in"),
         ("path,class,split", "b.wav,high,test", "has no column 'label'"),
         ("file,label,split", "b.wav,high,test", "has no column 'path'"),
-        ("path,label,split", "gone.wav,high,test\nalso.wav,low,test", "2 of 5 files are missing"),
+        (
+            "path,label,split",
+            "gone.wav,high,test\nalso.wav,low,test",
+            "2 of 5 recordings are",
+        ),
         ("path,label,split", "b.wav,noise,test", "the label 'noise' is on 1 utterances of test"),
         ("path,label,split", "b.wav,high,", "have no split"),
     ],

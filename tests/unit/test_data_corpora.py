@@ -146,7 +146,7 @@ def test_esc50_refuses_a_table_that_is_not_the_release(tree):
     with pytest.raises(ManifestError, match=r"has no column src_file"):
         open_data(f"esc50:{root}")
     table.write_text(release.replace("1-100-B-0.ogg", "gone.ogg"))
-    with pytest.raises(ManifestError, match=r"1 of 10 files are not in .*: gone\.ogg"):
+    with pytest.raises(ManifestError, match=r"1 of 10 recordings are not there \(gone\.ogg\)"):
         open_data(f"esc50:{root}")
 
 

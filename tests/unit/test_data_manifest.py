@@ -116,7 +116,7 @@ def test_a_mistake_in_json_lines_names_its_row(folder, text, message):
 def test_all_missing_files_are_listed_at_once(folder):
     rows = "".join(f"gone{i}.wav,x\n" for i in range(12))
     with pytest.raises(
-        ManifestError, match=r"12 of 13 files are missing \(row 3: gone0\.wav.*and 2 more"
+        ManifestError, match=r"12 of 13 recordings are not there \(row 3: gone0\.wav.*and 2 more"
     ):
         listed(folder, "path,label\na.wav,x\n" + rows)
 

@@ -21,6 +21,7 @@ import soundfile
 from ossicle.data.columns import SIDE_BY_NAME as SIDE_BY_NAME
 from ossicle.data.columns import SIDES as SIDES
 from ossicle.data.columns import Columns
+from ossicle.data.missing import left_out
 from ossicle.data.roles import LABEL as LABEL
 from ossicle.data.roles import NO, Options, find_columns
 from ossicle.data.rows import iterate_rows, read_header, write_rows
@@ -283,7 +284,7 @@ def read_manifest(
             labels such as `valence=3.5,arousal=2`. Where there is no column `label`, the columns
             that a task is known by stand for it: `transcript`, `tags`, `valence` and so on.
         options: Columns by role, as in `{"path": "cough_filename", "split": "no"}`, and the other
-            options of a table in a data string: `text`, `unit`, `separator`.
+            options of a table in a data string: `text`, `unit`, `separator`, `missing`.
 
     Raises:
         ManifestError: a column or a file is missing, a column can be two things, a row is
@@ -301,6 +302,9 @@ def read_manifest(
     for row, record in iterate_rows(path, columns.used):
         where = f"{path}, row {row}"
         name, text = columns.path(where, record), columns.label(where, record)
+        if not os.path.isfile(os.path.join(base, name)):  # noqa: PTH113, PTH118 - a million times
+            missing.append(f"row {row}: {name}")
+            continue
         speaker = columns.text("speaker", record)
         file = root / name
         utterance = Utterance.of(
@@ -315,15 +319,16 @@ def read_manifest(
                 f"{where}: {utterance.key} is in row {first} already. Take one of them out."
             )
         row_by_key[utterance.key] = row
-        if not os.path.isfile(os.path.join(base, name)):  # noqa: PTH113, PTH118 - a million times
-            missing.append(f"row {row}: {name}")
         gathered.add(where, record, utterance)
-    if missing:
+    if missing and not gathered.utterances:
         raise ManifestError(
-            f"{path}: {len(missing)} of {len(row_by_key)} files are missing ({listing(missing)}). "
-            f"Paths start at {path.parent}. Correct the paths or take the rows out."
+            f"{path}: none of its {len(missing)} files is there ({listing(missing)}). Paths start "
+            f"at {path.parent}. Correct them."
         )
+    total = len(missing) + len(gathered.utterances)
+    notices = left_out(path, len(missing), total, missing, options)
     manifest = gathered.manifest(options)
+    manifest = replace(manifest, notices=(*manifest.notices, *notices))
     return manifest if options.get("split") == NO else _split_by_folder(manifest, path)
 
 

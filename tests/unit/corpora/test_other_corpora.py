@@ -71,11 +71,13 @@ def test_audioset_names_its_tags_and_looks_for_clips_anywhere(tree):
 def test_clips_of_audioset_that_are_gone_are_refused_or_left_out_as_asked(tree):
     root = audioset(tree, ("aaaaaaaaaa0.wav", "aaaaaaaaaab.wav", "zzzzzzzzzz0.wav"))
     with pytest.raises(
-        DataError, match=r"2 clips are not there: aaaaaaaaaa1, aaaaaaaaaa2.*missing="
+        DataError, match=r"2 of 4 .* not there \(aaaaaaaaaa1, aaaaaaaaaa2\).*missing="
     ):
         open_data(f"audioset:{root}")
     dataset = open_data(f"audioset:{root}?missing=leave-out")
-    assert "2 clips that are not there are left out" in dataset.note
+    assert "2 of 4 recordings are not there (aaaaaaaaaa1, aaaaaaaaaa2), and are left" in "".join(
+        dataset.notices
+    )
     with pytest.raises(DataError, match="audio=sound does not exist"):
         open_data(f"audioset:{root}?audio=sound")
 
@@ -266,7 +268,7 @@ def test_a_saved_data_set_is_read_where_its_sounds_lie(tmp_path, kind):
 
 def test_a_saved_data_set_that_cannot_be_read_says_why(tmp_path):
     root = saved(tmp_path / "without", embed=False)
-    with pytest.raises(DataError, match=r"row test/0: its sound is neither inside nor"):
+    with pytest.raises(DataError, match=r"2 of 2 recordings are not there \(row test/0: 0.wav"):
         open_data(f"hf:{root}?label=text")
     with pytest.raises(DataError, match=r"has no column 'txet'.*Did you mean 'text'"):
         open_data(f"hf:{root}?label=txet")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ossicle.data.corpora.base import Corpus, Example, Options
+from ossicle.data.corpora.base import MISSING, Corpus, Example, Options
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, TABLE_OPTIONS, complete
 from ossicle.data.manifest import (
     LABEL,
@@ -21,6 +21,7 @@ from ossicle.data.manifest import (
     merged,
     read_manifest,
 )
+from ossicle.data.missing import left_out
 from ossicle.data.roles import NO
 from ossicle.errors import DataError, ManifestError, listing
 
@@ -34,6 +35,7 @@ _ABOUT = re.compile(r"(metadata|readme|licen[cs]es?|copying|citation|changelog)(
 def _read(path: Path, options: Options) -> Dataset:
     if not path.is_dir():
         raise DataError(f"{path} is not a folder. For a list of recordings write manifest:{path}")
+    left_out(path, 0, 0, (), options)  # says what is wrong with the option, where no table does
     if manifest := _listed(path, path, options):
         return complete(f"audiofolder:{path}", manifest, options)
     folders = [child for child in _visible(path) if child.is_dir()]
@@ -49,9 +51,22 @@ def _read(path: Path, options: Options) -> Dataset:
                 f"{path} has a folder '{folder.name}' beside its train folder. Expected train, "
                 "valid (dev, val, validation) and test: move it into one of them, or out."
             )
+        if side == "valid" and not any(file.is_file() for file in folder.rglob("[!.]*")):
+            continue  # validation is drawn from training
         part = _listed(folder, path, options) or _classes(folder, path, options)
         parts.append((side, part))
     return complete(f"audiofolder:{path}", merged(parts), options)
+
+
+def _is_root(path: Path) -> bool:
+    """Return whether a folder has a table, folders of sides, or several folders of recordings."""
+    if not path.is_dir() or any((path / name).is_file() for name in _METADATA):
+        return path.is_dir()
+    folders = [child for child in _visible(path) if child.is_dir()]
+    if any(SIDE_BY_NAME.get(folder.name.lower()) for folder in folders):
+        return True
+    sounds = [any(file.suffix.lower() in _AUDIO for file in _visible(one)) for one in folders]
+    return len(sounds) > 1 and all(sounds)
 
 
 def _listed(folder: Path, root: Path, options: Options) -> Manifest | None:
@@ -151,8 +166,9 @@ CORPUS = Corpus(
     ),
     source="your own recordings, or https://huggingface.co/docs/datasets/audio_dataset",
     licence="your own",
-    options=PATH_OPTION | DRAW_OPTIONS,
+    options=PATH_OPTION | DRAW_OPTIONS | MISSING,
     read=_read,
+    root=_is_root,
     example=Example(
         files={
             "README.md": "Two kinds of weather.",

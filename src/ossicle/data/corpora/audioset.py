@@ -18,12 +18,12 @@ from ossicle.data.corpora.base import (
     Option,
     Options,
     choose,
-    columns,
     in_share,
     sided,
 )
+from ossicle.data.corpora.release import MISSING, fewer, left_out, table_rows
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
-from ossicle.data.rows import read_rows
 from ossicle.errors import DataError, listing
 
 _TABLES: dict[str, tuple[str, ...]] = {
@@ -31,21 +31,25 @@ _TABLES: dict[str, tuple[str, ...]] = {
     "unbalanced": ("unbalanced_train",),
 }
 _TABLES["both"] = (*_TABLES["balanced"], *_TABLES["unbalanced"])
+_WHOLE = {"balanced_train": 22_160, "unbalanced_train": 2_041_789, "eval": 20_371}  # lines
 _VALID_SHARE = 0.1
 _SOUND = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3"))
 
 
 def _read(path: Path, options: Options) -> Dataset:
     train = choose("train", options["train"] or "", _TABLES)
-    missing = choose("missing", options["missing"] or "", ("refuse", "leave-out"))
     names = _names(path / "class_labels_indices.csv")
     audio = path / (options["audio"] or "")
     if not audio.is_dir():
         raise DataError(f"audio={options['audio']} does not exist below {path}. Name its folder.")
     file_by_id = _clips(audio)
-    utterances, side_by_key, absent = [], {}, []
+    utterances, side_by_key = [], {}
+    lacks: list[str] = []
+    notices: list[str] = []
     for table in (*_TABLES[train], "eval"):
-        for name, marks in _segments(path / f"{table}_segments.csv", names):
+        absent = []
+        segments = _segments(path / f"{table}_segments.csv", names)
+        for name, marks in segments:
             if name not in file_by_id:
                 absent.append(name)
                 continue
@@ -53,19 +57,18 @@ def _read(path: Path, options: Options) -> Dataset:
             utterances.append(one)
             chooses = "valid" if in_share(name, _VALID_SHARE) else "train"
             side_by_key[one.key] = "test" if table == "eval" else chooses
-    if absent and missing == "refuse":
-        raise DataError(
-            f"{audio}: {len(absent)} clips are not there: {listing(absent)}. Many are gone from "
-            "the web: go on without them with missing=leave-out."
-        )
-    told = f" {len(absent)} clips that are not there are left out." if absent else ""
+        lacks += fewer(len(segments), _WHOLE[table], f"lines of {table}_segments.csv")
+        file = path / f"{table}_segments.csv"
+        notices += left_out(file, len(absent), len(segments), absent, options)
     return sided(
         f"audioset:{path}",
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=False,
-        note=f"Evaluation segments are test; a tenth of {train} training chooses.{told}",
+        note=f"Evaluation segments are test; a tenth of {train} training chooses.",
         task="tagging",
+        lacks=lacks,
+        notices=notices,
     )
 
 
@@ -81,8 +84,7 @@ def _clips(audio: Path) -> Mapping[str, Path]:
 
 
 def _names(table: Path) -> Mapping[str, str]:
-    rows = [row for _, row in read_rows(table)]
-    columns(table, rows[0], ("mid", "display_name"))
+    rows = table_rows(table, ("mid", "display_name"))
     names = {row["mid"]: row["display_name"] for row in rows}
     if odd := [name for name in names.values() if "|" in name]:
         raise DataError(f"{table}: {listing(odd)} hold a '|', which parts tags. Rename them.")
@@ -143,8 +145,9 @@ CORPUS = Corpus(
     options={
         "train": Option("balanced, unbalanced or both", "balanced"),
         "audio": Option("the folder of the clips, below the path", "audio"),
-        "missing": Option("refuse or leave-out: what is done about clips that are gone", "refuse"),
-    },
+    }
+    | MISSING,
     read=_read,
+    root=holds("class_labels_indices.csv", "*_segments.csv"),
     example=_example(),
 )

@@ -5,8 +5,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
+from ossicle.data.corpora.roots import Root, anywhere, check_root
+from ossicle.data.corpora.validation import with_validation
 from ossicle.data.manifest import SIDES, Dataset, Trial, Utterance
+from ossicle.data.missing import REFUSE
 from ossicle.data.text import composed
 from ossicle.errors import DataError, ManifestError, did_you_mean, listing
 
@@ -22,6 +26,13 @@ class Option:
 
     meaning: str
     default: str | None = None
+
+
+MISSING: Final = {
+    "missing": Option(
+        "refuse or leave-out: what is done about recordings that are listed and not there", REFUSE
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,8 @@ class Corpus:
         example: A small tree of that layout.
         options: Name -> what it does.
         home: Where it lies when a data string gives no path: with ossicle itself.
+        root: Whether a folder is the one that `read` expects, by what it holds. Where it is not,
+            and one above or below is, the error names that one.
     """
 
     name: str
@@ -70,12 +83,14 @@ class Corpus:
     example: Example
     options: Mapping[str, Option] = field(default_factory=dict)
     home: Path | None = None
+    root: Root = anywhere
 
     def open(self, path: Path, given: Mapping[str, str]) -> Dataset:
         """Read the corpus at a path, with the options that a user gave.
 
         Raises:
-            DataError: an option is not known, has no value, or the data cannot be used.
+            DataError: an option is not known, has no value, the data begin in a folder above or
+                below, or cannot be used.
         """
         for option, value in given.items():
             if option not in self.options:
@@ -85,6 +100,7 @@ class Corpus:
                 )
             if not value:
                 raise DataError(f"{self.name}: option {option} has no value. Write {option}=...")
+        check_root(self.name, path, self.root)
         defaults = {name: option.default for name, option in self.options.items()}
         return self.read(path, defaults | dict(given))
 
@@ -146,23 +162,48 @@ def sided(
     note: str,
     task: str = "classification",
     trials: Mapping[str, tuple[Trial, ...]] | None = None,
+    lacks: Sequence[str] = (),
+    notices: Sequence[str] = (),
+    test_chooses: bool = False,
 ) -> Dataset:
-    """Return the dataset whose sides a corpus gives, by the side of each utterance."""
+    """Return the dataset whose sides a corpus gives, by the side of each utterance.
+
+    Where it gives no validation, some of training is.
+
+    Args:
+        name: Of the dataset.
+        utterances: All of them.
+        side_of: From an utterance to train, valid or test.
+        speaker_independent: Whether no speaker may be on two sides.
+        note: One sentence on the split.
+        task: That the labels suggest.
+        trials: By side, of verification.
+        lacks: What of the whole release is not there, in words.
+        notices: What else a user must read.
+        test_chooses: Whether the test part is the validation part too.
+    """
     sides: dict[str, list[Utterance]] = {side: [] for side in SIDES}
     for utterance in utterances:
         sides[side_of(utterance)].append(utterance)
     train, valid, test = (tuple(part) for part in sides.values())
-    return Dataset(
+    if lacks:
+        part = f"Not the whole release: {'; '.join(lacks)}."
+        note = f"{note} {part}"
+        notices = (*notices, f"{part} Scores do not compare with published ones.")
+    dataset = Dataset(
         name,
         train,
-        valid,
+        test if test_chooses else valid,
         test,
         speaker_independent,
         given=True,
         note=note,
         task=task,
         trials=trials or {},
+        test_chooses=test_chooses,
+        notices=tuple(notices),
     )
+    return with_validation(dataset)
 
 
 def speaker_options(test: str, valid: str) -> dict[str, Option]:
@@ -186,6 +227,7 @@ def by_speaker(
     *,
     task: str = "classification",
     note: str = "",
+    lacks: Sequence[str] = (),
 ) -> Dataset:
     """Return the dataset split by `speaker_options`.
 
@@ -196,6 +238,7 @@ def by_speaker(
         next_speakers: From those tested and the others, to those for validation by default.
         task: That the labels suggest.
         note: More to say of the split.
+        lacks: What of the whole release is not there, in words.
     """
     speakers = sorted({one.speaker for one in utterances if one.speaker})
     test = choose_many("test_speakers", options["test_speakers"] or "", speakers)
@@ -214,6 +257,7 @@ def by_speaker(
             + (f" {note}" if note else "")
         ),
         task=task,
+        lacks=lacks,
     )
 
 
@@ -233,16 +277,6 @@ def columns(path: Path, row: Mapping[str, str], wanted: Iterable[str]) -> None:
         raise ManifestError(
             f"{path} has no column {listing(absent)}. It has: {listing(row)}. Take the file from "
             "the release."
-        )
-
-
-def present(path: Path, files: Iterable[Path], where: Path) -> None:
-    """Raise ManifestError unless all files that a table of a release names are there."""
-    files = list(files)
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise ManifestError(
-            f"{path}: {len(missing)} of {len(files)} files are not in {where}: {listing(missing)}. "
-            "Unpack the release again."
         )
 
 

@@ -10,9 +10,10 @@ from ossicle.data.corpora.base import (
     Options,
     choose,
     columns,
-    present,
     sided,
 )
+from ossicle.data.corpora.release import MISSING, present
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.errors import DataError
 
@@ -22,32 +23,23 @@ _LABELS = {"sentence": "asr", "age": "classification", "gender": "classification
 
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", _LABELS)
-    utterances, side_by_key, left = [], {}, 0
+    utterances: list[Utterance] = []
+    side_by_key: dict[str, str] = {}
+    notices: list[str] = []
+    left = 0
     for side, name in _TABLES.items():
         table = path / name
-        if not table.is_file():
-            raise DataError(f"{table} does not exist. Give the folder of a language, such as de.")
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-        if not rows:
-            raise DataError(f"{table} holds no recordings. Take the file from the release.")
-        columns(table, rows[0], ("client_id", "path", label))
-        for number, row in enumerate(rows, start=2):
-            # csv puts fields beyond the header under None, and None where fields lack
-            if None in row or None in (row["client_id"], row["path"], row[label]):
-                raise DataError(
-                    f"{table}, row {number} has not the columns of its header. Take the file from "
-                    "the release."
-                )
-        present(table, (path / "clips" / row["path"] for row in rows), path / "clips")
-        for row in rows:
-            if not row[label].strip():
+        labelled = []
+        for row in _rows(table, label, may_be_empty=side == "valid"):
+            if row[label].strip():
+                file = path / "clips" / row["path"]
+                labelled.append(Utterance.of(file, path, row[label].strip(), row["client_id"]))
+            else:
                 left += 1
-                continue
-            file_of_row = path / "clips" / row["path"]
-            one = Utterance.of(file_of_row, path, row[label].strip(), row["client_id"])
-            utterances.append(one)
-            side_by_key[one.key] = side
+        there, missing = present(table, labelled, options)
+        side_by_key |= dict.fromkeys((one.key for one in there), side)
+        utterances += there
+        notices += missing
     told = f" {left} recordings without {label} are left out." if left else ""
     return sided(
         f"commonvoice:{path}",
@@ -56,7 +48,34 @@ def _read(path: Path, options: Options) -> Dataset:
         speaker_independent=True,
         note=f"Official split; no speaker is on two sides.{told}",
         task=_LABELS[label],
+        notices=notices,
     )
+
+
+def _rows(table: Path, label: str, *, may_be_empty: bool) -> list[dict[str, str]]:
+    """Return the rows of a table; the dev.tsv of a small language has none."""
+    if not table.is_file():
+        if may_be_empty:
+            return []
+        raise DataError(f"{table} does not exist. Give the folder of a language, such as de.")
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    if not rows and not may_be_empty:
+        raise DataError(
+            f"{table} lists no recordings, as in releases of the smallest languages. Choose "
+            "another release or language, or list the clips in a manifest, for which a split is "
+            "drawn."
+        )
+    if rows:
+        columns(table, rows[0], ("client_id", "path", label))
+    for number, row in enumerate(rows, start=2):
+        # csv puts fields beyond the header under None, and None where fields lack
+        if None in row or None in (row["client_id"], row["path"], row[label]):
+            raise DataError(
+                f"{table}, row {number} has not the columns of its header. Take the file from the "
+                "release."
+            )
+    return rows
 
 
 def _example() -> Example:
@@ -77,10 +96,15 @@ CORPUS = Corpus(
         "train.tsv, dev.tsv, test.tsv and clips/."
     ),
     size="by language and release: from minutes to 2000 h",
-    protocol="Official split by speaker: train, dev and test; other clips are not read.",
+    protocol=(
+        "Official split by speaker: train, dev and test; other clips are not read. Where dev.tsv "
+        "is empty, as for small languages, a tenth of training is validation, by speaker where "
+        "training has several."
+    ),
     source="Ardila et al. 2020, https://commonvoice.mozilla.org",
     licence="CC0",
-    options={"label": Option("sentence, age or gender", "sentence")},
+    options={"label": Option("sentence, age or gender", "sentence")} | MISSING,
     read=_read,
+    root=holds("train.tsv", "test.tsv"),
     example=_example(),
 )

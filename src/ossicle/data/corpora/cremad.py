@@ -15,6 +15,8 @@ from ossicle.data.corpora.base import (
     sound_files,
     speaker_options,
 )
+from ossicle.data.corpora.release import fewer, lacking
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
 
 _EMOTIONS = {
@@ -43,7 +45,11 @@ def _read(path: Path, options: Options) -> Dataset:
     tested = min(_TESTED, max(1, len(speakers) // 3))
     last = ",".join(speakers[-tested:])
     chosen = {**options, "test_speakers": options["test_speakers"] or last}
-    return by_speaker(f"cremad:{path}", utterances, chosen, next_after(tested))
+    lacks = [
+        *lacking("actors", map(str, range(1001, 1092)), speakers),
+        *fewer(len(utterances), 7442),
+    ]
+    return by_speaker(f"cremad:{path}", utterances, chosen, next_after(tested), lacks=lacks)
 
 
 CORPUS = Corpus(
@@ -62,6 +68,7 @@ CORPUS = Corpus(
     options={"label": Option("emotion or sentence", "emotion")}
     | speaker_options("", "the next after those tested, the first after the last"),
     read=_read,
+    root=holds("AudioWAV/*.wav"),
     example=Example(
         files={
             f"AudioWAV/{actor}_DFA_{emotion}_XX.wav": None

@@ -18,6 +18,8 @@ from ossicle.data.corpora.base import (
     named,
     sound_files,
 )
+from ossicle.data.corpora.release import fewer, lacking
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.errors import DataError
 
@@ -65,7 +67,17 @@ def _read(path: Path, options: Options) -> Dataset:
     note = f"{left} recordings whose alignment is empty are left out." if left else ""
     if cut:
         note += f" {cut} alignments go on after the end of their file; their phones end with it."
-    return by_speaker(f"emodb:{path}", kept, options, _pair, task=_TASKS[label], note=note.strip())
+    found = {one.speaker or "" for one in utterances}
+    lacks = [*lacking("speakers", (*_MEN, *_WOMEN), found), *fewer(len(utterances), 535)]
+    return by_speaker(
+        f"emodb:{path}",
+        kept,
+        options,
+        _pair,
+        task=_TASKS[label],
+        note=note.strip(),
+        lacks=lacks,
+    )
 
 
 def _pair(test: Sequence[str], rest: Sequence[str]) -> list[str]:
@@ -137,6 +149,7 @@ CORPUS = Corpus(
         "valid_speakers": Option("numbers, by comma (the next man and the next woman)"),
     },
     read=_read,
+    root=holds("wav/*.wav"),
     example=Example(
         files={
             f"wav/{speaker}a01{emotion}a.wav": None

@@ -1,6 +1,5 @@
 """ESC-50: environmental sounds in five official folds, `meta/esc50.csv` and `audio/`."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from ossicle.data.corpora.base import (
@@ -9,19 +8,21 @@ from ossicle.data.corpora.base import (
     Option,
     Options,
     choose,
-    columns,
-    present,
     sided,
 )
+from ossicle.data.corpora.release import MISSING, fewer, lacking, present, table_rows
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
-from ossicle.data.rows import read_rows
 from ossicle.errors import DataError, SplitError
 
+_FOLDS = ("1", "2", "3", "4", "5")
 _COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
 
 
 def _read(path: Path, options: Options) -> Dataset:
-    rows = _rows(path / "meta" / "esc50.csv")
+    table = path / "meta" / "esc50.csv"
+    rows = table_rows(table, _COLUMNS)
+    esc10 = all(row["esc10"].lower() == "true" for row in rows)  # ESC-10 comes by itself too
     if options["subset"] is not None:
         choose("subset", options["subset"], ("esc10",))
         rows = [row for row in rows if row["esc10"].lower() == "true"]
@@ -32,31 +33,24 @@ def _read(path: Path, options: Options) -> Dataset:
                 f"{path}: clips of source {row['src_file']} are in folds {fold} and {row['fold']}. "
                 "Take meta/esc50.csv from the release, which keeps a source in one fold."
             )
-    folds = sorted({row["fold"] for row in rows})
+    fold_by_path = {path / "audio" / row["filename"]: row["fold"] for row in rows}
+    listed = [Utterance.of(path / "audio" / row["filename"], path, row["category"]) for row in rows]
+    utterances, notices = present(table, listed, options)
+    folds = sorted({fold_by_path[one.path] for one in utterances})
     test = choose("test_fold", options["test_fold"] or "", folds)
     valid = choose("valid_fold", options["valid_fold"] or folds[folds.index(test) - 1], folds)
     if valid == test:
         raise DataError(f"valid_fold and test_fold are both {test}. Choose two folds.")
-    utterances, fold_by_key = [], {}
-    for row in rows:
-        utterance = Utterance.of(path / "audio" / row["filename"], path, row["category"])
-        utterances.append(utterance)
-        fold_by_key[utterance.key] = row["fold"]
+    whole = 400 if esc10 or options["subset"] else 2000
     return sided(
         f"esc50:{path}",
         utterances,
-        lambda one: {test: "test", valid: "valid"}.get(fold_by_key[one.key], "train"),
+        lambda one: {test: "test", valid: "valid"}.get(fold_by_path[one.path], "train"),
         speaker_independent=False,
         note=f"Official folds: {test} is test and {valid} is valid; a source is in one fold.",
+        lacks=[*lacking("folds", _FOLDS, folds), *fewer(len(utterances), whole)],
+        notices=notices,
     )
-
-
-def _rows(path: Path) -> list[Mapping[str, str]]:
-    rows = [row for _, row in read_rows(path)]
-    columns(path, rows[0], _COLUMNS)
-    audio = path.parents[1] / "audio"
-    present(path, (audio / row["filename"] for row in rows), audio)
-    return rows
 
 
 def _example() -> Example:
@@ -88,7 +82,9 @@ CORPUS = Corpus(
         "test_fold": Option("the fold that is tested", "5"),
         "valid_fold": Option("the fold to choose by (the one before test_fold, 5 before 1)"),
         "subset": Option("esc10 for the ten classes of ESC-10 (all)"),
-    },
+    }
+    | MISSING,
     read=_read,
+    root=holds("meta/esc50.csv"),
     example=_example(),
 )

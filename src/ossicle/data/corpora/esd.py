@@ -18,6 +18,8 @@ from ossicle.data.corpora.base import (
     sided,
     sound_files,
 )
+from ossicle.data.corpora.release import fewer, lacking
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import SIDE_BY_NAME, Dataset, Utterance
 from ossicle.errors import DataError, listing
 
@@ -61,16 +63,22 @@ def _read(path: Path, options: Options) -> Dataset:
     if not utterances:
         sound_files(path / "0011" / "Angry", "*.wav")
         raise DataError(f"{path} holds no recordings in {language}.")
+    found = {one.speaker or "" for one in utterances}
+    lacks = [
+        *lacking("speakers", sorted(speakers), found),
+        *fewer(len(utterances), len(speakers) * len(_EMOTIONS) * _EACH),
+    ]
     if options["test_speakers"] is not None:
         count = len(options["test_speakers"].split(","))
         chosen = {**options, "valid_speakers": None}
-        return by_speaker(f"esd:{path}", utterances, chosen, next_after(count))
+        return by_speaker(f"esd:{path}", utterances, chosen, next_after(count), lacks=lacks)
     return sided(
         f"esd:{path}",
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=False,
         note="Official split: 300, 20 and 30 of each speaker and emotion; same speakers.",
+        lacks=lacks,
     )
 
 
@@ -102,6 +110,7 @@ CORPUS = Corpus(
         "test_speakers": Option("one or several, by comma; without it the official split"),
     },
     read=_read,
+    root=holds(*(f"00[0-2][0-9]/{emotion}" for emotion in _EMOTIONS)),
     example=Example(
         files={
             f"{speaker}/{emotion}/{side}/{speaker}_{number}.wav": None

@@ -8,12 +8,11 @@ from ossicle.data.corpora.base import (
     Option,
     Options,
     choose,
-    columns,
-    present,
     sided,
 )
+from ossicle.data.corpora.release import MISSING, fewer, present, table_rows
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import SIDES, Dataset, Utterance
-from ossicle.data.rows import read_rows
 
 _SLOTS = ("action", "object", "location")
 _COLUMN = {"transcript": "transcription"}
@@ -21,21 +20,24 @@ _COLUMN = {"transcript": "transcription"}
 
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("intent", *_SLOTS, "transcript"))
-    utterances, side_by_key = [], {}
+    utterances: list[Utterance] = []
+    side_by_key: dict[str, str] = {}
+    notices: list[str] = []
     for side in SIDES:
         table = path / "data" / f"{side}_data.csv"
-        rows = [row for _, row in read_rows(table)]
-        columns(table, rows[0], ("path", "speakerId", "transcription", *_SLOTS))
-        for row in rows:
+        wanted = ("path", "speakerId", "transcription", *_SLOTS)
+        listed = []
+        for row in table_rows(table, wanted, may_be_empty=side == "valid"):
             text = (
                 ",".join(f"{slot}={row[slot]}" for slot in _SLOTS)
                 if label == "intent"
                 else row[_COLUMN.get(label, label)]
             )
-            one = Utterance.of(path / row["path"], path, text, row["speakerId"])
-            utterances.append(one)
-            side_by_key[one.key] = side
-        present(table, (path / row["path"] for row in rows), path)
+            listed.append(Utterance.of(path / row["path"], path, text, row["speakerId"]))
+        there, missing = present(table, listed, options)
+        side_by_key |= dict.fromkeys((one.key for one in there), side)
+        utterances += there
+        notices += missing
     return sided(
         f"fsc:{path}",
         utterances,
@@ -43,6 +45,8 @@ def _read(path: Path, options: Options) -> Dataset:
         speaker_independent=True,
         note="Official split; no speaker is on two sides.",
         task={"intent": "intent", "transcript": "asr"}.get(label, "classification"),
+        lacks=fewer(len(utterances), 30_043),
+        notices=notices,
     )
 
 
@@ -76,7 +80,8 @@ CORPUS = Corpus(
     ),
     source="Lugosch et al. 2019, https://fluent.ai/fluent-speech-commands",
     licence="Fluent Speech Commands Public License, for research",
-    options={"label": Option("intent, action, object, location or transcript", "intent")},
+    options={"label": Option("intent, action, object, location or transcript", "intent")} | MISSING,
     read=_read,
+    root=holds("data/train_data.csv", "data/test_data.csv"),
     example=_example(),
 )

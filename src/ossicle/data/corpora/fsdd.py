@@ -17,10 +17,13 @@ from ossicle.data.corpora.base import (
     sided,
     sound_files,
 )
+from ossicle.data.corpora.release import fewer, lacking
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.errors import DataError, listing
 
 _VERIFIED = "theo,yweweler"  # two at least, so that somebody is to be told apart
+_SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 _NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)")
 
 
@@ -34,9 +37,12 @@ def _read(path: Path, options: Options) -> Dataset:
         utterance = Utterance.of(file, path, text, name["speaker"])
         utterances.append(utterance)
         index_by_key[utterance.key] = int(name["index"])
+    found = {one.speaker or "" for one in utterances}
+    lacks = [*lacking("speakers", _SPEAKERS, found), *fewer(len(utterances), 3000)]
+    valid = options["valid_speaker"]
     if label == "verification":
         test = options["test_speaker"] or _VERIFIED
-        return replace(_by_speaker(path, utterances, test, options["valid_speaker"]), task=label)
+        return replace(_by_speaker(path, utterances, test, valid, lacks), task=label)
     if options["test_speaker"] is None:
         if options["valid_speaker"] is not None:
             raise DataError(
@@ -49,17 +55,22 @@ def _read(path: Path, options: Options) -> Dataset:
             lambda one: {0: "test", 1: "valid"}.get(index_by_key[one.key] // 5, "train"),
             speaker_independent=False,
             note="Official split: index 0 to 4 is test, 5 to 9 is valid; same speakers.",
+            lacks=lacks,
         )
     if label == "speaker":
         raise DataError(
             "label=speaker cannot be learnt with test_speaker, who is not in training. Leave "
             "one of the two out, or say label=verification."
         )
-    return _by_speaker(path, utterances, options["test_speaker"], options["valid_speaker"])
+    return _by_speaker(path, utterances, options["test_speaker"], valid, lacks)
 
 
 def _by_speaker(
-    path: Path, utterances: Sequence[Utterance], test_speaker: str, valid_speaker: str | None
+    path: Path,
+    utterances: Sequence[Utterance],
+    test_speaker: str,
+    valid_speaker: str | None,
+    lacks: Sequence[str],
 ) -> Dataset:
     speakers = sorted({one.speaker for one in utterances if one.speaker})
     test = choose_many("test_speaker", test_speaker, speakers)
@@ -74,6 +85,7 @@ def _by_speaker(
         lambda one: "test" if one.speaker in test else "valid" if one.speaker in valid else "train",
         speaker_independent=True,
         note=f"Speaker {listing(test)} is test and {listing(valid)} is valid; none is in training.",
+        lacks=lacks,
     )
 
 
@@ -101,6 +113,7 @@ CORPUS = Corpus(
         ),
     },
     read=_read,
+    root=holds("recordings/*.wav", "[0-9]_*_*.wav"),
     example=Example(
         files={
             f"recordings/{digit}_{speaker}_{index}.wav": None

@@ -6,6 +6,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ossicle.data.columns import Columns
-from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose
+from ossicle.data.corpora.base import MISSING, Corpus, Example, Option, Options, choose
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
 from ossicle.data.manifest import (
     SIDE_BY_NAME,
@@ -25,6 +26,7 @@ from ossicle.data.manifest import (
     merged,
     sample_rate,
 )
+from ossicle.data.missing import left_out
 from ossicle.data.roles import NO, find_columns
 from ossicle.data.rows import cell
 from ossicle.errors import DataError, listing
@@ -53,6 +55,12 @@ def _read(path: Path, options: Options) -> Dataset:
     return complete(f"hf:{path}", merged(parts), options)
 
 
+def _is_root(path: Path) -> bool:
+    if (path / "state.json").is_file() or (path / _DICT).is_file():
+        return True
+    return any(file.parent.name.lower() in SIDE_BY_NAME for file in path.glob("*/state.json"))
+
+
 def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
     """Return what a split holds."""
     features = _features(folder)
@@ -61,6 +69,7 @@ def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
     columns = find_columns(root.name, others, options, {}, has_path=False)
     gathered = Gathered(columns)
     row = 0
+    missing: list[str] = []
     for file, batch, whole in _batches(folder):
         sounds = _sounds(file, batch, audio, whole)
         records = _records(file, row, batch, features, columns)
@@ -69,10 +78,8 @@ def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
             key = f"{folder.name}/{row}" if folder != root else str(row)
             row += 1
             if span is None and (path is None or not Path(path).is_file()):
-                raise DataError(
-                    f"{file}, row {key}: its sound is neither inside nor in the file "
-                    f"'{path}'. Save the data set with its sounds."
-                )
+                missing.append(f"row {key}: {path or 'no sound'}")
+                continue
             place = file if path is None or span else Path(path)
             part = columns.part(where, record, partial(sample_rate, place, span))
             utterance = Utterance(
@@ -84,7 +91,9 @@ def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
                 span=span,
             )
             gathered.add(where, record, utterance)
-    return gathered.manifest(options)
+    notices = left_out(folder, len(missing), row, missing, options)
+    manifest = gathered.manifest(options)
+    return replace(manifest, notices=(*manifest.notices, *notices))
 
 
 def _batches(folder: Path) -> Iterator[tuple[Path, Any, Any]]:
@@ -257,8 +266,9 @@ CORPUS = Corpus(
     ),
     source="https://huggingface.co/docs/datasets",
     licence="your own",
-    options=DRAW_OPTIONS | {"audio": Option("the column of sound (the first)")},
+    options=DRAW_OPTIONS | MISSING | {"audio": Option("the column of sound (the first)")},
     read=_read,
+    root=_is_root,
     example=Example(
         files={
             f"{side}/{name}.wav": None for side in ("train", "validation", "test") for name in "ab"

@@ -18,9 +18,10 @@ from ossicle.data.corpora.base import (
     Options,
     choose,
     in_share,
-    present,
     sided,
 )
+from ossicle.data.corpora.release import MISSING, fewer, lacking, present
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.errors import DataError, listing
 
@@ -44,7 +45,8 @@ def _read(path: Path, options: Options) -> Dataset:
     domain = choose("domain", options["domain"] or "", ("all", *_DOMAINS))
     excited = choose("excited", options["excited"] or "", ("happy", "left-out"))
     protocol = choose("protocol", options["protocol"] or "", _PROTOCOLS)
-    turns = [turn for turn in _turns(path) if _DOMAINS.get(domain, "") in turn.utterance.key]
+    annotated, lacks, notices = _turns(path, options)
+    turns = [turn for turn in annotated if _DOMAINS.get(domain, "") in turn.utterance.key]
     sessions = sorted({_session(turn.utterance) for turn in turns})
     test = choose("test_session", options["test_session"] or sessions[-1], sessions)
     valid = sessions[sessions.index(test) - 1]
@@ -74,6 +76,8 @@ def _read(path: Path, options: Options) -> Dataset:
         speaker_independent=protocol == "honest",
         note=notes[protocol] + out,
         task="regression" if label == "dimensions" else "classification",
+        lacks=lacks,
+        notices=notices,
     )
 
 
@@ -89,8 +93,8 @@ def _side(one: Utterance, protocol: str, test: str, valid: str) -> str:
     return "valid" if _session(one) == valid else "train"
 
 
-def _turns(path: Path) -> list[_Turn]:
-    """Return every turn that was annotated, labelled with its dimensions."""
+def _turns(path: Path, options: Options) -> tuple[list[_Turn], list[str], tuple[str, ...]]:
+    """Return every turn that was annotated, labelled with its dimensions; what lacks; notices."""
     # Copies of the release hold ._Ses*.txt of macOS beside the annotations.
     files = sorted(path.glob("Session[1-5]/dialog/EmoEvaluation/[!.]*.txt"))
     if not files:
@@ -116,8 +120,10 @@ def _turns(path: Path) -> list[_Turn]:
         )
     if not turns:
         raise DataError(f"{path}: the {len(files)} annotations hold no turns. Unpack them again.")
-    present(path, (turn.utterance.path for turn in turns), path)
-    return turns
+    there, notices = present(path, [turn.utterance for turn in turns], options)
+    keys = {one.key for one in there}
+    lacks = [*lacking("sessions", "12345", map(_session, there)), *fewer(len(there), 10_039)]
+    return [turn for turn in turns if turn.utterance.key in keys], lacks, notices
 
 
 def _session(one: Utterance) -> str:
@@ -166,7 +172,9 @@ CORPUS = Corpus(
             "turns, by test_session)",
             "honest",
         ),
-    },
+    }
+    | MISSING,
     read=_read,
+    root=holds("Session[1-5]/dialog/EmoEvaluation"),
     example=_example(),
 )

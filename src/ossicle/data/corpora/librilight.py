@@ -6,7 +6,9 @@ Trained on ten hours, one hour or ten minutes; validation and test are LibriSpee
 from pathlib import Path
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
-from ossicle.data.corpora.librispeech import chapters, example, subsets_by_side
+from ossicle.data.corpora.librispeech import VALID_MEANING, chapters, example, read_books
+from ossicle.data.corpora.release import MISSING, fewer, lacking
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.errors import DataError
 
@@ -18,14 +20,20 @@ def _read(path: Path, options: Options) -> Dataset:
     part = choose("train", options["train"] or "", _PARTS)
     root = path / _FOLDER if (path / _FOLDER).is_dir() else path
     side_by_utterance: dict[Utterance, str] = {}
+    notices: list[str] = []
     for name in _PARTS[part]:
-        recordings = list(chapters(root / name, path))
+        recordings, left = chapters(root / name, path, options)
+        notices += left
         if not recordings:
             raise DataError(
                 f"{root} holds no {name}, which train={part} is made of. Give the folder {_FOLDER} "
                 "of the release, or choose another train."
             )
         side_by_utterance |= dict.fromkeys(recordings, "train")
+    lacks = fewer(len(side_by_utterance), 2763, "utterances") if part == "10h" else []
+    if "1h" in _PARTS[part]:
+        hours = [one.name for one in (root / "1h").iterdir() if one.is_dir()]
+        lacks += lacking("parts of 1h,", "012345", hours)
     beside = [place / "LibriSpeech" for place in (path, path.resolve().parent)]
     books = Path(
         options["librispeech"] or next((one for one in beside if one.is_dir()), beside[0])
@@ -35,15 +43,20 @@ def _read(path: Path, options: Options) -> Dataset:
             f"librispeech={books} does not exist. Give the folder of LibriSpeech, which validation "
             "and test are from, with librispeech=PATH."
         )
-    heard = subsets_by_side(books, path, options, ("valid", "test"))
-    side_by_utterance |= {one: side for side, one in heard}
+    found = read_books(books, path, options, ("valid", "test"))
+    side_by_utterance |= found.side_by_utterance
     return sided(
         f"librilight:{path}",
         list(side_by_utterance),
         side_by_utterance.__getitem__,
         speaker_independent=True,
-        note=f"{part} is train, LibriSpeech's {options['valid']} valid, {options['test']} test.",
+        note=(
+            f"{part} is train, LibriSpeech's {found.names['valid']} valid, "
+            f"{found.names['test']} test."
+        ),
         task="asr",
+        lacks=[*lacks, *found.lacks],
+        notices=[*notices, *found.notices],
     )
 
 
@@ -65,10 +78,12 @@ CORPUS = Corpus(
         "librispeech": Option(
             "the folder of LibriSpeech (LibriSpeech inside the path, or beside it)"
         ),
-        "valid": Option("subsets of LibriSpeech, by comma", "dev-clean"),
+        "valid": Option(VALID_MEANING),
         "test": Option("subsets of LibriSpeech, by comma", "test-clean"),
-    },
+    }
+    | MISSING,
     read=_read,
+    root=holds(_FOLDER, "1h", "9h"),
     example=Example(
         example(("1h/0/clean", "9h/clean"), f"{_FOLDER}/")
         | example(("dev-clean", "test-clean"), "LibriSpeech/", first_speaker=200),

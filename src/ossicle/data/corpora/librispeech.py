@@ -1,34 +1,69 @@
 """LibriSpeech: `{subset}/{speaker}/{chapter}/{speaker}-{chapter}.trans.txt` and its flac files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose_many, sided
+from ossicle.data.corpora.release import MISSING, fewer, left_out
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import SIDES, Dataset, Utterance
 from ossicle.errors import DataError, listing
 
+_VALID = "dev-clean"
+VALID_MEANING = (
+    "subsets, by comma (dev-clean; where that is not there, a tenth of training, by speaker)"
+)
+_WHOLE = {
+    "train-clean-100": 28_539,
+    "train-clean-360": 104_014,
+    "train-other-500": 148_688,
+    "dev-clean": 2703,
+    "dev-other": 2864,
+    "test-clean": 2620,
+    "test-other": 2939,
+}
+
+
+@dataclass(frozen=True)
+class Books:
+    """What was read of LibriSpeech.
+
+    Attributes:
+        side_by_utterance: In the order of the sides.
+        names: The subsets of each side, in words.
+        lacks: What of these subsets is not there.
+        notices: What was left out.
+    """
+
+    side_by_utterance: Mapping[Utterance, str]
+    names: Mapping[str, str]
+    lacks: Sequence[str]
+    notices: Sequence[str]
+
 
 def _read(path: Path, options: Options) -> Dataset:
-    side_by_utterance = {one: side for side, one in subsets_by_side(path, path, options, SIDES)}
+    books = read_books(path, path, options, SIDES)
+    names = books.names
     return sided(
         f"librispeech:{path}",
-        list(side_by_utterance),
-        side_by_utterance.__getitem__,
+        list(books.side_by_utterance),
+        books.side_by_utterance.__getitem__,
         speaker_independent=True,
-        note=f"{options['train']} is train, {options['valid']} valid and {options['test']} test.",
+        note=f"{names['train']} is train, {names['valid']} valid and {names['test']} test.",
         task="asr",
+        lacks=books.lacks,
+        notices=books.notices,
     )
 
 
-def subsets_by_side(
-    books: Path, root: Path, options: Options, sides: Iterable[str]
-) -> Iterator[tuple[str, Utterance]]:
-    """Yield the utterances of the subsets that an option for each side names, with their side.
+def read_books(books: Path, root: Path, options: Options, sides: Iterable[str]) -> Books:
+    """Return the utterances of the subsets that an option for each side names.
 
     Args:
         books: The folder LibriSpeech, or the one that holds it.
         root: Where keys start.
-        options: By side, the subsets, by comma.
+        options: By side, the subsets, by comma. No subset for valid is dev-clean where it is there.
         sides: Those to read.
 
     Raises:
@@ -37,16 +72,30 @@ def subsets_by_side(
     folder = books / "LibriSpeech" if (books / "LibriSpeech").is_dir() else books
     subsets = _subsets(folder)
     side_by_subset: dict[str, str] = {}
+    side_by_utterance: dict[Utterance, str] = {}
+    names = {"valid": "no subset"}
+    lacks: list[str] = []
+    notices: list[str] = []
     for side in sides:
-        for subset in choose_many(side, options[side] or "", subsets):
+        wanted = options[side] or ""
+        if side == "valid" and options[side] is None:
+            wanted = _VALID
+            if _VALID not in subsets:
+                lacks.append(f"{_VALID} is missing")
+                continue
+        for subset in choose_many(side, wanted, subsets):
             if subset in side_by_subset:
                 raise DataError(
                     f"{subset} is named for {side_by_subset[subset]} and for {side}. Name each "
                     "subset once."
                 )
             side_by_subset[subset] = side
-            for one in chapters(folder / subset, root):
-                yield side, one
+            found, left = chapters(folder / subset, root, options)
+            side_by_utterance |= dict.fromkeys(found, side)
+            lacks += fewer(len(found), _WHOLE.get(subset, 0), f"utterances of {subset}")
+            notices += left
+        names[side] = wanted
+    return Books(side_by_utterance, names, lacks, notices)
 
 
 def _subsets(root: Path) -> list[str]:
@@ -59,11 +108,12 @@ def _subsets(root: Path) -> list[str]:
     return subsets
 
 
-def chapters(folder: Path, root: Path) -> Iterable[Utterance]:
-    """Yield the utterances of every chapter below a folder, with their transcripts.
+def chapters(folder: Path, root: Path, options: Options) -> tuple[list[Utterance], tuple[str, ...]]:
+    """Return the utterances of every chapter below a folder, and a notice on what is left out.
 
     Raises:
-        DataError: transcripts and recordings are not the same.
+        DataError: a recording has no transcript, or a transcript no recording, and `MISSING`
+            refuses that.
     """
     tables = sorted(folder.rglob("*.trans.txt"))
     heard = {file.parent for file in folder.rglob("*.flac")}
@@ -72,17 +122,21 @@ def chapters(folder: Path, root: Path) -> Iterable[Utterance]:
             f"{folder}: {len(bare)} chapters have recordings and no .trans.txt: {listing(bare)}. "
             "Unpack the release again."
         )
+    found: list[Utterance] = []
+    missing: list[str] = []
     for table in tables:
         lines = [line.partition(" ") for line in table.read_text(encoding="utf-8").splitlines()]
         text_by_name = {name: text.strip() for name, _, text in lines if name}
         files = {file.stem: file for file in sorted(table.parent.glob("*.flac"))}
-        if odd := sorted(files.keys() ^ text_by_name.keys()):
+        if odd := sorted(files.keys() - text_by_name.keys()):
             raise DataError(
-                f"{table}: {len(odd)} utterances have a transcript or a recording and not both: "
+                f"{table}: {len(odd)} utterances have a recording and no transcript: "
                 f"{listing(odd)}. Unpack the release again."
             )
+        missing += sorted(text_by_name.keys() - files.keys())
         for name, file in files.items():
-            yield Utterance.of(file, root, text_by_name[name], name.partition("-")[0])
+            found.append(Utterance.of(file, root, text_by_name[name], name.partition("-")[0]))
+    return found, left_out(folder, len(missing), len(found) + len(missing), missing, options)
 
 
 def example(
@@ -113,10 +167,12 @@ CORPUS = Corpus(
     licence="CC BY 4.0",
     options={
         "train": Option("subsets, by comma", "train-clean-100"),
-        "valid": Option("subsets, by comma", "dev-clean"),
+        "valid": Option(VALID_MEANING),
         "test": Option("subsets, by comma", "test-clean"),
-    },
+    }
+    | MISSING,
     read=_read,
+    root=holds(*(f"{place}*/*/*/*.trans.txt" for place in ("", "LibriSpeech/"))),
     example=Example(
         example(("train-clean-100", "dev-clean", "test-clean")), labels=("NO ONE", "ON")
     ),

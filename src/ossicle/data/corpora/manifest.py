@@ -3,8 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ossicle.data.corpora.base import Corpus, Example, Option, Options
+from ossicle.data.corpora.base import MISSING, Corpus, Example, Option, Options
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, complete
+from ossicle.data.corpora.roots import is_table
 from ossicle.data.manifest import LABEL, Dataset, read_manifest
 from ossicle.data.trials import read_trials
 
@@ -43,6 +44,7 @@ CORPUS = Corpus(
     licence="your own",
     options=PATH_OPTION
     | DRAW_OPTIONS
+    | MISSING
     | {
         "trials": Option(
             "for speaker verification: a file with 1 or 0 and two paths of the manifest in a line, "
@@ -50,6 +52,7 @@ CORPUS = Corpus(
         )
     },
     read=_read,
+    root=is_table,
     example=Example(
         files={row.split(",")[0]: None for row in _ROWS}
         | {"list.csv": "\n".join(["path,label,speaker", *_ROWS])},

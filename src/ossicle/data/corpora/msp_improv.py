@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.corpora.release import MISSING, fewer, lacking, left_out
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.errors import DataError, listing
 
@@ -20,6 +22,7 @@ _LINE = re.compile(
     r"\s*A:(?P<a>[^;]*);\s*V:(?P<v>[^;]*);\s*D:(?P<d>[^;]*);"
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?")
+_SESSIONS = ("01", "02", "03", "04", "05", "06")
 _CLASSES = {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}
 
 
@@ -30,14 +33,17 @@ def _read(path: Path, options: Options) -> Dataset:
         raise DataError(f"{path} holds no {_TABLES[0]}. Give the folder of the release.")
     file_by_name = {file.stem: file for file in path.rglob("MSP-IMPROV-*.wav")}
     utterances, missing, strange, left = [], [], [], Counter[str]()
+    found_sessions, turns = set(), 0
     for line in tables[0].read_text(encoding="utf-8").splitlines():
         if not (found := _LINE.match(line)):
             if line.startswith("UTD-"):  # others are the annotators' own lines
                 strange.append(line)
             continue
+        turns += 1
         if (file := file_by_name.get(f"MSP-{found['name']}")) is None:
-            missing.append(found["name"])
+            missing.append(f"MSP-{found['name']}")
             continue
+        found_sessions.add(found["actor"][1:])
         if label == "emotion" and found["emotion"] not in _CLASSES:
             left["of no or another emotion"] += 1
             continue
@@ -53,11 +59,7 @@ def _read(path: Path, options: Options) -> Dataset:
             f"{tables[0]}: {len(strange)} turns cannot be read ({listing(strange, 3)}). Take the "
             "file from the release."
         )
-    if missing:
-        raise DataError(
-            f"{tables[0]}: {len(missing)} turns have no recording below {path}: "
-            f"{listing(missing)}. Unpack the release again."
-        )
+    notices = left_out(tables[0], len(missing), turns, missing, options)
     if not utterances:
         raise DataError(f"{tables[0]} holds no turns. Take the file from the release.")
     sessions = sorted({(one.speaker or "")[1:] for one in utterances})
@@ -71,6 +73,11 @@ def _read(path: Path, options: Options) -> Dataset:
         speaker_independent=True,
         note=f"Session {test} is test and {valid} valid, with speakers of their own.{out}",
         task="regression" if label == "dimensions" else "classification",
+        lacks=[
+            *lacking("sessions", _SESSIONS, found_sessions),
+            *fewer(turns - len(missing), 8438, "turns"),
+        ],
+        notices=notices,
     )
 
 
@@ -101,7 +108,9 @@ CORPUS = Corpus(
     options={
         "label": Option("emotion, or dimensions for valence, arousal and dominance", "emotion"),
         "test_session": Option("the session that is tested (the last)"),
-    },
+    }
+    | MISSING,
     read=_read,
+    root=holds(*_TABLES),
     example=_example(),
 )

@@ -13,12 +13,11 @@ from ossicle.data.corpora.base import (
     Options,
     choose,
     choose_many,
-    columns,
-    present,
     sided,
 )
+from ossicle.data.corpora.release import MISSING, present, table_rows
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
-from ossicle.data.rows import read_rows
 from ossicle.errors import DataError
 
 _CODES = {
@@ -41,8 +40,7 @@ def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("emotion", "dimensions"))
     tables = [path / "Labels" / name for name in _TABLES]
     table = next((one for one in tables if one.is_file()), tables[0])
-    rows = [row for _, row in read_rows(table)]
-    columns(table, rows[0], ("FileName", "EmoClass", "SpkrID", "Split_Set", *_DIMENSIONS.values()))
+    rows = table_rows(table, ("FileName", "EmoClass", "SpkrID", "Split_Set", *_DIMENSIONS.values()))
     tests = sorted({row["Split_Set"] for row in rows} - _SIDES.keys())
     test = choose("test", options["test"] or "", tests)
     classes = choose_many("classes", options["classes"] or "", _CODES)
@@ -61,7 +59,7 @@ def _read(path: Path, options: Options) -> Dataset:
         side_by_key[one.key] = side
     if not utterances:
         raise DataError(f"{table} holds no recordings of {options['classes']}. Choose others.")
-    present(table, (one.path for one in utterances), audio)
+    utterances, notices = present(table, utterances, options)
     known = all(one.speaker for one in utterances)
     told = "" if known else " Some speakers are unknown."
     told += "".join(f" {count} of {what} are left out." for what, count in left.items())
@@ -72,6 +70,7 @@ def _read(path: Path, options: Options) -> Dataset:
         speaker_independent=known,
         note=f"Official split by speaker, tested on {test}.{told}",
         task="regression" if label == "dimensions" else "classification",
+        notices=notices,
     )
 
 
@@ -101,8 +100,10 @@ CORPUS = Corpus(
         "label": Option("emotion, or dimensions for valence, arousal and dominance", "emotion"),
         "classes": Option("codes of the emotions, by comma: A H N S C D F U", "A,H,N,S"),
         "test": Option("the test set", "Test1"),
-    },
+    }
+    | MISSING,
     read=_read,
+    root=holds(*(f"Labels/{name}" for name in _TABLES)),
     example=Example(
         files={f"Audios/{row.split(',')[0]}": None for row in _ROWS}
         | {

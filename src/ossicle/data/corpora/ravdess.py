@@ -19,6 +19,8 @@ from ossicle.data.corpora.base import (
     sound_files,
     speaker_options,
 )
+from ossicle.data.corpora.release import fewer, lacking
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
 
 _NAME = re.compile(
@@ -44,7 +46,10 @@ def _read(path: Path, options: Options) -> Dataset:
     files = sound_files(path, "Actor_*/*.wav")
     for file, name in named(path, files, _NAME, _SHAPE):
         utterances.append(Utterance.of(file, path, _WORDS[label][name[label]], name["actor"]))
-    return by_speaker(f"ravdess:{path}", utterances, options, next_after(2))
+    actors = [f"{number:02d}" for number in range(1, 25)]
+    found = {one.speaker or "" for one in utterances}
+    lacks = [*lacking("actors", actors, found), *fewer(len(utterances), 1440)]
+    return by_speaker(f"ravdess:{path}", utterances, options, next_after(2), lacks=lacks)
 
 
 CORPUS = Corpus(
@@ -64,6 +69,7 @@ CORPUS = Corpus(
     options={"label": Option("emotion, intensity or statement", "emotion")}
     | speaker_options("23,24", "the next two, the first after the last"),
     read=_read,
+    root=holds("Actor_*/*.wav"),
     example=Example(
         files={
             f"Actor_{actor}/03-01-{emotion}-01-01-01-{actor}.wav": None

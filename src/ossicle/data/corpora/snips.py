@@ -8,6 +8,8 @@ Voice and number; the words; the slot of each word or O, and the intent in the p
 from pathlib import Path
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.corpora.release import MISSING, lacking, left_out
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import SIDES, Dataset, Utterance
 from ossicle.errors import DataError, ManifestError, listing
 
@@ -40,6 +42,11 @@ def _read(path: Path, options: Options) -> Dataset:
         )
     if not utterances:
         raise DataError(f"{path} holds no recordings in train, valid and test. Unpack it again.")
+    there = {one.path.stem for one in utterances}
+    listed = [name for name in text_by_name if _side(name)]
+    missing = [name for name in listed if name not in there]
+    notices = left_out(path / _TABLE, len(missing), len(listed), missing, options)
+    voices = {one.speaker or "" for one in utterances}
     return sided(
         f"snips:{path}",
         utterances,
@@ -47,6 +54,16 @@ def _read(path: Path, options: Options) -> Dataset:
         speaker_independent=True,
         note="SUPERB's split: sentences and voices of each side are its own.",
         task=_TASKS[label],
+        lacks=lacking("voices", [voice for side in SIDES for voice in _VOICES[side]], voices),
+        notices=notices,
+    )
+
+
+def _side(name: str) -> str | None:
+    """Return the side of a name such as Ivy-snips-train-0, if its voice is read there."""
+    voice, _, rest = name.partition("-")
+    return next(
+        (side for side in SIDES if f"-{side}-" in f"-{rest}" and voice in _VOICES[side]), None
     )
 
 
@@ -117,7 +134,8 @@ CORPUS = Corpus(
     ),
     source="Lai et al. 2021, https://arxiv.org/abs/2010.13105; text by Coucke et al. 2018",
     licence="CC0 (text); voices of Amazon Polly",
-    options={"label": Option("slots, intent or transcript", "slots")},
+    options={"label": Option("slots, intent or transcript", "slots")} | MISSING,
     read=_read,
+    root=holds(_TABLE),
     example=_example(),
 )

@@ -19,6 +19,9 @@ from ossicle.data.corpora.base import (
     sided,
     sound_files,
 )
+from ossicle.data.corpora.release import MISSING, fewer, left_out
+from ossicle.data.corpora.roots import holds
+from ossicle.data.corpora.validation import drawn
 from ossicle.data.manifest import SIDES, Dataset, Utterance
 from ossicle.errors import DataError, listing
 
@@ -28,11 +31,13 @@ _WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 _UNKNOWN, _SILENCE = "_unknown_", "_silence_"
 _SHARES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}  # of a noise recording
 _SECONDS = 1.0
+_V1, _V2 = 64_721, 105_829  # recordings
+_OF_V2 = {"backward", "follow", "forward", "learn", "visual"}
 
 
 def _read(path: Path, options: Options) -> Dataset:
     classes = choose("classes", options["classes"] or "", ("35", "12"))
-    listed = {side: _listed(path / name) for side, name in _LISTS.items()}
+    listed = {side: _listed(path / name, side) for side, name in _LISTS.items()}
     utterances, side_by_key, strange = [], {}, []
     for file in sound_files(path, "[!_]*/*.wav"):
         speaker, marked, _ = file.stem.partition("_nohash_")
@@ -47,30 +52,46 @@ def _read(path: Path, options: Options) -> Dataset:
             f"{path}: {len(strange)} names are not like cat/0a7c2a8d_nohash_0.wav "
             f"({listing(strange)}). Take them out."
         )
+    notices: list[str] = []
     for side, keys in listed.items():
-        if missing := sorted(keys - side_by_key.keys()):
-            raise DataError(
-                f"{path / _LISTS[side]} names {len(missing)} recordings that are not there: "
-                f"{listing(missing)}. Unpack the release again."
-            )
+        missing = sorted(keys - side_by_key.keys())
+        notices += left_out(path / _LISTS[side], len(missing), len(keys), missing, options)
+    second = not _OF_V2.isdisjoint(one.label for one in utterances)
+    lacks = fewer(len(utterances), _V2 if second else _V1)
+    if not listed["valid"]:
+        train = tuple(one for one in utterances if side_by_key[one.key] == "train")
+        _, valid = drawn(train, by_speaker=True)
+        side_by_key |= dict.fromkeys((one.key for one in valid), "valid")
+        name = _LISTS["valid"]
+        lacks.append(f"{name} lists nothing, so a tenth of training, by speaker, chooses")
     if classes == "12":
-        return _twelve(path, utterances, side_by_key)
+        return _twelve(path, utterances, side_by_key, lacks, notices)
     return sided(
         f"speechcommands:{path}",
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=True,
         note="Official lists; no speaker is on two sides.",
+        lacks=lacks,
+        notices=notices,
     )
 
 
-def _listed(path: Path) -> set[str]:
+def _listed(path: Path, side: str) -> set[str]:
     if not path.is_file():
+        if side == "valid":
+            return set()
         raise DataError(f"{path} does not exist. Unpack the release again.")
     return {line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()}
 
 
-def _twelve(path: Path, utterances: Sequence[Utterance], sides: Mapping[str, str]) -> Dataset:
+def _twelve(
+    path: Path,
+    utterances: Sequence[Utterance],
+    sides: Mapping[str, str],
+    lacks: Sequence[str],
+    notices: Sequence[str],
+) -> Dataset:
     """Return ten words, about as many of other words as of one of them, and as much silence."""
     chosen, side_by_key = [one for one in utterances if one.label in _WORDS], dict(sides)
     if absent := sorted(set(_WORDS) - {one.label for one in chosen}):
@@ -96,6 +117,8 @@ def _twelve(path: Path, utterances: Sequence[Utterance], sides: Mapping[str, str
             f"into {_UNKNOWN}, and {_SILENCE} is cut from the background noise, from other parts "
             "for each side."
         ),
+        lacks=lacks,
+        notices=notices,
     )
 
 
@@ -134,8 +157,9 @@ CORPUS = Corpus(
     ),
     source="Warden 2018, https://arxiv.org/abs/1804.03209",
     licence="CC BY 4.0",
-    options={"classes": Option("35 (all words that are there) or 12", "35")},
+    options={"classes": Option("35 (all words that are there) or 12", "35")} | MISSING,
     read=_read,
+    root=holds(*_LISTS.values()),
     example=Example(
         files={
             f"{word}/{speaker}_nohash_0.wav": None

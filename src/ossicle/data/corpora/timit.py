@@ -6,11 +6,13 @@
 The two sentences SA, which every speaker reads, are left out, as is usual.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.corpora.release import fewer
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.errors import DataError, listing
 
@@ -52,6 +54,9 @@ _KEPT: Final = """
 _PHONES: Final = frozenset((*_TO_39, *(new for new in _FOLDED if new != "sil"), *_KEPT))  # 61
 
 
+_WHOLE: Final = {"train": 3696, "valid": 400, "test": 192}
+
+
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("phones", "transcript"))
     phones = choose("phones", options["phones"] or "", ("39", "61"))
@@ -70,6 +75,10 @@ def _read(path: Path, options: Options) -> Dataset:
             utterances.append(one)
             core = "test" if speaker in CORE else "valid"
             side_by_key[one.key] = core if side == "test" else "train"
+    counts = Counter(side_by_key.values())
+    lacks: list[str] = []
+    for side, count in (_WHOLE | ({"valid": 1152} if valid == "all" else {})).items():
+        lacks += fewer(counts[side], count, f"{side} utterances")
     chosen = "all other test speakers are" if valid == "all" else "the development set is"
     told = f" {len(left)} test speakers are of neither and left out." if left else ""
     return sided(
@@ -79,7 +88,13 @@ def _read(path: Path, options: Options) -> Dataset:
         speaker_independent=True,
         note=f"The core test set is test, {chosen} valid; SA sentences left out.{told}",
         task="phones" if label == "phones" else "asr",
+        lacks=lacks,
     )
+
+
+def _is_root(path: Path) -> bool:
+    names = {child.name.lower() for child in path.iterdir()} if path.is_dir() else set()
+    return {"train", "test"} <= names and any(path.glob("*/[Dd][Rr][1-8]"))
 
 
 def _sides(path: Path) -> Mapping[str, Path]:
@@ -165,5 +180,6 @@ CORPUS = Corpus(
         ),
     },
     read=_read,
+    root=_is_root,
     example=_example(),
 )

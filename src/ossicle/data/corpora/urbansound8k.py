@@ -1,6 +1,5 @@
 """UrbanSound8K: `metadata/UrbanSound8K.csv` and `audio/fold1` to `audio/fold10`."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from ossicle.data.corpora.base import (
@@ -9,19 +8,17 @@ from ossicle.data.corpora.base import (
     Option,
     Options,
     choose,
-    columns,
-    present,
     sided,
 )
+from ossicle.data.corpora.release import MISSING, fewer, lacking, present, table_rows
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
-from ossicle.data.rows import read_rows
 from ossicle.errors import DataError, SplitError
 
 
 def _read(path: Path, options: Options) -> Dataset:
     table = path / "metadata" / "UrbanSound8K.csv"
-    rows = [row for _, row in read_rows(table)]
-    columns(table, rows[0], ("slice_file_name", "fsID", "fold", "class"))
+    rows = table_rows(table, ("slice_file_name", "fsID", "fold", "class"))
     fold_by_source: dict[str, str] = {}
     for row in rows:
         if (fold := fold_by_source.setdefault(row["fsID"], row["fold"])) != row["fold"]:
@@ -29,7 +26,15 @@ def _read(path: Path, options: Options) -> Dataset:
                 f"{table}: clips of source {row['fsID']} are in folds {fold} and {row['fold']}. "
                 "Take the file from the release, which keeps a source in one fold."
             )
-    folds = sorted({row["fold"] for row in rows}, key=lambda fold: (len(fold), fold))
+    listed, fold_by_path = [], {}
+    for row in rows:
+        file = path / "audio" / f"fold{row['fold']}" / row["slice_file_name"]
+        listed.append(Utterance.of(file, path, row["class"]))
+        fold_by_path[file] = row["fold"]
+    utterances, notices = present(table, listed, options)
+    folds = sorted(
+        {fold_by_path[one.path] for one in utterances}, key=lambda fold: (len(fold), fold)
+    )
     test = choose("test_fold", options["test_fold"] or "", folds)
     protocol = choose("protocol", options["protocol"] or "", ("honest", "paper-d"))
     valid = choose("valid_fold", options["valid_fold"] or folds[folds.index(test) - 1], folds)
@@ -42,24 +47,21 @@ def _read(path: Path, options: Options) -> Dataset:
         if options["valid_fold"] is not None:
             raise DataError(f"protocol=paper-d has no valid_fold, so {valid} says nothing.")
         valid = ""
-    utterances, fold_by_key = [], {}
-    for row in rows:
-        file = path / "audio" / f"fold{row['fold']}" / row["slice_file_name"]
-        one = Utterance.of(file, path, row["class"])
-        utterances.append(one)
-        fold_by_key[one.key] = row["fold"]
-    present(table, (one.path for one in utterances), path / "audio")
-    dataset = sided(
+    return sided(
         f"urbansound8k:{path}",
         utterances,
-        lambda one: {test: "test", valid: "valid"}.get(fold_by_key[one.key], "train"),
+        lambda one: {test: "test", valid: "valid"}.get(fold_by_path[one.path], "train"),
         speaker_independent=False,
-        note=f"Official folds: {test} is test and {valid} is valid; a source is in one fold.",
+        note=(
+            f"Official folds: {test} is test and {valid} is valid; a source is in one fold."
+            if valid
+            else f"Paper D's protocol: fold {test} is test and chooses the epoch too, which "
+            "flatters it."
+        ),
+        lacks=[*lacking("folds", map(str, range(1, 11)), folds), *fewer(len(utterances), 8732)],
+        notices=notices,
+        test_chooses=not valid,
     )
-    if valid:
-        return dataset
-    note = f"Paper D's protocol: fold {test} is test and chooses the epoch too, which flatters it."
-    return replace(dataset, valid=dataset.test, note=note, test_chooses=True)
 
 
 _ROWS = [
@@ -86,8 +88,10 @@ CORPUS = Corpus(
         "test_fold": Option("the fold that is tested", "10"),
         "valid_fold": Option("the fold to choose by (the one before test_fold, 10 before 1)"),
         "protocol": Option("honest, or paper-d, in which the test fold chooses too", "honest"),
-    },
+    }
+    | MISSING,
     read=_read,
+    root=holds("metadata/UrbanSound8K.csv"),
     example=Example(
         files={f"audio/fold{r.split(',')[2]}/{r.split(',')[0]}": None for r in _ROWS}
         | {"metadata/UrbanSound8K.csv": "\n".join(["slice_file_name,fsID,fold,class", *_ROWS])},

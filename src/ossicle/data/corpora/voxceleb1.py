@@ -8,6 +8,8 @@ before they were cleaned, without the 2.
 from pathlib import Path
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, in_share, sided
+from ossicle.data.corpora.release import MISSING, fewer, left_out
+from ossicle.data.corpora.roots import holds
 from ossicle.data.manifest import Dataset, Utterance
 from ossicle.data.trials import read_trials
 from ossicle.errors import DataError, SplitError, listing
@@ -19,6 +21,7 @@ _LISTS = {
     "H": ("list_test_hard2.txt", "list_test_hard.txt"),
 }
 _SIDES = {"1": "train", "2": "valid", "3": "test"}
+_WHOLE = 153_516  # recordings
 _VALID_SHARE = 0.1  # of the speakers that train
 
 
@@ -41,11 +44,10 @@ def _read(path: Path, options: Options) -> Dataset:
             )
         if name:
             side_by_name[name] = _SIDES[number]
-    if missing := sorted(side_by_name.keys() - by_name.keys()):
-        raise DataError(
-            f"{table} names {len(missing)} recordings that are not there: {listing(missing)}. "
-            "Unpack the release again."
-        )
+    missing = sorted(side_by_name.keys() - by_name.keys())
+    notices = left_out(table, len(missing), len(side_by_name), missing, options)
+    listed = len(side_by_name)
+    side_by_name = {name: side for name, side in side_by_name.items() if name in by_name}
     side_by_key = {by_name[name].key: side for name, side in side_by_name.items()}
     left = len(by_name) - len(side_by_name)
     told = f" {left} recordings that the list does not name are left out." if left else ""
@@ -55,6 +57,8 @@ def _read(path: Path, options: Options) -> Dataset:
         lambda one: side_by_key[one.key],
         speaker_independent=False,
         note=f"Official split of identification; every speaker is on all sides.{told}",
+        lacks=fewer(listed, _WHOLE, f"lines of {table.name}"),
+        notices=notices,
     )
 
 
@@ -101,6 +105,7 @@ def _verification(path: Path, by_name: dict[str, Utterance], trials: str) -> Dat
         note=f"Trials {trials}; their speakers do not train, and a tenth of the others chooses.",
         task="verification",
         trials={"test": pairs},
+        lacks=fewer(len({one.speaker for one in by_name.values()}), 1251, "speakers"),
     )
 
 
@@ -132,7 +137,9 @@ CORPUS = Corpus(
     options={
         "label": Option("identification or verification", "identification"),
         "trials": Option("O, E or H", "O"),
-    },
+    }
+    | MISSING,
     read=_read,
+    root=holds(*(f"{folder}/*/*/*.wav" for folder in _FOLDERS)),
     example=_example(),
 )
