@@ -12,11 +12,10 @@ An expression is one placement, or several joined by ` + `:
 
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import tomli_w
 
@@ -25,8 +24,12 @@ from ossicle.attach.presets import PRESETS
 from ossicle.attach.table import recipe_table
 from ossicle.errors import RecipeError, RecipeMismatch, UnknownRecipe, did_you_mean
 from ossicle.methods import METHODS, Method, Value
+from ossicle.strict_json import read_object
 
 HEAD_ONLY = "linear"
+MAX_PLACEMENTS: Final = 256
+MAX_LENGTH: Final = 16_384  # characters of an expression
+MAX_RATE: Final = 1_000_000
 _PLACEMENT = re.compile(
     r"(?P<method>[\w/-]+)\s*(\((?P<settings>[^()]*)\))?\s*"
     r"(@\s*(?P<sites>[\w.,\s]+))?(\[(?P<layers>[^\[\]]*)\])?"
@@ -55,10 +58,15 @@ class Placement:
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", tuple(self.at) or self.method.default_at)
         object.__setattr__(self, "reads", self.reads or self.method.reads)
+        if self.lr is not None and abs(self.lr) <= MAX_RATE:  # no float holds every whole number
+            object.__setattr__(self, "lr", float(self.lr))
         if self.layers is not None:
             _layer_parts(self.layers)
-        if self.lr is not None and not self.lr > 0:
-            raise RecipeError(f"lr of '{self.method.name}' is {self.lr}; it must be positive")
+        if self.lr is not None and not 0 < self.lr <= MAX_RATE:
+            raise RecipeError(
+                f"lr of '{self.method.name}' is {str(self.lr)[:40]}; it must be positive and at "
+                f"most {MAX_RATE}"
+            )
         if self.reads is not None and self.method.changes_input:
             raise RecipeError(
                 f"'{self.method.name}' with these settings changes what enters its site, so it "
@@ -137,19 +145,19 @@ class Placement:
         reads = data.get("reads")
         settings = data.get("settings", {})
         if not isinstance(at, list) or not all(isinstance(site, str) for site in at):
-            raise RecipeError(f"'at' is {at!r}; expected a list of sites, e.g. ['attn.q']")
+            raise RecipeError(f"'at' is {at!r:.80}; expected a list of sites, e.g. ['attn.q']")
         if not isinstance(settings, Mapping):
-            raise RecipeError(f"'settings' is {settings!r}; expected a table, e.g. {{rank = 8}}")
+            raise RecipeError(f"'settings' is {settings!r:.80}; expected a table: {{rank = 8}}")
         if isinstance(layers, list) and all(type(layer) is int for layer in layers):
             layers = ",".join(str(layer) for layer in layers)
         if not isinstance(layers, str | None):
-            raise RecipeError(f"'layers' is {layers!r}; expected '6:12' or a list of numbers")
+            raise RecipeError(f"'layers' is {layers!r:.80}; expected '6:12' or a list of numbers")
         if isinstance(lr, bool) or not isinstance(lr, int | float | None):
-            raise RecipeError(f"'lr' is {lr!r}; expected a number")
+            raise RecipeError(f"'lr' is {lr!r:.80}; expected a number")
         if not isinstance(reads, str | None):
-            raise RecipeError(f"'reads' is {reads!r}; expected a site, e.g. 'layer'")
+            raise RecipeError(f"'reads' is {reads!r:.80}; expected a site, e.g. 'layer'")
         method = _method(data.get("method")).from_settings(settings)
-        return cls(method, tuple(at), layers, None if lr is None else float(lr), reads)
+        return cls(method, tuple(at), layers, lr, reads)
 
 
 @dataclass(frozen=True, init=False)
@@ -165,6 +173,7 @@ class Recipe:
     name: str | None = None
 
     def __init__(self, *placements: Placement, name: str | None = None) -> None:
+        _check_count(len(placements))
         object.__setattr__(self, "placements", placements)
         object.__setattr__(self, "name", name)
 
@@ -206,6 +215,7 @@ class Recipe:
             RecipeError: the text or file is none of the three, or a setting is wrong.
         """
         text = text.strip()
+        _check_length(text)
         if text in PRESETS:
             return cls(*_placements(PRESETS[text].expression), name=text)
         if text.endswith((".toml", ".json")):
@@ -228,8 +238,9 @@ class Recipe:
         placements, name = data.get("placements"), data.get("name")
         if not isinstance(placements, list) or not all(isinstance(p, Mapping) for p in placements):
             raise RecipeError("a recipe needs 'placements', a list of tables (it may be empty)")
+        _check_count(len(placements))
         if not isinstance(name, str | None):
-            raise RecipeError(f"'name' is {name!r}; expected a text")
+            raise RecipeError(f"'name' is {name!r:.80}; expected a text")
         return cls(*(Placement.from_dict(placement) for placement in placements), name=name)
 
     def write(self, path: Path) -> None:
@@ -246,13 +257,9 @@ class Recipe:
             RecipeError: the file is missing, malformed or no recipe.
         """
         try:
-            text = path.read_text(encoding="utf-8")
-            data = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+            return cls.from_dict(read_object(path))
         except (OSError, ValueError) as error:
-            raise RecipeError(f"recipe file '{path}' cannot be read: {error}") from error
-        if not isinstance(data, Mapping):
-            raise RecipeError(f"recipe file '{path}' holds no table at its top")
-        return cls.from_dict(data)
+            raise RecipeError(f"recipe file '{path!s:.200}' cannot be read: {error}") from error
 
 
 def split_recipes(text: str) -> list[str]:
@@ -260,6 +267,7 @@ def split_recipes(text: str) -> list[str]:
 
     A part that is a site's name continues the expression before it.
     """
+    _check_length(text)
     parts: list[str] = []
     for part in re.split(r",(?![^(\[]*[)\]])", text):
         if parts and part.split("[")[0].split("+")[0].strip() in SITE_NAMES:
@@ -272,14 +280,29 @@ def split_recipes(text: str) -> list[str]:
 def _placements(text: str) -> list[Placement]:
     if text == HEAD_ONLY:
         return []
-    return [_placement(part.strip()) for part in re.split(r"\+(?![^(]*\))", text)]
+    parts = re.split(r"\+(?![^(]*\))", text)
+    _check_count(len(parts))
+    return [_placement(part.strip()) for part in parts]
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise RecipeError(
+            f"a recipe of {len(text)} characters is longer than {MAX_LENGTH}; write it to a .toml "
+            "file"
+        )
+
+
+def _check_count(count: int) -> None:
+    if count > MAX_PLACEMENTS:
+        raise RecipeError(f"a recipe has {count} placements; at most {MAX_PLACEMENTS}")
 
 
 def _placement(text: str) -> Placement:
     match = _PLACEMENT.fullmatch(text)
     if match is None:
         raise RecipeError(
-            f"'{text}' is no recipe. Write method(setting=value)@site,site[layers], "
+            f"'{text:.200}' is no recipe. Write method(setting=value)@site,site[layers], "
             "e.g. lora(rank=8)@attn.q,attn.v[6:12]; join several with ' + '"
         )
     method = _method(match["method"])
@@ -292,8 +315,7 @@ def _placement(text: str) -> Placement:
     at = tuple(site.strip() for site in (match["sites"] or "").split(",") if site.strip())
     if match["sites"] and not at:
         raise RecipeError(f"'{text}' names no site after @")
-    rate = None if lr is None else float(lr)
-    return Placement(method.from_settings(settings), at, match["layers"], rate, reads)
+    return Placement(method.from_settings(settings), at, match["layers"], lr, reads)
 
 
 def _method(name: object) -> type[Method]:
@@ -305,7 +327,7 @@ def _method(name: object) -> type[Method]:
             )
         known = [HEAD_ONLY, *METHODS, *PRESETS]
         raise UnknownRecipe(
-            f"no recipe or method '{name}'.{did_you_mean(str(name), known)} "
+            f"no recipe or method '{name!s:.80}'.{did_you_mean(str(name), known)} "
             f"Methods: {', '.join(METHODS)}. `ossicle recipes` lists the presets."
         )
     return METHODS[name]
@@ -342,11 +364,11 @@ def _layer_parts(text: str) -> list[int | slice]:
         elif len(bounds) == 2:
             parts.append(slice(*bounds))
         else:
-            raise RecipeError(f"layers '{text}' cannot be read; write 6:12, -2: or 0,3,7")
+            raise RecipeError(f"layers '{text:.80}' cannot be read; write 6:12, -2: or 0,3,7")
     return parts
 
 
 def _only(data: Mapping[str, Any], known: Iterable[str], what: str) -> None:
     for key in data:
         if key not in known:
-            raise RecipeError(f"{what} has no entry '{key}'.{did_you_mean(key, known)}")
+            raise RecipeError(f"{what} has no entry '{key:.80}'.{did_you_mean(key, known)}")

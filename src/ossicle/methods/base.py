@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Literal, Self, TypeAlias, get_args, get_type_hints
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, get_args, get_type_hints
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -27,6 +27,9 @@ from ossicle.anatomy import Site
 from ossicle.errors import MergeError, RecipeError, RecipeMismatch, did_you_mean
 
 Value: TypeAlias = bool | int | float | str | None
+MAX_NUMBER: Final = 1_000_000  # in a setting
+MAX_SIZE: Final = 1 << 17  # a width, several times that of any backbone
+MAX_TOKENS: Final = 4096  # put into a sequence at one site
 Part: TypeAlias = Literal["adapter", "norm", "backbone"]
 
 
@@ -160,7 +163,13 @@ class Method(ABC):
                 )
             if not _fits(value, hints[key]):
                 raise RecipeError(
-                    f"setting '{key}' of '{cls.name}' is {value!r}; expected {_words(hints[key])}"
+                    f"setting '{key}' of '{cls.name}' is {value!r:.80}; expected "
+                    f"{_words(hints[key])}"
+                )
+            if isinstance(value, int | float) and not -MAX_NUMBER <= value <= MAX_NUMBER:
+                raise RecipeError(
+                    f"setting '{key}' of '{cls.name}' is {str(value)[:40]}; a number must lie "
+                    f"from {-MAX_NUMBER} to {MAX_NUMBER}"
                 )
         try:
             return cls(**settings)
@@ -219,11 +228,13 @@ def inner_width(site: Site, width: int | None, reduction: float | None) -> int:
     return inner
 
 
-def check_positive(**settings: float | None) -> None:
-    """Raise ValueError for a setting below 1; None passes."""
+def check_positive(*, most: int = MAX_SIZE, **settings: float | None) -> None:
+    """Raise ValueError for a setting below 1, or above `most`; None passes."""
     for name, value in settings.items():
         if value is not None and not value >= 1:
             raise ValueError(f"{name} is {value}; it must be 1 or more")
+        if value is not None and value > most:
+            raise ValueError(f"{name} is {str(value)[:40]}; it must be {most} or less")
 
 
 def check_choice(name: str, value: str, known: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ https://arxiv.org/abs/2312.03694, section III.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,6 +26,8 @@ from ossicle.anatomy import Site
 from ossicle.errors import RecipeMismatch
 from ossicle.methods.base import check_positive, inner_width, real_only
 from ossicle.methods.insertion import Inserted, InsertedAdapter, start
+
+MAX_KERNEL: Final = 255  # of a grid its square is stored
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class Convpass(Inserted):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive(width=self.width, reduction=self.reduction, kernel=self.kernel)
+        check_positive(width=self.width, reduction=self.reduction)
+        check_positive(kernel=self.kernel, most=MAX_KERNEL)
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel is {self.kernel}; it must be odd")
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ossicle.anatomy import Site
 from ossicle.errors import RecipeMismatch
-from ossicle.methods.base import Adapter, Method, check_choice, check_positive
+from ossicle.methods.base import MAX_TOKENS, Adapter, Method, check_choice, check_positive
 from ossicle.methods.prompt import Prompt
 from ossicle.methods.tokens import uniform_tokens
 
@@ -42,7 +42,7 @@ class DeepPrompt(Method):
     init: str = "vpt"
 
     def __post_init__(self) -> None:
-        check_positive(length=self.length)
+        check_positive(length=self.length, most=MAX_TOKENS)
         check_choice("init", self.init, ("vpt", "xavier"))
 
     @property

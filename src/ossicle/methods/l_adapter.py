@@ -29,6 +29,7 @@ from ossicle.methods.bottleneck import ACTIVATIONS
 from ossicle.methods.weighted_sum import ReadsLayers
 
 STD: Final = 1e-3
+MAX_WIDTH: Final = 8192
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class LAdapter(ReadsLayers):
     activation: str = "gelu"
 
     def __post_init__(self) -> None:
-        check_positive(width=self.width)
+        check_positive(width=self.width, most=MAX_WIDTH)
         check_choice("activation", self.activation, ACTIVATIONS)
 
     def width_for_head(self, width: int) -> int:  # noqa: ARG002 - whatever the backbone's is

@@ -25,7 +25,7 @@ Puigcerver et al. 2023, https://arxiv.org/abs/2308.00951, with its reference cod
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import torch
 from jaxtyping import Bool, Float
@@ -38,6 +38,7 @@ from ossicle.methods.base import Adapter, Method, check_choice, check_positive, 
 from ossicle.methods.insertion import start
 
 EPS = 1e-6
+MAX_SLOTS: Final = 1024  # of all experts at a site
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class MoA(Method):
         check_positive(
             experts=self.experts, width=self.width, reduction=self.reduction, slots=self.slots
         )
+        if self.experts * self.slots > MAX_SLOTS:
+            raise ValueError(f"experts times slots is more than {MAX_SLOTS}; choose fewer")
         if self.routing == "dense" and (self.slots != 1 or self.normalise != "none"):
             raise ValueError("slots and normalise are for routing=soft")
 

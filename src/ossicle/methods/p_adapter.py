@@ -24,10 +24,13 @@ from torch import Tensor, nn
 
 from ossicle.anatomy import Site
 from ossicle.errors import RecipeMismatch
-from ossicle.methods.base import Method, check_choice, check_positive
+from ossicle.methods.base import MAX_TOKENS, Method, check_choice, check_positive
 from ossicle.methods.tokens import TokensAdapter
 
 STD: Final = 0.02
+
+
+MAX_HIDDEN: Final = 8192
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class PAdapter(Method):
     hidden: int = 64
 
     def __post_init__(self) -> None:
-        check_positive(length=self.length, hidden=self.hidden)
+        check_positive(length=self.length, most=MAX_TOKENS)
+        check_positive(hidden=self.hidden, most=MAX_HIDDEN)
         check_choice("where", self.where, ("prefix", "suffix"))
 
     @property

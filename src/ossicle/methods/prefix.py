@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ossicle.anatomy import Site
 from ossicle.errors import RecipeMismatch
-from ossicle.methods.base import Adapter, Method, check_dropout, check_positive
+from ossicle.methods.base import MAX_TOKENS, Adapter, Method, check_dropout, check_positive
 from ossicle.methods.tokens import uniform_tokens
 
 
@@ -45,7 +45,7 @@ class Prefix(Method):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        check_positive(length=self.length)
+        check_positive(length=self.length, most=MAX_TOKENS)
         check_dropout(self.dropout)
 
     @property

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from ossicle.anatomy import Site
 from ossicle.errors import RecipeMismatch
-from ossicle.methods.base import Method, check_choice, check_positive
+from ossicle.methods.base import MAX_TOKENS, Method, check_choice, check_positive
 from ossicle.methods.tokens import TokensAdapter, uniform_tokens
 
 
@@ -52,7 +52,7 @@ class Prompt(Method):
     init: str = "vpt"
 
     def __post_init__(self) -> None:
-        check_positive(length=self.length)
+        check_positive(length=self.length, most=MAX_TOKENS)
         check_choice("init", self.init, ("vpt", "xavier"))
 
     @property
