@@ -16,7 +16,7 @@ from ossicle.errors import DataError, did_you_mean, listing
 from ossicle.paths import HERE, expand, fault, is_there, looked_in
 
 
-def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
+def open_data(spec: str, places: Sequence[Path] = HERE, *, task: str | None = None) -> Dataset:
     """Read the recordings that a data string names, and check their split.
 
         fsdd:recordings?test_speaker=theo     a reader, a path and its options
@@ -27,6 +27,7 @@ def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
     Args:
         spec: Cut at the first `:` and the last `?`, so that a path may hold either.
         places: Folders in which a relative path may start; the first that has it counts.
+        task: The name of the task that the labels are for; None: what the data suggest.
 
     Raises:
         DataError: the reader, the path or an option is not there, or the data cannot be used as
@@ -34,6 +35,7 @@ def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
     """
     dataset = _read(spec, {}, places)
     check(dataset)
+    dataset = replace(dataset, task=task or dataset.task)
     return replace(dataset, notices=(*dataset.notices, *size_notices(dataset)))
 
 

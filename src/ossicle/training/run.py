@@ -276,7 +276,8 @@ def prepare(
     """
     recipe = Recipe.parse(config.recipe)
     augment = parse_augment(config.augment)
-    dataset = open_data(config.data, places)
+    asked = parse_task(config.task)[0].name if config.task else None
+    dataset = open_data(config.data, places, task=asked)
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
     if processes.is_main:

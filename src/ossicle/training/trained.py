@@ -197,7 +197,7 @@ class Trained:
         same = split.get("data") == data
         own = side not in (None, "all") or (side is None and same)
         places = places_of(self.folder) if same else HERE
-        dataset = open_data(data, places) if own else read_data(data, places)
+        dataset = open_data(data, places, task=self.task.name) if own else read_data(data, places)
         for notice in dataset.notices:
             _LOGGER.warning(notice)
         if side == "all":
