@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from ossicle import strict_json
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.check import attach
 from ossicle.attach.cut import find_cut, run_to_cut
@@ -831,7 +832,7 @@ def main() -> None:
             "device": describe(options.device, options.threads),
             "versions": {package: metadata.version(package) for package in packages},
         }
-        file.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        file.write_text(strict_json.dumps(stored, indent=1) + "\n", encoding="utf-8")
         print(f"{name}: {GROUPS[name].__doc__} ({time.perf_counter() - begun:.0f} s)")
         for label, value in figures.items():
             print(f"  {label:<70} {shown(value)}")

@@ -10,13 +10,13 @@ figures say that a preset trains, not how good it is: one epoch, one seed, one r
 """
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
+from ossicle import strict_json
 from ossicle.attach.folder import TENSORS
 from ossicle.attach.presets import PRESETS
 from ossicle.attach.store import read_tensors
@@ -94,7 +94,7 @@ def main() -> None:
             f" {row['first']:.2f} → {row['last']:.2f} | {100 * row['accuracy']:.1f} |",
             flush=True,
         )
-        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(strict_json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     unmoved = [row["preset"] for row in rows if row["moved"] != row["tensors"]]
     rising = [row["preset"] for row in rows if row["last"] >= row["first"]]
     print(f"\n{len(rows)} presets; loss does not fall: {rising}; some tensor rests: {unmoved}")

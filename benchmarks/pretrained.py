@@ -18,7 +18,6 @@ A run that is there already is not repeated. The figures are written as JSON bes
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ import numpy as np
 import torch
 from scipy.stats import ttest_rel
 
+from ossicle import strict_json
 from ossicle.data import Utterance, open_data, write_manifest
 from ossicle.metrics.paired import FEWEST_SPEAKERS, paired_test
 from ossicle.training import TrainConfig, train
@@ -253,7 +253,7 @@ def main() -> None:
             for task, methods in waiting.items()
         }
     print(markdown(found))
-    options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    options.json.write_text(strict_json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

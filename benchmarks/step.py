@@ -13,7 +13,6 @@ head on the mean, as ours.
 """
 
 import argparse
-import json
 import platform
 import re
 import statistics
@@ -27,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ossicle import strict_json
 from ossicle.attach.check import attach
 from ossicle.attach.recipe import Recipe
 from ossicle.backbones import Backbone, load_backbone
@@ -163,7 +163,7 @@ def main() -> None:
     short = re.sub(r"[^\w-]+", "-", options.backbone)
     file = Path(__file__).parent / "results" / f"step-{short}.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    file.write_text(strict_json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(f"{options.backbone}, {options.batch} x {options.seconds:g} s, {options.rounds} rounds")
     print("| variant | training step | inference |\n| --- | --- | --- |")
     for name, variant in variants.items():

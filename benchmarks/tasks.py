@@ -9,7 +9,6 @@ repeated. The figures are written as JSON beside this script.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 import torch
 
+from ossicle import strict_json
 from ossicle.data import Utterance, open_data, write_manifest
 from ossicle.data.derive import connect
 from ossicle.training import TrainConfig, train
@@ -171,7 +171,7 @@ def main() -> None:
         ]
         found[work.name] = row(work, runs)
         file = Path(__file__).parent / "results/tasks.json"
-        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        file.write_text(strict_json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ with two differences, treated the same.
 """
 
 import argparse
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -32,6 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.nn import functional as F
 from transformers.audio_utils import mel_filter_bank, spectrogram, window_function
 
+from ossicle import strict_json
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.data import Dataset, Utterance, load_utterance, open_data
 
@@ -216,7 +216,7 @@ def main() -> None:
         print(f"| {name} | " + " | ".join(cells) + " |")
     print("| bar | " + " | ".join(f"{task.bar:.0f}" for task in columns) + " |")
     if options.json:
-        options.json.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(strict_json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -96,12 +96,15 @@ def print_figures(found: dict[str, Any]) -> None:
     shown = kind.shown
     width = max(9, *(len(words) + 1 for words in shown.values()))
     for name, words in shown.items():
-        low, high = found["intervals"][name]
-        if name in kind.plain:
-            print(f"  {words:<{width}}{found[name]:6.3f}     [{low:.3f}, {high:.3f}]")
-        else:
-            between = f"[{100 * low:.1f}, {100 * high:.1f}]"
-            print(f"  {words:<{width}}{100 * found[name]:6.1f} %   {between}")
+        times, digits, unit = (1, 3, "  ") if name in kind.plain else (100, 1, " %")
+        if found[name] is None:
+            print(f"  {words:<{width}}not available")
+            continue
+        bounds = found["intervals"][name]
+        between = f"interval not available: {found['interval_missing']}"
+        if bounds is not None:
+            between = f"[{times * bounds[0]:.{digits}f}, {times * bounds[1]:.{digits}f}]"
+        print(f"  {words:<{width}}{times * found[name]:6.{digits}f}{unit}   {between}")
     for name, value in found.get("ccc_by_dimension", {}).items():
         print(f"  {name:<{width}}{value:6.3f}")
     for name, value in found.get("accuracy_by_slot", {}).items():
@@ -109,8 +112,10 @@ def print_figures(found: dict[str, Any]) -> None:
     if "trials" in found:
         print(f"  {found['trials']:,} trials, {found['targets']:,} of one speaker")
     for norm, words in (("s_norm", "s-norm"), ("as_norm", "AS-norm")):
-        if norm in found:
+        if found.get(norm):
             print(f"  after {words}: EER {100 * found[norm]['eer']:.1f} %")
+        elif norm in found:
+            print(f"  after {words}: not available: {found['norm_missing']}")
     if "confusion" not in found:
         return
     labels, confusion = found["labels"], found["confusion"]

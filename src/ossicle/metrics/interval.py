@@ -13,6 +13,10 @@ one there is nothing to draw, recordings are drawn instead, and the interval spe
 recordings of that speaker only: `unit` and `num_units` say which case it was, and belong beside the
 interval wherever it is shown.
 
+A score may be undefined in a draw: verification needs pairs of one speaker and of two. An undefined
+draw counts as possibly the lowest and possibly the highest, so the interval is rather too wide; if
+such draws are more than the tail that is cut off, there is no interval.
+
 The interval covers the choice of test recordings. It does not cover the training seed, nor the
 choice of training recordings: the model is held as it is.
 
@@ -24,20 +28,38 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 FEW_SPEAKERS: Final = 10  # below which an interval tends to be too narrow
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """The lower and upper bound of each figure, and what was drawn to find them."""
+    """The lower and upper bound of each figure, and what was drawn to find them.
 
-    bounds: dict[str, tuple[float, float]]
+    Attributes:
+        bounds: By figure; None where it is undefined in too many draws.
+        unit: What was drawn.
+        num_units: How many there are.
+        confidence: Share of the draws inside the bounds.
+        resamples: Number of draws.
+        undefined: Largest share of draws in which a figure is undefined.
+    """
+
+    bounds: dict[str, tuple[float, float] | None]
     unit: Literal["speaker", "recording"]
     num_units: int
     confidence: float
     resamples: int
+    undefined: float = 0.0
+
+    @property
+    def missing(self) -> str | None:
+        """Why some bounds are None, if any are."""
+        if None not in self.bounds.values():
+            return None
+        share = f"{100 * self.undefined:.1f} % of the draws of {self.num_units} {self.unit}s"
+        return f"{share} have no such score"
 
     def note(self, groups: Sequence[str] | None) -> str | None:
         """Return what makes the intervals too narrow, if anything does.
@@ -67,8 +89,8 @@ def bootstrap_intervals(
     """Return percentile bootstrap intervals of all figures, from the same draws.
 
     Args:
-        figures_of: From row numbers, with repetitions, to figures; it is called once per resample.
-            For classification: `figures_by_rows`.
+        figures_of: From row numbers, with repetitions, to figures, NaN where one is undefined; it
+            is called once per resample. For classification: `figures_by_rows`.
         num_rows: Number of recordings.
         groups: The speaker of each recording, or None to draw recordings.
         confidence: Share of the resamples inside the interval, between 0 and 1.
@@ -96,13 +118,28 @@ def bootstrap_intervals(
         if by_speaker:
             rows = np.concatenate([rows_of_unit[unit] for unit in rows])
         drawn.append(figures_of(rows))
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    bounds = {}
+    bounds, undefined = {}, 0.0
     for name in drawn[0]:
-        low, high = np.quantile([figures[name] for figures in drawn], tails)
-        bounds[name] = (float(low), float(high))
+        values = np.array([figures[name] for figures in drawn])
+        bounds[name] = _bounds(values, (1 - confidence) / 2)
+        undefined = max(undefined, float(np.isnan(values).mean()))
     unit: Literal["speaker", "recording"] = "speaker" if by_speaker else "recording"
-    return Intervals(bounds, unit, num_units, confidence, resamples)
+    return Intervals(bounds, unit, num_units, confidence, resamples, undefined)
+
+
+def _bounds(values: Float[np.ndarray, " K"], tail: float) -> tuple[float, float] | None:
+    """Return the quantiles of the draws, wide enough whatever the undefined ones would have been.
+
+    None where they are so many that a bound could be anything.
+    """
+    missing = np.isnan(values)
+    if not missing.any():
+        low, high = np.quantile(values, [tail, 1 - tail])
+    else:
+        lowest, highest = (np.where(missing, end, values) for end in (-np.inf, np.inf))
+        low = np.quantile(lowest, tail, method="lower")
+        high = np.quantile(highest, 1 - tail, method="higher")
+    return (float(low), float(high)) if np.isfinite([low, high]).all() else None
 
 
 def _rows_of_unit(num_rows: int, groups: Sequence[str] | None) -> list[Int[np.ndarray, " N"]]:

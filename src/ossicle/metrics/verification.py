@@ -89,8 +89,9 @@ def cosines(
 
 
 def unit(embeddings: Float[np.ndarray, "N E"]) -> Float[np.ndarray, "N E"]:
-    """Return the embeddings at length 1."""
-    made: Float[np.ndarray, "N E"] = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    """Return the embeddings at length 1; those of length 0 as they are."""
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    made: Float[np.ndarray, "N E"] = embeddings / np.where(lengths == 0, 1, lengths)
     return made
 
 
@@ -110,13 +111,19 @@ def normalised(
         to_cohort: Score of each utterance with each of the cohort.
         top: Means and deviations are of that many highest scores; None: of all (s-norm).
 
+    Returns:
+        Not finite where the cohort's scores do not vary, as those of one recording.
+
     Source: Matejka et al. 2017, "Analysis of score normalization in multilingual speaker
     recognition"; the deviation divides by K - 1.
     """
     chosen = to_cohort
     if top is not None and top < to_cohort.shape[1]:
         chosen = -np.partition(-to_cohort, top - 1, axis=1)[:, :top]
-    mean, deviation = chosen.mean(axis=1), chosen.std(axis=1, ddof=1)
-    first, second = ((scores - mean[rows]) / deviation[rows] for rows in sides)
+    mean = chosen.mean(axis=1)
+    spread = np.square(chosen - mean[:, None]).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):  # the caller sees it in the result
+        deviation = np.sqrt(spread / (np.float64(chosen.shape[1]) - 1))
+        first, second = ((scores - mean[rows]) / deviation[rows] for rows in sides)
     made: Float[np.ndarray, " T"] = (first + second) / 2
     return made

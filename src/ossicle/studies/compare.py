@@ -140,9 +140,10 @@ def _row(
     }
     for figure in TASKS[runs[0]["task"]].shown:
         values = [run["test"][figure] for run in runs]
+        known = None not in values  # a figure that does not exist is null
         row[figure] = {
-            "mean": mean(values),
-            "deviation": stdev(values) if len(values) > 1 else None,
+            "mean": mean(values) if known else None,
+            "deviation": stdev(values) if known and len(values) > 1 else None,
             "values": values,
         }
     row["train_seconds"] = mean(run["train_seconds"] for run in runs)
@@ -229,6 +230,8 @@ def notes(found: dict[str, Any]) -> list[str]:
 
 def _shown(figure: dict[str, Any], *, plain: bool) -> str:
     """Return mean and deviation of a figure, in percent unless it is none."""
+    if figure["mean"] is None:
+        return "not available"
     times, digits = (1, 3) if plain else (100, 1)
     deviation = figure["deviation"]
     spread = "" if deviation is None else f" ± {times * deviation:.{digits}f}"

@@ -158,6 +158,9 @@ class Verification(Task):
         scores = self._scores(decoded, first, second)
         found: dict[str, Any] = {}
         for norm, of_norm in scores.items():
+            if of_norm is None:
+                found |= {norm: None, "norm_missing": "the scores of the cohort are all alike"}
+                continue
             curve = Trials(of_norm, same).curve()
             assert curve is not None  # `of` and `judged_by` see to both kinds
             figures = _figures(curve)
@@ -176,7 +179,9 @@ class Verification(Task):
         figures are NaN where a draw has no trials of one kind.
         """
         first, second, same = self._pairs(labels, decoded)
-        trials = Trials(self._scores(decoded, first, second)["cosine"], same)
+        cosine = self._scores(decoded, first, second)["cosine"]
+        assert cosine is not None
+        trials = Trials(cosine, same)
 
         def of(rows: NDArray[np.intp]) -> Mapping[str, float]:
             counts = np.bincount(rows, minlength=len(labels)).astype(float)
@@ -261,10 +266,16 @@ class Verification(Task):
         decoded: Sequence[Mapping[str, Any]],
         first: NDArray[np.intp],
         second: NDArray[np.intp],
-    ) -> dict[str, NDArray[np.float64]]:
+    ) -> dict[str, NDArray[np.float64] | None]:
+        """Return the score of every trial, by norm; None where a norm does not exist."""
         embeddings = np.array([one["embedding"] for one in decoded])
+        if not np.isfinite(embeddings).all():
+            raise RunError(
+                "some embeddings are NaN or infinite: the training has diverged. Start a new run "
+                "with a lower --lr"
+            )
         cosine = trial_cosines(embeddings, first, second)
-        scores = {"cosine": cosine}
+        scores: dict[str, NDArray[np.float64] | None] = {"cosine": cosine}
         if self.cohort is not None:
             if self.cohort.shape[1] != embeddings.shape[1]:
                 raise AdapterFileError(
@@ -272,8 +283,9 @@ class Verification(Task):
                     f"the adapter {embeddings.shape[1]}; the cohort is that of another run"
                 )
             to_cohort, sides = cosines(embeddings, self.cohort), (first, second)
-            scores["s_norm"] = normalised(cosine, sides, to_cohort)
-            scores["as_norm"] = normalised(cosine, sides, to_cohort, NEAREST)
+            for norm, top in (("s_norm", None), ("as_norm", NEAREST)):
+                of_norm = normalised(cosine, sides, to_cohort, top)
+                scores[norm] = of_norm if np.isfinite(of_norm).all() else None
         return scores
 
 

@@ -15,7 +15,8 @@ def with_intervals(
     """Return the figures, their 95 % intervals, and every recording with what was said of it.
 
     Speakers are drawn where every recording names one, recordings otherwise; `interval_unit` says
-    which, and `interval_note` what makes the intervals too narrow, or null.
+    which, and `interval_note` what makes the intervals too narrow, or null. An interval that does
+    not exist is null, and `interval_missing` says why.
     """
     labels = [utterance.label for utterance in utterances]
     speakers = [one.speaker for one in utterances if one.speaker is not None]
@@ -26,7 +27,11 @@ def with_intervals(
         "task": task.name,
         **found.figures,
         "loss": found.loss,
-        "intervals": {name: list(bounds) for name, bounds in intervals.bounds.items()},
+        "intervals": {
+            name: None if bounds is None else list(bounds)
+            for name, bounds in intervals.bounds.items()
+        },
+        "interval_missing": intervals.missing,
         "interval_unit": intervals.unit,
         "interval_units": intervals.num_units,
         "interval_note": intervals.note(groups),

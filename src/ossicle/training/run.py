@@ -240,7 +240,8 @@ def _curves(epoch: Epoch, task: Task) -> dict[str, float]:
     """Return what an epoch came to, by the names that a tracker shows."""
     curves = {"train/loss": epoch.train_loss}
     curves |= {} if epoch.valid_loss is None else {"valid/loss": epoch.valid_loss}
-    return curves | {f"valid/{key}": epoch.valid[key] for key in task.shown}
+    curves |= {f"valid/{key}": epoch.valid[key] for key in task.shown}
+    return {key: value for key, value in curves.items() if value is not None}
 
 
 def _written_out(recipe: str) -> str:
