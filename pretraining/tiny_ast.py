@@ -19,7 +19,6 @@ Saeed et al. 2021 (contrast of views), https://arxiv.org/abs/2010.10915.
 """
 
 import argparse
-import copy
 import json
 import math
 import time
@@ -260,8 +259,9 @@ def start(options: argparse.Namespace, scenes: Scenes) -> Run:
 
 
 def export(model: ASTModel, folder: Path) -> None:
-    """Write the model in half precision in the hub's layout."""
-    copy.deepcopy(model).half().save_pretrained(folder)
+    """Write the model in the hub's layout: weights in half precision, to be read as float32."""
+    halves = {name: value.half() for name, value in model.state_dict().items()}
+    model.save_pretrained(folder, state_dict=halves)
     settings = {k: v for k, v in FAMILIES["ast"].extractor.items() if k != "feature_extractor_type"}
     ASTFeatureExtractor(**{**settings, "max_length": 512}).save_pretrained(folder)
 

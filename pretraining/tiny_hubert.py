@@ -20,7 +20,6 @@ precision.
 """
 
 import argparse
-import copy
 import json
 import math
 import time
@@ -276,8 +275,9 @@ def start(options: argparse.Namespace, corpus: Corpus) -> Run:
 
 
 def export(model: HubertModel, folder: Path) -> None:
-    """Write the model in half precision in the hub's layout."""
-    copy.deepcopy(model).half().save_pretrained(folder)
+    """Write the model in the hub's layout: weights in half precision, to be read as float32."""
+    halves = {name: value.half() for name, value in model.state_dict().items()}
+    model.save_pretrained(folder, state_dict=halves)
     Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
 
 

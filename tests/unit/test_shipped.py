@@ -40,7 +40,7 @@ def test_a_folder_holds_weights_in_half_precision_a_card_and_no_more(name):
 
 def test_a_card_tells_data_licences_and_figures(name):
     card = (SHIPPED[name] / "README.md").read_text(encoding="utf-8")
-    for heading in ("## Data", "## Training", "## Figures", "## Limits"):
+    for heading in ("## Use without", "## Data", "## Training", "## Figures", "## Limits"):
         assert heading in card, f"{name}: the card has no '{heading}'"
     assert card.startswith("---\nlicense: ")
 
@@ -51,10 +51,21 @@ def test_transformers_alone_gives_the_same_frames(name, noise):
     wave = noise(16000)[0]
     mine = load_backbone(name)
     extractor = AutoFeatureExtractor.from_pretrained(SHIPPED[name])
-    theirs = AutoModel.from_pretrained(SHIPPED[name], dtype=torch.float32).eval()
+    theirs = AutoModel.from_pretrained(SHIPPED[name]).eval()
+    assert theirs.dtype == torch.float32  # what the card promises, of weights in half precision
     values = extractor(wave, sampling_rate=16000, return_tensors="pt")["input_values"]
     expected = theirs(values).last_hidden_state
     torch.testing.assert_close(mine(*mine.batch([wave])).hidden, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:At least one mel filter has all zero")
+def test_the_code_on_the_card_runs_without_ossicle(name, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
+    code = (SHIPPED[name] / "README.md").read_text(encoding="utf-8").split("```python\n")[1]
+    seen: dict = {}
+    exec(code.partition("```")[0], seen)
+    assert seen["frames"].dtype == torch.float32
+    assert seen["frames"].isfinite().all()
 
 
 def test_the_architecture_is_the_one_that_config_names(name):
