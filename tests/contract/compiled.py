@@ -1,5 +1,7 @@
 """Run by test_compiled.py: compiled models against eager ones; a line of JSON for each case.
 
+The argument is the part of the cases to run: quick or thorough.
+
 In a process of its own, because torch.compile does not see through the checks of tensor shapes that
 the suite puts around every function.
 """
@@ -14,7 +16,7 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from kinds import KINDS, tiny_backbone
+from kinds import ALONE, KINDS, pairs, rotation, tiny_backbone
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.check import attach
 from ossicle.attach.recipe import Recipe
@@ -111,14 +113,17 @@ def bank() -> None:
 
 def main() -> None:
     warnings.simplefilter("ignore")
-    cases = {
+    quick = {
         "the whole transformer is one graph": one_graph,
         "switching between sets holds": switching,
         "a bank compiles once": bank,
+        **{" ".join(pair): pair for pair in rotation(pairs(ALONE.values()), turn=0)},
+    }
+    thorough = {
         **{f"{SPEECH} {name}": (SPEECH, m.example or name) for name, m in METHODS.items()},
         **{f"{kind} many methods": (kind, MANY) for kind in KINDS},
     }
-    for name, case in cases.items():
+    for name, case in {"quick": quick, "thorough": thorough}[sys.argv[1]].items():
         torch._dynamo.reset()
         fault = ""
         try:

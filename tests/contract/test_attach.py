@@ -297,7 +297,7 @@ def test_half_precision_gives_nearly_the_same_output_and_every_gradient(model, i
     assert all(p.grad is not None and p.grad.isfinite().all() for p in encoder.values())
 
 
-MERGED = "lora@attn.q,ffn.in + bias@attn.q,norm.ffn + norm@norm.attn + scale@attn.v,ffn.act"
+MERGED = "lora(rank=4)@attn.q,ffn.in + bias@attn.q,norm.ffn + norm@norm.attn + scale@attn.v,ffn.act"
 
 
 def has_weights_for(slot: Slot, backbone: Backbone) -> bool:
@@ -325,9 +325,12 @@ def test_what_is_merged_equals_what_is_not_or_is_refused(model, inputs):
     assert not moved(before, model)
 
 
-BLOCKS = "bias@ffn + scale@ffn.out + lora@ffn.out + scale(shift=true)@attn + lora@attn.o"
+BLOCKS = (
+    "bias@ffn + scale@ffn.out + lora(rank=4)@ffn.out + scale(shift=true)@attn + lora(rank=2)@attn.o"
+)
 
 
+@pytest.mark.every_pair
 @torch.no_grad()
 @pytest.mark.parametrize("pair", pairs([MERGED, BLOCKS]), indirect=True, ids="-".join)
 def test_several_methods_are_merged_in_the_order_in_which_they_act(model, inputs, build, kind):

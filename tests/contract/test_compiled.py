@@ -8,16 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from kinds import KINDS
+from kinds import ALONE, KINDS, pairs, rotation
 from ossicle.methods import METHODS
 
 HERE = Path(__file__).parent
 
 
 @pytest.mark.slow
-def test_compiled_equals_eager_for_every_method_and_every_family():
+@pytest.mark.parametrize(
+    ("part", "count"),
+    [
+        ("quick", len(rotation(pairs(ALONE.values()), turn=0)) + 3),
+        pytest.param("thorough", len(METHODS) + len(KINDS), marks=pytest.mark.thorough),
+    ],
+)
+def test_compiled_equals_eager_for_every_method_and_every_family(part, count):
     done = subprocess.run(
-        [sys.executable, HERE / "compiled.py"],
+        [sys.executable, HERE / "compiled.py", part],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(HERE.parent)},
@@ -25,5 +32,5 @@ def test_compiled_equals_eager_for_every_method_and_every_family():
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = {one["case"]: one["fault"] for one in map(json.loads, done.stdout.splitlines())}
-    assert len(found) == len(METHODS) + len(KINDS) + 3
+    assert len(found) == count
     assert not {case: fault for case, fault in found.items() if fault}
