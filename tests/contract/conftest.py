@@ -12,18 +12,23 @@ other kinds (here x and o).
 """
 
 from collections import defaultdict
+from pathlib import Path
 from zlib import crc32
 
 import pytest
 
 from kinds import Pair, rotation
 
+HERE = Path(__file__).parent
+
 
 @pytest.hookimpl(tryfirst=True)  # before -m is applied
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     by_property: dict[str, list[tuple[Pair, pytest.Item]]] = defaultdict(list)
-    for item in items:
-        pair = getattr(item, "callspec", None) and item.callspec.params.get("pair")
+    for item in items:  # of all folders
+        if item.path.parent != HERE or not hasattr(item, "callspec"):
+            continue
+        pair = item.callspec.params.get("pair")
         if pair and not item.get_closest_marker("every_pair"):
             by_property[item.nodeid.partition("[")[0]].append((pair, item))
     for name, tests in by_property.items():
