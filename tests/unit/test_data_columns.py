@@ -149,6 +149,20 @@ def test_a_repeated_column_or_key_is_refused(folder):
         read_manifest(path)
 
 
+def test_a_table_with_other_separators_is_told_apart(folder):
+    for mark, seen in ((";", r"';'"), ("\t", r"'\\t'")):
+        path = table(folder, f"path{mark}label", f"a0.wav{mark}x")
+        with pytest.raises(ManifestError, match=rf"seems to be separated by {seen}.*with commas"):
+            read_manifest(path)
+
+
+def test_a_missing_value_that_is_written_as_text_is_named(folder):
+    manifest = read_manifest(table(folder, "path,label", "a0.wav,nan", "b0.wav,x"))
+    assert manifest.notices == (
+        "list.csv: 1 rows have the label nan. If that is a missing value, take them out.",
+    )
+
+
 def test_options_map_columns_of_any_name(folder):
     header = "cough_filename,sentence_text,who,part,from,to"
     rows = [f"{name},hi there,{name[0]},{'test' if name[0] == 'd' else 'train'},0,0.5"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ossicle.data.manifest import Utterance, read_manifest, write_manifest
+from ossicle.data import Utterance, read_manifest, write_manifest
 from ossicle.errors import ManifestError
 
 

@@ -4,9 +4,10 @@ from ossicle.data.audio import duration_s, load_utterance, load_wave, random_cro
 from ossicle.data.augment import AUGMENTATIONS, parse_augment
 from ossicle.data.batch import bucketed, bucketed_by_length, padded_fraction
 from ossicle.data.corpora import CORPORA, Corpus
-from ossicle.data.manifest import Dataset, Manifest, Trial, Utterance, read_manifest, write_manifest
+from ossicle.data.manifest import Dataset, Manifest, Trial, Utterance
 from ossicle.data.spec import open_data, read_data
 from ossicle.data.split import check, check_classes, contents, draw
+from ossicle.data.table import read_manifest, write_manifest
 
 __all__ = [
     "AUGMENTATIONS",

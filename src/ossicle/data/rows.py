@@ -173,6 +173,11 @@ def _delimited_records(path: Path, lines: Iterable[str], *, tabs: bool) -> Itera
 def _header(path: Path, fields: Sequence[str]) -> list[str]:
     """Return the names of the columns; one that has none is called by its place."""
     header = [name.strip() or f"column {place}" for place, name in enumerate(fields, start=1)]
+    if len(fields) == 1 and (other := [mark for mark in ";\t|" if mark in header[0]]):
+        raise ManifestError(
+            f"{path} seems to be separated by {other[0]!r}: its only column is {header[0]!r}. Save "
+            "it with commas, or with tabs as .tsv."
+        )
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise ManifestError(
             f"{path} has the column {listing(twice)} more than once. Give each a name of its own."

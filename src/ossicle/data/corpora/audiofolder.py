@@ -18,11 +18,10 @@ from ossicle.data.manifest import (
     Dataset,
     Manifest,
     Utterance,
-    merged,
-    read_manifest,
 )
 from ossicle.data.missing import left_out
 from ossicle.data.roles import NO
+from ossicle.data.table import merged, read_manifest
 from ossicle.errors import DataError, ManifestError, listing
 
 _AUDIO = frozenset(

@@ -20,15 +20,13 @@ from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
 from ossicle.data.manifest import (
     SIDE_BY_NAME,
     Dataset,
-    Gathered,
     Manifest,
     Utterance,
-    merged,
-    sample_rate,
 )
 from ossicle.data.missing import left_out
 from ossicle.data.roles import NO, find_columns
 from ossicle.data.rows import cell
+from ossicle.data.table import Gathered, merged, sample_rate
 from ossicle.errors import DataError, listing
 
 _DICT = "dataset_dict.json"

@@ -19,14 +19,12 @@ from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
 from ossicle.data.manifest import (
     SIDE_BY_NAME,
     Dataset,
-    Gathered,
     Manifest,
     Utterance,
-    merged,
-    sample_rate,
 )
 from ossicle.data.roles import NO, find_columns
 from ossicle.data.rows import cell, parse_record
+from ossicle.data.table import Gathered, merged, sample_rate
 from ossicle.errors import DataError, listing
 
 _SOUND = frozenset(("wav", "flac", "ogg", "opus", "mp3"))
