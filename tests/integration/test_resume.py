@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,16 @@ def outcome(folder: Path) -> dict[str, Any]:
     same = (TENSORS, "recipe.json", LOG, SPLIT, CONFIG)
     return {
         "metrics": {key: value for key, value in metrics.items() if key not in MEASURED},
-        "checkpoint": read_tensors(folder / CHECKPOINT)[1],  # the tensors' hash, and the history
+        "checkpoint": checkpoint_of(folder),
         **{name: (folder / name).read_bytes() for name in same},
     }
+
+
+def checkpoint_of(folder: Path) -> dict[str, Any]:
+    """Return the bytes of every tensor of a checkpoint, and its history; not its hours."""
+    tensors, metadata = read_tensors(folder / CHECKPOINT)
+    content = {key: value.numpy().tobytes() for key, value in tensors.items()}
+    return content | {key: metadata[key] for key in ("history", "scaler")}
 
 
 def as_in_a_new_process() -> None:
@@ -71,7 +79,12 @@ def test_a_resumed_run_ends_in_the_same_bits(
     as_in_a_new_process()
     interrupt(config, tmp_path / "parts", epoch=3, resume=True)
     as_in_a_new_process()
-    train(config, tmp_path / "parts", resume=True)
+    before = float(read_tensors(tmp_path / "parts" / CHECKPOINT)[1]["seconds"])
+    started = time.perf_counter()
+    metrics = train(config, tmp_path / "parts", resume=True)
+    assert before < metrics["train_seconds"] + 0.005  # its last digit is rounded
+    assert metrics["train_seconds"] <= before + time.perf_counter() - started
+    assert metrics["train_seconds"] > before + metrics["step_seconds"]  # one epoch of steps more
     assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ossicle.errors import RunError
-from ossicle.training.machine import check_compiler, pick_device
+from ossicle.training.machine import check_compiler, pick_device, pick_threads, threads
 
 
 @pytest.mark.parametrize("name", ["meta", "gpu0", "cuda:99", ""])
@@ -29,3 +29,35 @@ def test_compiling_without_a_compiler_is_refused_before_anything(
     check_compiler("cuda")  # torch brings what it needs there
     (tmp_path / "g++").touch(mode=0o755)
     check_compiler("cpu")
+
+
+@pytest.fixture
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which nobody has chosen a number of threads, and torch has chosen two."""
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    with threads(2):
+        yield
+
+
+def model_of(num_parameters: int) -> torch.nn.Module:
+    model = torch.nn.Module()
+    model.weight = torch.nn.Parameter(torch.empty(num_parameters))
+    return model
+
+
+@pytest.mark.usefixtures("unset")
+def test_a_small_model_computes_in_one_thread_and_a_large_one_in_those_of_torch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert pick_threads(model_of(9_999_999)) == 1
+    assert pick_threads(model_of(10_000_000)) == 2
+    assert pick_threads(model_of(10), earlier=3) == 3  # its bits depend on the number
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert pick_threads(model_of(10)) == 2
+
+
+def test_the_number_of_threads_is_put_back() -> None:
+    before = torch.get_num_threads()
+    with threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before

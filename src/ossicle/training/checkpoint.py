@@ -23,6 +23,7 @@ CHECKPOINT: Final = "checkpoint.safetensors"
 _NOW = "now:"
 _HISTORY = "history"
 _SCALER = "scaler"
+_SECONDS = "seconds"
 
 
 def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
@@ -38,7 +39,9 @@ def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
             tensors[f"{name}:{key}"] = value.detach().cpu().contiguous()
     history = strict_json.dumps([epoch.to_dict() for epoch in state.history])
     scaler = strict_json.dumps(state.scaler.state_dict())
-    parts = serialise_with_digest(tensors, **{_HISTORY: history, _SCALER: scaler})
+    parts = serialise_with_digest(
+        tensors, **{_HISTORY: history, _SCALER: scaler, _SECONDS: str(state.seconds)}
+    )
     replace_file(folder / CHECKPOINT, *parts)
 
 
@@ -64,6 +67,7 @@ def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
             for name, value in moments.items()
         }
     try:
+        state.seconds = float(metadata.get(_SECONDS, 0.0))  # absent in older checkpoints
         state.history[:] = [Epoch(**epoch) for epoch in strict_json.loads(metadata[_HISTORY])]
         scaler = strict_json.loads(metadata[_SCALER])
     except (KeyError, TypeError, ValueError) as error:

@@ -24,6 +24,7 @@ VERSIONS: Final = "versions.json"
 LOG: Final = "log.jsonl"
 METRICS: Final = "metrics.json"
 MAX_BYTES: Final = 1 << 30  # of a file that names every recording
+THREADS: Final = "threads"  # in VERSIONS
 LOCK: Final = ".lock"  # there while a process writes to the folder; holds its number
 STARTED_IN: Final = "started_in"  # in VERSIONS: the working directory, absolute
 FROM_RUN: Final = "started_in_from_run"  # the same, relative to the run folder
@@ -199,6 +200,12 @@ def places_of(folder: Path) -> tuple[Path, ...]:
     for place in found:
         unique.setdefault(place.absolute(), place)
     return tuple(unique.values())
+
+
+def threads_of(folder: Path) -> int | None:
+    """Return how many threads the run in a folder computes with, as its bits depend on them."""
+    count = _versions(folder).get(THREADS)
+    return count if type(count) is int and count > 0 else None
 
 
 def _versions(folder: Path) -> dict[str, Any]:

@@ -67,12 +67,14 @@ class State:
         scaler: Of the loss, for float16; does nothing for other numbers.
         history: The epochs so far.
         step_seconds: Wall time of each step of this process.
+        seconds: Wall time from the start to the last epoch, of all processes that went on.
     """
 
     optimizer: torch.optim.Adam
     scaler: torch.amp.GradScaler
     history: list[Epoch] = field(default_factory=list)
     step_seconds: list[float] = field(default_factory=list)
+    seconds: float = 0.0
 
     @classmethod
     def of(cls, model: AdaptedModel, config: TrainConfig) -> "State":

@@ -1,12 +1,49 @@
 """What a run finds on the machine: where to compute, and how much memory it took."""
 
+import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import torch
 
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.errors import RunError
+
+SMALL: Final = 10_000_000  # parameters; below, a second thread costs more than it saves
+CHOSEN: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def pick_threads(model: AdaptedModel, earlier: int | None = None) -> int:
+    """Return how many threads of torch a run should compute with on a CPU.
+
+    One for a small model, whatever else the machine is doing; torch's own number for others. The
+    load of the machine has no say: the same command has to end in the same bits, which depend on
+    the number of threads.
+
+    Args:
+        model: That is trained.
+        earlier: The number that the run was started with, if it goes on.
+    """
+    if earlier is not None:
+        return earlier
+    parameters = list(model.parameters())
+    small = parameters[0].device.type == "cpu" and sum(p.numel() for p in parameters) < SMALL
+    chosen = any(name in os.environ for name in CHOSEN)
+    return 1 if small and not chosen else torch.get_num_threads()
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Let torch compute with so many threads for as long as the context lasts."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def pick_device(name: str) -> str:

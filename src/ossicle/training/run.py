@@ -64,9 +64,16 @@ from ossicle.training.folder import (
     places_of,
     read_json,
     starting_place,
+    threads_of,
 )
 from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_progress
-from ossicle.training.machine import check_compiler, peak_memory_mib, pick_device
+from ossicle.training.machine import (
+    check_compiler,
+    peak_memory_mib,
+    pick_device,
+    pick_threads,
+    threads,
+)
 from ossicle.training.precision import check_precision, pick_precision
 from ossicle.training.prefix import Prefix, check_cache, open_prefix
 from ossicle.training.processes import Processes
@@ -134,8 +141,9 @@ def train(
             processes.together(lambda: writer.take() if processes.is_main else None)
         started = time.perf_counter()
         run = prepare(config, places=places_of(folder), processes=processes, progress=progress)
-        processes.together(lambda: _begin(writer, config, run, resume=resume))
-        return _train(run, config, folder, trackers, started, progress)
+        with threads(pick_threads(run.model, threads_of(folder))):
+            processes.together(lambda: _begin(writer, config, run, resume=resume))
+            return _train(run, config, folder, trackers, started, progress)
 
 
 def _begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) -> None:
@@ -160,7 +168,9 @@ def _train(
     state = State.of(run.model, config)
     read_checkpoint(folder, run.model, state)
     tracked = start_trackers(trackers if processes.is_main else (), folder, config.to_dict())
-    _fit(run, config, state, folder, tracked, progress)
+    if state.history:  # what went before counts, loading once more does not
+        started = time.perf_counter() - state.seconds
+    _fit(run, config, state, folder, tracked, started, progress)
     trained = time.perf_counter()
     choice = Choice.of(run.judge("valid"), [one.label for one in run.clips["valid"].utterances])
     doubts = choice.notices(state.best.valid)
@@ -208,6 +218,7 @@ def _fit(
     state: State,
     folder: Path,
     tracked: Sequence[GeneralTracker],
+    started: float,
     progress: Progress,
 ) -> None:
     """Train from where the state stands, keep what every epoch leaves, and end at the best one."""
@@ -228,6 +239,7 @@ def _fit(
             if epoch.is_best:
                 save_tensors(run.model, run.model.current, folder)
             _write_log(folder, state.history)
+            state.seconds = time.perf_counter() - started
             write_checkpoint(folder, run.model, state)
         for tracker in tracked:
             tracker.log(_curves(epoch, run.task), step=epoch.number)
