@@ -101,7 +101,7 @@ def print_figures(found: dict[str, Any]) -> None:
             print(f"  {words:<{width}}not available")
             continue
         bounds = found["intervals"][name]
-        between = f"interval not available: {found['interval_missing']}"
+        between = f"interval not available: {found.get('interval_missing')}"
         if bounds is not None:
             between = f"[{times * bounds[0]:.{digits}f}, {times * bounds[1]:.{digits}f}]"
         print(f"  {words:<{width}}{times * found[name]:6.{digits}f}{unit}   {between}")

@@ -293,10 +293,6 @@ def prepare(
     dataset = open_data(config.data, places, task=asked)
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
-    if processes.is_main:
-        for line in describe_sizes(dataset):
-            _LOGGER.info(line)
-    _log(dataset.notices, processes)
     if device == "cuda" and processes.count > 1:
         device = f"cuda:{processes.local_rank}"
     dtype = pick_precision(config.precision, device)
@@ -313,7 +309,6 @@ def prepare(
     check_precision(backbone, dtype)
     kind, settings = parse_task(config.task or dataset.task)
     task = kind.of(dataset, backbone.frame_rate, **settings)
-    dataset = _with_notices(dataset, task, processes)
     if "speed" in augment and isinstance(task, Events):
         raise RunError("--augment speed moves the events of a recording; leave it out")
     head_name = config.head or task.heads[0]
@@ -327,6 +322,11 @@ def prepare(
             seen = recipe.seen_by_head(backbone.anatomy)
             head = build_head(head_name, seen, task.num_outputs)
         model = attach(backbone, recipe, head)
+    dataset = _with_notices(dataset, task)
+    if processes.is_main:
+        for line in describe_sizes(dataset):
+            _LOGGER.info(line)
+    _log(dataset.notices, processes)
     clips = _clips(dataset, task, backbone, config, processes, progress)
     mine = processes.share(dataset.utterances)
     parts = processes.gather(processes.together(lambda: contents(mine)))
@@ -345,14 +345,13 @@ def prepare(
     return Prepared(model, task, dataset, clips, hashed, prefix, processes)
 
 
-def _with_notices(dataset: Dataset, task: Task, processes: Processes) -> Dataset:
-    """Return the dataset with what its task has to say of its labels; log that."""
+def _with_notices(dataset: Dataset, task: Task) -> Dataset:
+    """Return the dataset with what its task has to say of its labels."""
     found = [
         notice
         for side in ("valid", "test")
         for notice in task.notices(side, [one.label for one in dataset.sides[side]])
     ]
-    _log(found, processes)
     return replace(dataset, notices=(*dataset.notices, *found))
 
 
