@@ -10,7 +10,6 @@ An expression is one placement, or several joined by ` + `:
     linear                                   nothing but the head
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from ossicle.attach.presets import PRESETS
 from ossicle.attach.table import recipe_table
 from ossicle.errors import RecipeError, RecipeMismatch, UnknownRecipe, did_you_mean
 from ossicle.methods import METHODS, Method, Value
-from ossicle.strict_json import read_object
+from ossicle.strict_json import dumps, read_object
 
 HEAD_ONLY = "linear"
 MAX_PLACEMENTS: Final = 256
@@ -246,7 +245,7 @@ class Recipe:
     def write(self, path: Path) -> None:
         """Write the recipe as TOML or JSON, by the file's ending."""
         data = self.to_dict()
-        text = tomli_w.dumps(data) if path.suffix == ".toml" else json.dumps(data, indent=2) + "\n"
+        text = tomli_w.dumps(data) if path.suffix == ".toml" else dumps(data, indent=2) + "\n"
         path.write_text(text, encoding="utf-8")
 
     @classmethod

@@ -80,3 +80,30 @@ def test_a_split_that_was_not_copied_is_named(tmp_path):
     (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
     with pytest.raises(DataError, match=r"holds no split test"):
         open_data(f"hf:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("dataset_info.json", "[" * 100_000, r"info\.json cannot be read: .*levels.*Save the data"),
+        ("dataset_info.json", '{"features": ' + "9" * 5000 + "}", r"info\.json cannot be read: "),
+        ("dataset_info.json", '{"features": []}', "has no table of features"),
+        ("dataset_info.json", "[]", "its top level is a list; expected an object"),
+        ("state.json", '{"_data_files": 3}', r"state\.json cannot be read: "),
+        ("state.json", '{"_data_files": [["x"]]}', r"state\.json cannot be read: "),
+        ("dataset_dict.json", '{"splits": [3]}', "has no list of splits"),
+    ],
+)
+def test_descriptions_of_any_content_are_an_error_in_one_line(tmp_path, name, text, message):
+    saved(tmp_path, [0, 1] * 6)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=message) as caught:
+        open_data(f"hf:{tmp_path}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_class_without_a_name_is_refused(tmp_path):
+    for names in (["no"], {"no": 0}):
+        root = saved(tmp_path, [0, 1] * 6, {"names": names, "_type": "ClassLabel"})
+        with pytest.raises(DataError, match=r"'label' has classes that dataset_info\.json does"):
+            open_data(f"hf:{root}")

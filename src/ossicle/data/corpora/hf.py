@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ossicle import strict_json
 from ossicle.data.columns import Columns
 from ossicle.data.corpora.base import MISSING, Corpus, Example, Option, Options, choose
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
@@ -147,10 +148,7 @@ def _records(
                 f"{file}: column '{column}' is {batch.column(column).type}, and no text or number "
                 "in each row. Save it as a text, tags as dog|rain."
             )
-        names = features[column].get("names")
-        # datasets marks a row of an unlabelled test set by null, or by class -1
-        if names:
-            found = [None if one is None or one < 0 else names[one] for one in found]
+        found = _named(file, column, features.get(column), found)
         texts[column] = [cell(str(file), column, one) for one in found]
         bare = [row for row, text in enumerate(texts[column], first) if not text.strip()]
         if bare and column in columns.labels:
@@ -160,6 +158,23 @@ def _records(
             )
     rows = zip(*texts.values(), strict=True)
     return [dict(zip(texts, row, strict=True)) for row in rows]
+
+
+def _named(file: Path, column: str, feature: object, found: list[Any]) -> list[Any]:
+    """Return the names of the classes of a column, where it holds their numbers."""
+    names = feature.get("names") if isinstance(feature, dict) else None
+    if not names:
+        return found
+    numbers = [one for one in found if one is not None]
+    if not isinstance(names, list) or not all(
+        type(one) is int and one < len(names) for one in numbers
+    ):
+        raise DataError(
+            f"{file}: column '{column}' has classes that dataset_info.json does not name. Save the "
+            "data set again."
+        )
+    # datasets marks a row of an unlabelled test set by null, or by class -1
+    return [None if one is None or one < 0 else names[one] for one in found]
 
 
 def _spans(file: Path, sounds: Any, whole: Any) -> list[tuple[int, int] | None]:
@@ -182,9 +197,11 @@ def _refuse_missing_splits(path: Path) -> None:
     if not (path / _DICT).is_file():
         return
     try:
-        splits = json.loads((path / _DICT).read_text(encoding="utf-8"))["splits"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        splits = strict_json.read_object(path / _DICT)["splits"]
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path / _DICT} cannot be read: {error}. Save it again.") from error
+    if not isinstance(splits, list) or not all(isinstance(split, str) for split in splits):
+        raise DataError(f"{path / _DICT} has no list of splits. Save the data set again.")
     if gone := [split for split in splits if not (path / split / "state.json").is_file()]:
         raise DataError(f"{path} holds no split {listing(gone)}. Copy the data set again.")
 
@@ -192,9 +209,11 @@ def _refuse_missing_splits(path: Path) -> None:
 def _features(folder: Path) -> Mapping[str, Any]:
     file = folder / "dataset_info.json"
     try:
-        features: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["features"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        features = strict_json.read_object(file)["features"]
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{file} cannot be read: {error}. Save the data set again.") from error
+    if not isinstance(features, dict):
+        raise DataError(f"{file} has no table of features. Save the data set again.")
     return features
 
 
@@ -211,7 +230,7 @@ def _audio_column(folder: Path, features: Mapping[str, Any], wanted: str | None)
 
 def _arrow_files(folder: Path) -> list[Path]:
     try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        state = strict_json.read_object(folder / "state.json")
         files = [folder / one["filename"] for one in state["_data_files"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
