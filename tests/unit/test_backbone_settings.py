@@ -196,6 +196,7 @@ def test_settings_of_other_things_than_the_architecture_are_not_read(write, buil
         ("ast", {"num_mel_bins": 80}, "num_mel_bins=80 and config.json num_mel_bins=128"),
         ("ast", {"max_length": 32}, "max_length=32 and config.json max_length=64"),
         ("ast", {"std": 0}, "std=0; it must lie from 1e-06"),
+        ("ast", {"mean": True}, "mean=True; expected a number like -4.2"),
         ("ast", {"mean": "a"}, "mean='a'; expected a number like -4.2"),
         ("w2v-bert", {"num_mel_bins": 128}, "num_mel_bins * stride=256 and config.json feature_p"),
         ("w2v-bert", {"stride": 4}, "stride=4"),

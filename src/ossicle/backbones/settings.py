@@ -151,8 +151,10 @@ def build_extractor(where: str, name: str, settings: Mapping[str, Any]) -> Any:
             raise BackboneError(f"{where} has {key}={value!r:.60}; expected true or false")
         if not is_flag:
             _check_number(where, key, value, _OF_EXTRACTOR.get(key, _ANY))
-        if isinstance(like, int | float) and not isinstance(value, int | float):
-            raise BackboneError(f"{where} has {key}={value!r:.60}; expected a number like {like}")
+            if isinstance(like, int | float) and type(value) not in (int, float):
+                raise BackboneError(
+                    f"{where} has {key}={value!r:.60}; expected a number like {like}"
+                )
     try:
         with quiet():
             return made(**settings)
