@@ -8,7 +8,7 @@ import torch
 
 from kinds import ALONE, attached, pairs
 from ossicle.attach.recipe import Recipe
-from ossicle.data import Dataset, Utterance, contents
+from ossicle.data import Dataset, Utterance, scan
 from ossicle.tasks import Classification
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
@@ -42,7 +42,11 @@ def trained(backbone, expression: str, clips: Clips, cache: str, **changes):
     torch.manual_seed(0)
     model = attached(backbone, Recipe.parse(expression))
     said = {"cache": cache, "epochs": 2, "augmented": False, "precision": "float32"} | changes
-    prefix = open_prefix(model, clips.sizes, contents(clips.utterances), **said)
+    scanned = scan(clips.utterances, 16_000, 1)
+    contents = {
+        one.key: found.content.samples for one, found in zip(clips.utterances, scanned, strict=True)
+    }
+    prefix = open_prefix(model, clips.sizes, contents, **said)
     dataset = Dataset("tones", *[clips.utterances] * 3, False, given=True, note="")
     model.current.head.num_outputs = 3
     history = fit(model, Classification.of(dataset), clips, clips, CONFIG, prefix=prefix)

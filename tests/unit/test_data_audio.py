@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from ossicle.data.audio import duration_s, load_wave, random_crop, scan, windows
+from ossicle.data.audio import duration_s, load_wave, random_crop, windows
 from ossicle.data.manifest import Utterance
+from ossicle.data.scan import scan
 from ossicle.errors import AudioError
 
 FORMATS = {
@@ -181,8 +182,8 @@ def utterances(folder, count):
 
 def test_a_scan_counts_samples_at_the_rate_of_the_backbone(tmp_path):
     seen = []
-    lengths = scan(utterances(tmp_path, 3), 16000, 400, progress=lambda *of: seen.append(of))
-    assert lengths == [4000, 4000, 4000]
+    found = scan(utterances(tmp_path, 3), 16000, 400, progress=lambda *of: seen.append(of))
+    assert [one.num_samples for one in found] == [4000, 4000, 4000]
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 

@@ -1,32 +1,38 @@
 """Labelled recordings: read, checked, split, decoded and batched. Pure numpy, no torch."""
 
-from ossicle.data.audio import duration_s, load_utterance, load_wave, random_crop, scan, windows
+from ossicle.data.audio import duration_s, load_utterance, load_wave, random_crop, windows
 from ossicle.data.augment import AUGMENTATIONS, parse_augment
 from ossicle.data.batch import bucketed, bucketed_by_length, padded_fraction
 from ossicle.data.corpora import CORPORA, Corpus
+from ossicle.data.leaks import Content, check_contents, overlapping
 from ossicle.data.manifest import Dataset, Manifest, Trial, Utterance
+from ossicle.data.scan import Scanned, by_recording, scan
 from ossicle.data.spec import open_data, read_data
-from ossicle.data.split import check, check_classes, contents, draw
+from ossicle.data.split import check, check_classes, draw
 from ossicle.data.table import read_manifest, write_manifest
 
 __all__ = [
     "AUGMENTATIONS",
     "CORPORA",
+    "Content",
     "Corpus",
     "Dataset",
     "Manifest",
+    "Scanned",
     "Trial",
     "Utterance",
     "bucketed",
     "bucketed_by_length",
+    "by_recording",
     "check",
     "check_classes",
-    "contents",
+    "check_contents",
     "draw",
     "duration_s",
     "load_utterance",
     "load_wave",
     "open_data",
+    "overlapping",
     "padded_fraction",
     "parse_augment",
     "random_crop",

@@ -1,29 +1,22 @@
 """Decode, resample, check and crop recordings; a wave is (N,) float32 in [-1, 1].
 
 wav, flac, ogg, opus, mp3 and whatever else libsndfile knows, told apart by their content, never by
-the name of the file. Channels are averaged; soxr resamples at its HQ setting.
+the name of the file, and read to their real end (see `streams`). Channels are averaged; soxr
+resamples at its HQ setting.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import soundfile
 import soxr
 
+from ossicle.data.decode import Span, Wave, opened
 from ossicle.data.manifest import Utterance
-from ossicle.data.truncation import cut_short
 from ossicle.errors import AudioError
-
-Wave = npt.NDArray[np.float32]
 
 SILENCE = 1e-4  # of full scale, -80 dBFS
 _FULL_SCALE_MOST = 8.0  # lossy codecs overshoot 1 a little; integers kept as floats by thousands
 _ROUNDING_S = 0.01  # an end this far outside the file is a rounded number, not a wrong one
-_LENGTH_UNKNOWN = 2**62  # frames; libsndfile's mark for a header without a count
 
 
 def load_wave(
@@ -32,7 +25,7 @@ def load_wave(
     *,
     start_s: float = 0.0,
     duration_s: float | None = None,
-    span: tuple[int, int] | None = None,
+    span: Span | None = None,
 ) -> Wave:
     """Return a recording, or a part of it, at a sample rate.
 
@@ -50,11 +43,27 @@ def load_wave(
         (N,) in [-1, 1], the mean over channels.
 
     Raises:
-        AudioError: the file is missing, cannot be decoded, is cut short, holds no samples, NaN,
-            infinity or silence, or the part lies outside it.
+        AudioError: the file is missing, not a regular file, cannot be decoded, is cut short, holds
+            no samples, NaN, infinity or silence, is longer than `LONGEST` samples, states a rate
+            below 1 or above 768 kHz, or the part lies outside it.
     """
     path = Path(path)
-    wave, file_rate = _decode(path, start_s, duration_s, span)
+    with opened(path, span) as recording:
+        first, last = bounds(start_s, duration_s, recording.rate)
+        begin = max(0, first)
+        ((_, wave),) = recording.cut(recording.blocks(begin), begin, [(first, last)])
+        if not is_complete(wave, first, last):
+            total = begin + len(wave) if len(wave) else recording.count()
+            check_part(path, total, recording.rate, start_s, duration_s)
+        return usable(path, wave, recording.rate, sample_rate)
+
+
+def usable(path: Path, wave: Wave, file_rate: int, sample_rate: int) -> Wave:
+    """Return a wave at another rate.
+
+    Raises:
+        AudioError: it holds NaN, infinity, silence or numbers far beyond full scale.
+    """
     if not np.isfinite(wave).all():
         count = int((~np.isfinite(wave)).sum())
         raise AudioError(f"{path} holds {count} samples that are NaN or infinite. Export it again.")
@@ -74,67 +83,16 @@ def load_wave(
 
 
 def duration_s(path: str | Path) -> float:
-    """Return a recording's length in seconds.
-
-    From the header, except for mp3, whose header may hold an estimate and which is decoded.
+    """Return a recording's length in seconds, by decoding it: a header may be wrong.
 
     Raises:
         AudioError: the file is missing, cut short, empty or cannot be decoded.
     """
     path = Path(path)
-    with _opened(path) as file:
-        if file.format != "MP3":
-            return float(file.frames / file.samplerate)
-    wave, file_rate = _decode(path, 0.0, None)
-    return len(wave) / file_rate
-
-
-def scan(
-    utterances: Sequence[Utterance],
-    sample_rate: int,
-    min_samples: int,
-    *,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[int]:
-    """Decode every utterance once and return the number of samples of each.
-
-    Args:
-        utterances: What will be trained on or evaluated.
-        sample_rate: Of the backbone, in Hz.
-        min_samples: The fewest the backbone can make a frame of, at `sample_rate`.
-        progress: Called with how many are done, and of how many.
-
-    Raises:
-        AudioError: one for all recordings that cannot be used, a line each for the first ten.
-    """
-
-    def measure(utterance: Utterance) -> int | str:
-        try:
-            num_samples = len(load_utterance(utterance, sample_rate))
-        except AudioError as error:
-            return str(error)
-        if num_samples < min_samples:
-            return (
-                f"{utterance.key} is {1000 * num_samples / sample_rate:.0f} ms long, and the "
-                f"backbone needs {1000 * min_samples / sample_rate:.0f} ms. Take it out."
-            )
-        return num_samples
-
-    lengths: list[int] = []
-    bad: list[str] = []
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        for done, measured in enumerate(pool.map(measure, utterances), start=1):
-            if isinstance(measured, str):
-                bad.append(measured)
-            else:
-                lengths.append(measured)
-            if progress:
-                progress(done, len(utterances))
-    if bad:
-        rest = [f"... and {len(bad) - 10} more"] if len(bad) > 10 else []
-        head = f"{len(bad)} of {len(utterances)} recordings cannot be used:"
-        raise AudioError("\n  ".join([head, *bad[:10], *rest]))
-    return lengths
+    with opened(path) as recording:
+        total = recording.count()
+        check_part(path, total, recording.rate, 0.0, None)
+        return total / recording.rate
 
 
 def load_utterance(utterance: Utterance, sample_rate: int) -> Wave:
@@ -177,88 +135,31 @@ def random_crop(num_samples: int, max_samples: int, rng: np.random.Generator) ->
     return start, start + max_samples
 
 
-def _opened(path: Path, span: tuple[int, int] | None = None) -> soundfile.SoundFile:
-    if not path.exists():
-        raise AudioError(f"{path} does not exist. Mend the path or take it out of the data.")
-    try:
-        file = soundfile.SoundFile(BytesIO(read_span(path, span)) if span else path)
-    except soundfile.LibsndfileError as error:
-        raise _undecodable(path, error.error_string) from error
-    except TypeError as error:  # soundfile takes *.raw for sound without a header
-        raise _undecodable(path, "a .raw file has no header") from error
-    try:
-        _refuse_cut_short(path, file, span)
-        if file.frames == 0 or file.frames > _LENGTH_UNKNOWN:
-            what = "does not state its length" if file.frames else "holds no samples"
-            raise AudioError(f"{path} {what}. Export it again or take it out of the data.")
-    except AudioError:
-        file.close()
-        raise
-    return file
-
-
-def read_span(path: Path, span: tuple[int, int] | None) -> bytes:
-    """Return the bytes of a recording: of the file, or of its part of an archive."""
-    first, count = span or (0, -1)
-    with path.open("rb") as file:
-        file.seek(first)
-        return file.read(count)
-
-
-def _refuse_cut_short(
-    path: Path,
-    file: soundfile.SoundFile,
-    span: tuple[int, int] | None,
-    decoded: int | None = None,
-) -> None:
-    if missing := cut_short(path, file, span, decoded):
-        raise AudioError(f"{path} is cut short: {missing}. Copy or export it again.")
-
-
-def _undecodable(path: Path, reason: str) -> AudioError:
-    return AudioError(
-        f"{path} cannot be decoded ({reason.rstrip('.')}). Expected wav, flac, ogg, opus or mp3: "
-        "export it again or take it out of the data."
-    )
-
-
-def _decode(
-    path: Path, start_s: float, duration_s: float | None, span: tuple[int, int] | None = None
-) -> tuple[Wave, int]:
-    """Return the mean over channels of a part of a file, and the file's sample rate."""
-    with _opened(path, span) as file:
-        rate, total = int(file.samplerate), int(file.frames)
-        whole = None
-        if file.format == "MP3":  # its header may estimate, so only decoding tells where it ends
-            whole = _read(path, file, 0, total)
-            total = len(whole)
-            _refuse_cut_short(path, file, span, decoded=total)
-        first, last = _part(path, total, rate, start_s, duration_s)
-        if whole is not None:
-            return whole[first:last], rate
-        return _read(path, file, first, last), rate
-
-
-def _read(path: Path, file: soundfile.SoundFile, first: int, last: int) -> Wave:
-    try:
-        file.seek(first)
-        channels = file.read(last - first, dtype="float32", always_2d=True)  # (N, channels)
-    except soundfile.LibsndfileError as error:
-        raise _undecodable(path, error.error_string) from error
-    wave: Wave = channels.mean(axis=1, dtype=np.float32)
-    return wave
-
-
-def _part(
-    path: Path, total: int, rate: int, start_s: float, duration_s: float | None
-) -> tuple[int, int]:
-    """Return the first and one past the last frame of a part."""
+def bounds(start_s: float, duration_s: float | None, rate: int) -> tuple[int, int | None]:
+    """Return the first sample of a part and one past its last; None: the end of the recording."""
     first = round(start_s * rate)
-    last = total if duration_s is None else first + round(duration_s * rate)
+    return first, None if duration_s is None else first + round(duration_s * rate)
+
+
+def is_complete(wave: Wave, first: int, last: int | None) -> bool:
+    """Return whether a part is all there."""
+    return first >= 0 and len(wave) >= (1 if last is None else max(1, last - first))
+
+
+def check_part(path: Path, total: int, rate: int, start_s: float, duration_s: float | None) -> None:
+    """Raise unless a recording of a number of samples has a part, give or take 10 ms at its end.
+
+    Raises:
+        AudioError: it has not.
+    """
+    if not total:
+        raise AudioError(f"{path} holds no samples. Export it again or take it out of the data.")
+    first, last = bounds(start_s, duration_s, rate)
+    last = total if last is None else last
     if 0 <= first < min(last, total) and last <= total + _ROUNDING_S * rate:
-        return first, min(last, total)
+        return
     end = "the end" if duration_s is None else f"{start_s + duration_s:g} s"
     raise AudioError(
         f"{path} is {total / rate:g} s long and has no part from {start_s:g} s to {end}. "
-        "Mend start_s and duration_s."
+        "Fix start_s and duration_s."
     )

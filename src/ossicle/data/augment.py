@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import soxr
 
-from ossicle.data.audio import Wave
+from ossicle.data.decode import Wave
 from ossicle.errors import DataError, did_you_mean
 
 SPEEDS: Final = (0.9, 1.0, 1.1)

@@ -4,27 +4,22 @@ A side is train, valid or test. A draw moves units: everything by one speaker, o
 one recording, so that neither can stand on two sides.
 """
 
-import hashlib
 import math
-import os
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from ossicle.data.audio import read_span
 from ossicle.data.balance import Balance
+from ossicle.data.leaks import check_files
 from ossicle.data.manifest import SIDES, Dataset, Utterance
 from ossicle.errors import LabelError, SplitError, listing
 
 _MOST_CELLS = 50_000_000  # units times labels, of what is shared out
 _SEARCHED_CELLS = 4_000_000  # units times labels, of all draws together, until one is good
 _MOST_DRAWS = 20
-_ROUNDING_S = 1e-6  # two parts that touch may overlap by the rounding of their times
 
-Place = tuple[str, tuple[int, int] | None]  # a file, and where in it
 Parts = tuple[tuple[Utterance, ...], tuple[Utterance, ...], tuple[Utterance, ...]]
 
 
@@ -83,21 +78,15 @@ def check(dataset: Dataset) -> None:
     """Raise unless the sides of a dataset are apart and there is something on each.
 
     Raises:
-        SplitError: a side is empty; a recording, by path or by content, is on two sides, or
+        SplitError: a side is empty; a file, by path or by its bytes, is on two sides, or
             overlapping parts of it are; a speaker is on two sides of speaker-independent data.
     """
     for side, part in dataset.sides.items():
         if not part:
             raise SplitError(f"{dataset.name} has no {side} part. Choose a split that fills it.")
-    if dataset.test_chooses:  # as it was asked for; training still has to be apart
-        dataset = replace(dataset, valid=())
     if dataset.speaker_independent:
-        _check_speakers(dataset)
-    if leaks := list(_leaks(dataset)):
-        raise SplitError(
-            f"{dataset.name}: {len(leaks)} recordings are on two sides: {listing(leaks)}. A score "
-            "on them would be a memory test. Keep each on one side."
-        )
+        _check_speakers(replace(dataset, valid=()) if dataset.test_chooses else dataset)
+    check_files(dataset)
 
 
 def _units(utterances: Sequence[Utterance], by_speaker: bool) -> list[list[Utterance]]:
@@ -211,71 +200,6 @@ def _check_speakers(dataset: Dataset) -> None:
                     f"{dataset.name}: speaker '{one.speaker}' is in {other} and in {side}. Move "
                     "them to one side, or say speaker_independent=no if known voices may be tested."
                 )
-
-
-def _leaks(dataset: Dataset) -> Iterator[str]:
-    """Yield the pairs of utterances on two sides that share sound."""
-    folders: dict[str, str] = {}
-    places = {one.key: _place(one, folders) for one in dataset.utterances}
-    recording_by_place = _recordings(set(places.values()))
-    parts: dict[str, list[tuple[float, float, str, str]]] = defaultdict(list)
-    for side, part in dataset.sides.items():
-        for one in part:
-            end = math.inf if one.duration_s is None else one.start_s + one.duration_s
-            recording = recording_by_place[places[one.key]]
-            parts[recording].append((one.start_s, end, side, one.key))
-    for shared in parts.values():
-        latest: dict[str, tuple[float, str]] = {}  # side -> the end that lies last, and whose it is
-        for start, end, side, key in sorted(shared, key=lambda part: part[:2]):
-            for other, (other_end, other_key) in latest.items():
-                if other != side and other_end > start + _ROUNDING_S:
-                    yield f"{other_key} ({other}) and {key} ({side})"
-            latest[side] = max(latest.get(side, (0.0, "")), (end, key))
-
-
-def _place(utterance: Utterance, folders: dict[str, str]) -> Place:
-    """Return where the sound really is; each folder is looked up once, not for every file in it."""
-    parent, name = os.path.split(utterance.path)
-    if parent not in folders:
-        folders[parent] = os.path.realpath(parent)
-    path = os.path.join(folders[parent], name)  # noqa: PTH118 - a million times
-    linked = os.path.islink(path)  # noqa: PTH114 - likewise
-    return (os.path.realpath(path) if linked else path), utterance.span
-
-
-def _recordings(places: set[Place]) -> Mapping[Place, str]:
-    """Return a name for the sound in each place, the same for places of the same content."""
-    size_by_place = {
-        (path, span): span[1] if span else os.stat(path).st_size  # noqa: PTH116 - likewise
-        for path, span in places
-    }
-    places_of_size = Counter(size_by_place.values())
-    return {
-        place: _content(place) if places_of_size[size] > 1 else f"{place}"
-        for place, size in size_by_place.items()
-    }
-
-
-def _content(place: Place) -> str:
-    path, span = Path(place[0]), place[1]
-    if span:
-        return hashlib.blake2b(read_span(path, span), digest_size=16).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def contents(utterances: Sequence[Utterance]) -> dict[str, str]:
-    """Return, by key, a hash of the file of each utterance, with the part where it is one.
-
-    Two utterances of the same hash are the same recording, whatever their names.
-    """
-    places = {(str(one.path), one.span) for one in utterances}
-    hash_by_place = {place: _content(place) for place in places}
-    return {
-        one.key: hash_by_place[str(one.path), one.span]
-        + (f"#{one.start_s:g}+{one.duration_s}" if one.start_s or one.duration_s else "")
-        for one in utterances
-    }
 
 
 def check_classes(dataset: Dataset) -> None:

@@ -38,7 +38,17 @@ from ossicle.attach.presets import PRESETS
 from ossicle.attach.recipe import Recipe
 from ossicle.attach.store import put_tensors, read_tensors, save_facts, save_tensors
 from ossicle.backbones import Backbone, load_backbone
-from ossicle.data import Dataset, Utterance, contents, open_data, parse_augment, scan
+from ossicle.data import (
+    Content,
+    Dataset,
+    Scanned,
+    Utterance,
+    by_recording,
+    check_contents,
+    open_data,
+    parse_augment,
+    scan,
+)
 from ossicle.data.augment import SPEEDS
 from ossicle.data.sizes import describe_sizes
 from ossicle.errors import DataError, LabelError, RunError, listing
@@ -92,7 +102,7 @@ class Prepared:
         task: With the labels of the training recordings.
         dataset: The recordings and their split.
         clips: The same with their lengths, by side.
-        contents: A hash of each recording's sound, by key.
+        contents: The sound of each utterance, by key.
         prefix: What is frozen, and where it is kept.
         processes: That train together.
     """
@@ -101,7 +111,7 @@ class Prepared:
     task: Task
     dataset: Dataset
     clips: dict[str, Clips]
-    contents: dict[str, str]
+    contents: dict[str, Content]
     prefix: Prefix
     processes: Processes
 
@@ -327,14 +337,15 @@ def prepare(
         for line in describe_sizes(dataset):
             _LOGGER.info(line)
     _log(dataset.notices, processes)
-    clips = _clips(dataset, task, backbone, config, processes, progress)
-    mine = processes.share(dataset.utterances)
-    parts = processes.gather(processes.together(lambda: contents(mine)))
-    hashed = {key: value for part in parts for key, value in part.items()}
+    scanned = scan_together(dataset.utterances, backbone, processes, progress)
+    contents = {key: one.content for key, one in scanned.items()}
+    check_contents(dataset, contents)
+    size_by_key = {key: one.num_samples for key, one in scanned.items()}
+    clips = _clips(dataset, task, backbone, config, size_by_key)
     prefix = open_prefix(
         model,
         [size for part in clips.values() for size in part.sizes],
-        hashed,
+        {key: content.samples for key, content in contents.items()},
         cache=config.cache,
         epochs=config.epochs,
         augmented=bool(augment),
@@ -342,7 +353,7 @@ def prepare(
     )
     if config.compile:
         prefix.leave = model.compiled_leave()
-    return Prepared(model, task, dataset, clips, hashed, prefix, processes)
+    return Prepared(model, task, dataset, clips, contents, prefix, processes)
 
 
 def _with_notices(dataset: Dataset, task: Task) -> Dataset:
@@ -369,8 +380,8 @@ def longest_piece(backbone: Backbone, max_seconds: float) -> int:
 
 def scan_together(
     utterances: Sequence[Utterance], backbone: Backbone, processes: Processes, progress: Progress
-) -> list[int]:
-    """Return the number of samples of every utterance; each process decodes its share.
+) -> dict[str, Scanned]:
+    """Return length and content of every utterance, by key; each process decodes its share.
 
     Raises:
         AudioError: some cannot be used.
@@ -379,10 +390,12 @@ def scan_together(
     def scanned(done: int, total: int) -> None:
         progress("checking recordings", done, total)
 
-    mine = processes.share(utterances)
+    recordings = processes.share(by_recording(utterances))
+    mine = [utterances[n] for rows in recordings for n in rows]
     rate, fewest = backbone.sample_rate, backbone.min_samples
-    sizes = processes.together(lambda: scan(mine, rate, fewest, progress=scanned))
-    return processes.interleave(sizes)
+    found = processes.together(lambda: scan(mine, rate, fewest, progress=scanned))
+    parts = processes.gather(list(zip((one.key for one in mine), found, strict=True)))
+    return {key: one for part in parts for key, one in part}
 
 
 def _clips(
@@ -390,15 +403,14 @@ def _clips(
     task: Task,
     backbone: Backbone,
     config: TrainConfig,
-    processes: Processes,
-    progress: Progress,
+    size_by_key: Mapping[str, int],
 ) -> dict[str, Clips]:
-    everything = dataset.utterances
-    sizes = scan_together(everything, backbone, processes, progress)
-    size_by_key = {one.key: size for one, size in zip(everything, sizes, strict=True)}
     limit = longest_piece(backbone, config.max_seconds)
     check_whole(task, size_by_key, limit / backbone.sample_rate, backbone.sample_rate)
-    task.check_lengths(everything, [size / backbone.sample_rate for size in sizes])
+    everything = dataset.utterances
+    task.check_lengths(
+        everything, [size_by_key[one.key] / backbone.sample_rate for one in everything]
+    )
     augment = parse_augment(config.augment)
     fastest = max(SPEEDS) if "speed" in augment else 1.0
     short = _too_short(dataset, task, backbone, size_by_key, fastest)
@@ -472,7 +484,7 @@ def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
         "data": run.dataset.name,
         "note": run.dataset.note,
         **{
-            side: {one.key: run.contents[one.key] for one in part}
+            side: {one.key: str(run.contents[one.key]) for one in part}
             for side, part in run.dataset.sides.items()
         },
     }

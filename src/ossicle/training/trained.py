@@ -1,7 +1,7 @@
 """A trained adapter in use: figures on recordings it has not seen, labels for new files."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,11 +13,12 @@ from ossicle.attach.folder import FACTS, TENSORS, read_folder
 from ossicle.attach.store import load
 from ossicle.backbones import load_backbone
 from ossicle.data import (
+    Content,
     Trial,
     Utterance,
-    contents,
     load_wave,
     open_data,
+    overlapping,
     read_data,
     windows,
 )
@@ -131,7 +132,8 @@ class Trained:
             LabelError: one of their labels was not seen in training.
             DataError: they cannot be read.
         """
-        utterances, trials = self._choose(data, side)
+        split = self._split()
+        utterances, trials = self._choose(data, side, own=split.get("data") == data)
         task = self.task.judged_by(trials)
         labels = [utterance.label for utterance in utterances]
         task.check_labels(labels)
@@ -139,11 +141,12 @@ class Trained:
             _LOGGER.warning(notice)
         backbone, rate = self.model.backbone, self.model.backbone.sample_rate
         processes = Processes(cpu=next(backbone.parameters()).device.type == "cpu")
-        sizes = scan_together(utterances, backbone, processes, progress)
-        by_key = dict(zip((one.key for one in utterances), sizes, strict=True))
-        check_whole(task, by_key, self.limit / rate, rate)
-        task.check_lengths(utterances, [size / rate for size in sizes])
-        clips = Clips(tuple(utterances), tuple(sizes), self.limit)
+        scanned = scan_together(utterances, backbone, processes, progress)
+        self._refuse_learnt(data, side, split, {key: one.content for key, one in scanned.items()})
+        sizes = {key: one.num_samples for key, one in scanned.items()}
+        check_whole(task, sizes, self.limit / rate, rate)
+        task.check_lengths(utterances, [sizes[one.key] / rate for one in utterances])
+        clips = Clips(tuple(utterances), tuple(sizes[one.key] for one in utterances), self.limit)
         found = assess(self.model, task, clips, batch_size, processes=processes, progress=progress)
         return {"data": data, **with_intervals(task, utterances, found)}
 
@@ -192,12 +195,16 @@ class Trained:
             outputs.append(self.model.outputs(values.to(device), lengths.to(device))[0].cpu())
         return self.task.decode(self.task.combine(outputs))
 
-    def _choose(self, data: str, side: str | None) -> tuple[list[Utterance], Sequence[Trial]]:
-        split = self._split()
-        same = split.get("data") == data
-        own = side not in (None, "all") or (side is None and same)
-        places = places_of(self.folder) if same else HERE
-        dataset = open_data(data, places, task=self.task.name) if own else read_data(data, places)
+    def _choose(
+        self, data: str, side: str | None, *, own: bool
+    ) -> tuple[list[Utterance], Sequence[Trial]]:
+        """Return the utterances of a side and its trials; `own`: of the data it was trained on."""
+        is_split = side not in (None, "all") or (side is None and own)
+        places = places_of(self.folder) if own else HERE
+        if is_split:
+            dataset = open_data(data, places, task=self.task.name)
+        else:
+            dataset = read_data(data, places)
         for notice in dataset.notices:
             _LOGGER.warning(notice)
         if side == "all":
@@ -208,17 +215,25 @@ class Trained:
             trials = dataset.trials.get(side or "test", ())
         if not chosen:
             raise DataError(f"'{data}' gives no test recordings; say --side=all to take them all")
+        return chosen, trials
+
+    def _refuse_learnt(
+        self, data: str, side: str | None, split: Mapping[str, Any], chosen: Mapping[str, Content]
+    ) -> None:
         sides = LEARNT_FROM[:1] if side == "valid" else LEARNT_FROM
-        learnt = {digest for name in sides for digest in split.get(name, {}).values()}
-        seen = [key for key, digest in contents(chosen).items() if digest in learnt]
-        if seen:
+        try:
+            learnt = [
+                Content.parse(str(text)) for name in sides for text in split.get(name, {}).values()
+            ]
+        except ValueError as error:
+            raise AdapterFileError(f"'{self.folder / SPLIT}': {error}; restore it") from error
+        if seen := overlapping(learnt, chosen):
             raise SplitError(
                 f"{len(seen)} of the {len(chosen)} recordings of '{data}' trained this adapter or "
                 f"chose its best epoch: {listing(seen, 3)}. A score on them would be a memory "
                 f"test. Evaluate on others; --data '{split.get('data')}' gives those that the run "
                 "kept for its test"
             )
-        return chosen, trials
 
     def _split(self) -> dict[str, Any]:
         """Return what the run wrote of its recordings; nothing for an adapter without its run."""

@@ -1,0 +1,194 @@
+"""Find recordings that stand on two sides, whatever their names, files and formats.
+
+A recording is known by two hashes: of its decoded samples with their rate, equal for every lossless
+copy (wav, flac, 16 bits as 24, mono as stereo), and of its bytes, equal on every machine, where an
+mp3 may decode to other last bits. Two parts of one recording leak where their times overlap.
+
+Not seen: copies after lossy coding, resampling, a change of level or dither, and parts that were
+exported to files of their own.
+"""
+
+import hashlib
+import math
+import os
+import re
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+from ossicle.data.manifest import Dataset, Utterance
+from ossicle.errors import SplitError, listing
+
+_ROUNDING_S: Final = 1e-6  # two parts that touch may overlap by the rounding of their times
+_WRITTEN: Final = re.compile(
+    r"(?P<sound>[0-9a-f]{32})\.(?P<file>[0-9a-f]{32})"
+    r"(?:#(?P<start>[-+.\de]+)\+(?P<duration>None|[-+.\de]+))?"
+)
+
+Place = tuple[str, tuple[int, int] | None]  # a file, and where in it
+
+
+class Content(NamedTuple):
+    """The sound of an utterance.
+
+    Attributes:
+        sound: A hash of all samples of its recording and their rate.
+        file: A hash of the bytes of its recording.
+        start_s: Where its part begins.
+        duration_s: Length of its part; None: to the end of the recording.
+    """
+
+    sound: str
+    file: str
+    start_s: float = 0.0
+    duration_s: float | None = None
+
+    @property
+    def end_s(self) -> float:
+        """Where its part ends."""
+        return math.inf if self.duration_s is None else self.start_s + self.duration_s
+
+    @property
+    def samples(self) -> str:
+        """A text that is equal where the samples of two utterances are."""
+        return self.sound + self._part
+
+    @property
+    def _part(self) -> str:
+        is_whole = not self.start_s and self.duration_s is None
+        return "" if is_whole else f"#{self.start_s!r}+{self.duration_s!r}"
+
+    def __str__(self) -> str:
+        return f"{self.sound}.{self.file}{self._part}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return what `str` wrote.
+
+        Raises:
+            ValueError: it did not write this text.
+        """
+        match = _WRITTEN.fullmatch(text)
+        if match is None:
+            raise ValueError(f"'{text}' is not the hash of a recording")
+        length = match["duration"]
+        return cls(
+            match["sound"],
+            match["file"],
+            float(match["start"] or 0),
+            None if length in (None, "None") else float(length),
+        )
+
+
+def check_files(dataset: Dataset) -> None:
+    """Raise where a file, or another of the same bytes, is on two sides; decodes nothing.
+
+    Raises:
+        SplitError: some are.
+    """
+    folders: dict[str, str] = {}
+    places = {one.key: _place(one, folders) for one in dataset.utterances}
+    names = _names(set(places.values()))
+    _refuse(dataset, lambda one: names[places[one.key]])
+
+
+def check_contents(dataset: Dataset, contents: Mapping[str, Content]) -> None:
+    """Raise where the same sound is on two sides.
+
+    Args:
+        dataset: The sides.
+        contents: Of each utterance, by key.
+
+    Raises:
+        SplitError: some sound is.
+    """
+    _refuse(dataset, lambda one: contents[one.key].sound)
+
+
+def overlapping(learnt: Iterable[Content], chosen: Mapping[str, Content]) -> list[str]:
+    """Return the keys of those chosen that share sound with what was learnt from."""
+    parts: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for one in learnt:
+        for name in (one.sound, one.file):
+            parts[name].append((one.start_s, one.end_s))
+    starts, ends = {}, {}
+    for name, found in parts.items():
+        found.sort()
+        starts[name] = [start for start, _ in found]
+        ends[name] = list(accumulate((end for _, end in found), max))
+
+    def shares(one: Content) -> bool:
+        for name in (one.sound, one.file):
+            before = bisect_left(starts.get(name, []), one.end_s - _ROUNDING_S)
+            if before and ends[name][before - 1] > one.start_s + _ROUNDING_S:
+                return True
+        return False
+
+    return [key for key, one in chosen.items() if shares(one)]
+
+
+def _refuse(dataset: Dataset, recording: Callable[[Utterance], str]) -> None:
+    if dataset.test_chooses:  # as it was asked for; training still has to be apart
+        dataset = replace(dataset, valid=())
+    if leaks := list(_leaks(dataset, recording)):
+        raise SplitError(
+            f"{dataset.name}: {len(leaks)} recordings are on two sides: {listing(leaks)}. A score "
+            "on them would be a memory test. Keep each on one side."
+        )
+
+
+def _leaks(dataset: Dataset, recording: Callable[[Utterance], str]) -> Iterator[str]:
+    """Yield the pairs of utterances on two sides that share sound.
+
+    Args:
+        dataset: The sides.
+        recording: Returns a name for the recording of an utterance.
+    """
+    parts: dict[str, list[tuple[float, float, str, str]]] = defaultdict(list)
+    for side, part in dataset.sides.items():
+        for one in part:
+            end = math.inf if one.duration_s is None else one.start_s + one.duration_s
+            parts[recording(one)].append((one.start_s, end, side, one.key))
+    for shared in parts.values():
+        latest: dict[str, tuple[float, str]] = {}  # side -> the end that lies last, and whose it is
+        for start, end, side, key in sorted(shared, key=lambda part: part[:2]):
+            for other, (other_end, other_key) in latest.items():
+                if other != side and other_end > start + _ROUNDING_S:
+                    yield f"{other_key} ({other}) and {key} ({side})"
+            latest[side] = max(latest.get(side, (0.0, "")), (end, key))
+
+
+def _place(utterance: Utterance, folders: dict[str, str]) -> Place:
+    """Return where the sound really is; each folder is looked up once, not for every file in it."""
+    parent, name = os.path.split(utterance.path)
+    if parent not in folders:
+        folders[parent] = os.path.realpath(parent)
+    path = os.path.join(folders[parent], name)  # noqa: PTH118 - a million times
+    linked = os.path.islink(path)  # noqa: PTH114 - the same
+    return (os.path.realpath(path) if linked else path), utterance.span
+
+
+def _names(places: set[Place]) -> Mapping[Place, str]:
+    """Return a name for the sound in each place, the same for places of the same bytes."""
+    size_by_place = {
+        (path, span): span[1] if span else os.stat(path).st_size  # noqa: PTH116 - the same
+        for path, span in places
+    }
+    places_of_size = Counter(size_by_place.values())
+    return {
+        place: _file_hash(place) if places_of_size[size] > 1 else f"{place}"
+        for place, size in size_by_place.items()
+    }
+
+
+def _file_hash(place: Place) -> str:
+    path, span = Path(place[0]), place[1]
+    with path.open("rb") as file:
+        if span is None:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        file.seek(span[0])
+        return hashlib.blake2b(file.read(span[1]), digest_size=16).hexdigest()
