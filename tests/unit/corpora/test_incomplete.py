@@ -59,6 +59,7 @@ def test_a_small_language_of_common_voice_trains_on_what_it_has():
     assert "no validation part: 20 training recordings, drawn by recording" in dataset.note
     assert any("one speaker alone, who is on both" in notice for notice in dataset.notices)
     assert not dataset.speaker_independent
+    assert "no speaker is on two sides" not in dataset.note
 
 
 def commonvoice(tree, speakers, test_speaker="t", dev=None):
@@ -166,5 +167,11 @@ def test_several_places_below_are_all_named(tree):
     root = tree(
         {f"cv/{lang}/{side}.tsv": "x" for lang in ("de", "tw") for side in ("train", "test")}
     )
-    with pytest.raises(DataError, match=r"There are commonvoice:.*/cv/de, commonvoice:.*/cv/tw"):
+    with pytest.raises(DataError, match=r"Give one of commonvoice:.*/cv/de, commonvoice:.*/cv/tw"):
         open_data(f"commonvoice:{root}")
+
+
+def test_the_outermost_place_is_the_one_named(tree):
+    root = tree({f"fsdd/recordings/{n}_ann_0.wav": None for n in (1, 2)})
+    with pytest.raises(DataError, match=r"Give fsdd:[^,]*/fsdd$"):
+        open_data(f"fsdd:{root}")

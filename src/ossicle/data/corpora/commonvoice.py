@@ -46,7 +46,7 @@ def _read(path: Path, options: Options) -> Dataset:
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=True,
-        note=f"Official split; no speaker is on two sides.{told}",
+        note=f"Official split, by speaker.{told}",
         task=_LABELS[label],
         notices=notices,
     )

@@ -43,7 +43,7 @@ def _read(path: Path, options: Options) -> Dataset:
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=True,
-        note="Official split; no speaker is on two sides.",
+        note="Official split, by speaker.",
         task={"intent": "intent", "transcript": "asr"}.get(label, "classification"),
         lacks=fewer(len(utterances), 30_043),
         notices=notices,

@@ -44,9 +44,10 @@ def check_root(name: str, path: Path, is_root: Root) -> None:
         found = [place for place in _nearby(path) if is_root(place)]
     except OSError:  # a folder that may not be read
         return
+    found = [one for one in found if not set(one.parents) & set(found)]
     if found:
         either = listing((f"{name}:{place}" for place in found), 5)
-        which = "It is" if len(found) == 1 else "There are"
+        which = "Give" if len(found) == 1 else "Give one of"
         raise DataError(f"{path} is not where the data begin. {which} {either}")
 
 

@@ -71,7 +71,7 @@ def _read(path: Path, options: Options) -> Dataset:
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=True,
-        note="Official lists; no speaker is on two sides.",
+        note="Official lists, by speaker.",
         lacks=lacks,
         notices=notices,
     )
