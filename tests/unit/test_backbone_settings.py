@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -257,3 +258,11 @@ def test_a_random_architecture_has_limits(name, words):
     with pytest.raises(BackboneError, match=words) as caught:
         load_backbone(name)
     assert len(str(caught.value)) < 800
+
+
+@pytest.mark.parametrize("file", [CONFIG, EXTRACTOR, "model.safetensors"])
+def test_a_pipe_in_a_folder_is_not_waited_for(write, file):
+    folder = write("hubert")
+    (folder / file).unlink()
+    os.mkfifo(folder / file)
+    assert f"{file} cannot be read: it is not a" in message_of(folder)
