@@ -8,13 +8,19 @@ import typer
 
 from ossicle.cli import options as o
 from ossicle.cli.early import check_trained
+from ossicle.cli.files import check_output, list_recordings, write_predictions
+from ossicle.paths import expand
 
 SOME_FAILED = 1
 
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run or adapter folder.")],
-    files: Annotated[list[Path], typer.Argument(help="Recordings.")],
+    files: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A .csv or .jsonl file for the predictions, instead of stdout."),
+    ] = None,
     backbone: Annotated[
         str | None, typer.Option(help="Where the backbone is, if not where the run found it.")
     ] = None,
@@ -26,19 +32,28 @@ def predict(
 
     In speaker verification, print the cosine of each file with the first.
 
+    Of a folder, every recording below it is taken, in the order of their paths.
+
     A file that cannot be read is reported on stderr and the others go on; the status is then 1.
     """
     check_trained(run, backbone)
+    if out is not None:
+        out = expand(out)
+        check_output(out)
+    recordings = list_recordings(files)
 
     from ossicle.training.trained import Trained
 
     trained = Trained.open(run, backbone=backbone, device=device, decoder=decoder)
     failed = 0
-    for found in trained.predict(files):
+    rows = []
+    for found in trained.predict(recordings):
         if not o.is_main():
             failed += "error" in found
             continue
-        if json:
+        if out is not None:
+            rows.append(found)
+        elif json:
             o.print_json(found)
         elif "score" in found:
             print(f"{found['file']}\t{found['score']:.3f}", flush=True)
@@ -49,8 +64,10 @@ def predict(
         if "error" in found:
             failed += 1
             print(f"Error: {found['error']}", file=sys.stderr, flush=True)
+    if out is not None and o.is_main():
+        write_predictions(out, rows)
     if failed and not o.is_main():
         raise typer.Exit(SOME_FAILED)
     if failed:
-        print(f"{failed} of {len(files)} files could not be read.", file=sys.stderr)
+        print(f"{failed} of {len(recordings)} files could not be read.", file=sys.stderr)
         raise typer.Exit(SOME_FAILED)

@@ -24,7 +24,7 @@ from ossicle.data.roles import NO
 from ossicle.data.table import merged, read_manifest
 from ossicle.errors import DataError, ManifestError, listing
 
-_AUDIO = frozenset(
+AUDIO = frozenset(
     f".{kind}" for kind in ("wav", "flac", "ogg", "oga", "opus", "mp3", "aif", "aiff", "au", "caf")
 )
 _METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl")
@@ -64,7 +64,7 @@ def _is_root(path: Path) -> bool:
     folders = [child for child in _visible(path) if child.is_dir()]
     if any(SIDE_BY_NAME.get(folder.name.lower()) for folder in folders):
         return True
-    sounds = [any(file.suffix.lower() in _AUDIO for file in _visible(one)) for one in folders]
+    sounds = [any(file.suffix.lower() in AUDIO for file in _visible(one)) for one in folders]
     return len(sounds) > 1 and all(sounds)
 
 
@@ -94,7 +94,7 @@ def _unlisted(table: Path, manifest: Manifest) -> tuple[str, ...]:
     left = [
         path.relative_to(table.parent).as_posix()
         for path in sorted(table.parent.rglob("*"))
-        if path.suffix.lower() in _AUDIO
+        if path.suffix.lower() in AUDIO
         and not path.name.startswith(".")
         and os.path.normpath(path) not in listed
     ]
@@ -118,7 +118,7 @@ def _classes(folder: Path, root: Path, options: Options) -> Manifest:
     _refuse(folder, [child for child in _visible(folder) if child not in folders])
     utterances = []
     for child in folders:
-        files = [file for file in _visible(child) if file.suffix.lower() in _AUDIO]
+        files = [file for file in _visible(child) if file.suffix.lower() in AUDIO]
         _refuse(child, [file for file in _visible(child) if file not in files])
         if not files:
             raise DataError(f"{child} holds no recordings. Fill it or take it out.")
@@ -138,7 +138,7 @@ def _visible(folder: Path) -> list[Path]:
 def _refuse(folder: Path, others: Sequence[Path]) -> None:
     """Raise on what is neither a recording in its class nor about the data."""
     others = [path for path in others if path.is_dir() or not _ABOUT.fullmatch(path.name)]
-    if misplaced := [path.name for path in others if path.suffix.lower() in _AUDIO]:
+    if misplaced := [path.name for path in others if path.suffix.lower() in AUDIO]:
         raise DataError(
             f"{folder}: {len(misplaced)} recordings are in no class folder ({listing(misplaced)}). "
             "Move each into the folder of its class."

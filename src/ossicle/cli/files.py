@@ -1,0 +1,81 @@
+"""The files that `ossicle predict` reads, and the one that it writes."""
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ossicle.errors import DataError, RunError
+from ossicle.paths import fault
+
+FORMATS: Final = (".csv", ".jsonl")
+
+
+def list_recordings(paths: Sequence[Path]) -> list[Path]:
+    """Return the paths, with each folder replaced by the recordings below it, sorted by path.
+
+    Raises:
+        DataError: there is no recording below a folder.
+    """
+    found: list[Path] = []
+    for path in paths:
+        found += [path] if fault(path) or not path.is_dir() else _below(path)
+    return found
+
+
+def _below(folder: Path) -> list[Path]:
+    from ossicle.data.corpora.audiofolder import AUDIO
+
+    files = [
+        file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and not any(n.startswith(".") for n in file.relative_to(folder).parts)
+    ]
+    recordings = [file for file in files if file.suffix.lower() in AUDIO]
+    if not recordings:
+        raise DataError(f"{folder} holds no recordings. Name a folder of wav, flac, ... files.")
+    if others := len(files) - len(recordings):
+        print(f"{folder}: {others} files that are not recordings are left out.", file=sys.stderr)
+    return recordings
+
+
+def check_output(path: Path) -> None:
+    """Raise unless predictions can be written to a file.
+
+    Raises:
+        RunError: its name has another ending, or its folder is not there.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise RunError(f"--out is '{path}'; use a name that ends in {' or '.join(FORMATS)}")
+    if why := fault(path):
+        raise RunError(f"'{path}' cannot be written: {why}; choose another file")
+    if path.is_dir() or not path.parent.is_dir():
+        what = "it is a folder" if path.is_dir() else f"there is no folder '{path.parent}'"
+        raise RunError(f"'{path}' cannot be written: {what}; choose another file")
+
+
+def write_predictions(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write predictions as CSV or JSON lines, whole or not at all.
+
+    A CSV has a column for each probability, `prob:LABEL`; lists and objects are in it as JSON.
+    """
+    from ossicle.attach.folder import replace_file
+    from ossicle.strict_json import dumps
+
+    if path.suffix.lower() == ".jsonl":
+        replace_file(path, "".join(dumps(row) + "\n" for row in rows).encode())
+        return
+    flat = []
+    for row in rows:
+        probs = {f"prob:{label}": value for label, value in row.get("probs", {}).items()}
+        others = {key: value for key, value in row.items() if key != "probs"}
+        cells = {k: dumps(v) if isinstance(v, list | dict) else v for k, v in others.items()}
+        flat.append(cells | probs)
+    columns = list(dict.fromkeys(column for row in flat for column in row))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    replace_file(path, text.getvalue().encode())
