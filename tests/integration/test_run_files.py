@@ -14,7 +14,8 @@ from ossicle.errors import AdapterFileError, OssicleError, RunError
 from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.cohort import read_cohort, write_cohort
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import CONFIG, METRICS, SPLIT, read_config, read_json, train
+from ossicle.training.folder import CONFIG, METRICS, SPLIT, read_config, read_json
+from ossicle.training.run import train
 from ossicle.training.trained import Trained
 
 Configure = Callable[..., TrainConfig]

@@ -188,8 +188,8 @@ def test_the_bias_of_the_key_is_not_seen_by_the_softmax(build, kind, noise):
 def test_norm_tuning_changes_the_gain_and_the_shift():
     adapter = Norm().build(site("norm.attn", 2, 2, eps=0.0))
     fill(adapter, gain=[0.5, 0.25], shift=[10.0, 20.0])
-    # x = (1, 5) is normalised to (-1, 1)
-    assert torch.equal(adapter(row(1, 5), row(-2, 3)), row(-2 - 0.5 + 10, 3 + 0.25 + 20))
+    # x = (1, 5) is normalised to (-1, 1), and y would be to (1, -1)
+    assert torch.equal(adapter(row(1, 5), row(3, -2)), row(3 - 0.5 + 10, -2 + 0.25 + 20))
 
 
 @pytest.mark.parametrize("name", ["attn", "attn.q", "ffn", "projection"])
