@@ -47,7 +47,10 @@ HINTED: Final[tuple[dict[str, str], ...]] = (
     {"punctuation": "remove"},
     {"case": "lower", "punctuation": "remove"},
 )
-HELPS: Final = "What helps: more --epochs, a higher --head-lr, more training recordings"
+HELPS: Final = (
+    "What helps: more --epochs, --head-lr 1e-2 or 3e-2, --schedule constant, more training "
+    "recordings"
+)
 MOST_PAIRS: Final = 1000  # of transcripts, by which `chance` is estimated
 
 
