@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from ossicle.errors import ManifestError, did_you_mean, listing
@@ -98,7 +99,7 @@ class Columns:
             record: The row.
             rate: Returns the sample rate of the row's file; asked where times are in samples.
         """
-        if not self._timed:
+        if not self.timed:
             return WHOLE
         start, stop = (self._number(where, record, role) for role in ("start", "stop"))
         duration = self._number(where, record, "duration")
@@ -117,8 +118,9 @@ class Columns:
         scale = 1000 if self.unit == "milliseconds" else rate()
         return Part(begin / scale, None if duration is None else duration / scale)
 
-    @property
-    def _timed(self) -> bool:
+    @cached_property
+    def timed(self) -> bool:
+        """Whether rows may be about parts of files."""
         return not self.by_role.keys().isdisjoint(("start", "stop", "duration"))
 
     def _check_stop(

@@ -18,7 +18,7 @@ from typing import Final
 
 import soundfile
 
-from ossicle.data.columns import SIDE_BY_NAME, Columns
+from ossicle.data.columns import SIDE_BY_NAME, WHOLE, Columns
 from ossicle.data.manifest import LABEL, Manifest, Utterance
 from ossicle.data.missing import left_out
 from ossicle.data.roles import NO, Options, find_columns
@@ -205,7 +205,11 @@ def _utterance(
         root,
         known.setdefault(label, label),
         known.setdefault(speaker, speaker) or None,
-        *columns.part(where, record, partial(sample_rate, file, None)),
+        *(
+            columns.part(where, record, partial(sample_rate, file, None))
+            if columns.timed
+            else WHOLE
+        ),
     )
 
 
