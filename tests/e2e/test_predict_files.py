@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
 
 @pytest.fixture
@@ -62,3 +63,27 @@ def test_an_output_that_cannot_be_written_is_refused_first(
     done = ossicle("predict", run, tmp_path / "empty")
     assert done.status == 2
     assert "holds no recordings" in done.err
+
+
+def test_a_table_stands_for_its_rows_and_their_parts(
+    ossicle: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
+) -> None:
+    sound, rate = soundfile.read(folder / "a.WAV", dtype="float32")
+    soundfile.write(tmp_path / "part.wav", sound[rate // 10 : rate // 4], rate, subtype="FLOAT")
+    soundfile.write(folder / "whole.wav", sound, rate, subtype="FLOAT")
+    (folder / "list.csv").write_text(
+        "file_name,start_s,end_s\nwhole.wav,0.1,0.25\nb/x.wav,,\ngone.wav,,\n"
+    )
+    files = [tmp_path / "part.wav", folder / "b" / "x.wav"]
+    done = ossicle("predict", run, *files, "--json")
+    part, whole = [json.loads(line) for line in done.out.splitlines()]
+    done = ossicle("predict", run, folder / "list.csv", "--json")
+    assert done.status == 1
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert found[0]["start_s"] == 0.1
+    assert found[0]["duration_s"] == pytest.approx(0.15)
+    assert found[0]["probs"]["high"] == pytest.approx(part["probs"]["high"], abs=1e-4)
+    assert found[1] == whole
+    assert "does not exist" in found[2]["error"]
+    text = ossicle("predict", run, folder / "list.csv").out
+    assert text.startswith(f"{folder / 'whole.wav'}#0.1-0.25\t")

@@ -5,23 +5,36 @@ import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ossicle.errors import DataError, RunError
 from ossicle.paths import fault
 
+if TYPE_CHECKING:
+    from ossicle.data import Utterance
+
 FORMATS: Final = (".csv", ".jsonl")
 
 
-def list_recordings(paths: Sequence[Path]) -> list[Path]:
-    """Return the paths, with each folder replaced by the recordings below it, sorted by path.
+def list_recordings(paths: Sequence[Path]) -> list["Path | Utterance"]:
+    """Return the paths, with the recordings of each folder and table in its place.
+
+    Those below a folder are sorted by path; those of a table are in its order, and may be parts.
 
     Raises:
-        DataError: there is no recording below a folder.
+        DataError: there is no recording below a folder, or a table cannot be read.
     """
-    found: list[Path] = []
+    from ossicle.data.rows import TABLES
+    from ossicle.data.table import read_pieces
+
+    found: list[Path | Utterance] = []
     for path in paths:
-        found += [path] if fault(path) or not path.is_dir() else _below(path)
+        if not fault(path) and path.is_dir():
+            found += _below(path)
+        elif path.suffix.lower() in TABLES:
+            found += read_pieces(path)
+        else:
+            found.append(path)
     return found
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ SOME_FAILED = 1
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run or adapter folder.")],
-    files: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    files: Annotated[list[Path], typer.Argument(help="Recordings, folders or tables of them.")],
     out: Annotated[
         Path | None,
         typer.Option(help="A .csv or .jsonl file for the predictions, instead of stdout."),
@@ -32,7 +32,8 @@ def predict(
 
     In speaker verification, print the cosine of each file with the first.
 
-    Of a folder, every recording below it is taken, in the order of their paths.
+    Of a folder, every recording below it is taken, in the order of their paths;
+    of a .csv, .tsv or .jsonl table, every row, which may be a part of a recording.
 
     A file that cannot be read is reported on stderr and the others go on; the status is then 1.
     """
@@ -56,11 +57,11 @@ def predict(
         elif json:
             o.print_json(found)
         elif "score" in found:
-            print(f"{found['file']}\t{found['score']:.3f}", flush=True)
+            print(f"{_name(found)}\t{found['score']:.3f}", flush=True)
         elif "label" in found:
             probs = sorted(found.get("probs", {}).items(), key=lambda pair: -pair[1])
             shown = "  ".join(f"{label} {prob:.3f}" for label, prob in probs)
-            print(f"{found['file']}\t{found['label']}\t{shown}".rstrip(), flush=True)
+            print(f"{_name(found)}\t{found['label']}\t{shown}".rstrip(), flush=True)
         if "error" in found:
             failed += 1
             print(f"Error: {found['error']}", file=sys.stderr, flush=True)
@@ -71,3 +72,11 @@ def predict(
     if failed:
         print(f"{failed} of {len(recordings)} files could not be read.", file=sys.stderr)
         raise typer.Exit(SOME_FAILED)
+
+
+def _name(found: dict[str, Any]) -> str:
+    """Return the file of a prediction, with the part of it in seconds where it is of one."""
+    if "start_s" not in found:
+        return str(found["file"])
+    start, duration = found["start_s"], found["duration_s"]
+    return f"{found['file']}#{start:g}-{'end' if duration is None else f'{start + duration:g}'}"

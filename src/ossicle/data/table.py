@@ -213,6 +213,26 @@ def _utterance(
     )
 
 
+def read_pieces(path: Path) -> list[Utterance]:
+    """Return the recordings, or parts of them, that a table lists; it needs no labels.
+
+    Columns are known as in `read_manifest`. Whether the files are there is not looked at.
+
+    Raises:
+        ManifestError: it has no column of paths, a column can be two things, or a row is malformed.
+    """
+    header, example = read_header(path)
+    named = header if LABEL in header else [*header, LABEL]
+    columns = find_columns(path.name, named, {LABEL: LABEL, "split": NO}, example)
+    found = []
+    for row, record in iterate_rows(path, columns.used):
+        where = f"{path}, row {row}"
+        file = path.parent / columns.path(where, record)
+        part = columns.part(where, record, partial(sample_rate, file, None))
+        found.append(Utterance.of(file, path.parent, "", None, *part))
+    return found
+
+
 def write_manifest(
     path: str | Path, utterances: Sequence[Utterance], split: Mapping[str, str] | None = None
 ) -> None:

@@ -16,7 +16,7 @@ from ossicle.data import (
     Content,
     Trial,
     Utterance,
-    load_wave,
+    load_utterance,
     open_data,
     overlapping,
     read_data,
@@ -150,7 +150,7 @@ class Trained:
         found = assess(self.model, task, clips, batch_size, processes=processes, progress=progress)
         return {"data": data, **with_intervals(task, utterances, found)}
 
-    def predict(self, files: Iterable[Path | str]) -> Iterator[dict[str, Any]]:
+    def predict(self, files: Iterable[Path | str | Utterance]) -> Iterator[dict[str, Any]]:
         """Yield `file` with what the task decodes, or with `error`, one by one.
 
         In verification, each is also scored against the first. Of several processes, each takes
@@ -161,31 +161,35 @@ class Trained:
         every = list(files)
         for start in range(0, len(every), processes.count):
             mine = processes.share(every[start : start + processes.count])
-            for found in processes.interleave([self._told(Path(file)) for file in mine]):
+            for found in processes.interleave([self._told(file) for file in mine]):
                 if "error" not in found:
                     first = first or found
                     found |= self.task.against(first, found)
                 yield found
 
-    def _told(self, file: Path) -> dict[str, Any]:
+    def _told(self, file: Path | str | Utterance) -> dict[str, Any]:
+        one = file if isinstance(file, Utterance) else Utterance(str(file), Path(file), "")
+        about: dict[str, Any] = {"file": str(one.path)}
+        if one.start_s or one.duration_s is not None:
+            about |= {"start_s": one.start_s, "duration_s": one.duration_s}
         try:
-            return {"file": str(file), **self._predict(file)}
+            return about | self._predict(one)
         except DataError as error:
-            return {"file": str(file), "error": str(error)}
+            return about | {"error": str(error)}
 
     @torch.no_grad()
-    def _predict(self, file: Path) -> dict[str, Any]:
+    def _predict(self, one: Utterance) -> dict[str, Any]:
         backbone = self.model.backbone
-        wave = load_wave(file, backbone.sample_rate)
+        wave = load_utterance(one, backbone.sample_rate)
         if len(wave) < backbone.min_samples:
             raise AudioError(
-                f"{file} is {1000 * len(wave) / backbone.sample_rate:.0f} ms long, and the "
+                f"{one.path} is {1000 * len(wave) / backbone.sample_rate:.0f} ms long, and the "
                 f"backbone needs {1000 * backbone.min_samples / backbone.sample_rate:.0f} ms."
             )
         device = next(self.model.parameters()).device
         check_whole(
             self.task,
-            {str(file): len(wave)},
+            {str(one.path): len(wave)},
             self.limit / backbone.sample_rate,
             backbone.sample_rate,
         )
