@@ -1,6 +1,7 @@
 """The command line: `ossicle COMMAND`. Importing it imports neither torch nor transformers."""
 
 import errno
+import io
 import logging
 import sys
 from typing import Annotated, Final, NoReturn
@@ -80,6 +81,9 @@ class _Stderr(logging.Handler):
 
 def main() -> None:
     """Run the command line; exit with 2, and one clear message, on bad input."""
+    for stream in (sys.stdout, sys.stderr):  # a name the terminal cannot show must not end a list
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     logger = logging.getLogger("ossicle")
     if not any(isinstance(handler, _Stderr) for handler in logger.handlers):
         logger.addHandler(_Stderr())

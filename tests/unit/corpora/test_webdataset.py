@@ -71,3 +71,14 @@ def test_shards_that_are_compressed_cut_short_or_empty_are_refused(tmp_path):
     shard(tmp_path / "train-0.tar", count=0)
     with pytest.raises(DataError, match=r"holds no recordings: 1 shards have no samples"):
         open_data(f"webdataset:{tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["big.json", "big.wav"])
+def test_a_member_that_is_larger_than_its_shard_is_refused_and_not_read(tmp_path, name):
+    shard(tmp_path / "a.tar")
+    header = tarfile.TarInfo(name)
+    header.size = 10**12
+    content = (tmp_path / "a.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(header.tobuf() + content)
+    with pytest.raises(DataError, match=rf"a\.tar cannot be read: {name} is larger than the shard"):
+        open_data(f"webdataset:{tmp_path}")

@@ -115,6 +115,8 @@ def _samples(shard: Path, label: str) -> list[Sample]:
         _refuse_cut_short(shard)
         with tarfile.open(shard, mode="r:") as tar:
             for member in tar:
+                if member.offset_data + member.size > shard.stat().st_size:
+                    raise tarfile.ReadError(f"{member.name} is larger than the shard")
                 folder, slash, name = member.name.rpartition("/")
                 stem, _, kind = name.partition(".")
                 key = f"{folder}{slash}{stem}"
