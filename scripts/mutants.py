@@ -61,7 +61,8 @@ def verdict(copy: Path, files: list[str]) -> str:
     process = multiprocessing.get_context("fork").Process(target=run, args=(copy, files, log))
     process.start()
     process.join()
-    failures = re.findall(r"^FAILED tests/(\S+)", log.read_text(encoding="utf-8"), re.MULTILINE)
+    said = log.read_text(encoding="utf-8")
+    failures = re.findall(r"^(?:FAILED|ERROR) tests/(\S+)", said, re.MULTILINE)
     if process.exitcode == FAILED and failures:
         return f"noticed by {failures[0]}"
     return f"NOT NOTICED by {' '.join(files)} (pytest ended with status {process.exitcode})"
