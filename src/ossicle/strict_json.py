@@ -12,6 +12,7 @@ What ossicle writes holds no NaN and no Infinity: `dumps` puts null in their pla
 import json
 import math
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -127,8 +128,7 @@ def _text(path: Path, most: int) -> str:
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
         raise ValueError(f"the key {_short(twice)} is given twice")
     return table
 
