@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
-from kinds import ALONE, KINDS, pairs, rotation, tiny_backbone
+from kinds import KINDS, tiny_backbone
 from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.check import attach
 from ossicle.attach.recipe import Recipe
@@ -117,7 +117,7 @@ def main() -> None:
         "the whole transformer is one graph": one_graph,
         "switching between sets holds": switching,
         "a bank compiles once": bank,
-        **{" ".join(pair): pair for pair in rotation(pairs(ALONE.values()), turn=0)},
+        f"{SPEECH} many methods": (SPEECH, MANY),
     }
     thorough = {
         **{f"{SPEECH} {name}": (SPEECH, m.example or name) for name, m in METHODS.items()},

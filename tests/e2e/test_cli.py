@@ -310,7 +310,7 @@ def test_words_are_derived_and_recognised(ossicle: Command, backbone: str, tmp_p
     options = ("--recipe=linear", "--epochs=1", "--max-seconds=30", "--track=none")
     done = ossicle("train", f"--backbone={backbone}", data, run, *options)
     assert done.status == 0, done.err
-    assert "best epoch 1 of 1 by validation WER" in done.out
+    assert "best epoch 1 of 1 by validation loss" in done.out  # no words are learnt in one epoch
     assert re.search(r"  WER +\d+\.\d % ", done.out)
     done = ossicle("derive", "trials", "--data=demo", f"--out={tmp_path / 'trials.txt'}")
     assert "trials" in done.out

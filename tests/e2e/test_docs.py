@@ -46,7 +46,10 @@ def name_of(page):
 
 
 RUN = [page for page in PAGES if blocks(page, "console", "python")]
-TRAINS = [p for p in RUN if any("ossicle train" in text for _, text in blocks(p, "console"))]
+TRAINING = re.compile(r"ossicle train|\btrain\(config")
+TRAINS = [
+    page for page in RUN if any(TRAINING.search(t) for _, t in blocks(page, "console", "python"))
+]
 all_pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 

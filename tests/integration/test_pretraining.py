@@ -66,7 +66,7 @@ def made(tmp_path_factory) -> Path:
     [
         pytest.param("tiny_hubert", False, marks=pytest.mark.thorough),
         ("tiny_hubert", True),
-        ("tiny_ast", False),
+        pytest.param("tiny_ast", False, marks=pytest.mark.thorough),
     ],
 )
 def test_going_on_reaches_the_weights_of_an_uninterrupted_run(

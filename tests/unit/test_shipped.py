@@ -102,7 +102,11 @@ def nearest_mean(features: np.ndarray, labels: np.ndarray, train: np.ndarray) ->
 
 @pytest.mark.parametrize(
     ("name", "corpus", "better_by"),
-    [("tiny-hubert", "demo", 0.2), ("tiny-hubert", "fsdd", 0.2), ("tiny-ast", "esc10", 0.1)],
+    [
+        ("tiny-hubert", "demo", 0.2),
+        ("tiny-hubert", "fsdd", 0.2),
+        pytest.param("tiny-ast", "esc10", 0.1, marks=pytest.mark.thorough),
+    ],
 )
 @torch.no_grad()
 def test_pretrained_features_separate_classes_that_random_ones_mix(name, corpus, better_by):

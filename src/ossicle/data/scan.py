@@ -107,15 +107,15 @@ def _decoded(
     for n, wave in recording.cut(blocks, 0, wanted):
         if not is_complete(wave, *wanted[n]):
             short.add(n)
-        lengths[n] = _length(path, wave, rate, sample_rate)
+        if len(wave):  # a part without samples lies outside the recording, as is said below
+            lengths[n] = _length(path, wave, rate, sample_rate)
     for _ in blocks:  # to the end, which may be cut short
         pass
     sound, file = hashed.hexdigest(), recording.file_hash()
     scanned: list[Scanned | str] = []
     for n, one in enumerate(parts):
-        length = lengths[n]
-        if n in short:
-            length = _outside(path, total, rate, one) or length
+        outside = _outside(path, total, rate, one) if n in short else ""
+        length = outside or lengths[n]
         content = Content(sound, file, one.start_s, one.duration_s)
         scanned.append(length if isinstance(length, str) else Scanned(length, content))
     return scanned
