@@ -13,12 +13,14 @@ from ossicle.training.folder import (
     CONFIG,
     LOCK,
     METRICS,
+    THREADS,
     VERSIONS,
     Writer,
     check_new,
     check_unlocked,
     places_of,
     starting_place,
+    threads_of,
 )
 
 HOLD = """
@@ -110,3 +112,13 @@ def test_paths_start_here_or_where_the_run_was_started_or_what_is_there_now(
     moved = tmp_path / "moved"
     project.rename(moved)
     assert places_of(moved / "runs" / "a") == (Path(), project, moved)
+
+
+def test_a_run_does_not_go_on_with_a_number_of_threads_that_cannot_be_read(tmp_path: Path) -> None:
+    assert threads_of(tmp_path) is None
+    write_sealed(tmp_path / VERSIONS, {THREADS: 1})
+    assert threads_of(tmp_path) == 1
+    file = tmp_path / VERSIONS
+    file.write_text(file.read_text().replace(f'"{THREADS}": 1', f'"{THREADS}": 2'))
+    with pytest.raises(RunError, match=r"versions\.json' cannot be used"):
+        threads_of(tmp_path)

@@ -1,6 +1,7 @@
 """What a step and an epoch come to: the gradient of all rows, and draws that no epoch repeats."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -12,10 +13,10 @@ from ossicle.attach.adapted import AdaptedModel
 from ossicle.attach.recipe import Recipe
 from ossicle.backbones import Backbone
 from ossicle.data import Utterance, load_utterance
-from ossicle.tasks import Classification
+from ossicle.tasks import Classification, parse_task
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
-from ossicle.training.loop import fit
+from ossicle.training.loop import fit, with_epochs
 from tones import SAMPLE_RATE, tone
 
 LABELS = "abcab"
@@ -86,3 +87,24 @@ def test_no_epoch_repeats_the_draws_of_another(
     history = fit(model, TASK, alone, alone, config(epochs=3, batch_size=1, lr=1e-30))
     assert len({epoch.train_loss for epoch in history}) == (3 if is_random else 1)
     assert len({epoch.valid_loss for epoch in history}) == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "recordings", "changes", "epochs"),
+    [
+        ("asr", 60, {}, 100),  # 4 steps an epoch: 400 steps
+        ("asr", 300, {}, 22),  # 19 steps an epoch: 418 steps
+        ("phones", 640, {}, 10),  # 40 steps an epoch: the default is enough
+        ("asr", 60, {"accumulate": 4}, 100),  # 1 step an epoch, and no more than 100 epochs
+        ("asr", 60, {"batch_seconds": 2.0}, 67),  # 10 clips of 0.2 s a batch: 6 steps an epoch
+        ("asr", 60, {"epochs": 3}, 3),
+        ("classification", 60, {}, 10),
+    ],
+)
+def test_transcription_of_few_recordings_has_more_epochs_by_default(
+    task: str, recordings: int, changes: dict, epochs: int
+) -> None:
+    utterances = tuple(Utterance(f"{n}", Path(f"{n}.wav"), "a") for n in range(recordings))
+    clips = Clips(utterances, (3200,) * recordings, 16_000)
+    kind, _ = parse_task(task)
+    assert with_epochs(config(**changes), kind, clips, SAMPLE_RATE).epochs == epochs

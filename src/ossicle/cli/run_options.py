@@ -32,7 +32,16 @@ OPTIONS: Final[dict[str, tuple[Any, Any]]] = {  # field -> its option, and what 
         ],
         None,
     ),
-    "epochs": (Annotated[int, typer.Option(help="Times every training recording is seen.")], 10),
+    "epochs": (
+        Annotated[
+            int | None,
+            typer.Option(
+                help="Times every training recording is seen. Default: 10; in transcription as "
+                "many as give 400 steps, from 10 to 100."
+            ),
+        ],
+        None,
+    ),
     "batch_size": (Annotated[int, typer.Option(help="Recordings in a batch.")], 16),
     "batch_seconds": (
         Annotated[

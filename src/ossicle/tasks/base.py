@@ -37,6 +37,7 @@ class Task(ABC):
         settings: What can be chosen, by name.
         closed: Whether what is judged has to be known from training, and so has a loss.
         cohort_size: Recordings of training by which scores are normalised; 0: none.
+        fewest_steps: Steps of the optimiser that a run has by default, on however few recordings.
         num_outputs: Width of the head's output.
     """
 
@@ -53,6 +54,7 @@ class Task(ABC):
     settings: ClassVar[Mapping[str, Setting]] = {}
     closed: ClassVar[bool] = True
     cohort_size: ClassVar[int] = 0
+    fewest_steps: ClassVar[int] = 0
     num_outputs: int
 
     @classmethod

@@ -68,6 +68,7 @@ class Transcription(Task):
     by_frame: ClassVar[bool] = True
     best: ClassVar[float] = 0.0
     by_word: ClassVar[bool] = True
+    fewest_steps: ClassVar[int] = 400  # CTC outputs blanks alone for the first hundred or so
     settings: ClassVar[Mapping[str, Setting]] = TEXT_SETTINGS | UNSEEN
 
     def __init__(

@@ -31,6 +31,8 @@ _WORDS: Final[dict[type, str]] = {
     bool: "true or false",
     NoneType: "null",
 }
+DEFAULT_EPOCHS: Final = 10
+MOST_DEFAULT_EPOCHS: Final = 100
 SEEDS: Final = 2**32  # what numpy's generator takes
 
 
@@ -45,7 +47,9 @@ class TrainConfig:
         task: What is to be predicted: one of `ossicle.tasks.TASKS`, with its settings; None: what
             the data suggest.
         head: One of `ossicle.heads.HEADS`; None: the task's first.
-        epochs: Times every training recording is seen.
+        epochs: Times every training recording is seen; None: `DEFAULT_EPOCHS`, or on few recordings
+            as many as give the steps that the task needs (`Task.fewest_steps`), up to
+            `MOST_DEFAULT_EPOCHS`.
         batch_size: Recordings in a batch.
         batch_seconds: Most seconds of a batch, padding included, instead of `batch_size`.
         accumulate: Batches in a step of the optimiser.
@@ -77,7 +81,7 @@ class TrainConfig:
     data: str
     task: str | None = None
     head: str | None = None
-    epochs: int = 10
+    epochs: int | None = None
     batch_size: int = 16
     batch_seconds: float | None = None
     accumulate: int = 1
@@ -121,6 +125,11 @@ class TrainConfig:
                 check_range(name, value, 0, most)
         parse(self.optimizer, "optimizer", OPTIMIZERS)
         build_schedule(self.schedule, self.warmup, num_steps=1, epoch_steps=1)
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of the run, as far as the settings say."""
+        return DEFAULT_EPOCHS if self.epochs is None else self.epochs
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data."""

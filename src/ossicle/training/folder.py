@@ -203,8 +203,14 @@ def places_of(folder: Path) -> tuple[Path, ...]:
 
 
 def threads_of(folder: Path) -> int | None:
-    """Return how many threads the run in a folder computes with, as its bits depend on them."""
-    count = _versions(folder).get(THREADS)
+    """Return how many threads the run in a folder computes with, as its bits depend on them.
+
+    Raises:
+        RunError: the file that says so was edited or damaged.
+    """
+    if not (folder / VERSIONS).is_file():
+        return None
+    count = read_json(folder / VERSIONS).get(THREADS)
     return count if type(count) is int and count > 0 else None
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from ossicle.errors import RunError
 from ossicle.tasks import Task
 from ossicle.training.choice import Choice
 from ossicle.training.clips import Batch, Clips
-from ossicle.training.config import TrainConfig
+from ossicle.training.config import MOST_DEFAULT_EPOCHS, TrainConfig
 from ossicle.training.optim import build_optimizer, set_rates
 from ossicle.training.precision import autocast, pick_precision
 from ossicle.training.prefix import Prefix
@@ -94,7 +94,7 @@ class State:
         done = len(self.history)
         if done and config.patience is not None and done - self.best.number >= config.patience:
             return True
-        return done >= config.epochs
+        return done >= config.num_epochs
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,7 @@ def fit(
     Raises:
         RunError: the loss, in training or on the validation recordings, is no longer finite.
     """
+    config = with_epochs(config, task, train, model.backbone.sample_rate)
     parameters = model.trainable(model.current)
     best: dict[str, Tensor] = {}
     state = State.of(model, config)
@@ -222,6 +223,22 @@ def _seeded(seed: int, number: int, rank: int) -> Iterator[None]:
             np.random.set_state(before)
 
 
+def with_epochs(config: TrainConfig, task: Task, clips: Clips, sample_rate: int) -> TrainConfig:
+    """Return the configuration with a number of epochs, chosen where it gives none."""
+    if config.epochs is not None:
+        return config
+    epoch_steps = -(-len(_plan(clips, config, sample_rate, number=1)) // config.accumulate)
+    needed = min(MOST_DEFAULT_EPOCHS, -(-task.fewest_steps // epoch_steps))
+    return replace(config, epochs=max(config.num_epochs, needed))
+
+
+def _plan(clips: Clips, config: TrainConfig, sample_rate: int, number: int) -> list[list[int]]:
+    """Return the recordings of each batch of an epoch."""
+    seconds = config.batch_seconds
+    budget = None if seconds is None else int(seconds * sample_rate)
+    return clips.plan(config.batch_size, budget, seed=config.seed, epoch=number)
+
+
 def train_epoch(
     model: AdaptedModel,
     task: Task,
@@ -239,12 +256,11 @@ def train_epoch(
         RunError: the loss is no longer finite.
     """
     model.train()
-    rate, seed = model.backbone.sample_rate, config.seed
-    budget = None if config.batch_seconds is None else int(config.batch_seconds * rate)
-    plan = clips.plan(config.batch_size, budget, seed=seed, epoch=number)
+    seed = config.seed
+    plan = _plan(clips, config, model.backbone.sample_rate, number)
     epoch_steps = -(-len(plan) // config.accumulate)
     factor = build_schedule(
-        config.schedule, config.warmup, config.epochs * epoch_steps, epoch_steps
+        config.schedule, config.warmup, config.num_epochs * epoch_steps, epoch_steps
     )
     batches = clips.training_batches(
         model.backbone, plan, prefix=prefix, seed=seed, epoch=number, share=processes.share
@@ -271,7 +287,9 @@ def train_epoch(
             total, seen = total + loss.item() * size, seen + size
         _update(state, config, processes)
         state.step_seconds.append(time.perf_counter() - begun)
-        progress("training", step + 1, config.epochs * epoch_steps, epoch=number, loss=total / seen)
+        progress(
+            "training", step + 1, config.num_epochs * epoch_steps, epoch=number, loss=total / seen
+        )
     return total / seen
 
 

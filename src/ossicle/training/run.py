@@ -76,7 +76,7 @@ from ossicle.training.folder import (
     starting_place,
     threads_of,
 )
-from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_progress
+from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_progress, with_epochs
 from ossicle.training.machine import (
     check_compiler,
     peak_memory_mib,
@@ -98,6 +98,7 @@ class Prepared:
     """A run that is ready to train.
 
     Attributes:
+        config: With the number of epochs that the recordings call for, where none was given.
         model: With the recipe's adapters attached and checked.
         task: With the labels of the training recordings.
         dataset: The recordings and their split.
@@ -107,6 +108,7 @@ class Prepared:
         processes: That train together.
     """
 
+    config: TrainConfig
     model: AdaptedModel
     task: Task
     dataset: Dataset
@@ -153,7 +155,7 @@ def train(
         run = prepare(config, places=places_of(folder), processes=processes, progress=progress)
         with threads(pick_threads(run.model, threads_of(folder))):
             processes.together(lambda: _begin(writer, config, run, resume=resume))
-            return _train(run, config, folder, trackers, started, progress)
+            return _train(run, run.config, folder, trackers, started, progress)
 
 
 def _begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) -> None:
@@ -342,18 +344,19 @@ def prepare(
     check_contents(dataset, contents)
     size_by_key = {key: one.num_samples for key, one in scanned.items()}
     clips = _clips(dataset, task, backbone, config, size_by_key)
+    config = with_epochs(config, task, clips["train"], backbone.sample_rate)
     prefix = open_prefix(
         model,
         [size for part in clips.values() for size in part.sizes],
         {key: content.samples for key, content in contents.items()},
         cache=config.cache,
-        epochs=config.epochs,
+        epochs=config.num_epochs,
         augmented=bool(augment),
         precision=str(dtype),  # what `auto` is depends on the processor, and caches are shared
     )
     if config.compile:
         prefix.leave = model.compiled_leave()
-    return Prepared(model, task, dataset, clips, contents, prefix, processes)
+    return Prepared(config, model, task, dataset, clips, contents, prefix, processes)
 
 
 def _with_notices(dataset: Dataset, task: Task) -> Dataset:
