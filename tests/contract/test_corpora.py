@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 from subprocess import run
 
-import numpy as np
 import pytest
-import soundfile
+from examples import write_example
 
 from ossicle.data import CORPORA, check, load_utterance, open_data
 from ossicle.data.corpora import Corpus
@@ -26,17 +25,7 @@ def corpus(request) -> Corpus:
 
 @pytest.fixture
 def spec(corpus, tmp_path) -> str:
-    rng = np.random.default_rng(0)
-    for name, text in corpus.example.files.items():
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if text is None:
-            soundfile.write(path, rng.uniform(-0.5, 0.5, 800), 8000)
-        else:
-            path.write_text(text, encoding="utf-8")
-    if corpus.example.pack:
-        corpus.example.pack(tmp_path)
-    return f"{corpus.name}:{tmp_path / corpus.example.opens}"
+    return f"{corpus.name}:{write_example(corpus, tmp_path)}"
 
 
 def test_it_reads_its_own_layout(corpus, spec, tmp_path):
