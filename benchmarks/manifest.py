@@ -18,7 +18,7 @@ from pathlib import Path
 MEASURE = """
 import json, resource, sys, time
 from pathlib import Path
-from ossicle.data import read_manifest, split
+from ossicle.data import leaks, read_manifest
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -27,7 +27,7 @@ start, before = time.perf_counter(), peak()
 manifest = read_manifest(sys.argv[1])
 read, after = time.perf_counter() - start, peak()
 folders = {}
-places = {split._place(one, folders) for one in manifest.utterances}
+places = {leaks._place(one, folders) for one in manifest.utterances}
 print(json.dumps({
     "rows": len(manifest.utterances),
     "before_mib": round(before),
