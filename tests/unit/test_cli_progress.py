@@ -1,8 +1,12 @@
 """Progress where there is no terminal: a line soon, then one now and then, and one at the end."""
 
+import os
+import signal
+
 import pytest
 
 from ossicle.cli.progress import Lines
+from ossicle.cli.stop import Terminated, listening
 
 
 def test_a_long_stage_prints_before_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,3 +42,24 @@ def test_a_short_stage_prints_its_end_alone(capsys: pytest.CaptureFixture[str]) 
         "training 2/2  epoch 1  loss 0.500",
         "valid 2/2  loss 0.250",
     ]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_a_signal_whose_exception_is_lost_stops_the_command_at_its_next_step(
+    number: signal.Signals, kind: type[KeyboardInterrupt]
+) -> None:
+    class Closing:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    lines = Lines()
+    with listening():
+        lines("training", 1, 3)
+        closing = Closing()
+        del closing  # Python drops what a destructor raises
+        with pytest.raises(kind):
+            lines("training", 2, 3)
+    lines("training", 3, 3)  # the next command is not stopped

@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from ossicle.cli.stop import check_stopped
+
 FIRST_S: Final = 3.0  # after which a stage prints its first line, where there is no terminal
 EVERY_S: Final = 10.0
 
@@ -41,6 +43,7 @@ class Bars:
 
     def __call__(self, stage: str, done: int, total: int, **facts: float) -> None:
         """Move the bar; a new stage starts a new one."""
+        check_stopped()
         if stage != self._stage:
             self._stage = stage
             self._progress.remove_task(self._bar)
@@ -62,6 +65,7 @@ class Lines:
 
     def __call__(self, stage: str, done: int, total: int, **facts: float) -> None:
         """Note how far a stage is; print it, or how the one before it ended, if it is time."""
+        check_stopped()
         now = self._clock()
         if stage != self._stage:
             self.end()

@@ -1,4 +1,8 @@
-"""Ctrl-C and TERM: one line that says how to go on, and the status that a shell expects."""
+"""Ctrl-C and TERM: one line that says how to go on, and the status that a shell expects.
+
+A signal raises an exception wherever the main thread is. Inside a destructor or a callback of C
+code such an exception is lost; the signal is remembered, and `check_stopped` raises it again.
+"""
 
 import functools
 import shlex
@@ -27,21 +31,40 @@ class Stopped(BaseException):
         self.status = status
 
 
+_DEFAULT: Final[dict[signal.Signals, Any]] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+_unanswered: list[type[KeyboardInterrupt]] = []  # the signals since the command began
+
+
 @contextmanager
 def listening() -> Iterator[None]:
-    """Let TERM end a command as Ctrl-C does, unless somebody else handles it."""
-    before = signal.getsignal(signal.SIGTERM)
-    if before is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminate)
+    """Let Ctrl-C and TERM end a command, unless somebody else handles them."""
+    ours = [number for number, usual in _DEFAULT.items() if signal.getsignal(number) is usual]
+    for number in ours:
+        signal.signal(number, _stop)
     try:
         yield
     finally:
-        if before is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, before)
+        _unanswered.clear()
+        for number in ours:
+            signal.signal(number, _DEFAULT[number])
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
-    raise Terminated
+def check_stopped() -> None:
+    """Raise for a signal whose exception was lost.
+
+    Raises:
+        KeyboardInterrupt: there was one.
+    """
+    if _unanswered:
+        raise _unanswered[-1]
+
+
+def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
+    _unanswered.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+    raise _unanswered[-1]
 
 
 def stoppable(command: Callable[..., None]) -> Callable[..., None]:
