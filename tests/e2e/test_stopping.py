@@ -42,6 +42,8 @@ def wait_for(file: Path, seconds: float = 300) -> None:
         time.sleep(0.01)
 
 
+# A signal may arrive inside a destructor, where Python reports its exception and goes on.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_stopped_says_how_it_goes_on(
     number: signal.Signals,
