@@ -31,17 +31,17 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from ossicle import strict_json
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.check import attach
-from ossicle.attach.cut import find_cut, run_to_cut
-from ossicle.attach.recipe import Recipe
-from ossicle.attach.store import save
+from ossicle.adapters.check import attach
+from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.saving import save
 from ossicle.backbones import NAMED, fast, load_backbone
 from ossicle.data import bucketed, bucketed_by_length
+from ossicle.frozen.cache import StateCache, as_numbers
+from ossicle.frozen.cut import find_cut, run_to_cut
+from ossicle.frozen.part import FrozenPart, Item, states_bytes
 from ossicle.heads import build_head
-from ossicle.serving import AdapterBank
-from ossicle.training.prefix import Item, Prefix, states_bytes
-from ossicle.training.store import Store, as_numbers
+from ossicle.inference import AdapterBank
+from ossicle.recipes.recipe import Recipe
 
 RESULTS = Path(__file__).parent / "results"
 ADAPTERHUB = Path(__file__).resolve().parent.parent / ".venv-adapterhub"
@@ -134,13 +134,13 @@ def training_step(outputs: Callable[[], Tensor], parameters: Sequence[nn.Paramet
     return step
 
 
-def store_of(model: AdaptedModel, folder: str) -> Store:
+def store_of(model: AdaptedModel, folder: str) -> StateCache:
     """Return the store of a model's states in a folder; recipes of one cut have the same."""
     about = {"cut": str(find_cut(model)), "width": model.backbone.anatomy.width}
-    return Store(Path(folder), 10**12, about, {})
+    return StateCache(Path(folder), 10**12, about, {})
 
 
-def keep(model: AdaptedModel, waves: Sequence[Any], folder: str) -> Store:
+def keep(model: AdaptedModel, waves: Sequence[Any], folder: str) -> StateCache:
     """Write the states of waves into a folder in float16, numbered."""
     store, rows = store_of(model, folder), [model.backbone.row(wave) for wave in waves]
     for number, state in enumerate(run_to_cut(model.backbone, rows, find_cut(model))):
@@ -155,9 +155,9 @@ def our_step(model: AdaptedModel, waves: Sequence[Any], folder: str | None) -> A
     return step_of(model, [model.backbone.row(wave) for wave in waves], store)
 
 
-def step_of(model: AdaptedModel, rows: Sequence[Any], store: Store | None) -> Action:
+def step_of(model: AdaptedModel, rows: Sequence[Any], store: StateCache | None) -> Action:
     """Return a step on rows, or on as many numbered entries of a store."""
-    prefix = Prefix(find_cut(model), store, "float16")
+    frozen = FrozenPart(find_cut(model), store, "float16")
 
     def items() -> list[Item]:
         if store is None:
@@ -168,7 +168,7 @@ def step_of(model: AdaptedModel, rows: Sequence[Any], store: Store | None) -> Ac
     model.train()
 
     def outputs() -> Tensor:
-        return torch.stack(prefix.outputs(model, items()))
+        return torch.stack(frozen.outputs(model, items()))
 
     return training_step(outputs, list(model.trainable(model.current).values()))
 
@@ -463,7 +463,7 @@ def lengths(bench: Bench) -> Figures:
             "transformers, buckets of like length": lambda: theirs(buckets),
             "ossicle, buckets of like length": lambda: mine(buckets),
             "ossicle, 24 s a batch": lambda: mine(budget),
-            "ossicle, the frozen prefix as it runs in training": lambda: run_to_cut(
+            "ossicle, the frozen part as it runs in training": lambda: run_to_cut(
                 backbone, rows, cut
             ),
         }
@@ -632,7 +632,7 @@ def cache(bench: Bench) -> Figures:
         cut = find_cut(adapted(BASE, recipe, "cpu"))
         found[f"{label}: MB an hour in float16"] = states_bytes(backbone, cut, hour) / 2 / 1e6
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder), 10**12, {}, {})
+        store = StateCache(Path(folder), 10**12, {}, {})
         states = np.random.default_rng(0).normal(size=(1, 499, 768)).astype(np.float16)
         count, rates = 200, {"write": [], "read": []}
         for _ in range(bench.rounds):
@@ -768,7 +768,7 @@ def curves(bench: Bench) -> Figures:
 
 def cached_pair(recipe: str, device: str) -> Action:
     """Return a cached step on two waves of 4 s; its folder is left to the end of the process."""
-    folder = tempfile.mkdtemp(prefix="ossicle-bench-")
+    folder = tempfile.mkdtemp(frozen="ossicle-bench-")
     return our_step(adapted(SMALL, recipe, device), noise(4, 4), folder)
 
 
@@ -777,7 +777,7 @@ def epoch(count: int, device: str) -> Action:
     step = our_step(
         adapted(SMALL, "lora[4:]", device),
         noise(*[2] * 8),
-        tempfile.mkdtemp(prefix="ossicle-bench-"),
+        tempfile.mkdtemp(frozen="ossicle-bench-"),
     )
 
     def run() -> None:

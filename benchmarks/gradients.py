@@ -13,10 +13,10 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import nn
 
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
 from ossicle.backbones import load_backbone
 from ossicle.backbones.families import NAMED
+from ossicle.recipes.recipe import Recipe
 
 
 def with_gradient(output: torch.Tensor, tensors: Iterable[nn.Parameter]) -> str:

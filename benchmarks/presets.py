@@ -17,9 +17,9 @@ from typing import Any, Final
 import torch
 
 from ossicle import strict_json
-from ossicle.attach.folder import TENSORS
-from ossicle.attach.presets import PRESETS
-from ossicle.attach.store import read_tensors
+from ossicle.adapters.folder import TENSORS
+from ossicle.adapters.saving import read_tensors
+from ossicle.recipes.presets import PRESETS
 from ossicle.training import TrainConfig, train
 from ossicle.training.run import prepare
 

@@ -27,10 +27,10 @@ import torch
 from torch import Tensor, nn
 
 from ossicle import strict_json
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.heads import build_head
+from ossicle.recipes.recipe import Recipe
 
 RECIPES = ("linear", "bitfit", "lora", "bottleneck", "parallel", "houlsby", "full")
 CLASSES = 10

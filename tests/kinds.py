@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from transformers import AutoConfig
 
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.check import attach
-from ossicle.attach.count import count
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
+from ossicle.adapters.count import count
+from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import FAMILIES, Backbone, random_backbone
 from ossicle.errors import RecipeMismatch, SiteNotFound
 from ossicle.heads import build_head
 from ossicle.methods import METHODS
+from ossicle.recipes.recipe import Recipe
 
 Pair = tuple[str, str]  # kind, recipe
 PRE_NORM = {"do_stable_layer_norm": True, "feat_extract_norm": "layer"}

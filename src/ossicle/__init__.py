@@ -1,17 +1,16 @@
 """Parameter-efficient fine-tuning of speech and audio transformers."""
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from ossicle.lazy import lazy_names as _lazy_names
 
 if TYPE_CHECKING:
-    from ossicle.attach.adapted import AdaptedModel
-    from ossicle.attach.check import attach
-    from ossicle.attach.recipe import Placement, Recipe
-    from ossicle.attach.store import load, save
+    from ossicle.adapters.check import attach
+    from ossicle.adapters.model import AdaptedModel
+    from ossicle.adapters.saving import load, save
     from ossicle.backbones import Backbone, load_backbone
     from ossicle.errors import OssicleError
+    from ossicle.recipes.recipe import Placement, Recipe
     from ossicle.training import Trained, fit, train
 
 __version__ = "0.1.0"
@@ -32,39 +31,23 @@ __all__ = [
 ]
 
 _HOME: Final = {
-    "AdaptedModel": "ossicle.attach.adapted",
+    "AdaptedModel": "ossicle.adapters.model",
     "Backbone": "ossicle.backbones",
     "OssicleError": "ossicle.errors",
-    "Placement": "ossicle.attach.recipe",
-    "Recipe": "ossicle.attach.recipe",
+    "Placement": "ossicle.recipes.recipe",
+    "Recipe": "ossicle.recipes.recipe",
     "Trained": "ossicle.training",
-    "attach": "ossicle.attach.check",
+    "attach": "ossicle.adapters.check",
     "fit": "ossicle.training",
-    "load": "ossicle.attach.store",
+    "load": "ossicle.adapters.saving",
     "load_backbone": "ossicle.backbones",
-    "save": "ossicle.attach.store",
+    "save": "ossicle.adapters.saving",
     "train": "ossicle.training",
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name at its first use: `import ossicle` costs no torch (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'ossicle' has no attribute '{name}'")
-    found = globals()[name] = getattr(import_module(_HOME[name]), name)
-    return found
+__getattr__ = _lazy_names(__name__, _HOME)
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """Keeps the import of the folder `ossicle.attach` from hiding the function `attach`."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -17,13 +17,13 @@ import torch
 from torch._dynamo.testing import CompileCounterWithBackend
 
 from kinds import KINDS, tiny_backbone
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
+from ossicle.adapters.model import AdaptedModel
 from ossicle.errors import AttachError
 from ossicle.heads import build_head
+from ossicle.inference import AdapterBank
 from ossicle.methods import METHODS
-from ossicle.serving import AdapterBank
+from ossicle.recipes.recipe import Recipe
 
 MANY = (
     "lora + bottleneck(insertion=parallel, position=before, reads=layer)@ffn + convpass@attn"

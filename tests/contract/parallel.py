@@ -12,11 +12,11 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from kinds import tiny_backbone
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
 from ossicle.errors import OssicleError
 from ossicle.heads import build_head
 from ossicle.methods import METHODS
+from ossicle.recipes.recipe import Recipe
 
 KINDS = ("hubert", "ast")
 PROCESSES = 2

@@ -16,16 +16,16 @@ from kinds import (
     parameters,
     shake,
 )
+from ossicle.adapters.check import attach
+from ossicle.adapters.count import count
+from ossicle.adapters.merge import merge
+from ossicle.adapters.model import AdaptedModel, Slot
+from ossicle.adapters.saving import load, save
 from ossicle.anatomy import Site
-from ossicle.attach.adapted import AdaptedModel, Slot
-from ossicle.attach.check import attach
-from ossicle.attach.count import count
-from ossicle.attach.merge import merge
-from ossicle.attach.recipe import Recipe
-from ossicle.attach.store import load, save
 from ossicle.backbones import Backbone
 from ossicle.errors import AttachError, MergeError
 from ossicle.heads import build_head
+from ossicle.recipes.recipe import Recipe
 
 every_setting = pytest.mark.parametrize("pair", pairs(SETTINGS), indirect=True, ids="-".join)
 

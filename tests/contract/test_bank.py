@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from kinds import ALONE, KINDS, SETTINGS, attached, fits, pairs, parameters, shake
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Placement, Recipe
-from ossicle.attach.store import save
+from ossicle.adapters.check import attach
+from ossicle.adapters.saving import save
 from ossicle.errors import AttachError, RecipeMismatch
 from ossicle.heads import build_head
+from ossicle.inference import AdapterBank
 from ossicle.methods import Adapter, Method
-from ossicle.serving import AdapterBank
+from ossicle.recipes.recipe import Placement, Recipe
 
 NEARLY = {"rtol": 1e-5, "atol": 1e-5}
 MIXED = ("lora", "bottleneck(width=5)@ffn[1:]", "weighted-sum", "prefix(length=3)", "linear")

@@ -7,13 +7,13 @@ import soundfile
 import torch
 
 from kinds import ALONE, attached, pairs
-from ossicle.attach.recipe import Recipe
 from ossicle.data import Dataset, Utterance, scan
+from ossicle.frozen.part import open_frozen_part
+from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Classification
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import fit
-from ossicle.training.prefix import open_prefix
 from tones import tone
 
 SAMPLES = (3200, 2600, 3900, 3001)
@@ -38,7 +38,7 @@ def clips(utterances):
 
 
 def trained(backbone, expression: str, clips: Clips, cache: str, **changes):
-    """Return the epochs of a run, its tensors at the end, and its prefix."""
+    """Return the epochs of a run, its tensors at the end, and its frozen."""
     torch.manual_seed(0)
     model = attached(backbone, Recipe.parse(expression))
     said = {"cache": cache, "epochs": 2, "augmented": False, "precision": "float32"} | changes
@@ -46,12 +46,12 @@ def trained(backbone, expression: str, clips: Clips, cache: str, **changes):
     contents = {
         one.key: found.content.samples for one, found in zip(clips.utterances, scanned, strict=True)
     }
-    prefix = open_prefix(model, clips.sizes, contents, **said)
+    frozen = open_frozen_part(model, clips.sizes, contents, **said)
     dataset = Dataset("tones", *[clips.utterances] * 3, False, given=True, note="")
     model.current.head.num_outputs = 3
-    history = fit(model, Classification.of(dataset), clips, clips, CONFIG, prefix=prefix)
+    history = fit(model, Classification.of(dataset), clips, clips, CONFIG, frozen=frozen)
     tensors = {key: p.detach().clone() for key, p in model.trainable(model.current).items()}
-    return history, tensors, prefix
+    return history, tensors, frozen
 
 
 def alike(one, other) -> bool:
@@ -129,8 +129,8 @@ def test_what_is_out_of_date_is_made_again(build, clips, what, tmp_path):
             soundfile.write(root / one.path.name, wave, rate)
             made.append(Utterance.of(root / one.path.name, root, one.label))
         clips = Clips(tuple(made), SAMPLES, 16_000)
-    *_, prefix = trained(backbone, "lora[1:]", clips, "float32", **changes)
-    assert prefix.computed == len(SAMPLES)
+    *_, frozen = trained(backbone, "lora[1:]", clips, "float32", **changes)
+    assert frozen.computed == len(SAMPLES)
 
 
 def test_a_damaged_entry_is_noticed_and_made_again(build, clips, empty_cache):
@@ -151,11 +151,11 @@ def test_a_damaged_entry_is_noticed_and_made_again(build, clips, empty_cache):
 
 def test_a_piece_that_is_cropped_at_random_is_not_kept_and_a_window_is(build, utterances):
     clips = Clips(utterances, SAMPLES, 3000)  # one recording fits, three are cropped
-    *_, prefix = trained(build("hubert"), "lora[1:]", clips, "float32")
+    *_, frozen = trained(build("hubert"), "lora[1:]", clips, "float32")
     windows = [*clips.windows()]
     assert len(windows) == 1 + 2 * 3
-    assert prefix.computed == len(windows) + 2 * 3
-    assert prefix.read == 2 * 4 + 2 * len(windows) - prefix.computed
+    assert frozen.computed == len(windows) + 2 * 3
+    assert frozen.read == 2 * 4 + 2 * len(windows) - frozen.computed
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_a_piece_that_is_cropped_at_random_is_not_kept_and_a_window_is(build, ut
 def test_where_it_does_not_pay_nothing_is_kept_and_the_reason_is_told(
     build, clips, empty_cache, expression, changes, why
 ):
-    *_, prefix = trained(build("hubert"), expression, clips, **{"cache": "auto"} | changes)
-    assert (prefix.store, prefix.why) == (None, why)
+    *_, frozen = trained(build("hubert"), expression, clips, **{"cache": "auto"} | changes)
+    assert (frozen.store, frozen.why) == (None, why)
     assert not empty_cache.exists()
 
 
@@ -185,8 +185,8 @@ def test_a_filter_bank_alone_is_not_worth_keeping_and_a_cnn_is(build, clips):
 def test_what_would_not_fit_is_not_begun(build, clips, monkeypatch):
     # 4 recordings, 0.79 s, 50 frames of 64 numbers in a layer for every 4000 samples: about 40 kB
     monkeypatch.setenv("OSSICLE_CACHE_GB", "0.00003")
-    *_, prefix = trained(build("hubert"), "lora[1:]", clips, "auto")
-    assert prefix.store is None
-    assert prefix.why.endswith("the cache may hold 0.0 GB; --cache float16 would fit")
+    *_, frozen = trained(build("hubert"), "lora[1:]", clips, "auto")
+    assert frozen.store is None
+    assert frozen.why.endswith("the cache may hold 0.0 GB; --cache float16 would fit")
     monkeypatch.setenv("OSSICLE_CACHE_GB", "0.00005")
     assert trained(build("hubert"), "lora[1:]", clips, "auto")[2].store is not None

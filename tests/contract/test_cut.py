@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from kinds import SETTINGS, attached, pairs, parameters, shake
+from ossicle.adapters.check import attach
 from ossicle.anatomy import FEATURES, VALUES
-from ossicle.attach.check import attach
-from ossicle.attach.cut import Cut, find_cut, run_from_cut, run_to_cut
-from ossicle.attach.recipe import Recipe
-from ossicle.backbones import Partway
+from ossicle.backbones import PartialForward
+from ossicle.frozen.cut import Cut, find_cut, run_from_cut, run_to_cut
 from ossicle.heads import HEADS, build_head
+from ossicle.recipes.recipe import Recipe
 
 MORE = ["linear", "lora[1:]", "lora[1:] + weighted-sum", "lora[1:] + l-adapter", "full@layer[1:]"]
 
@@ -20,7 +20,7 @@ def test_a_batch_goes_on_from_any_depth_as_if_it_had_not_stopped(build, kind, no
     values, lengths = backbone.batch(noise(4000, 2500, 3100))
     whole = backbone(values, lengths)
     for depth in range(VALUES, backbone.anatomy.output_depth + 1):
-        way = backbone.advance(Partway(VALUES, values, lengths), depth, keep=True)
+        way = backbone.advance(PartialForward(VALUES, values, lengths), depth, keep=True)
         assert way.depth == depth
         assert len(way.below) == min(max(depth, 0), backbone.anatomy.num_layers)
         assert backbone.flow.frame_mask is None
@@ -33,7 +33,7 @@ def test_a_batch_goes_on_from_any_depth_as_if_it_had_not_stopped(build, kind, no
 def test_what_is_kept_below_is_what_enters_each_layer(build, kind, noise):
     backbone = build(kind)
     values, lengths = backbone.batch(noise(4000, 2500))
-    begin = Partway(VALUES, values, lengths)
+    begin = PartialForward(VALUES, values, lengths)
     states = backbone.advance(begin, backbone.anatomy.output_depth, keep=True).below
     for layer, state in enumerate(states):
         assert torch.equal(state, backbone.advance(begin, layer).hidden)
@@ -95,7 +95,7 @@ class TestEveryMethod:
         if cut.depth == backbone.anatomy.output_depth:
             return
         values = backbone.batch(noise(4000))
-        begin, end = Partway(VALUES, *values), cut.depth + 1
+        begin, end = PartialForward(VALUES, *values), cut.depth + 1
         if end == FEATURES:
             end = 0  # where there is no CNN, features are the values
         one, other = (b.advance(begin, end).hidden for b in (backbone, bare))

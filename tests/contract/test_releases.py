@@ -9,7 +9,7 @@ import pytest
 from examples import write_example
 
 from ossicle.data import CORPORA, open_data
-from ossicle.data.manifest import SIDE_BY_NAME
+from ossicle.data.columns import SIDE_BY_NAME
 from ossicle.errors import DataError, SplitError
 
 FROM_NAMES = {"cremad", "emodb", "esd", "fsdd", "ravdess", "timit", "webdataset"}  # of files

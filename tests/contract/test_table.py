@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from kinds import KINDS, tiny_backbone
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
 from ossicle.backbones import FAMILIES
 from ossicle.errors import RecipeMismatch, SiteNotFound
 from ossicle.heads import build_head
 from ossicle.methods import METHODS
+from ossicle.recipes.recipe import Recipe
 
 PAGE = Path(__file__).parents[2] / "docs/reference/methods.md"
 REFUSED = {  # all other pairs stand

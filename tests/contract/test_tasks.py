@@ -10,19 +10,19 @@ import pytest
 import soundfile
 import torch
 
+from ossicle.adapters.check import attach
 from ossicle.anatomy import Anatomy
-from ossicle.attach.check import attach
-from ossicle.attach.cut import find_cut
-from ossicle.attach.recipe import Recipe
 from ossicle.backbones import Backbone
 from ossicle.data import Dataset, Utterance
 from ossicle.errors import LabelError
+from ossicle.frozen.cut import find_cut
+from ossicle.frozen.part import FrozenPart
 from ossicle.heads import HEADS, build_head
+from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import TASKS, Task
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import State, epochs
-from ossicle.training.prefix import Prefix
 from tones import tone
 
 NEARLY = 0.3  # of the score, from the best there is; guessing is 1 away
@@ -78,8 +78,8 @@ def test_a_task_memorises_eight_utterances(
     clips = Clips(utterances, tuple(3200 + 160 * number for number in range(8)), 16_000)
     settings = {"backbone": "b", "recipe": "full", "data": "d", "lr": 3e-3, "batch_size": 4}
     config = TrainConfig(**settings, epochs=200 if task.by_frame else 60)
-    state, prefix = State.of(model, config), Prefix(find_cut(model))
-    for epoch in epochs(model, task, clips, clips, config, state, prefix=prefix):
+    state, frozen = State.of(model, config), FrozenPart(find_cut(model))
+    for epoch in epochs(model, task, clips, clips, config, state, frozen=frozen):
         if task.score(epoch.valid) > task.best - NEARLY and epoch.number > 1:
             break
     assert task.score(epoch.valid) > task.best - NEARLY

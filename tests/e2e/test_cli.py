@@ -15,9 +15,10 @@ import pytest
 import soundfile
 
 from ossicle import __version__
-from ossicle.attach.folder import FACTS, TENSORS, write_sealed
-from ossicle.attach.presets import PRESETS
-from ossicle.attach.sealed import DIGEST
+from ossicle.adapters.folder import FACTS, TENSORS
+from ossicle.checksums import DIGEST
+from ossicle.files import write_sealed
+from ossicle.recipes.presets import PRESETS
 from tones import PITCH_HZ, tone, write_corpus
 
 Command = Callable[..., Any]

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from ossicle.attach.folder import FACTS, TENSORS, write_sealed
-from ossicle.attach.sealed import DIGEST
+from ossicle.adapters.folder import FACTS, TENSORS
+from ossicle.checksums import DIGEST
+from ossicle.files import write_sealed
 from ossicle.training.checkpoint import CHECKPOINT
 from tones import SAMPLE_RATE, tone, write_tone
 

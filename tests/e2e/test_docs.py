@@ -21,11 +21,11 @@ from unittest import mock
 import pytest
 import typer
 
-from ossicle.attach.presets import PRESETS
 from ossicle.cli.main import app
 from ossicle.data.corpora import CORPORA
 from ossicle.errors import OssicleError
 from ossicle.methods import METHODS
+from ossicle.recipes.presets import PRESETS
 from ossicle.tasks import TASKS
 from ossicle.tasks.decoder import DECODERS
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ossicle.attach.folder import TENSORS, write_sealed
+from ossicle.adapters.folder import TENSORS
 from ossicle.errors import RunError
+from ossicle.files import write_sealed
 from ossicle.studies.compare import compare
 from ossicle.training.config import TrainConfig
 from ossicle.training.run import LOG, METRICS, SPLIT, read_json, train

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from ossicle.attach.sealed import seal, unseal
+from ossicle.checksums import seal, unseal
 from ossicle.errors import AdapterFileError, SplitError
 from ossicle.training.config import TrainConfig
 from ossicle.training.run import SPLIT, train

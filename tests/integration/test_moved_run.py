@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ossicle.attach.folder import FACTS, TENSORS
+from ossicle.adapters.folder import FACTS, TENSORS
 from ossicle.errors import BackboneError, DataError
 from ossicle.training import Trained
 from ossicle.training.config import TrainConfig

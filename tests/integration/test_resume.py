@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from ossicle.attach.folder import TENSORS, read_folder
-from ossicle.attach.sealed import DIGEST, unseal
-from ossicle.attach.store import read_tensors
+from ossicle.adapters.folder import TENSORS, read_folder
+from ossicle.adapters.saving import read_tensors
+from ossicle.checksums import DIGEST, unseal
 from ossicle.errors import AdapterFileError, RunError
 from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.config import TrainConfig

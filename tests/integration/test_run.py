@@ -11,8 +11,8 @@ import pytest
 import soundfile
 import torch
 
-from ossicle.attach.folder import FACTS, TENSORS, read_folder
-from ossicle.attach.sealed import DIGEST, seal
+from ossicle.adapters.folder import FACTS, TENSORS, read_folder
+from ossicle.checksums import DIGEST, seal
 from ossicle.errors import LabelError, OssicleError, RecipeMismatch, RunError, SplitError
 from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.config import TrainConfig
@@ -242,7 +242,7 @@ def test_cropping_and_order_change_from_epoch_to_epoch_and_not_from_run_to_run(
         clips = run.clips["train"]
         plan = clips.plan(2, None, seed=seed, epoch=epoch)
         batches = clips.training_batches(
-            run.model.backbone, plan, prefix=run.prefix, seed=seed, epoch=epoch
+            run.model.backbone, plan, frozen=run.frozen, seed=seed, epoch=epoch
         )
         return [
             (batch.owners, b"".join(item.row[0].numpy().tobytes() for item in batch.items))

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ossicle.attach.folder import FACTS, TENSORS, read_folder, write_sealed
-from ossicle.attach.store import read_tensors
+from ossicle.adapters.folder import FACTS, TENSORS, read_folder
+from ossicle.adapters.saving import read_tensors
 from ossicle.errors import AdapterFileError, OssicleError, RunError
+from ossicle.files import write_sealed
 from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.cohort import read_cohort, write_cohort
 from ossicle.training.config import TrainConfig

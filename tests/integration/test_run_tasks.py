@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from ossicle.compute.precision import pick_precision
 from ossicle.data import write_manifest
-from ossicle.data.manifest import Utterance
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, LabelError, RunError
+from ossicle.frozen.cache import stores
 from ossicle.training.cohort import COHORT
 from ossicle.training.config import TrainConfig
-from ossicle.training.precision import pick_precision
 from ossicle.training.run import LOG, train
-from ossicle.training.store import stores
 from ossicle.training.trained import Trained
 from tones import SAMPLE_RATE, tone
 

@@ -19,10 +19,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
+from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone
+from ossicle.recipes.recipe import Recipe
 
 HEADS = 2
 KINDS = ["ast", "hubert-pre-norm", "hubert"]

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from kinds import tiny_backbone
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
 from ossicle.backbones import fast, load_backbone
+from ossicle.recipes.recipe import Recipe
 
 NEARLY = {"rtol": 0.0, "atol": 5e-6}  # of numbers whose largest is 1
 SIZES = (400, 401, 719, 720, 3999, 16_000, 33_333)

@@ -6,8 +6,7 @@ import torch
 from transformers import ASTFeatureExtractor, SeamlessM4TFeatureExtractor
 
 from kinds import tiny_backbone
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
 from ossicle.backbones import FAMILIES, load_backbone
 from ossicle.backbones.ast import AST
 from ossicle.backbones.filterbank import log_mel
@@ -15,6 +14,7 @@ from ossicle.backbones.load import random_backbone
 from ossicle.backbones.quiet import quiet
 from ossicle.errors import BackboneError, RecipeMismatch
 from ossicle.heads import build_head
+from ossicle.recipes.recipe import Recipe
 
 SIZES = (400, 559, 560, 4000, 16_123, 170_000)
 

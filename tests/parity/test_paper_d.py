@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
+from ossicle.recipes.recipe import Recipe
 
 HEADS = 2
 

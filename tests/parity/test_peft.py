@@ -5,8 +5,8 @@ import copy
 import pytest
 import torch
 
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
+from ossicle.recipes.recipe import Recipe
 
 peft = pytest.importorskip("peft", reason="PEFT belongs to the benchmark extra")
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from transformers import WavLMConfig, WavLMModel
 
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
 from ossicle.backbones import FAMILIES, Backbone, load_backbone
+from ossicle.recipes.recipe import Recipe
 
 FORMS = ["wavlm", "wavlm-pre-norm"]
 

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
 from ossicle.heads import build_head
+from ossicle.recipes.recipe import Recipe
 
 
 @pytest.fixture(scope="module")

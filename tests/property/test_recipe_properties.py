@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ossicle.anatomy import SITE_NAMES
-from ossicle.attach.recipe import Placement, Recipe, split_recipes
 from ossicle.errors import OssicleError, RecipeMismatch
 from ossicle.methods import Bias, Bottleneck, Full, LoRA, Norm
 from ossicle.methods.bottleneck import ACTIVATIONS
+from ossicle.recipes.recipe import Placement, Recipe, split_recipes
 
 finite = st.floats(1e-6, 1e6)
 methods = st.one_of(

@@ -8,28 +8,28 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from ossicle.training.store import Store, all_entries, clear, digest, stores
+from ossicle.frozen.cache import StateCache, all_entries, clear, digest, stores
 
 STATES = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 KEY = digest("a recording", 0, 100)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> StateCache:
     made = opened(tmp_path)
     made.put(KEY, STATES, 17)
     return made
 
 
-def opened(cache: Path, limit: int = 10**9) -> Store:
-    return Store(cache, limit, {"layer": 1}, {"backbone": "tiny"})
+def opened(cache: Path, limit: int = 10**9) -> StateCache:
+    return StateCache(cache, limit, {"layer": 1}, {"backbone": "tiny"})
 
 
-def entry_of(store: Store) -> Path:
+def entry_of(store: StateCache) -> Path:
     return store.folder / KEY[:2] / f"{KEY}.safetensors"
 
 
-def write_strangers(cache: Path, store: Store) -> list[Path]:
+def write_strangers(cache: Path, store: StateCache) -> list[Path]:
     """Write what may lie beside and among the entries, and is not ossicle's."""
     looks_like_a_store = cache / "mine" / "store.json"
     looks_like_a_store.parent.mkdir()
@@ -143,7 +143,7 @@ def test_an_entry_under_the_name_of_another_is_absent(tmp_path, store):
     moved.parent.mkdir(exist_ok=True)
     moved.write_bytes(entry_of(store).read_bytes())
     assert store.get(other) is None
-    second = Store(tmp_path, 10**9, {"layer": 2}, {})
+    second = StateCache(tmp_path, 10**9, {"layer": 2}, {})
     (second.folder / KEY[:2]).mkdir()
     (second.folder / KEY[:2] / f"{KEY}.safetensors").write_bytes(entry_of(store).read_bytes())
     assert second.get(KEY) is None

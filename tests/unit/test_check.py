@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.check import attach, check
-from ossicle.attach.recipe import Placement, Recipe
+from ossicle.adapters.check import attach, check
+from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone
 from ossicle.errors import AttachError, NoGradient, RecipeMismatch, SiteNeverCalled, SiteNotFound
 from ossicle.heads import build_head
 from ossicle.methods import Adapter, Method
+from ossicle.recipes.recipe import Placement, Recipe
 
 
 def unprepared(build, kind: str, **changed: int) -> Backbone:

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from ossicle.attach.check import attach
-from ossicle.attach.count import count, tally
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
+from ossicle.adapters.count import count, tally
 from ossicle.backbones import load_backbone
 from ossicle.errors import RecipeMismatch, SiteNotFound
 from ossicle.heads import build_head
+from ossicle.recipes.recipe import Recipe
 
 
 def test_rows_name_the_part_the_method_the_site_and_the_layer(build):

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from ossicle.data.audio import duration_s, load_wave, random_crop, windows
-from ossicle.data.manifest import Utterance
 from ossicle.data.scan import scan
+from ossicle.data.utterance import Utterance
 from ossicle.errors import AudioError
 
 FORMATS = {

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from ossicle.data.dataset import Dataset
 from ossicle.data.leaks import Content, check_contents, overlapping
-from ossicle.data.manifest import Dataset, Utterance
 from ossicle.data.scan import scan
+from ossicle.data.utterance import Utterance
 from ossicle.errors import SplitError
 
 RATE = 16000

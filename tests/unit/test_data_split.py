@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
 from ossicle.data.split import check, check_classes, draw
+from ossicle.data.utterance import Utterance
 from ossicle.errors import LabelError, SplitError
 
 

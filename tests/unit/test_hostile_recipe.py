@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from ossicle.attach.check import attach
-from ossicle.attach.folder import FACTS, TENSORS, read_folder, write_sealed
-from ossicle.attach.recipe import Recipe
-from ossicle.attach.sealed import unseal
-from ossicle.attach.store import load, save
+from ossicle.adapters.check import attach
+from ossicle.adapters.folder import FACTS, TENSORS, read_folder
+from ossicle.adapters.saving import load, save
 from ossicle.backbones import Backbone
+from ossicle.checksums import unseal
 from ossicle.cli.inspect import inspect
 from ossicle.errors import OssicleError
+from ossicle.files import write_sealed
 from ossicle.heads import build_head
+from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import TASKS, Classification, Events, Regression, Verification
 
 WRONG = (None, True, -1, 2**62, 1e308, 0.5, "", "x", [], [[]], [None], {}, {"x": []}, {"": 1})

@@ -172,8 +172,8 @@ def test_a_bias_is_added():
 
 @torch.no_grad()
 def test_the_bias_of_the_key_is_not_seen_by_the_softmax(build, kind, noise):
-    from ossicle.attach.adapted import AdaptedModel
-    from ossicle.attach.recipe import Recipe
+    from ossicle.adapters.model import AdaptedModel
+    from ossicle.recipes.recipe import Recipe
 
     model = AdaptedModel(build(kind))
     for slot in model.add("a", Recipe.parse("bias@attn.k")).slots:

@@ -8,11 +8,11 @@ from itertools import combinations
 import pytest
 import tomli_w
 
-from ossicle.attach.check import attach
-from ossicle.attach.count import count
-from ossicle.attach.presets import PRESETS
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
+from ossicle.adapters.count import count
 from ossicle.backbones import load_backbone
+from ossicle.recipes.presets import PRESETS
+from ossicle.recipes.recipe import Recipe
 
 # Paper D, tables I and III to VII: what trains beside head and final norm (BitFit: and its bias).
 PAPER_D = {

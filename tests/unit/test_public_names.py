@@ -12,8 +12,8 @@ MOST = 12
 
 def test_all_is_exactly_what_is_public():
     script = "import ossicle; print(*(n for n in dir(ossicle) if not n.startswith('_')))"
-    # The names that the module itself uses stand beside the public ones.
-    own = {"sys", "import_module", "ModuleType", "TYPE_CHECKING", "Any", "Final"}
+    # names that the module itself uses
+    own = {"TYPE_CHECKING", "Final", "lazy"}
     assert set(_run(script).split()) - own == set(ossicle.__all__)
     assert len(ossicle.__all__) <= MOST
 
@@ -26,23 +26,6 @@ def test_a_public_name_resolves_to_what_bears_it(name):
 def test_importing_ossicle_imports_no_framework():
     script = "import sys, ossicle; print(*({'torch', 'transformers', 'numpy'} & {*sys.modules}))"
     assert _run(script).split() == []
-
-
-def test_attach_is_the_function_though_a_folder_has_its_name():
-    script = """
-import ossicle.attach.folder
-from ossicle import attach
-import ossicle.attach.tap
-print(attach.__name__, ossicle.attach is attach)
-"""
-    assert _run(script).split() == ["attach", "True"]
-
-
-def test_the_modules_of_the_folder_attach_can_be_imported():
-    from ossicle.attach import recipe
-    from ossicle.attach.recipe import Recipe
-
-    assert recipe.Recipe is Recipe is ossicle.Recipe
 
 
 def test_an_unknown_name_is_an_attribute_error():

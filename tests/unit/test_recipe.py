@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from ossicle.attach.recipe import Placement, Recipe, split_recipes
 from ossicle.errors import RecipeError, RecipeMismatch, UnknownRecipe
 from ossicle.methods import Bias, Bottleneck, Full, LoRA, Norm
+from ossicle.recipes.recipe import Placement, Recipe, split_recipes
 
 
 def test_an_expression_is_method_settings_sites_and_layers():

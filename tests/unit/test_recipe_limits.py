@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from ossicle.attach.recipe import Placement, Recipe, split_recipes
 from ossicle.errors import OssicleError, RecipeError
 from ossicle.methods import METHODS, LoRA
+from ossicle.recipes.recipe import Placement, Recipe, split_recipes
 
 DIGITS = "1" * 5000
 

@@ -7,13 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.check import attach
-from ossicle.attach.folder import FACTS, TENSORS, read_folder
-from ossicle.attach.recipe import Recipe
-from ossicle.attach.sealed import DIGEST, seal
-from ossicle.attach.store import load, read_tensors, save, serialise_with_digest
+from ossicle.adapters.check import attach
+from ossicle.adapters.folder import FACTS, TENSORS, read_folder
+from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.saving import load, read_tensors, save, serialise_with_digest
 from ossicle.backbones import load_backbone
+from ossicle.checksums import DIGEST, seal
 from ossicle.errors import (
     AdapterFileError,
     AttachError,
@@ -23,6 +22,7 @@ from ossicle.errors import (
     RunError,
 )
 from ossicle.heads import build_head
+from ossicle.recipes.recipe import Recipe
 
 RECIPE = "lora(rank=2)@attn.q,ffn.in[0] + norm@norm.input"
 

@@ -7,12 +7,12 @@ from typing import ClassVar
 import pytest
 import torch
 
+from ossicle.adapters.check import attach
+from ossicle.adapters.model import AdaptedModel
 from ossicle.anatomy import LAYER_SITES, OUTER_SITES, SITE_NAMES
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Placement, Recipe
 from ossicle.errors import AttachError
 from ossicle.methods import Adapter, Method
+from ossicle.recipes.recipe import Placement, Recipe
 
 
 @dataclass(frozen=True)

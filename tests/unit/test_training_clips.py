@@ -7,14 +7,14 @@ import soundfile
 import torch
 
 from ossicle.anatomy import VALUES
-from ossicle.attach.cut import Cut
 from ossicle.backbones import FAMILIES, Backbone, random_backbone
 from ossicle.data import Utterance
+from ossicle.frozen.cut import Cut
+from ossicle.frozen.part import FrozenPart
 from ossicle.training.clips import Batch, Clips
-from ossicle.training.prefix import Prefix
 from tones import SAMPLE_RATE, tone
 
-NOTHING_KEPT = Prefix(Cut(VALUES))
+NOTHING_KEPT = FrozenPart(Cut(VALUES))
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def backbone() -> Backbone:
 def rows(clips: Clips, backbone: Backbone, *, seed: int = 0, epoch: int = 1) -> torch.Tensor:
     """Return the values of a batch of all recordings, in their order."""
     plan = [list(range(len(clips.utterances)))]
-    (batch,) = clips.training_batches(backbone, plan, prefix=NOTHING_KEPT, seed=seed, epoch=epoch)
+    (batch,) = clips.training_batches(backbone, plan, frozen=NOTHING_KEPT, seed=seed, epoch=epoch)
     return values(batch)
 
 

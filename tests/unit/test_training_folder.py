@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ossicle.attach.folder import write_sealed
 from ossicle.errors import RunError
+from ossicle.files import write_sealed
 from ossicle.training.folder import (
     CONFIG,
     LOCK,

@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional as F
 
 from kinds import attached, shake
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone
 from ossicle.data import Utterance, load_utterance
+from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Classification, parse_task
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from ossicle.compute.device import check_compiler, pick_device, pick_threads, threads
 from ossicle.errors import RunError
-from ossicle.training.machine import check_compiler, pick_device, pick_threads, threads
 
 
 @pytest.mark.parametrize("name", ["meta", "gpu0", "cuda:99", ""])

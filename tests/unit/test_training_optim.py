@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import FAMILIES, random_backbone
 from ossicle.errors import RunError
 from ossicle.heads import build_head
+from ossicle.recipes.recipe import Recipe
 from ossicle.training.config import TrainConfig
 from ossicle.training.optim import build_optimizer, set_rates
 

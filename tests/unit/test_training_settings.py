@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from ossicle.compute.precision import autocast, check_precision, pick_precision
 from ossicle.errors import RunError
 from ossicle.tasks import parse_task
 from ossicle.training.config import TrainConfig
-from ossicle.training.precision import autocast, check_precision, pick_precision
 from ossicle.training.published import PUBLISHED, published
 from ossicle.training.schedule import build_schedule
 from ossicle.training.tracking import check_trackers

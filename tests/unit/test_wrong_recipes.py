@@ -2,11 +2,11 @@
 
 import pytest
 
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.check import attach
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
+from ossicle.adapters.model import AdaptedModel
 from ossicle.errors import AttachError, NoGradient, OssicleError, RecipeError
 from ossicle.heads import build_head
+from ossicle.recipes.recipe import Recipe
 
 WIDE, PATCHES, CONFORMER, CHUNKS = "hubert", "ast", "w2v-bert", "whisper"
 WRONG = [

@@ -2,7 +2,7 @@
 
 from ossicle.backbones.backbone import Backbone
 from ossicle.backbones.families import FAMILIES, NAMED
-from ossicle.backbones.family import Encoded, Family, Partway
+from ossicle.backbones.family import Encoded, Family, PartialForward
 from ossicle.backbones.load import load_backbone, random_backbone
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "Backbone",
     "Encoded",
     "Family",
-    "Partway",
+    "PartialForward",
     "load_backbone",
     "random_backbone",
 ]

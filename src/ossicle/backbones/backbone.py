@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ossicle.anatomy import FEATURES, VALUES
-from ossicle.backbones.family import Encoded, Family, Partway
+from ossicle.backbones.family import Encoded, Family, PartialForward
 from ossicle.backbones.flow import ATTENTION, Flow, Junction
 from ossicle.backbones.quiet import quiet
 
@@ -112,9 +112,9 @@ class Backbone(nn.Module):
 
     def forward(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> Encoded:
         """Return the frames of a padded batch; padding does not change a row."""
-        return self.leave(Partway(VALUES, values, lengths))
+        return self.leave(PartialForward(VALUES, values, lengths))
 
-    def advance(self, way: Partway, depth: int, *, keep: bool = False) -> Partway:
+    def advance(self, way: PartialForward, depth: int, *, keep: bool = False) -> PartialForward:
         """Run a batch from where it is to a depth, at most the output's.
 
         A batch that was stopped, stored and set in again goes on as if it had not been.
@@ -129,7 +129,7 @@ class Backbone(nn.Module):
         finally:
             self.flow.clear()
 
-    def leave(self, way: Partway) -> Encoded:
+    def leave(self, way: PartialForward) -> Encoded:
         """Run a batch from where it is to the end and return what a head is given."""
         try:
             out = self._run(way, self.anatomy.output_depth)
@@ -141,13 +141,13 @@ class Backbone(nn.Module):
         finally:
             self.flow.clear()
 
-    def heard(self, way: Partway) -> Bool[Tensor, "B T"]:
+    def heard(self, way: PartialForward) -> Bool[Tensor, "B T"]:
         """Return the frames of a batch at the end that a head may read."""
         if way.frame_mask is not None:
             return way.frame_mask
         return self.family.heard(self.model, way.hidden, way.lengths)
 
-    def _run(self, way: Partway, depth: int, *, keep: bool = False) -> Partway:
+    def _run(self, way: PartialForward, depth: int, *, keep: bool = False) -> PartialForward:
         family, model, flow = self.family, self.model, self.flow
         hidden, here, below = way.hidden, way.depth, list(way.below)
         flow.frame_mask, flow.below = way.frame_mask, way.below
@@ -164,7 +164,7 @@ class Backbone(nn.Module):
                 hidden, here = family.step(layer, hidden, beside), here + 1
         if here == len(layers) < depth:
             hidden, here = family.finish(model, hidden), here + 1
-        return Partway(here, hidden, way.lengths, flow.frame_mask, tuple(below))
+        return PartialForward(here, hidden, way.lengths, flow.frame_mask, tuple(below))
 
     def checkpoint_layers(self) -> None:
         """Keep no activations inside the layers from now on; the backward pass makes them again.

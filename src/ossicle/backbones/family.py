@@ -31,7 +31,7 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Partway:
+class PartialForward:
     """A batch on its way through a backbone.
 
     Attributes:

@@ -16,7 +16,7 @@ cache = typer.Typer(
 @cache.command()
 def info(json: o.AsJson = False) -> None:
     """Show where the cache is, how full, and what is in it."""
-    from ossicle.training.store import GB, cache_folder, cache_limit, stores
+    from ossicle.frozen.cache import GB, cache_folder, cache_limit, stores
 
     folder, limit = cache_folder(), cache_limit()
     rows: list[dict[str, Any]] = [
@@ -44,8 +44,8 @@ def info(json: o.AsJson = False) -> None:
 @cache.command()
 def clear() -> None:
     """Remove everything that is kept; runs that go on compute it again."""
-    from ossicle.training.store import GB, cache_folder
-    from ossicle.training.store import clear as remove
+    from ossicle.frozen.cache import GB, cache_folder
+    from ossicle.frozen.cache import clear as remove
 
     folder = cache_folder()
     freed, remaining = remove(folder)

@@ -47,7 +47,7 @@ def compare(
 
     TrainConfig(backbone=backbone, recipe="", data=data, **chosen)
 
-    from ossicle.attach.recipe import split_recipes
+    from ossicle.recipes.recipe import split_recipes
     from ossicle.studies.compare import compare as run
     from ossicle.studies.compare import notes, table
 

@@ -26,7 +26,7 @@ def check_trained(run: Path, backbone: str | None) -> None:
         AdapterFileError: the folder is not an adapter folder, or is damaged.
         BackboneError: its name can only be that of a folder, and there is none.
     """
-    from ossicle.attach.folder import read_folder
+    from ossicle.adapters.folder import read_folder
     from ossicle.training.folder import places_of
 
     facts = read_folder(run).facts

@@ -24,8 +24,8 @@ def list_recordings(paths: Sequence[Path]) -> list["Path | Utterance"]:
     Raises:
         DataError: there is no recording below a folder, or a table cannot be read.
     """
+    from ossicle.data.manifest import read_pieces
     from ossicle.data.rows import TABLES
-    from ossicle.data.table import read_pieces
 
     found: list[Path | Utterance] = []
     for path in paths:
@@ -74,7 +74,7 @@ def write_predictions(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
     A CSV has a column for each probability, `prob:LABEL`; lists and objects are in it as JSON.
     """
-    from ossicle.attach.folder import replace_file
+    from ossicle.files import replace_file
     from ossicle.strict_json import dumps
 
     if path.suffix.lower() == ".jsonl":

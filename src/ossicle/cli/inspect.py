@@ -15,8 +15,8 @@ def inspect(
     json: o.AsJson = False,
 ) -> None:
     """Show an adapter's recipe, backbone, task and tensors; no weights are loaded."""
-    from ossicle.attach.folder import read_folder
-    from ossicle.attach.table import HEADER, recipe_rows
+    from ossicle.adapters.folder import read_folder
+    from ossicle.recipes.table import HEADER, recipe_rows
 
     folder = read_folder(run)
     facts = folder.facts

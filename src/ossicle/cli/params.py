@@ -24,10 +24,10 @@ def params(
 
     import torch
 
-    from ossicle.attach.count import count
-    from ossicle.attach.recipe import Recipe
+    from ossicle.adapters.count import count
     from ossicle.backbones import load_backbone
     from ossicle.heads import build_head
+    from ossicle.recipes.recipe import Recipe
 
     plan = Recipe.parse(recipe)
     model = load_backbone(backbone, weights=False)

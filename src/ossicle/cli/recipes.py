@@ -8,7 +8,7 @@ from ossicle.cli import options as o
 
 def recipes(json: o.AsJson = False) -> None:
     """List the presets with their settings and sources."""
-    from ossicle.attach.presets import PAPERS, PRESETS
+    from ossicle.recipes.presets import PAPERS, PRESETS
 
     if json:
         o.print_json({name: asdict(preset) for name, preset in PRESETS.items()})

@@ -4,12 +4,13 @@ from ossicle.data.audio import duration_s, load_utterance, load_wave, random_cro
 from ossicle.data.augment import AUGMENTATIONS, parse_augment
 from ossicle.data.batch import bucketed, bucketed_by_length, padded_fraction
 from ossicle.data.corpora import CORPORA, Corpus
+from ossicle.data.dataset import Dataset
 from ossicle.data.leaks import Content, check_contents, overlapping
-from ossicle.data.manifest import Dataset, Manifest, Trial, Utterance
+from ossicle.data.manifest import Manifest, read_manifest, write_manifest
 from ossicle.data.scan import Scanned, by_recording, scan
 from ossicle.data.spec import open_data, read_data
 from ossicle.data.split import check, check_classes, draw
-from ossicle.data.table import read_manifest, write_manifest
+from ossicle.data.utterance import Trial, Utterance
 
 __all__ = [
     "AUGMENTATIONS",

@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 
 from ossicle.data.decode import Span, Wave, opened
-from ossicle.data.manifest import Utterance
+from ossicle.data.utterance import Utterance
 from ossicle.errors import AudioError
 
 SILENCE = 1e-4  # of full scale, -80 dBFS

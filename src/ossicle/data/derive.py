@@ -14,8 +14,9 @@ import numpy as np
 import soundfile
 
 from ossicle.data.audio import load_utterance
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
 from ossicle.data.rows import write_rows
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError
 
 DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

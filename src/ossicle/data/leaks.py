@@ -20,7 +20,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import SplitError, listing
 
 _ROUNDING_S: Final = 1e-6  # two parts that touch may overlap by the rounding of their times

@@ -1,147 +1,45 @@
-"""Utterances, and the datasets and manifests that hold them."""
+"""Read and write the CSV, TSV or JSON-lines files that list recordings.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+    path,label,speaker,split            {"path": "a/1.wav", "label": "dog", "split": "train"}
+    a/1.wav,dog,anna,train              {"path": "a/2.wav", "label": "cat", "split": "test"}
+
+Columns: `path`, `label`, and where known `speaker`, `split`, `start_s`, `duration_s`, under these
+or other well-known names (`roles.py`). Relative paths start at the manifest's own folder.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final
 
-from ossicle.data.columns import SIDE_BY_NAME as SIDE_BY_NAME
-from ossicle.data.columns import SIDES as SIDES
-from ossicle.data.roles import LABEL as LABEL
-from ossicle.data.text import composed
+import soundfile
 
+from ossicle.data.columns import SIDE_BY_NAME, WHOLE, Columns
+from ossicle.data.missing import left_out
+from ossicle.data.roles import LABEL, NO, Options, find_columns
+from ossicle.data.rows import iterate_rows, read_header, write_rows
+from ossicle.data.tags import SEPARATOR, joined, separator_of
+from ossicle.data.utterance import Utterance
+from ossicle.errors import ManifestError, listing
 
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """One labelled recording, or a part of one.
-
-    Label and speaker are kept in Unicode's composed form, NFC, however they are written.
-
-    Attributes:
-        key: Unique within a dataset: the path from the data's root, with `/`, and `#start-stop`
-            in seconds for a part.
-        path: The file.
-        label: What the task predicts, as text.
-        speaker: Who speaks, where known.
-        start_s: Where the part begins.
-        duration_s: Its length; None goes to the end of the file.
-        span: First byte and number of bytes of the recording inside the file, where the file is an
-            archive of many; None: the file is the recording.
-    """
-
-    key: str
-    path: Path
-    label: str
-    speaker: str | None = None
-    start_s: float = 0.0
-    duration_s: float | None = None
-    span: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "label", composed(self.label))
-        if self.speaker is not None:
-            object.__setattr__(self, "speaker", composed(self.speaker))
-
-    @classmethod
-    def of(
-        cls,
-        path: Path,
-        root: Path,
-        label: str,
-        speaker: str | None = None,
-        start_s: float = 0.0,
-        duration_s: float | None = None,
-    ) -> "Utterance":
-        """Return an utterance whose key is made from its path below `root` and its part."""
-        above = root.as_posix().rstrip("/") + "/"
-        key = path.as_posix().removeprefix("" if above == "./" else above)
-        if start_s or duration_s is not None:
-            stop = "end" if duration_s is None else _seconds(start_s + duration_s)
-            key += f"#{_seconds(start_s)}-{stop}"
-        return cls(key, path, label, speaker, start_s, duration_s)
-
-
-class Trial(NamedTuple):
-    """Two utterances of which it is asked whether one speaker says both.
-
-    Attributes:
-        first: Key of the enrolled utterance.
-        second: Key of the tested one.
-        same: Whether it is one speaker.
-    """
-
-    first: str
-    second: str
-    same: bool
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Utterances in their three parts.
-
-    Attributes:
-        name: The data string it was opened by.
-        train: What is learnt from.
-        valid: What settings and epochs are chosen by.
-        test: What is reported.
-        speaker_independent: Whether no speaker may stand on two sides.
-        given: Whether the test part is the corpus's, the folder's, a column's or an option's, and
-            not drawn by us.
-        note: One sentence on how it was split.
-        task: The name of the task that its labels suggest.
-        trials: The pairs by which speaker verification is judged, by side; a side without any is
-            judged by all its pairs.
-        test_chooses: Whether the validation part is the test part, because a published protocol
-            that was asked for has it so.
-        notices: Sentences that a user must read before trusting a result: columns that were not
-            used, classes absent from a side, recordings left out. A run logs and stores them.
-    """
-
-    name: str
-    train: tuple[Utterance, ...]
-    valid: tuple[Utterance, ...]
-    test: tuple[Utterance, ...]
-    speaker_independent: bool
-    given: bool
-    note: str
-    task: str = "classification"
-    trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=dict)
-    test_chooses: bool = False
-    notices: tuple[str, ...] = ()
-
-    @property
-    def sides(self) -> dict[str, tuple[Utterance, ...]]:
-        """The three parts by name: train, valid, test."""
-        return {"train": self.train, "valid": self.valid, "test": self.test}
-
-    @property
-    def utterances(self) -> tuple[Utterance, ...]:
-        """All of them: train, then valid, then test."""
-        return self.train + self.valid + self.test
-
-    @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """The labels of the training part, sorted; a class's number is its place here."""
-        return tuple(sorted({utterance.label for utterance in self.train}))
-
-    @property
-    def split(self) -> dict[str, str]:
-        """The side of every utterance by its key, as `write_manifest` takes it."""
-        return {one.key: side for side, part in self.sides.items() for one in part}
+_MISSING: Final = frozenset(("nan", "NaN", "<NA>", "#N/A"))  # as pandas and spreadsheets write it
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a table of recordings holds.
+    """Contents of a manifest, or of a folder read like one.
 
     Attributes:
-        utterances: In its order.
+        utterances: In the order of the file.
         split: The side of each that has one, by key.
         task: The task that the columns of the label suggest.
         notices: As those of `Dataset`.
-        split_by: What gives the split, as in "by the folders of the paths"; empty: a column, or
-            the layout of the data.
+        split_by: What the split comes from, as in "by the folders of the paths"; empty: a column,
+            or the layout of the data.
         folds: The fold of each, by key, where a column names folds.
     """
 
@@ -153,5 +51,298 @@ class Manifest:
     folds: Mapping[str, str] = field(default_factory=dict)
 
 
-def _seconds(value: float) -> str:
-    return f"{value:.6f}".rstrip("0").rstrip(".")
+def merged(parts: Sequence[tuple[str | None, Manifest]]) -> Manifest:
+    """Return the manifests of several folders as one.
+
+    Args:
+        parts: The side of a folder, or None, with what is in it.
+
+    Raises:
+        ManifestError: they suggest different tasks, or a table contradicts its folder.
+    """
+    manifests = [part for _, part in parts]
+    if len(tasks := sorted({part.task for part in manifests})) > 1:
+        raise ManifestError(
+            f"the tables of the sides are for the tasks {listing(tasks)}. Say what to predict, "
+            "with label=COLUMN."
+        )
+    split: dict[str, str] = {}
+    for side, part in parts:
+        if other := [key for key, own in part.split.items() if side and own != side]:
+            raise ManifestError(
+                f"{len(other)} recordings are in the {side} folder, and their table names another "
+                f"split: {listing(other, 3)}. Correct the table, or say split=no to go by folders."
+            )
+        split |= {one.key: side for one in part.utterances} if side else part.split
+    return Manifest(
+        tuple(one for part in manifests for one in part.utterances),
+        split,
+        tasks[0],
+        tuple(dict.fromkeys(notice for part in manifests for notice in part.notices)),
+        folds={key: fold for part in manifests for key, fold in part.folds.items()},
+    )
+
+
+class Gathered:
+    """The rows of a table, as they are read one after the other."""
+
+    def __init__(self, columns: Columns) -> None:
+        """Begin with no rows."""
+        self.columns = columns
+        self.utterances: list[Utterance] = []
+        self._split: dict[str, str] = {}
+        self._folds: dict[str, str] = {}
+        self._without: list[str] = []
+        self._has_split = "split" in columns.by_role
+        self._has_fold = "fold" in columns.by_role
+
+    def add(self, where: str, record: Mapping[str, str], utterance: Utterance) -> None:
+        """Add a row, with the side or the fold that it names."""
+        self.utterances.append(utterance)
+        if self._has_split:
+            if side := self.columns.side(where, record):
+                self._split[utterance.key] = side
+            else:
+                self._without.append(where)
+        if self._has_fold:
+            self._folds[utterance.key] = self.columns.text("fold", record)
+
+    def manifest(self, options: Options) -> Manifest:
+        """Return all of them.
+
+        Raises:
+            ManifestError: some have a split or a fold and others not, or it is not plain how tags
+                are separated.
+        """
+        table = self.columns.table
+        if self._split and self._without:
+            rows = listing(where.rpartition(", ")[2] for where in self._without)
+            raise ManifestError(
+                f"{table}: {len(self._without)} of {len(self.utterances)} rows have no split "
+                f"({rows}). Fill in train, valid or test everywhere or nowhere."
+            )
+        split, folds = self._split, self._folds
+        if not split and folds and all(fold.lower() in SIDE_BY_NAME for fold in folds.values()):
+            split = {key: SIDE_BY_NAME[fold.lower()] for key, fold in folds.items()}
+            folds = {}
+        utterances, tagged = _tagged(table, self.utterances, self.columns.task, options)
+        task = self.columns.task if options.get("separator") is None else "tagging"
+        notices = (*self.columns.notices, *tagged, *_unclear(table, utterances))
+        return Manifest(utterances, split, task, notices, folds=folds)
+
+
+def _unclear(table: str, utterances: Sequence[Utterance]) -> tuple[str, ...]:
+    """Return a sentence on labels that look like missing values written as text, if any."""
+    found = [one.label for one in utterances if one.label in _MISSING]
+    if not found:
+        return ()
+    labels = listing(sorted(set(found)))
+    return (
+        f"{table}: {len(found)} rows have the label {labels}. If that is a missing value, take "
+        "them out.",
+    )
+
+
+def _tagged(
+    table: str, utterances: Sequence[Utterance], task: str, options: Options
+) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
+    """Return the utterances with their tags joined as a label has them, and what to say of it."""
+    chosen = options.get("separator")
+    if task != "tagging" and chosen is None:
+        return tuple(utterances), ()
+    separator = separator_of(table, [one.label for one in utterances], chosen)
+    if separator == SEPARATOR:
+        return tuple(utterances), ()
+    notices = () if chosen else (f"{table}: tags are separated by '{separator}'.",)
+    return tuple(replace(one, label=joined(one.label, separator)) for one in utterances), notices
+
+
+def read_manifest(
+    path: str | Path, *, label: str = LABEL, options: Options | None = None
+) -> Manifest:
+    """Return the utterances of a .csv, .tsv or .jsonl manifest, in its order.
+
+    Columns are known by their usual names, in any case: a path under `path`, `file_name`,
+    `audio_filepath`, `filename`, `wav` and so on, a start under `start_s`, `start`, `offset`, ...,
+    an end under `end`, `stop`, ..., a speaker under `speaker`, `speaker_id`, `client_id`, ... A
+    column `duration` is the length of the part beside a start, unless there is an end too; alone it
+    is the length of the whole file in many manifests, and is not read. Where no column is a split
+    and the paths begin with folders of which one is train and others are valid or test, these are
+    the split.
+
+    Args:
+        path: The manifest. Rows count from 1 and include a CSV's header.
+        label: The column that holds what is to be predicted; several, separated by commas, give
+            labels such as `valence=3.5,arousal=2`. Where there is no column `label`, the columns
+            that a task is known by stand for it: `transcript`, `tags`, `valence` and so on.
+        options: Columns by role, as in `{"path": "cough_filename", "split": "no"}`, and the other
+            options of a table in a data string: `text`, `unit`, `separator`, `missing`.
+
+    Raises:
+        ManifestError: a column or a file is missing, a column can be two things, a row is
+            malformed, twice there or lacks a label, a number or a split name cannot be read, or
+            some rows have a split and some not.
+    """
+    path, options = Path(path), {"label": label, **(options or {})}
+    root, base = path.parent, str(path.parent.absolute())
+    header, example = read_header(path)
+    columns = find_columns(path.name, header, options, example)
+    gathered = Gathered(columns)
+    row_by_key: dict[str, int] = {}
+    missing: list[str] = []
+    known: dict[str, str] = {}  # one object for each label and speaker, however many rows
+    for row, record in iterate_rows(path, columns.used):
+        where = f"{path}, row {row}"
+        name = columns.path(where, record)
+        if not os.path.isfile(os.path.join(base, name)):  # noqa: PTH113, PTH118 - a million times
+            missing.append(f"row {row}: {name}")
+            continue
+        utterance = _utterance(where, record, columns, root, known)
+        if first := row_by_key.get(utterance.key):
+            raise ManifestError(
+                f"{where}: {utterance.key} is in row {first} already. Take one of them out."
+            )
+        row_by_key[utterance.key] = row
+        gathered.add(where, record, utterance)
+    if missing and not gathered.utterances:
+        raise ManifestError(
+            f"{path}: none of its {len(missing)} files is there ({listing(missing)}). Paths start "
+            f"at {path.parent}. Correct them."
+        )
+    total = len(missing) + len(gathered.utterances)
+    notices = left_out(path, len(missing), total, missing, options)
+    manifest = gathered.manifest(options)
+    manifest = replace(manifest, notices=(*manifest.notices, *notices))
+    return manifest if options.get("split") == NO else _split_by_folder(manifest, path)
+
+
+def _utterance(
+    where: str, record: Mapping[str, str], columns: Columns, root: Path, known: dict[str, str]
+) -> Utterance:
+    """Return a row as an utterance, with the label and the speaker that are known already."""
+    file = root / columns.path(where, record)
+    label, speaker = columns.label(where, record), columns.text("speaker", record)
+    return Utterance.of(
+        file,
+        root,
+        known.setdefault(label, label),
+        known.setdefault(speaker, speaker) or None,
+        *(
+            columns.part(where, record, partial(sample_rate, file, None))
+            if columns.timed
+            else WHOLE
+        ),
+    )
+
+
+def read_pieces(path: Path) -> list[Utterance]:
+    """Return the recordings, or parts of them, that a table lists; it needs no labels.
+
+    Columns are known as in `read_manifest`. Whether the files are there is not looked at.
+
+    Raises:
+        ManifestError: it has no column of paths, a column can be two things, or a row is malformed.
+    """
+    header, example = read_header(path)
+    named = header if LABEL in header else [*header, LABEL]
+    columns = find_columns(path.name, named, {LABEL: LABEL, "split": NO}, example)
+    found = []
+    for row, record in iterate_rows(path, columns.used):
+        where = f"{path}, row {row}"
+        file = path.parent / columns.path(where, record)
+        part = columns.part(where, record, partial(sample_rate, file, None))
+        found.append(Utterance.of(file, path.parent, "", None, *part))
+    return found
+
+
+def write_manifest(
+    path: str | Path, utterances: Sequence[Utterance], split: Mapping[str, str] | None = None
+) -> None:
+    """Write utterances to a .csv or .jsonl file that `read_manifest` reads back.
+
+    Files below the manifest's folder are written relative to it, others with their whole path.
+
+    Args:
+        path: The manifest; its folder must exist.
+        utterances: In the order in which they are written.
+        split: The side of every utterance by its key, as `Dataset.split` has it.
+    """
+    path = Path(path)
+    rows = [_row(utterance, path.parent, split) for utterance in utterances]
+    write_rows(path, rows)
+
+
+def _split_by_folder(manifest: Manifest, path: Path) -> Manifest:
+    """Return a manifest split by the first folders in which its paths differ, if those are sides.
+
+    They are where one is train and there are others; a folder train alone may be a class. A split
+    that is there already is kept, and folders that contradict it are named.
+
+    Raises:
+        ManifestError: some paths are in train and another side, and some in neither.
+    """
+    keys = [one.key for one in manifest.utterances]
+    pairs = zip(min(keys).split("/")[:-1], max(keys).split("/")[:-1], strict=False)
+    shared = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+    begin = sum(len(folder) + 1 for folder in shared)
+    folders = {_folder(key, begin) for key in keys}
+    sides = {SIDE_BY_NAME[one.lower()] for one in folders if one.lower() in SIDE_BY_NAME}
+    if manifest.folds or "train" not in sides or len(sides) == 1:
+        return manifest
+    split = {key: SIDE_BY_NAME.get(_folder(key, begin).lower(), "") for key in keys}
+    if manifest.split:
+        other = [key for key, side in split.items() if side and side != manifest.split[key]]
+        told = (
+            f"{path.name}: {len(other)} of {len(keys)} recordings are in the folder of another "
+            f"side than their split, which is used: {listing(other, 3)}.",
+        )
+        return replace(manifest, notices=manifest.notices + told) if other else manifest
+    if outside := [key for key, side in split.items() if not side]:
+        raise ManifestError(
+            f"{path}: {len(outside)} of {len(keys)} paths are in no split folder, and others are "
+            f"in {listing(sorted(sides))}: {listing(outside)}. Add a column split, or say split=no "
+            "to draw a split across the folders."
+        )
+    return replace(manifest, split=split, split_by="by the folders of the paths")
+
+
+def _folder(key: str, begin: int) -> str:
+    """Return the folder of a path that begins at a place in it; empty for a file."""
+    end = key.find("/", begin)
+    return key[begin:end] if end >= 0 else ""
+
+
+@lru_cache(maxsize=64)
+def sample_rate(file: Path, span: tuple[int, int] | None) -> int:
+    """Return the sample rate that a recording's header states.
+
+    Raises:
+        ManifestError: it cannot be read.
+    """
+    try:
+        with file.open("rb") as opened:
+            opened.seek(span[0] if span else 0)
+            source = BytesIO(opened.read(span[1])) if span else opened
+            return int(soundfile.info(source).samplerate)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise ManifestError(
+            f"{file} cannot be read, to turn samples into seconds: {error}. Correct its path, or "
+            "take it out."
+        ) from error
+
+
+def _row(
+    utterance: Utterance, root: Path, split: Mapping[str, str] | None
+) -> dict[str, str | float]:
+    inside = utterance.path.is_relative_to(root)
+    path = utterance.path.relative_to(root) if inside else utterance.path.absolute()
+    row: dict[str, str | float] = {"path": path.as_posix(), "label": utterance.label}
+    if utterance.speaker is not None:
+        row["speaker"] = utterance.speaker
+    if split is not None:
+        row["split"] = split[utterance.key]
+    if utterance.start_s:
+        row["start_s"] = utterance.start_s
+    if utterance.duration_s is not None:
+        row["duration_s"] = utterance.duration_s
+    return row

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ossicle.data.audio import bounds, check_part, is_complete, usable
 from ossicle.data.decode import Recording, Span, Wave, opened
 from ossicle.data.leaks import Content
-from ossicle.data.manifest import Utterance
+from ossicle.data.utterance import Utterance
 from ossicle.errors import AudioError
 
 

@@ -4,7 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.data.columns import SIDES
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import listing
 
 FEWEST: Final = 5  # recordings of a class, or of a side, below which a score says little

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ossicle.data.corpora import CORPORA
-from ossicle.data.manifest import Dataset
+from ossicle.data.dataset import Dataset
 from ossicle.data.rows import TABLES
 from ossicle.data.sizes import size_notices
 from ossicle.data.split import check

@@ -12,8 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from ossicle.data.balance import Balance
+from ossicle.data.columns import SIDES
+from ossicle.data.dataset import Dataset
 from ossicle.data.leaks import check_files
-from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.data.utterance import Utterance
 from ossicle.errors import LabelError, SplitError, listing
 
 _MOST_CELLS = 50_000_000  # units times labels, of what is shared out

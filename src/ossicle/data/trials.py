@@ -7,7 +7,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ossicle.data.manifest import Trial
+from ossicle.data.utterance import Trial
 from ossicle.errors import DataError, listing
 
 

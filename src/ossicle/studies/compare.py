@@ -16,13 +16,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from ossicle.attach.adapted import build_slots
-from ossicle.attach.folder import replace_file, write_json
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.model import build_slots
 from ossicle.backbones import load_backbone
 from ossicle.child import run_child
 from ossicle.errors import RunError, listing
+from ossicle.files import replace_file, write_json
 from ossicle.metrics import paired_test
+from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import TASKS
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import CONFIG, METRICS, SPLIT, read_json

@@ -1,7 +1,8 @@
 """Train an adapter, judge it, use it."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from ossicle.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ossicle.training.clips import Clips
@@ -21,9 +22,4 @@ _HOME: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name at its first use: settings and run folders are checked without torch."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'ossicle.training' has no attribute '{name}'")
-    found = globals()[name] = getattr(import_module(_HOME[name]), name)
-    return found
+__getattr__ = lazy_names(__name__, _HOME)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ossicle import strict_json
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.folder import replace_file
-from ossicle.attach.store import put_tensors, read_tensors, serialise_with_digest
+from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.saving import put_tensors, read_tensors, serialise_with_digest
 from ossicle.errors import RunError
+from ossicle.files import replace_file
 from ossicle.training.loop import Epoch, State
 
 CHECKPOINT: Final = "checkpoint.safetensors"

@@ -23,7 +23,7 @@ from ossicle.data import (
     random_crop,
     windows,
 )
-from ossicle.training.prefix import Item, Prefix
+from ossicle.frozen.part import FrozenPart, Item
 
 READERS = max(1, min(4, (os.cpu_count() or 2) - 1))  # one core computes
 BATCHES_AHEAD = READERS + 2
@@ -82,7 +82,7 @@ class Clips:
         backbone: Backbone,
         plan: Sequence[Sequence[int]],
         *,
-        prefix: Prefix,
+        frozen: FrozenPart,
         seed: int,
         epoch: int,
         share: Share = everything,
@@ -92,7 +92,7 @@ class Clips:
         def item(piece: Piece) -> Item:
             index, span = piece
             is_whole = span == (0, self.sizes[index])
-            key, known = prefix.find(self.utterances[index], span) if is_whole else (None, None)
+            key, known = frozen.find(self.utterances[index], span) if is_whole else (None, None)
             if known is not None:
                 return known
             wave = self._piece(index, span, backbone.sample_rate)
@@ -116,13 +116,13 @@ class Clips:
                 yield i, window
 
     def read(
-        self, backbone: Backbone, plan: Sequence[Sequence[Piece]], prefix: Prefix
+        self, backbone: Backbone, plan: Sequence[Sequence[Piece]], frozen: FrozenPart
     ) -> Iterator[Batch]:
         """Yield the batches of a plan as they are."""
 
         def item(piece: Piece) -> Item:
             index, span = piece
-            key, known = prefix.find(self.utterances[index], span)
+            key, known = frozen.find(self.utterances[index], span)
             if known is not None:
                 return known
             row = backbone.row(self._piece(index, span, backbone.sample_rate))

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ossicle.attach.folder import replace_file
-from ossicle.attach.store import check_finite, read_tensors, serialise_with_digest
+from ossicle.adapters.saving import check_finite, read_tensors, serialise_with_digest
 from ossicle.errors import AdapterFileError
+from ossicle.files import replace_file
 
 COHORT: Final = "cohort.safetensors"
 _KEY = "embeddings"

@@ -65,7 +65,7 @@ class TrainConfig:
         augment: Augmentations of the training recordings, by comma: `ossicle.data.augment`.
         precision: float32, bfloat16, float16 or auto: of the forward pass.
         cache: What the frozen part makes of recordings is kept: auto (where it pays), off, float32
-            or float16: `ossicle.training.prefix`.
+            or float16: `ossicle.frozen.part`.
         compile: Run what lies above the frozen prefix through `torch.compile`.
         track: Where curves are reported to, by comma; none: nowhere.
         max_seconds: Longer recordings are cropped at random in training, and evaluated in windows.

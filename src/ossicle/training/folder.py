@@ -11,9 +11,9 @@ from typing import Any, Final, Self
 
 from filelock import FileLock, Timeout
 
-from ossicle.attach.folder import is_part
-from ossicle.attach.sealed import unseal
+from ossicle.checksums import unseal
 from ossicle.errors import RunError
+from ossicle.files import is_part
 from ossicle.paths import HERE, fault
 from ossicle.strict_json import read_object
 from ossicle.training.config import TrainConfig

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.cut import find_cut
+from ossicle.adapters.model import AdaptedModel
+from ossicle.compute.precision import autocast, pick_precision
+from ossicle.compute.processes import Processes
 from ossicle.errors import RunError
+from ossicle.frozen.cut import find_cut
+from ossicle.frozen.part import FrozenPart
 from ossicle.tasks import Task
 from ossicle.training.choice import Choice
 from ossicle.training.clips import Batch, Clips
 from ossicle.training.config import MOST_DEFAULT_EPOCHS, TrainConfig
 from ossicle.training.optim import build_optimizer, set_rates
-from ossicle.training.precision import autocast, pick_precision
-from ossicle.training.prefix import Prefix
-from ossicle.training.processes import Processes
 from ossicle.training.schedule import build_schedule
 
 
@@ -119,7 +119,7 @@ def fit(
     valid: Clips,
     config: TrainConfig,
     *,
-    prefix: Prefix | None = None,
+    frozen: FrozenPart | None = None,
     progress: Progress = no_progress,
 ) -> list[Epoch]:
     """Train the current set and leave it as it was after its best epoch.
@@ -130,7 +130,7 @@ def fit(
         train: What is learnt from.
         valid: What the best epoch is chosen by.
         config: Epochs, rates, seed; its names of backbone, recipe, data and cache are not used.
-        prefix: What is frozen, and where it is kept; None: it is computed in every epoch.
+        frozen: What is frozen, and where it is kept; None: it is computed in every epoch.
         progress: Told of every step.
 
     Raises:
@@ -140,8 +140,8 @@ def fit(
     parameters = model.trainable(model.current)
     best: dict[str, Tensor] = {}
     state = State.of(model, config)
-    prefix = prefix or Prefix(find_cut(model))
-    for epoch in epochs(model, task, train, valid, config, state, prefix=prefix, progress=progress):
+    frozen = frozen or FrozenPart(find_cut(model))
+    for epoch in epochs(model, task, train, valid, config, state, frozen=frozen, progress=progress):
         if epoch.is_best:
             best = {key: value.detach().clone() for key, value in parameters.items()}
     with torch.no_grad():
@@ -159,7 +159,7 @@ def epochs(
     config: TrainConfig,
     state: State,
     *,
-    prefix: Prefix,
+    frozen: FrozenPart,
     valid_task: Task | None = None,
     processes: Processes | None = None,
     progress: Progress = no_progress,
@@ -176,14 +176,14 @@ def epochs(
         number = len(state.history) + 1
         with _seeded(config.seed, number, processes.rank):
             loss = train_epoch(
-                model, task, train, config, state, number, prefix, processes, progress
+                model, task, train, config, state, number, frozen, processes, progress
             )
         found = assess(
             model,
             judge,
             valid,
             config.batch_size,
-            prefix=prefix,
+            frozen=frozen,
             precision=config.precision,
             processes=processes,
             progress=progress,
@@ -246,7 +246,7 @@ def train_epoch(
     config: TrainConfig,
     state: State,
     number: int,
-    prefix: Prefix,
+    frozen: FrozenPart,
     processes: Processes,
     progress: Progress = no_progress,
 ) -> float:
@@ -263,7 +263,7 @@ def train_epoch(
         config.schedule, config.warmup, config.num_epochs * epoch_steps, epoch_steps
     )
     batches = clips.training_batches(
-        model.backbone, plan, prefix=prefix, seed=seed, epoch=number, share=processes.share
+        model.backbone, plan, frozen=frozen, seed=seed, epoch=number, share=processes.share
     )
     total, seen = 0.0, 0
     for done in range(epoch_steps):
@@ -274,7 +274,7 @@ def train_epoch(
         state.optimizer.zero_grad()
         for size in rows:
             batch = next(batches)
-            mine = _outputs(model, batch, prefix, config.precision)
+            mine = _outputs(model, batch, frozen, config.precision)
             labels = [clips.utterances[i].label for i in batch.everyone]
             loss = task.loss(processes.whole_batch(mine), labels)
             if not np.isfinite(loss.item()):
@@ -304,13 +304,15 @@ def _update(state: State, config: TrainConfig, processes: Processes) -> None:
     state.scaler.update()
 
 
-def _outputs(model: AdaptedModel, batch: Batch, prefix: Prefix, precision: str) -> Sequence[Tensor]:
+def _outputs(
+    model: AdaptedModel, batch: Batch, frozen: FrozenPart, precision: str
+) -> Sequence[Tensor]:
     """Return the output of every row of this process, in float32."""
     if not batch.items:
         return []
     device = next(model.parameters()).device
     with autocast(device, pick_precision(precision, str(device))):
-        outputs = prefix.outputs(model, batch.items)
+        outputs = frozen.outputs(model, batch.items)
     return [output.float() for output in outputs]
 
 
@@ -321,7 +323,7 @@ def assess(
     clips: Clips,
     batch_size: int,
     *,
-    prefix: Prefix | None = None,
+    frozen: FrozenPart | None = None,
     precision: str = "float32",
     processes: Processes | None = None,
     progress: Progress = no_progress,
@@ -329,13 +331,13 @@ def assess(
 ) -> Assessment:
     """Return what the model says about every recording, in their order, and its figures."""
     model.eval()
-    prefix = prefix or Prefix(find_cut(model))
+    frozen = frozen or FrozenPart(find_cut(model))
     processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
     mine: list[tuple[int, Tensor]] = []
     plan = processes.share(clips.evaluation_batches(batch_size))
     rows, total = 0, sum(len(pieces) for pieces in plan)
-    for batch in clips.read(model.backbone, plan, prefix):
-        outputs = _outputs(model, batch, prefix, precision)
+    for batch in clips.read(model.backbone, plan, frozen):
+        outputs = _outputs(model, batch, frozen, precision)
         mine += zip(batch.owners, [row.cpu() for row in outputs], strict=True)
         rows += len(batch.owners)
         progress(stage, rows, total)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from ossicle.attach.adapted import AdaptedModel
+from ossicle.adapters.model import AdaptedModel
 from ossicle.expression import parse
 from ossicle.training.config import OPTIMIZERS, TrainConfig
 

@@ -30,14 +30,21 @@ import torch
 from accelerate.tracking import GeneralTracker
 
 from ossicle import __version__, strict_json
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.check import attach
-from ossicle.attach.count import tally
-from ossicle.attach.folder import TENSORS, replace_file, write_sealed
-from ossicle.attach.presets import PRESETS
-from ossicle.attach.recipe import Recipe
-from ossicle.attach.store import put_tensors, read_tensors, save_facts, save_tensors
+from ossicle.adapters.check import attach
+from ossicle.adapters.count import tally
+from ossicle.adapters.folder import TENSORS
+from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.saving import put_tensors, read_tensors, save_facts, save_tensors
 from ossicle.backbones import Backbone, load_backbone
+from ossicle.compute.device import (
+    check_compiler,
+    peak_memory_mib,
+    pick_device,
+    pick_threads,
+    threads,
+)
+from ossicle.compute.precision import check_precision, pick_precision
+from ossicle.compute.processes import Processes
 from ossicle.data import (
     Content,
     Dataset,
@@ -52,8 +59,12 @@ from ossicle.data import (
 from ossicle.data.augment import SPEEDS
 from ossicle.data.sizes import describe_sizes
 from ossicle.errors import DataError, LabelError, RunError, listing
+from ossicle.files import replace_file, write_sealed
+from ossicle.frozen.part import FrozenPart, check_cache, open_frozen_part
 from ossicle.heads import HEADS, build_head
 from ossicle.paths import HERE, expand
+from ossicle.recipes.presets import PRESETS
+from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Events, Task, parse_task
 from ossicle.training.checkpoint import read_checkpoint, write_checkpoint
 from ossicle.training.choice import Choice
@@ -77,16 +88,6 @@ from ossicle.training.folder import (
     threads_of,
 )
 from ossicle.training.loop import Epoch, Progress, State, assess, epochs, no_progress, with_epochs
-from ossicle.training.machine import (
-    check_compiler,
-    peak_memory_mib,
-    pick_device,
-    pick_threads,
-    threads,
-)
-from ossicle.training.precision import check_precision, pick_precision
-from ossicle.training.prefix import Prefix, check_cache, open_prefix
-from ossicle.training.processes import Processes
 from ossicle.training.tracking import check_trackers, start_trackers
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -104,7 +105,7 @@ class Prepared:
         dataset: The recordings and their split.
         clips: The same with their lengths, by side.
         contents: The sound of each utterance, by key.
-        prefix: What is frozen, and where it is kept.
+        frozen: What is frozen, and where it is kept.
         processes: That train together.
     """
 
@@ -114,7 +115,7 @@ class Prepared:
     dataset: Dataset
     clips: dict[str, Clips]
     contents: dict[str, Content]
-    prefix: Prefix
+    frozen: FrozenPart
     processes: Processes
 
     def judge(self, side: str) -> Task:
@@ -211,7 +212,7 @@ def _train(
         "test_seconds": round(time.perf_counter() - trained, 2),
         "peak_memory_mib": peak_memory_mib(run.model),
         "processes": processes.count,
-        "cache": run.prefix.to_dict(run.model.backbone),
+        "cache": run.frozen.to_dict(run.model.backbone),
     }
     if processes.is_main:
         write_sealed(folder / METRICS, metrics)
@@ -242,7 +243,7 @@ def _fit(
         run.clips["valid"],
         config,
         state,
-        prefix=run.prefix,
+        frozen=run.frozen,
         valid_task=run.judge("valid"),
         processes=processes,
         progress=progress,
@@ -345,7 +346,7 @@ def prepare(
     size_by_key = {key: one.num_samples for key, one in scanned.items()}
     clips = _clips(dataset, task, backbone, config, size_by_key)
     config = with_epochs(config, task, clips["train"], backbone.sample_rate)
-    prefix = open_prefix(
+    frozen = open_frozen_part(
         model,
         [size for part in clips.values() for size in part.sizes],
         {key: content.samples for key, content in contents.items()},
@@ -355,8 +356,8 @@ def prepare(
         precision=str(dtype),  # what `auto` is depends on the processor, and caches are shared
     )
     if config.compile:
-        prefix.leave = model.compiled_leave()
-    return Prepared(config, model, task, dataset, clips, contents, prefix, processes)
+        frozen.leave = model.compiled_finish()
+    return Prepared(config, model, task, dataset, clips, contents, frozen, processes)
 
 
 def _with_notices(dataset: Dataset, task: Task) -> Dataset:
@@ -512,7 +513,7 @@ def _write_log(folder: Path, history: list[Epoch]) -> None:
 def _test(run: Prepared, config: TrainConfig, folder: Path, progress: Progress) -> dict[str, Any]:
     """Return the figures on the test recordings, normalised by some of training if need be."""
     how: dict[str, Any] = {
-        "prefix": run.prefix,
+        "frozen": run.frozen,
         "precision": config.precision,
         "processes": run.processes,
     }

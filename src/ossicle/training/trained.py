@@ -8,10 +8,12 @@ from typing import Any, Self
 
 import torch
 
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.folder import FACTS, TENSORS, read_folder
-from ossicle.attach.store import load
+from ossicle.adapters.folder import FACTS, TENSORS, read_folder
+from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.saving import load
 from ossicle.backbones import load_backbone
+from ossicle.compute.device import pick_device
+from ossicle.compute.processes import Processes
 from ossicle.data import (
     Content,
     Trial,
@@ -32,8 +34,6 @@ from ossicle.training.config import HIGHEST
 from ossicle.training.figures import with_intervals
 from ossicle.training.folder import CONFIG, SPLIT, places_of, read_json
 from ossicle.training.loop import Progress, assess, no_progress
-from ossicle.training.machine import pick_device
-from ossicle.training.processes import Processes
 from ossicle.training.run import check_whole, longest_piece, scan_together
 
 _LOGGER = logging.getLogger(__name__)

@@ -10,18 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ossicle.data.columns import SIDE_BY_NAME
 from ossicle.data.corpora.base import MISSING, Corpus, Example, Options
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, TABLE_OPTIONS, complete
-from ossicle.data.manifest import (
-    LABEL,
-    SIDE_BY_NAME,
-    Dataset,
-    Manifest,
-    Utterance,
-)
+from ossicle.data.dataset import Dataset
+from ossicle.data.manifest import Manifest, merged, read_manifest
 from ossicle.data.missing import left_out
-from ossicle.data.roles import NO
-from ossicle.data.table import merged, read_manifest
+from ossicle.data.roles import LABEL, NO
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, ManifestError, listing
 
 AUDIO = frozenset(

@@ -23,7 +23,8 @@ from ossicle.data.corpora.base import (
 )
 from ossicle.data.corpora.release import MISSING, fewer, left_out, table_rows
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 _TABLES: dict[str, tuple[str, ...]] = {

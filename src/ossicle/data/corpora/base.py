@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from ossicle.data.columns import SIDES
 from ossicle.data.corpora.roots import Root, anywhere, check_root
 from ossicle.data.corpora.validation import with_validation
-from ossicle.data.manifest import SIDES, Dataset, Trial, Utterance
+from ossicle.data.dataset import Dataset
 from ossicle.data.missing import REFUSE
 from ossicle.data.text import composed
+from ossicle.data.utterance import Trial, Utterance
 from ossicle.errors import DataError, ManifestError, did_you_mean, listing
 
 Options = Mapping[str, str | None]

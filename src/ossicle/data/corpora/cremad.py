@@ -17,7 +17,8 @@ from ossicle.data.corpora.base import (
 )
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 
 _EMOTIONS = {
     "ANG": "anger",

@@ -6,11 +6,13 @@ transcript or phones are learnt.
 
 from pathlib import Path
 
+from ossicle.data.columns import SIDES
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
 from ossicle.data.corpora.release import MISSING, fewer, present
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.data.dataset import Dataset
 from ossicle.data.rows import read_rows
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 _COLUMNS = ("file_name", "command", "voice", "manner", "split")

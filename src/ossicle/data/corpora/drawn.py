@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ossicle.data.columns import SIDES
 from ossicle.data.corpora.base import Option, Options, choose
-from ossicle.data.manifest import LABEL, SIDES, Dataset, Manifest, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.manifest import Manifest
+from ossicle.data.roles import LABEL
 from ossicle.data.split import draw
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, SplitError, listing
 
 _FRACTION = 0.15

@@ -20,7 +20,8 @@ from ossicle.data.corpora.base import (
 )
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError
 
 _NAME = re.compile(r"(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<emotion>[WLEAFTN])[a-z]")

@@ -7,6 +7,7 @@ an emotion the first 20 are evaluation, the next 30 test, the rest training, as 
 import re
 from pathlib import Path
 
+from ossicle.data.columns import SIDE_BY_NAME
 from ossicle.data.corpora.base import (
     Corpus,
     Example,
@@ -20,7 +21,8 @@ from ossicle.data.corpora.base import (
 )
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import SIDE_BY_NAME, Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 _LANGUAGES = {"mandarin": range(1, 11), "english": range(11, 21), "all": range(1, 21)}

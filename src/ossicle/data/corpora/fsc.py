@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ossicle.data.columns import SIDES
 from ossicle.data.corpora.base import (
     Corpus,
     Example,
@@ -12,7 +13,8 @@ from ossicle.data.corpora.base import (
 )
 from ossicle.data.corpora.release import MISSING, fewer, present, table_rows
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 
 _SLOTS = ("action", "object", "location")
 _COLUMN = {"transcript": "transcription"}

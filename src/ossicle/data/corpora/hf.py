@@ -15,19 +15,15 @@ from typing import Any
 import numpy as np
 
 from ossicle import strict_json
-from ossicle.data.columns import Columns
+from ossicle.data.columns import SIDE_BY_NAME, Columns
 from ossicle.data.corpora.base import MISSING, Corpus, Example, Option, Options, choose
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
-from ossicle.data.manifest import (
-    SIDE_BY_NAME,
-    Dataset,
-    Manifest,
-    Utterance,
-)
+from ossicle.data.dataset import Dataset
+from ossicle.data.manifest import Gathered, Manifest, merged, sample_rate
 from ossicle.data.missing import left_out
 from ossicle.data.roles import NO, find_columns
 from ossicle.data.rows import cell
-from ossicle.data.table import Gathered, merged, sample_rate
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 _DICT = "dataset_dict.json"

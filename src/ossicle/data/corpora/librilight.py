@@ -9,7 +9,8 @@ from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, 
 from ossicle.data.corpora.librispeech import VALID_MEANING, chapters, example, read_books
 from ossicle.data.corpora.release import MISSING, fewer, lacking
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError
 
 _PARTS = {"10h": ("1h", "9h"), "1h": ("1h",), "10min": ("1h/0",)}

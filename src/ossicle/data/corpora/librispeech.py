@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ossicle.data.columns import SIDES
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose_many, sided
 from ossicle.data.corpora.release import MISSING, fewer, left_out
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 _VALID = "dev-clean"

@@ -6,8 +6,9 @@ from pathlib import Path
 from ossicle.data.corpora.base import MISSING, Corpus, Example, Option, Options
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, complete
 from ossicle.data.corpora.roots import is_table
-from ossicle.data.manifest import LABEL, Dataset
-from ossicle.data.table import read_manifest
+from ossicle.data.dataset import Dataset
+from ossicle.data.manifest import read_manifest
+from ossicle.data.roles import LABEL
 from ossicle.data.trials import read_trials
 
 

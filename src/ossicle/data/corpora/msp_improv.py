@@ -13,7 +13,8 @@ from pathlib import Path
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
 from ossicle.data.corpora.release import MISSING, fewer, lacking, left_out
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 _TABLES = ("Evalution.txt", "Evaluation.txt")

@@ -21,7 +21,8 @@ from ossicle.data.corpora.base import (
 )
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 
 _NAME = re.compile(
     r"03-01-(?P<emotion>0[1-8])-(?P<intensity>0[12])-(?P<statement>0[12])-\d\d-(?P<actor>\d\d)"

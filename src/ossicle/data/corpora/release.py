@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ossicle.data.corpora.base import MISSING, Options, columns
-from ossicle.data.manifest import Utterance
 from ossicle.data.missing import left_out
 from ossicle.data.rows import read_rows
+from ossicle.data.utterance import Utterance
 from ossicle.errors import ManifestError, listing
 
 __all__ = ["MISSING", "fewer", "lacking", "left_out", "present", "table_rows"]

@@ -7,10 +7,12 @@ Voice and number; the words; the slot of each word or O, and the intent in the p
 
 from pathlib import Path
 
+from ossicle.data.columns import SIDES
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
 from ossicle.data.corpora.release import MISSING, lacking, left_out
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, ManifestError, listing
 
 _TABLE = "all.iob.snips.txt"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ossicle.data.audio import duration_s
+from ossicle.data.columns import SIDES
 from ossicle.data.corpora.base import (
     Corpus,
     Example,
@@ -22,7 +23,8 @@ from ossicle.data.corpora.base import (
 from ossicle.data.corpora.release import MISSING, fewer, left_out
 from ossicle.data.corpora.roots import holds
 from ossicle.data.corpora.validation import drawn
-from ossicle.data.manifest import SIDES, Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 _LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}

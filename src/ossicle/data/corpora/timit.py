@@ -13,7 +13,8 @@ from typing import Final
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
 from ossicle.data.corpora.release import fewer
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 # The core test set: a woman and two men of each region.

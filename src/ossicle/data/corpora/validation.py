@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
 from ossicle.data.split import draw
+from ossicle.data.utterance import Utterance
 from ossicle.errors import SplitError, listing
 
 _SHARE = 0.1  # of training

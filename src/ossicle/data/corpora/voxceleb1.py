@@ -10,8 +10,9 @@ from pathlib import Path
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, in_share, sided
 from ossicle.data.corpora.release import MISSING, fewer, left_out
 from ossicle.data.corpora.roots import holds
-from ossicle.data.manifest import Dataset, Utterance
+from ossicle.data.dataset import Dataset
 from ossicle.data.trials import read_trials
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, SplitError, listing
 
 _FOLDERS = ("wav", "dev/wav", "test/wav")

@@ -14,17 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ossicle.data.columns import SIDE_BY_NAME
 from ossicle.data.corpora.base import Corpus, Example, Options
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
-from ossicle.data.manifest import (
-    SIDE_BY_NAME,
-    Dataset,
-    Manifest,
-    Utterance,
-)
+from ossicle.data.dataset import Dataset
+from ossicle.data.manifest import Gathered, Manifest, merged, sample_rate
 from ossicle.data.roles import NO, find_columns
 from ossicle.data.rows import cell, parse_record
-from ossicle.data.table import Gathered, merged, sample_rate
+from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 _SOUND = frozenset(("wav", "flac", "ogg", "opus", "mp3"))

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from ossicle.attach.check import attach
-from ossicle.attach.cut import find_cut
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.check import attach
 from ossicle.backbones import Backbone
 from ossicle.data import Utterance
+from ossicle.frozen.cut import find_cut
+from ossicle.frozen.part import FrozenPart, open_frozen_part
 from ossicle.heads import build_head
-from ossicle.training.prefix import Prefix, open_prefix
+from ossicle.recipes.recipe import Recipe
 
 
 @pytest.fixture(autouse=True)
@@ -21,17 +21,17 @@ def empty_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path / "cache"))
 
 
-def opened(backbone: Backbone, recipe: str = "linear", head: str = "mean") -> Prefix:
+def opened(backbone: Backbone, recipe: str = "linear", head: str = "mean") -> FrozenPart:
     model = attach(backbone, Recipe.parse(recipe), build_head(head, backbone.anatomy, 3))
     how = {"cache": "float32", "epochs": 2, "augmented": False, "precision": "float32"}
-    prefix = open_prefix(model, [4000], {"a.wav": "hash of its sound"}, **how)
-    assert prefix.cut == find_cut(model)
-    return prefix
+    frozen = open_frozen_part(model, [4000], {"a.wav": "hash of its sound"}, **how)
+    assert frozen.cut == find_cut(model)
+    return frozen
 
 
-def name(prefix: Prefix) -> str:
-    assert prefix.store is not None
-    return prefix.store.folder.name
+def name(frozen: FrozenPart) -> str:
+    assert frozen.store is not None
+    return frozen.store.folder.name
 
 
 def test_the_same_prefix_has_the_same_name(build: Callable[..., Backbone]) -> None:
@@ -69,16 +69,16 @@ def test_spectrograms_at_their_own_length_have_a_store_of_their_own(
 def test_two_pieces_of_a_recording_are_two_entries(
     build: Callable[..., Backbone], tmp_path: Path
 ) -> None:
-    prefix = opened(build("hubert"))
-    assert prefix.store is not None
+    frozen = opened(build("hubert"))
+    assert frozen.store is not None
     utterance = Utterance("a.wav", tmp_path / "a.wav", "high")
-    key, absent = prefix.find(utterance, (0, 1600))
+    key, absent = frozen.find(utterance, (0, 1600))
     assert key is not None
     assert absent is None
-    prefix.store.put(key, np.ones((1, 5, 64), np.float32), 1600)
+    frozen.store.put(key, np.ones((1, 5, 64), np.float32), 1600)
     for other in ((1600, 3200), (0, 3200), (800, 1600)):
-        assert prefix.find(utterance, other)[1] is None
-    _, item = prefix.find(utterance, (0, 1600))
+        assert frozen.find(utterance, other)[1] is None
+    _, item = frozen.find(utterance, (0, 1600))
     assert item is not None
     assert item.length == 1600
     assert torch.equal(item.states, torch.ones(1, 5, 64))

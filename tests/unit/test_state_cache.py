@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from ossicle.errors import RunError
-from ossicle.training import store as module
-from ossicle.training.store import (
-    Store,
+from ossicle.frozen import cache as module
+from ossicle.frozen.cache import (
+    StateCache,
     all_entries,
     as_numbers,
     cache_folder,
@@ -29,8 +29,8 @@ def name(text: str) -> str:
     return text + "0" * (32 - len(text))
 
 
-def opened(cache: Path, limit: int = SIZE, **facts: object) -> Store:
-    return Store(cache, limit, facts, {"backbone": "tiny"})
+def opened(cache: Path, limit: int = SIZE, **facts: object) -> StateCache:
+    return StateCache(cache, limit, facts, {"backbone": "tiny"})
 
 
 @pytest.mark.parametrize("numbers", ["float32", "float16"])

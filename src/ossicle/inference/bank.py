@@ -4,7 +4,7 @@
                 |        |        |         leaves it alone
     requests  0:emo   1:digit  2:emo  0:digit
                 `--------`--- one batch ---'  then one pass for all requests whose recipes begin at
-                                              the same depth; see `ossicle.attach.stack`
+                                              the same depth; see `ossicle.inference.stack`
 
 Sets of one recipe and one kind of head lie side by side, so that adding one is a copy, and hundreds
 cost no more than their numbers. A recipe that makes sequences longer, or that makes frames of
@@ -23,19 +23,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ossicle.adapters.folder import TENSORS, read_folder
+from ossicle.adapters.model import AdaptedModel, AdapterSet, Slot
+from ossicle.adapters.saving import check_backbone, check_finite, check_shapes, read_tensors
 from ossicle.anatomy import VALUES
-from ossicle.attach.adapted import AdaptedModel, AdapterSet, Slot
-from ossicle.attach.cut import Cut, Row, find_cut, run_on, run_to_cut, set_in, summarised
-from ossicle.attach.folder import TENSORS, read_folder
-from ossicle.attach.recipe import Recipe
-from ossicle.attach.stack import PLACES, Route, Stack, StackedAdapter
-from ossicle.attach.store import check_backbone, check_finite, check_shapes, read_tensors
-from ossicle.backbones import Backbone, Encoded, Partway
+from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
+from ossicle.frozen.cut import Cut, Row, find_cut, pad_at_cut, run_on, run_to_cut, summarised
 from ossicle.heads import Head, build_head
+from ossicle.inference.stack import PLACES, Route, Stack, StackedAdapter
+from ossicle.recipes.recipe import Recipe
 
 ROWS: Final = 64
-Leave = Callable[[Partway], Encoded]
+Leave = Callable[[PartialForward], Encoded]
 Request = tuple[int, str]  # number of a row, name of an adapter
 
 
@@ -285,7 +285,7 @@ class AdapterBank:
             kind.stack.route = _route([places[i] for i in rows], rows, len(kinds), device)
         self._model.act(kind.name for kind in present)
         try:
-            encoded = self._leave(set_in(self.backbone, states, lengths, cut))
+            encoded = self._leave(pad_at_cut(self.backbone, states, lengths, cut))
             made = {kind.name: kind.read(encoded) for kind in present}
         finally:
             self._model.act(())

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ossicle.attach.adapted import AdaptedModel, AdapterSet, build_slots
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.model import AdaptedModel, AdapterSet, build_slots
 from ossicle.backbones import Backbone
 from ossicle.heads import Head
 from ossicle.methods.base import Part
+from ossicle.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from ossicle.adapters.model import AdaptedModel
 from ossicle.anatomy import FEATURES, VALUES
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.backbones import Backbone, Encoded, Partway
+from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.heads import SUMMARIES
 
 # What the model takes for one wave, (N,) or (T, M), and how much of it is real. Rows differ in N.
@@ -78,7 +78,7 @@ def run_to_cut(backbone: Backbone, rows: Sequence[Row], cut: Cut) -> list[Float[
     if device.type == "cpu" and len(rows) > 1:
         return [state for row in rows for state in run_to_cut(backbone, [row], cut)]
     values, lengths = (part.to(device) for part in backbone.collate(rows))
-    way = backbone.advance(Partway(VALUES, values, lengths), cut.depth, keep=cut.keep)
+    way = backbone.advance(PartialForward(VALUES, values, lengths), cut.depth, keep=cut.keep)
     return _split(backbone, way, cut)
 
 
@@ -95,11 +95,11 @@ def run_on(
     if device.type == "cpu" and len(states) > 1:
         pairs = zip(states, lengths, strict=True)
         return [made for one, size in pairs for made in run_on(backbone, [one], [size], cut, to)]
-    way = backbone.advance(set_in(backbone, states, lengths, cut), to.depth, keep=to.keep)
+    way = backbone.advance(pad_at_cut(backbone, states, lengths, cut), to.depth, keep=to.keep)
     return _split(backbone, way, to)
 
 
-def _split(backbone: Backbone, way: Partway, cut: Cut) -> list[Float[Tensor, "..."]]:
+def _split(backbone: Backbone, way: PartialForward, cut: Cut) -> list[Float[Tensor, "..."]]:
     """Return the real frames of each row of a batch at a cut."""
     states = torch.stack((*way.below, way.hidden), dim=1).float()  # (B, S, T, D)
     mask = way.frame_mask
@@ -120,7 +120,7 @@ def run_from_cut(
     states: Sequence[Float[Tensor, "..."]],
     lengths: Sequence[int],
     cut: Cut,
-    leave: Callable[[Partway], Encoded] | None = None,
+    leave: Callable[[PartialForward], Encoded] | None = None,
 ) -> list[Tensor]:
     """Return the output of each row, as `AdaptedModel.outputs` does, from its states.
 
@@ -129,18 +129,18 @@ def run_from_cut(
         states: From `run_to_cut`, of each row.
         lengths: Real entries of the values of each row.
         cut: Where they were taken.
-        leave: From `AdaptedModel.compiled_leave`; None: `Backbone.leave` as it is.
+        leave: From `AdaptedModel.compiled_finish`; None: `Backbone.leave` as it is.
     """
-    way = set_in(model.backbone, states, lengths, cut)
+    way = pad_at_cut(model.backbone, states, lengths, cut)
     return model.read((leave or model.backbone.leave)(way))
 
 
-def set_in(
+def pad_at_cut(
     backbone: Backbone,
     states: Sequence[Float[Tensor, "..."]],
     lengths: Sequence[int],
     cut: Cut,
-) -> Partway:
+) -> PartialForward:
     """Return the rows as a padded batch at the cut."""
     device = next(backbone.parameters()).device
     sizes: Int[Tensor, " B"] = torch.tensor([state.shape[1] for state in states], device=device)
@@ -152,4 +152,4 @@ def set_in(
         mask = torch.arange(padded.shape[2], device=device) < sizes[:, None]
     *below, hidden = padded.unbind(1)
     real = torch.tensor(lengths, device=device)
-    return Partway(cut.depth, hidden.contiguous(), real, mask, tuple(below))
+    return PartialForward(cut.depth, hidden.contiguous(), real, mask, tuple(below))

@@ -19,10 +19,10 @@ from typing import Any, Final, Self
 import tomli_w
 
 from ossicle.anatomy import SITE_NAMES, Anatomy
-from ossicle.attach.presets import PRESETS
-from ossicle.attach.table import recipe_table
 from ossicle.errors import RecipeError, RecipeMismatch, UnknownRecipe, did_you_mean
 from ossicle.methods import METHODS, Method, Value
+from ossicle.recipes.presets import PRESETS
+from ossicle.recipes.table import recipe_table
 from ossicle.strict_json import dumps, read_object
 
 HEAD_ONLY = "linear"

@@ -8,13 +8,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from ossicle.adapters.tap import Tap, install
 from ossicle.anatomy import Site
-from ossicle.attach.recipe import Placement, Recipe
-from ossicle.attach.tap import Tap, install
-from ossicle.backbones import Backbone, Encoded, Partway
+from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.errors import AttachError, RecipeMismatch, listing
 from ossicle.heads import Head
 from ossicle.methods import Adapter
+from ossicle.recipes.recipe import Placement, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ class AdaptedModel(nn.Module):
         encoded: Encoded = self.backbone(values, lengths)
         return encoded
 
-    def compiled_leave(self) -> Callable[[Partway], Encoded]:
+    def compiled_finish(self) -> Callable[[PartialForward], Encoded]:
         """Return `Backbone.leave` through `torch.compile`; no set can be added any more."""
         self._compiled = True
         return torch.compile(self.backbone.leave, dynamic=True)

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from typing import Final
 
 import torch
+from torch import nn
 
-from ossicle.attach.adapted import AdaptedModel
 from ossicle.errors import RunError
 
 SMALL: Final = 10_000_000  # parameters; below, a second thread costs more than it saves
 CHOSEN: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def pick_threads(model: AdaptedModel, earlier: int | None = None) -> int:
+def pick_threads(model: nn.Module, earlier: int | None = None) -> int:
     """Return how many threads of torch a run should compute with on a CPU.
 
     One for a small model, whatever else the machine is doing; torch's own number for others. The
@@ -74,7 +74,7 @@ def check_compiler(device: str) -> None:
         )
 
 
-def peak_memory_mib(model: AdaptedModel) -> float | None:
+def peak_memory_mib(model: nn.Module) -> float | None:
     """Return the most memory taken so far in MiB: of the GPU, or else of the process.
 
     None on systems without the figure.

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.recipe import Recipe
+from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone
 from ossicle.errors import NoGradient, SiteNeverCalled, listing
 from ossicle.heads import Head
+from ossicle.recipes.recipe import Recipe
 
 PROBE_S = 0.5
 SHAKE = 0.02

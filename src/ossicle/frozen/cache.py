@@ -35,7 +35,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from ossicle import strict_json
-from ossicle.attach.sealed import check_tensors, read_metadata, seal_tensors
+from ossicle.checksums import check_tensors, read_metadata, seal_tensors
 from ossicle.errors import RunError
 
 FORMAT: Final = "ossicle cache 1"
@@ -83,7 +83,7 @@ def digest(*parts: object) -> str:
     return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
 
 
-class Store:
+class StateCache:
     """The entries of one kind.
 
     Attributes:

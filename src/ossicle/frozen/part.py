@@ -22,21 +22,21 @@ import torch
 from torch import Tensor
 
 from ossicle import __version__
+from ossicle.adapters.model import AdaptedModel
 from ossicle.anatomy import FEATURES, VALUES
-from ossicle.attach.adapted import AdaptedModel
-from ossicle.attach.cut import Cut, Row, find_cut, run_from_cut, run_to_cut
-from ossicle.backbones import Backbone, Encoded, Partway
+from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.data import Utterance
 from ossicle.errors import RunError, did_you_mean
-from ossicle.training.store import (
+from ossicle.frozen.cache import (
     GB,
-    Store,
+    StateCache,
     as_numbers,
     cache_folder,
     cache_limit,
     digest,
     free_bytes,
 )
+from ossicle.frozen.cut import Cut, Row, find_cut, run_from_cut, run_to_cut
 
 CACHES: Final = ("auto", "off", "float32", "float16")
 PROBE_S: Final = 1.0
@@ -60,7 +60,7 @@ class Item:
 
 
 @dataclass
-class Prefix:
+class FrozenPart:
     """What is frozen below a cut, and where its results are kept.
 
     Attributes:
@@ -69,19 +69,19 @@ class Prefix:
         numbers: float32 or float16: how they are kept.
         contents: A hash of each recording's sound, by key.
         why: Why they are kept, or why not.
-        computed: Rows that passed through the prefix.
+        computed: Rows that passed through the frozen part.
         read: Rows that did not have to.
         leave: What runs above the cut, where it is compiled.
     """
 
     cut: Cut
-    store: Store | None = None
+    store: StateCache | None = None
     numbers: str = "float32"
     contents: Mapping[str, str] = field(default_factory=dict)
     why: str = "nothing was said about a cache"
     computed: int = 0
     read: int = 0
-    leave: Callable[[Partway], Encoded] | None = None
+    leave: Callable[[PartialForward], Encoded] | None = None
 
     def find(self, utterance: Utterance, span: tuple[int, int]) -> tuple[str | None, Item | None]:
         """Return the key of a piece, None where there is no store, and its states if they are kept.
@@ -145,7 +145,7 @@ def check_cache(cache: str) -> None:
         raise RunError(f"cache is '{cache}'; use {', '.join(CACHES)}.{did_you_mean(cache, CACHES)}")
 
 
-def open_prefix(
+def open_frozen_part(
     model: AdaptedModel,
     sizes: Sequence[int],
     contents: Mapping[str, str],
@@ -154,8 +154,8 @@ def open_prefix(
     epochs: int,
     augmented: bool,
     precision: str,
-) -> Prefix:
-    """Return the prefix of the active sets, with a store where `cache` asks for it or it pays.
+) -> FrozenPart:
+    """Return the frozen part of the active sets, with a store where `cache` asks for it or it pays.
 
     Args:
         model: Before any training.
@@ -172,14 +172,14 @@ def open_prefix(
     check_cache(cache)
     cut, backbone = find_cut(model), model.backbone
     if cache == "off":
-        return Prefix(cut, why="--cache off")
+        return FrozenPart(cut, why="--cache off")
     if augmented:
-        return Prefix(cut, why="--augment changes the waves, so nothing stays the same")
+        return FrozenPart(cut, why="--augment changes the waves, so nothing stays the same")
     numbers = "float32" if cache == "auto" else cache
     if cache == "auto":
         against = _against(backbone, cut, sizes, epochs)
         if against:
-            return Prefix(cut, why=against)
+            return FrozenPart(cut, why=against)
     facts = {
         "weights": weights_digest(backbone),
         "depth": cut.depth,
@@ -197,13 +197,13 @@ def open_prefix(
     }
     try:
         about = {"backbone": backbone.name, "cut": cut.describe(backbone)}
-        store = Store(cache_folder(), cache_limit(), facts, about)
+        store = StateCache(cache_folder(), cache_limit(), facts, about)
     except RunError as error:
         if cache != "auto":
             raise
-        return Prefix(cut, why=str(error))
+        return FrozenPart(cut, why=str(error))
     why = "it pays" if cache == "auto" else f"--cache {cache}"
-    return Prefix(cut, store, numbers, contents, why)
+    return FrozenPart(cut, store, numbers, contents, why)
 
 
 def _against(backbone: Backbone, cut: Cut, sizes: Sequence[int], epochs: int) -> str | None:

@@ -10,8 +10,8 @@ import copy
 import torch
 from torch import nn
 
-from ossicle.attach.adapted import AdaptedModel, Slot
-from ossicle.attach.tap import RANK
+from ossicle.adapters.model import AdaptedModel, Slot
+from ossicle.adapters.tap import RANK
 from ossicle.backbones import Backbone
 from ossicle.errors import MergeError, listing
 

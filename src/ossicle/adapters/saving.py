@@ -10,13 +10,14 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from ossicle import __version__
-from ossicle.attach.adapted import AdaptedModel, AdapterSet, build_slots
-from ossicle.attach.folder import FACTS, FORMAT, TENSORS, read_folder, replace_file, write_sealed
-from ossicle.attach.recipe import Recipe
-from ossicle.attach.sealed import check_tensors, seal_tensors
+from ossicle.adapters.folder import FACTS, FORMAT, TENSORS, read_folder
+from ossicle.adapters.model import AdaptedModel, AdapterSet, build_slots
 from ossicle.backbones import Backbone, load_backbone
+from ossicle.checksums import check_tensors, seal_tensors
 from ossicle.errors import AdapterFileError, AttachError, RecipeMismatch, RunError, listing
+from ossicle.files import replace_file, write_sealed
 from ossicle.heads import Head, build_head
+from ossicle.recipes.recipe import Recipe
 
 
 def save(

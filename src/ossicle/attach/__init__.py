@@ -1,1 +1,0 @@
-"""How adapters are connected: taps on a frozen backbone, sets, checks, saving."""

@@ -1,0 +1,1 @@
+"""Recipes: which method, at which sites, in which layers."""
