@@ -24,7 +24,7 @@ def test_a_batch_goes_on_from_any_depth_as_if_it_had_not_stopped(build, kind, no
         assert way.depth == depth
         assert len(way.below) == min(max(depth, 0), backbone.anatomy.num_layers)
         assert backbone.flow.frame_mask is None
-        found = backbone.leave(way)
+        found = backbone.finish(way)
         assert torch.equal(found.hidden, whole.hidden)
         assert torch.equal(found.frame_mask, whole.frame_mask)
 

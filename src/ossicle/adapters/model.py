@@ -225,9 +225,9 @@ class AdaptedModel(nn.Module):
         return encoded
 
     def compiled_finish(self) -> Callable[[PartialForward], Encoded]:
-        """Return `Backbone.leave` through `torch.compile`; no set can be added any more."""
+        """Return `Backbone.finish` through `torch.compile`; no set can be added any more."""
         self._compiled = True
-        return torch.compile(self.backbone.leave, dynamic=True)
+        return torch.compile(self.backbone.finish, dynamic=True)
 
     def forward(
         self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]

@@ -112,7 +112,7 @@ class Backbone(nn.Module):
 
     def forward(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> Encoded:
         """Return the frames of a padded batch; padding does not change a row."""
-        return self.leave(PartialForward(VALUES, values, lengths))
+        return self.finish(PartialForward(VALUES, values, lengths))
 
     def advance(self, way: PartialForward, depth: int, *, keep: bool = False) -> PartialForward:
         """Run a batch from where it is to a depth, at most the output's.
@@ -129,7 +129,7 @@ class Backbone(nn.Module):
         finally:
             self.flow.clear()
 
-    def leave(self, way: PartialForward) -> Encoded:
+    def finish(self, way: PartialForward) -> Encoded:
         """Run a batch from where it is to the end and return what a head is given."""
         try:
             out = self._run(way, self.anatomy.output_depth)

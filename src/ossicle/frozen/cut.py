@@ -120,7 +120,7 @@ def run_from_cut(
     states: Sequence[Float[Tensor, "..."]],
     lengths: Sequence[int],
     cut: Cut,
-    leave: Callable[[PartialForward], Encoded] | None = None,
+    finish: Callable[[PartialForward], Encoded] | None = None,
 ) -> list[Tensor]:
     """Return the output of each row, as `AdaptedModel.outputs` does, from its states.
 
@@ -129,10 +129,10 @@ def run_from_cut(
         states: From `run_to_cut`, of each row.
         lengths: Real entries of the values of each row.
         cut: Where they were taken.
-        leave: From `AdaptedModel.compiled_finish`; None: `Backbone.leave` as it is.
+        finish: From `AdaptedModel.compiled_finish`; None: `Backbone.finish` as it is.
     """
     way = pad_at_cut(model.backbone, states, lengths, cut)
-    return model.read((leave or model.backbone.leave)(way))
+    return model.read((finish or model.backbone.finish)(way))
 
 
 def pad_at_cut(

@@ -71,7 +71,7 @@ class FrozenPart:
         why: Why they are kept, or why not.
         computed: Rows that passed through the frozen part.
         read: Rows that did not have to.
-        leave: What runs above the cut, where it is compiled.
+        finish: What runs above the cut, where it is compiled.
     """
 
     cut: Cut
@@ -81,7 +81,7 @@ class FrozenPart:
     why: str = "nothing was said about a cache"
     computed: int = 0
     read: int = 0
-    leave: Callable[[PartialForward], Encoded] | None = None
+    finish: Callable[[PartialForward], Encoded] | None = None
 
     def find(self, utterance: Utterance, span: tuple[int, int]) -> tuple[str | None, Item | None]:
         """Return the key of a piece, None where there is no store, and its states if they are kept.
@@ -109,7 +109,7 @@ class FrozenPart:
         self.read += len(items) - len(new)
         known = [item.states for item in items if item.states is not None]
         lengths = [item.length for item in items]
-        return run_from_cut(model, known, lengths, self.cut, self.leave)
+        return run_from_cut(model, known, lengths, self.cut, self.finish)
 
     def _keep(self, item: Item, states: Tensor) -> Tensor:
         """Return the states as they will be read: rounded in the first epoch as in the others."""

@@ -35,7 +35,7 @@ from ossicle.inference.stack import PLACES, Route, Stack, StackedAdapter
 from ossicle.recipes.recipe import Recipe
 
 ROWS: Final = 64
-Leave = Callable[[PartialForward], Encoded]
+Finish = Callable[[PartialForward], Encoded]
 Request = tuple[int, str]  # number of a row, name of an adapter
 
 
@@ -90,7 +90,7 @@ class AdapterBank:
         backbone: Backbone,
         *,
         places: int = PLACES,
-        compiler: Callable[[Leave], Leave] | None = None,
+        compiler: Callable[[Finish], Finish] | None = None,
     ) -> None:
         """Make an empty bank.
 
@@ -105,7 +105,7 @@ class AdapterBank:
         self.notes: list[str] = []
         self._places = places
         self._compiler = compiler
-        self._leave: Leave = backbone.leave
+        self._finish: Finish = backbone.finish
         self._model = AdaptedModel(backbone).eval()
         self._kinds: dict[str, Kind] = {}
         self._kind_by_name: dict[str, Kind] = {}
@@ -285,7 +285,7 @@ class AdapterBank:
             kind.stack.route = _route([places[i] for i in rows], rows, len(kinds), device)
         self._model.act(kind.name for kind in present)
         try:
-            encoded = self._leave(pad_at_cut(self.backbone, states, lengths, cut))
+            encoded = self._finish(pad_at_cut(self.backbone, states, lengths, cut))
             made = {kind.name: kind.read(encoded) for kind in present}
         finally:
             self._model.act(())
@@ -331,7 +331,7 @@ class AdapterBank:
         self._kinds[key] = kind
         if self._compiler is not None:
             torch.compiler.reset()  # what is compiled does not see new taps
-            self._leave = self._compiler(self.backbone.leave)
+            self._finish = self._compiler(self.backbone.finish)
         return kind
 
     def _found(self, name: str) -> Kind:

@@ -356,7 +356,7 @@ def prepare(
         precision=str(dtype),  # what `auto` is depends on the processor, and caches are shared
     )
     if config.compile:
-        frozen.leave = model.compiled_finish()
+        frozen.finish = model.compiled_finish()
     return Prepared(config, model, task, dataset, clips, contents, frozen, processes)
 
 
