@@ -23,7 +23,7 @@ FACTS: Final = "recipe.json"
 FORMAT: Final = 2
 _ENTRIES = ("format", "ossicle", "backbone", "recipe", "expression", "head", "task", "tensors")
 _BACKBONE: Final = {"name": str, "family": str, "layers": int, "width": int, "fingerprint": str}
-_KEY = re.compile(r"(head|\d+/(-|\d+)/[a-z][a-z.]*)/\w[\w.]*")
+_KEY = re.compile(r"(head|gates|\d+/(-|\d+)/[a-z][a-z.]*)/\w[\w.]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,7 @@ def _is_placement(data: object) -> bool:
         and isinstance(data.get("settings", {}), dict)
         and isinstance(data.get("layers", ""), str)
         and isinstance(data.get("reads", ""), str)
+        and isinstance(data.get("gate", ""), str)
     )
 
 

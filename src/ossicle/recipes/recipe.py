@@ -7,6 +7,7 @@ An expression is one placement, or several joined by ` + `:
     bottleneck(width=32)@ffn[6:12]           layers in brackets, as in Python: 6 to 11
     norm@norm.ffn[-2:] + bias(lr=1e-4)       two placements, one with a learning rate of its own
     bottleneck(insertion=parallel, position=before, reads=layer)@ffn      x is what enters the layer
+    lora(gate=softmax) + bias(gate=softmax)  candidates of a mixture: `ossicle.adapters.gates`
     linear                                   nothing but the head
 """
 
@@ -29,6 +30,7 @@ HEAD_ONLY = "linear"
 MAX_PLACEMENTS: Final = 256
 MAX_LENGTH: Final = 16_384  # characters of an expression
 MAX_RATE: Final = 1_000_000
+GATES: Final = ("softmax", "sigmoid", "layers")  # `ossicle.adapters.gates` has their equations
 _PLACEMENT = re.compile(
     r"(?P<method>[\w/-]+)\s*(\((?P<settings>[^()]*)\))?\s*"
     r"(@\s*(?P<sites>[\w.,\s]+))?(\[(?P<layers>[^\[\]]*)\])?"
@@ -46,6 +48,8 @@ class Placement:
         lr: Learning rate of this placement; None: the run's, or the method's default.
         reads: The site of the same layer whose entry gives the adapters their x; None: the method's
             default, for most the site's own entry.
+        gate: One of `GATES`: the placement is a candidate of the mixture of that name, weighted in
+            each layer by a trainable gate; None: it acts in full.
     """
 
     method: Method
@@ -53,6 +57,7 @@ class Placement:
     layers: str | None = None
     lr: float | None = None
     reads: str | None = None
+    gate: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", tuple(self.at) or self.method.default_at)
@@ -65,6 +70,11 @@ class Placement:
             raise RecipeError(
                 f"lr of '{self.method.name}' is {str(self.lr)[:40]}; it must be positive and at "
                 f"most {MAX_RATE}"
+            )
+        if self.gate is not None and self.gate not in GATES:
+            raise RecipeError(
+                f"gate of '{self.method.name}' is '{self.gate:.40}'; use {', '.join(GATES)}."
+                f"{did_you_mean(self.gate, GATES)}"
             )
         if self.reads is not None and self.method.changes_input:
             raise RecipeError(
@@ -111,6 +121,8 @@ class Placement:
         settings = {key: _word(value) for key, value in self.method.settings().items()}
         if self.reads != self.method.reads:
             settings["reads"] = str(self.reads)
+        if self.gate is not None:
+            settings["gate"] = self.gate
         if self.lr is not None:
             settings["lr"] = _word(self.lr)
         inside = ", ".join(f"{key}={value}" for key, value in settings.items())
@@ -130,6 +142,8 @@ class Placement:
             data["lr"] = self.lr
         if self.reads != self.method.reads:
             data["reads"] = self.reads
+        if self.gate is not None:
+            data["gate"] = self.gate
         return data
 
     @classmethod
@@ -139,9 +153,9 @@ class Placement:
         Raises:
             RecipeError: a missing, unknown or wrongly typed entry.
         """
-        _only(data, ("method", "at", "settings", "layers", "lr", "reads"), "a placement")
+        _only(data, ("method", "at", "settings", "layers", "lr", "reads", "gate"), "a placement")
         at, lr, layers = data.get("at", []), data.get("lr"), data.get("layers")
-        reads = data.get("reads")
+        reads, gate = data.get("reads"), data.get("gate")
         settings = data.get("settings", {})
         if not isinstance(at, list) or not all(isinstance(site, str) for site in at):
             raise RecipeError(f"'at' is {at!r:.80}; expected a list of sites, e.g. ['attn.q']")
@@ -155,8 +169,10 @@ class Placement:
             raise RecipeError(f"'lr' is {lr!r:.80}; expected a number")
         if not isinstance(reads, str | None):
             raise RecipeError(f"'reads' is {reads!r:.80}; expected a site, e.g. 'layer'")
+        if not isinstance(gate, str | None):
+            raise RecipeError(f"'gate' is {gate!r:.80}; expected one of {', '.join(GATES)}")
         method = _method(data.get("method")).from_settings(settings)
-        return cls(method, tuple(at), layers, lr, reads)
+        return cls(method, tuple(at), layers, lr, reads, gate)
 
 
 @dataclass(frozen=True, init=False)
@@ -178,6 +194,10 @@ class Recipe:
 
     def __str__(self) -> str:
         return " + ".join(str(placement) for placement in self.placements) or HEAD_ONLY
+
+    def __add__(self, other: "Recipe") -> "Recipe":
+        """Return both recipes as one; at a shared site, this one's adapters act first."""
+        return Recipe(*self.placements, *other.placements)
 
     def table(self) -> str:
         """Return the placements as a table of text, a line each."""
@@ -306,15 +326,17 @@ def _placement(text: str) -> Placement:
         )
     method = _method(match["method"])
     settings = dict(_setting(pair) for pair in (match["settings"] or "").split(",") if pair.strip())
-    lr, reads = settings.pop("lr", None), settings.pop("reads", None)
+    lr, reads, gate = (settings.pop(name, None) for name in ("lr", "reads", "gate"))
     if lr is not None and (isinstance(lr, bool | str)):
         raise RecipeError(f"'lr' is {lr!r} in '{text}'; expected a number")
     if not isinstance(reads, str | None):
         raise RecipeError(f"'reads' is {reads!r} in '{text}'; expected a site, e.g. layer")
+    if not isinstance(gate, str | None):
+        raise RecipeError(f"'gate' is {gate!r} in '{text}'; expected one of {', '.join(GATES)}")
     at = tuple(site.strip() for site in (match["sites"] or "").split(",") if site.strip())
     if match["sites"] and not at:
         raise RecipeError(f"'{text}' names no site after @")
-    return Placement(method.from_settings(settings), at, match["layers"], lr, reads)
+    return Placement(method.from_settings(settings), at, match["layers"], lr, reads, gate)
 
 
 def _method(name: object) -> type[Method]:

@@ -22,9 +22,9 @@ def recipe_rows(recipe: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _settings(placement: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings, with what the placement reads if it says so."""
-    reads = {"reads": placement["reads"]} if "reads" in placement else {}
-    return {**placement.get("settings", {}), **reads}
+    """Return the settings of the method, then those of the placement itself."""
+    own = {key: placement[key] for key in ("reads", "gate") if key in placement}
+    return {**placement.get("settings", {}), **own}
 
 
 def recipe_table(recipe: Mapping[str, Any]) -> str:
