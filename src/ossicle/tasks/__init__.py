@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ossicle.expression import Value, parse
+from ossicle.settings import Value, parse
 from ossicle.tasks.base import Task
 from ossicle.tasks.classification import Classification
 from ossicle.tasks.events import Events

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ossicle.data import Dataset, Trial, Utterance
 from ossicle.errors import LabelError, RunError
-from ossicle.expression import Setting
+from ossicle.settings import Setting
 
 
 class Task(ABC):

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, check_classes
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
-from ossicle.expression import Setting, share
 from ossicle.metrics import classification_figures, figures_by_rows
+from ossicle.settings import Setting, share
 from ossicle.tasks.base import Task, are_texts, is_number
 
 

@@ -29,8 +29,8 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, listing
-from ossicle.expression import Setting
 from ossicle.metrics.edits import rate
+from ossicle.settings import Setting
 from ossicle.tasks.base import Task, are_texts
 from ossicle.tasks.decoder import BLANK, Decoder, build_decoder, greedy
 from ossicle.tasks.text import TEXT_SETTINGS, TextRule

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ossicle.errors import RunError, listing
-from ossicle.expression import Setting, parse
+from ossicle.settings import Setting, parse
 
 BLANK: Final = 0  # its number; units count from 1
 NEVER: Final = -1e4  # a logarithm

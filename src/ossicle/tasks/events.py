@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, Utterance
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
-from ossicle.expression import Setting, share
 from ossicle.metrics.segments import counts, micro_f1, segments
+from ossicle.settings import Setting, share
 from ossicle.tasks.base import Task, are_texts, is_number
 
 SEPARATOR: Final = "|"

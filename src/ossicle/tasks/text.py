@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, Self
 
 from ossicle.errors import AdapterFileError
-from ossicle.expression import Setting
+from ossicle.settings import Setting
 
 APOSTROPHES: Final = "'\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}"
 TEXT_SETTINGS: Final[dict[str, Setting]] = {

@@ -6,8 +6,8 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
-from ossicle.expression import Setting
 from ossicle.metrics.edits import character_edits, word_edits
+from ossicle.settings import Setting
 from ossicle.tasks.ctc import UNSEEN, Transcription
 
 

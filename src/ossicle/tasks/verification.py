@@ -28,7 +28,6 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, Trial, Utterance
 from ossicle.errors import AdapterFileError, LabelError, RunError, listing
-from ossicle.expression import Setting
 from ossicle.metrics.verification import (
     ErrorCurve,
     Trials,
@@ -37,6 +36,7 @@ from ossicle.metrics.verification import (
     trial_cosines,
     unit,
 )
+from ossicle.settings import Setting
 from ossicle.tasks.base import Task, are_texts, is_number
 
 PUBLISHED: Final = {"softmax": (1.0, 0.0), "am-softmax": (30.0, 0.4), "aam-softmax": (15.0, 0.3)}

@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Any, Final, Self, get_args, get_type_hints
 
 from ossicle.errors import RunError, did_you_mean
-from ossicle.expression import Setting, check_range, parse
+from ossicle.settings import Setting, check_range, parse
 from ossicle.training.schedule import build_schedule
 
 BELOW_1: Final = 0.999999

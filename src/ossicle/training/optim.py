@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from ossicle.adapters.model import AdaptedModel
-from ossicle.expression import parse
+from ossicle.settings import parse
 from ossicle.training.config import OPTIMIZERS, TrainConfig
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ossicle.errors import RunError
-from ossicle.expression import Setting, Value, check_range, parse
+from ossicle.settings import Setting, Value, check_range, parse
 
 HIGHEST: Final = 1000.0  # of a factor on the rate
 SCHEDULES: Final[dict[str, dict[str, Setting]]] = {
