@@ -133,7 +133,7 @@ def test_every_setting_survives_json_and_the_loss_is_the_same(
 
 def test_one_window_says_what_the_recording_says(task: Task) -> None:
     (output,) = outputs(task, 1)
-    alone, combined = task.decode(output), task.decode(task.combine([output]))
+    alone, combined = task.decode(output), task.decode(task.combine_windows([output]))
     assert combined["label"] == alone["label"]
     if "probs" in alone:
         assert combined["probs"] == pytest.approx(alone["probs"], rel=1e-4)
@@ -142,10 +142,29 @@ def test_one_window_says_what_the_recording_says(task: Task) -> None:
 def test_the_order_of_the_windows_does_not_matter(task: Task) -> None:
     if task.by_frame:
         with pytest.raises(ValueError, match="too many values"):
-            task.combine(outputs(task, 2))
+            task.combine_windows(outputs(task, 2))
         return
     windows = outputs(task, 5)
-    torch.testing.assert_close(task.combine(windows), task.combine(windows[::-1]))
+    torch.testing.assert_close(task.combine_windows(windows), task.combine_windows(windows[::-1]))
+
+
+def test_two_equal_members_say_what_one_says(task: Task) -> None:
+    (output,) = outputs(task, 1)
+    alone, combined = task.decode(output), task.decode(task.combine_members([output, output]))
+    assert combined["label"] == alone["label"]
+    if "probs" in alone:
+        assert combined["probs"] == pytest.approx(alone["probs"], rel=1e-4)
+
+
+def test_the_order_of_the_members_does_not_matter(task: Task) -> None:
+    recordings = [outputs(task, 3), outputs(task, 3)]
+    forwards, backwards = (
+        [task.decode(task.combine_members(members[::step])) for members in recordings]
+        for step in (1, -1)
+    )
+    assert [one["label"] for one in forwards] == [one["label"] for one in backwards]
+    said, turned = task.against(*forwards), task.against(*backwards)
+    assert said == pytest.approx(turned, rel=1e-4)
 
 
 def test_the_loss_is_finite_with_a_gradient_for_every_row(kind: type[Task], task: Task) -> None:

@@ -35,13 +35,13 @@ def test_balanced_weights_belong_to_their_classes_whatever_comes_first() -> None
 def test_windows_are_combined_by_the_mean_of_their_probabilities() -> None:
     # Windows of 1/2, 1/4, 1/4 and of 1/10, 1/10, 8/10: the means are 0.3, 0.175 and 0.525.
     windows = torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]).log() + torch.tensor([[3.0], [-7]])
-    decoded = TASK.decode(TASK.combine(list(windows)))
+    decoded = TASK.decode(TASK.combine_windows(list(windows)))
     assert decoded["label"] == "moo"
     assert decoded["probs"] == pytest.approx({"bark": 0.3, "meow": 0.175, "moo": 0.525})
 
 
 def test_very_sure_windows_do_not_overflow() -> None:
-    combined = TASK.combine(list(torch.tensor([[1e4, 0.0, 0.0], [0.0, 1e4, 0.0]])))
+    combined = TASK.combine_windows(list(torch.tensor([[1e4, 0.0, 0.0], [0.0, 1e4, 0.0]])))
     assert TASK.decode(combined)["probs"] == pytest.approx({"bark": 0.5, "meow": 0.5, "moo": 0.0})
 
 

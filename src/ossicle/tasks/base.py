@@ -76,8 +76,26 @@ class Task(ABC):
         """Return the loss of a batch, a mean over its recordings."""
 
     @abstractmethod
-    def combine(self, windows: Sequence[Tensor]) -> Tensor:
-        """Return one output for a long recording from those of its windows."""
+    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return one output from those of several models for the same recording.
+
+        The models are the members of an ensemble, with the same task. The result is in the form
+        that `decode` expects, and does not depend on their order unless the task says so.
+
+        Raises:
+            RunError: the outputs cannot be combined, because they differ in their frames.
+        """
+
+    def combine_windows(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return one output for a long recording from those of its windows.
+
+        Here: windows are combined as members are. A task with an output for each frame has only
+        one window, since its recordings are not cut.
+        """
+        if not self.by_frame:
+            return self.combine_members(outputs)
+        (whole,) = outputs
+        return whole
 
     @abstractmethod
     def decode(self, output: Tensor) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Utterance classification: one label per recording; cross-entropy; macro-F1, accuracy, UAR."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, final
@@ -16,6 +15,7 @@ from ossicle.data import Dataset, check_classes
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.metrics import classification_figures, figures_by_rows
 from ossicle.settings import Setting, share
+from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task, are_texts, is_number
 
 
@@ -87,10 +87,9 @@ class Classification(Task):
             losses = losses * torch.tensor(self.weights).to(output)[numbers]
         return losses.mean()
 
-    def combine(self, windows: Sequence[Tensor]) -> Tensor:
-        """Return the logarithm of the mean of the windows' probabilities."""
-        every = torch.stack(list(windows)).log_softmax(dim=-1)  # (W, C)
-        return torch.logsumexp(every, dim=0) - math.log(len(every))
+    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the logarithm of the mean probability of each class."""
+        return mean_of_softmax(stacked(outputs))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the likeliest `label` and the `probs` of all labels."""

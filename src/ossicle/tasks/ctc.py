@@ -31,6 +31,7 @@ from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, listing
 from ossicle.metrics.edits import rate
 from ossicle.settings import Setting
+from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task, are_texts
 from ossicle.tasks.decoder import BLANK, Decoder, build_decoder, greedy
 from ossicle.tasks.text import TEXT_SETTINGS, TextRule
@@ -158,10 +159,14 @@ class Transcription(Task):
         lengths = torch.tensor([max(1, len(target)) for target in targets], device=device)
         return (losses / lengths).mean()
 
-    def combine(self, windows: Sequence[Tensor]) -> Tensor:
-        """Return the only window: a text is not put together from overlapping ones."""
-        (whole,) = windows
-        return whole
+    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the logarithm of the mean probability of each unit and blank, frame by frame.
+
+        CTC outputs a unit in one or two frames. Members that output it in different frames have a
+        low mean there, and the blank can win: ensembles of CTC work best with members that agree on
+        the frames, such as those of one backbone.
+        """
+        return mean_of_softmax(stacked(outputs))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the text as `label`."""

@@ -20,6 +20,7 @@ from ossicle.data import Dataset, Utterance
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.metrics.segments import counts, micro_f1, segments
 from ossicle.settings import Setting, share
+from ossicle.tasks.averaging import mean_of_sigmoid, stacked
 from ossicle.tasks.base import Task, are_texts, is_number
 
 SEPARATOR: Final = "|"
@@ -88,10 +89,9 @@ class Events(Task):
             losses.append(F.binary_cross_entropy_with_logits(output, target))
         return torch.stack(losses).mean()
 
-    def combine(self, windows: Sequence[Tensor]) -> Tensor:
-        """Return the only window: recordings are taken whole."""
-        (whole,) = windows
-        return whole
+    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the logit of the mean probability of each kind, frame by frame."""
+        return mean_of_sigmoid(stacked(outputs))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the events as `label`, and how many frames there are."""

@@ -7,7 +7,6 @@ Sources: Lugosch et al. 2019, https://arxiv.org/abs/1904.03670; SUPERB,
 https://arxiv.org/abs/2105.01051.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, final
 
@@ -20,6 +19,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task, are_texts
 
 
@@ -70,10 +70,9 @@ class Intent(Task):
         pairs = zip(self._split(output), targets.T, strict=True)
         return torch.stack([F.cross_entropy(*pair) for pair in pairs]).sum()
 
-    def combine(self, windows: Sequence[Tensor]) -> Tensor:
-        """Return the logarithm of the mean of the windows' probabilities, slot by slot."""
-        every = [part.log_softmax(dim=-1) for part in self._split(torch.stack(list(windows)))]
-        return torch.cat([torch.logsumexp(part, dim=0) - math.log(len(part)) for part in every])
+    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the logarithm of the mean probability of each value, slot by slot."""
+        return torch.cat([mean_of_softmax(part) for part in self._split(stacked(outputs))])
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the likeliest values as `label`, and the `probs` of all values by slot."""

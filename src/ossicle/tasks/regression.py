@@ -22,6 +22,7 @@ from torch import Tensor
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError
 from ossicle.metrics.concordance import concordance
+from ossicle.tasks.averaging import stacked
 from ossicle.tasks.base import Task, is_number
 
 BARE: Final = "value"
@@ -89,9 +90,9 @@ class Regression(Task):
         total = mine.square().mean(0) + theirs.square().mean(0) + apart
         return (1 - 2 * (mine * theirs).mean(0) / (total + EPS)).mean()
 
-    def combine(self, windows: Sequence[Tensor]) -> Tensor:
-        """Return the mean over the windows."""
-        return torch.stack(list(windows)).mean(dim=0)
+    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the mean of each dimension."""
+        return stacked(outputs).mean(dim=0)
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the `values` by dimension, and the same as a corpus writes them as `label`."""

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.metrics.ranking import mean_auc, mean_average_precision
+from ossicle.tasks.averaging import mean_of_sigmoid, stacked
 from ossicle.tasks.base import Task, are_texts
 
 SEPARATOR: Final = "|"
@@ -74,9 +75,9 @@ class Tagging(Task):
         targets = torch.from_numpy(self.targets(labels)).to(output)
         return F.binary_cross_entropy_with_logits(output, targets)
 
-    def combine(self, windows: Sequence[Tensor]) -> Tensor:
-        """Return the logit of the mean probability of each tag over the windows."""
-        return torch.logit(torch.stack(list(windows)).sigmoid().mean(dim=0), eps=1e-6)
+    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the logit of the mean probability of each tag."""
+        return mean_of_sigmoid(stacked(outputs))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the tags that are likelier than not as `label`, and the `probs` of all."""

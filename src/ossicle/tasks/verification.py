@@ -37,6 +37,7 @@ from ossicle.metrics.verification import (
     unit,
 )
 from ossicle.settings import Setting
+from ossicle.tasks.averaging import stacked
 from ossicle.tasks.base import Task, are_texts, is_number
 
 PUBLISHED: Final = {"softmax": (1.0, 0.0), "am-softmax": (30.0, 0.4), "aam-softmax": (15.0, 0.3)}
@@ -142,9 +143,26 @@ class Verification(Task):
         turned = torch.where(cosine > math.cos(math.pi - self.margin), turned, line)
         return self.scale * torch.where(own, turned, cosine)
 
-    def combine(self, windows: Sequence[Tensor]) -> Tensor:
-        """Return the mean, each window's embedding at its length."""
-        return torch.stack(list(windows)).mean(dim=0)
+    def combine_windows(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the mean of the windows' embeddings, which are not normalised before."""
+        return torch.stack(list(outputs)).mean(dim=0)
+
+    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the members' embeddings at length 1, one after the other.
+
+        Embeddings of different models are not in one space, so a mean of them means nothing. The
+        cosine of two such concatenations is the mean of the M members' cosines:
+
+            cos([u_1 .. u_M], [v_1 .. v_M]) = (sum_m u_m . v_m) / (sqrt(M) sqrt(M))
+
+        with |u_m| = |v_m| = 1.
+
+        The order of the members must be the same for all recordings; scores do not depend on it.
+        Products and cosines with the speakers of training are averaged.
+        """
+        end = 2 * self.num_outputs
+        embeddings = [F.normalize(output[:-end], dim=0) for output in outputs]
+        return torch.cat([*embeddings, stacked([output[-end:] for output in outputs]).mean(dim=0)])
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the `embedding`; a recording alone has no label."""

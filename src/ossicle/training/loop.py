@@ -345,7 +345,7 @@ def assess(
     for part in processes.gather(mine):
         for owner, row in part:
             windows[owner].append(row)
-    combined = [task.combine(of_one) for of_one in windows]
+    combined = [task.combine_windows(of_one) for of_one in windows]
     labels = [utterance.label for utterance in clips.utterances]
     pairs = zip(clips.utterances, combined, strict=True)
     decoded = [{**task.decode(output), "key": one.key} for one, output in pairs]

@@ -197,7 +197,7 @@ class Trained:
         for start, stop in windows(len(wave), self.limit):
             values, lengths = backbone.batch([wave[start:stop]])
             outputs.append(self.model.outputs(values.to(device), lengths.to(device))[0].cpu())
-        return self.task.decode(self.task.combine(outputs))
+        return self.task.decode(self.task.combine_windows(outputs))
 
     def _choose(
         self, data: str, side: str | None, *, own: bool
