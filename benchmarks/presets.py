@@ -21,7 +21,7 @@ from ossicle.adapters.folder import TENSORS
 from ossicle.adapters.saving import read_tensors
 from ossicle.recipes.presets import PRESETS
 from ossicle.training import TrainConfig, train
-from ossicle.training.run import prepare
+from ossicle.training.prepare import prepare
 
 SPEECH: Final = ("tiny-hubert", "emodb:{}/emodb?test_speakers=03,08")
 SOUNDS: Final = ("tiny-ast", "esc50:{}/esc10?test_fold=5")

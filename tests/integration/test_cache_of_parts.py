@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import LOG, train
+from ossicle.training.folder import LOG
+from ossicle.training.run import train
 from tones import PITCH_HZ, SAMPLE_RATE, tone
 
 

@@ -12,7 +12,8 @@ from ossicle.errors import RunError
 from ossicle.files import write_sealed
 from ossicle.studies.compare import compare
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import LOG, METRICS, SPLIT, read_json, train
+from ossicle.training.folder import LOG, METRICS, SPLIT, read_json
+from ossicle.training.run import train
 
 
 @pytest.mark.slow

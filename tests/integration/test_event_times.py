@@ -9,7 +9,8 @@ import soundfile
 
 from ossicle.errors import LabelError
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import prepare, train
+from ossicle.training.prepare import prepare
+from ossicle.training.run import train
 from ossicle.training.trained import Trained
 from tones import SAMPLE_RATE, tone
 

@@ -12,7 +12,8 @@ import soundfile
 from ossicle.checksums import seal, unseal
 from ossicle.errors import AdapterFileError, SplitError
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import SPLIT, train
+from ossicle.training.folder import SPLIT
+from ossicle.training.run import train
 from ossicle.training.trained import Trained
 from tones import write_corpus, write_metadata
 

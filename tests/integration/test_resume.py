@@ -19,7 +19,8 @@ from ossicle.checksums import DIGEST, unseal
 from ossicle.errors import AdapterFileError, RunError
 from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import CONFIG, LOG, METRICS, SPLIT, train
+from ossicle.training.folder import CONFIG, LOG, METRICS, SPLIT
+from ossicle.training.run import train
 
 MEASURED = (
     "train_seconds",

@@ -16,7 +16,8 @@ from ossicle.checksums import DIGEST, seal
 from ossicle.errors import LabelError, OssicleError, RecipeMismatch, RunError, SplitError
 from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import CONFIG, LOG, METRICS, SPLIT, VERSIONS, train
+from ossicle.training.folder import CONFIG, LOG, METRICS, SPLIT, VERSIONS
+from ossicle.training.run import train
 from ossicle.training.trained import Trained
 from tones import PITCH_HZ, SAMPLE_RATE, tone, write_corpus, write_metadata, write_tone
 
@@ -232,7 +233,7 @@ def test_an_adapter_does_not_go_onto_another_backbone(finished: Path) -> None:
 def test_cropping_and_order_change_from_epoch_to_epoch_and_not_from_run_to_run(
     settings: Configure, tmp_path: Path
 ) -> None:
-    from ossicle.training.run import prepare
+    from ossicle.training.prepare import prepare
 
     write_corpus(tmp_path / "long", takes=2, seconds=0.5)
     config = settings(data=f"audiofolder:{tmp_path / 'long'}", max_seconds=0.2)

@@ -16,7 +16,8 @@ from ossicle.errors import DataError, LabelError, RunError
 from ossicle.frozen.cache import stores
 from ossicle.training.cohort import COHORT
 from ossicle.training.config import TrainConfig
-from ossicle.training.run import LOG, train
+from ossicle.training.folder import LOG
+from ossicle.training.run import train
 from ossicle.training.trained import Trained
 from tones import SAMPLE_RATE, tone
 

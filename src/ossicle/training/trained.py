@@ -34,7 +34,7 @@ from ossicle.training.config import HIGHEST
 from ossicle.training.figures import with_intervals
 from ossicle.training.folder import CONFIG, SPLIT, places_of, read_json
 from ossicle.training.loop import Progress, assess, no_progress
-from ossicle.training.run import check_whole, longest_piece, scan_together
+from ossicle.training.recordings import check_whole, longest_piece, scan_together
 
 _LOGGER = logging.getLogger(__name__)
 LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other

@@ -1,0 +1,177 @@
+"""Prepare a run: read its data, load its backbone, attach its adapters, and check all of it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from ossicle.adapters.check import attach
+from ossicle.adapters.model import AdaptedModel
+from ossicle.backbones import Backbone, load_backbone
+from ossicle.compute.device import check_compiler, pick_device
+from ossicle.compute.precision import check_precision, pick_precision
+from ossicle.compute.processes import Processes
+from ossicle.data import Content, Dataset, check_contents, open_data, parse_augment
+from ossicle.data.sizes import describe_sizes
+from ossicle.errors import RunError
+from ossicle.frozen.part import FrozenPart, check_cache, open_frozen_part
+from ossicle.heads import HEADS, build_head
+from ossicle.paths import HERE
+from ossicle.recipes.recipe import Recipe
+from ossicle.tasks import Events, Task, parse_task
+from ossicle.training.clips import Clips
+from ossicle.training.config import TrainConfig
+from ossicle.training.loop import Progress, no_progress, with_epochs
+from ossicle.training.recordings import clips_by_side, scan_together
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to train.
+
+    Attributes:
+        config: The settings; the number of epochs is filled in where none was given.
+        model: The backbone with the recipe's adapters, attached and checked.
+        task: The task, with the labels of the training recordings.
+        dataset: The recordings and their split.
+        clips: The recordings of each side, with their lengths.
+        contents: Hashes of the sound of each utterance, by key.
+        frozen: The frozen part of the model, and its cache.
+        processes: The processes that train together.
+    """
+
+    config: TrainConfig
+    model: AdaptedModel
+    task: Task
+    dataset: Dataset
+    clips: dict[str, Clips]
+    contents: dict[str, Content]
+    frozen: FrozenPart
+    processes: Processes
+
+    def judge(self, side: str) -> Task:
+        """Return the task with the trials of a side."""
+        return self.task.judged_by(self.dataset.trials.get(side, ()))
+
+
+def prepare(
+    config: TrainConfig,
+    *,
+    places: Sequence[Path] = HERE,
+    processes: Processes | None = None,
+    progress: Progress = no_progress,
+) -> Prepared:
+    """Read, check and attach everything that a run needs, and write nothing.
+
+    The new parameters depend on the seed alone.
+
+    Args:
+        config: Everything that decides the outcome.
+        places: Where relative paths of data and backbone may start.
+        processes: The processes that train together; None: those that the launcher started.
+        progress: Called after every step.
+
+    Raises:
+        OssicleError: bad input of any kind.
+    """
+    recipe = Recipe.parse(config.recipe)
+    augment = parse_augment(config.augment)
+    asked = parse_task(config.task)[0].name if config.task else None
+    dataset = open_data(config.data, places, task=asked)
+    device = pick_device(config.device)
+    processes = processes or Processes(cpu=device == "cpu")
+    if device == "cuda" and processes.count > 1:
+        device = f"cuda:{processes.local_rank}"
+    dtype = pick_precision(config.precision, device)
+    backbone = _load(config, device, dtype, places)
+    task = _task_of(config, dataset, backbone)
+    model = _attached(config, backbone, recipe, task)
+    dataset = _with_notices(dataset, task)
+    _report_sizes(dataset, processes)
+    scanned = scan_together(dataset.utterances, backbone, processes, progress)
+    contents = {key: one.content for key, one in scanned.items()}
+    check_contents(dataset, contents)
+    size_by_key = {key: one.num_samples for key, one in scanned.items()}
+    clips = clips_by_side(dataset, task, backbone, config, size_by_key)
+    config = with_epochs(config, task, clips["train"], backbone.sample_rate)
+    frozen = open_frozen_part(
+        model,
+        [size for part in clips.values() for size in part.sizes],
+        {key: content.samples for key, content in contents.items()},
+        cache=config.cache,
+        epochs=config.num_epochs,
+        augmented=bool(augment),
+        precision=str(dtype),  # what `auto` is depends on the processor, and caches are shared
+    )
+    if config.compile:
+        frozen.finish = model.compiled_finish()
+    return Prepared(config, model, task, dataset, clips, contents, frozen, processes)
+
+
+def _load(config: TrainConfig, device: str, dtype: torch.dtype, places: Sequence[Path]) -> Backbone:
+    """Return the backbone, after the checks of what it is to be run with."""
+    check_cache(config.cache)
+    if config.compile:
+        check_compiler(device)
+    backbone = load_backbone(
+        config.backbone,
+        stochastic=config.stochastic,
+        fast=config.fast,
+        device=device,
+        places=places,
+    )
+    check_precision(backbone, dtype)
+    return backbone
+
+
+def _task_of(config: TrainConfig, dataset: Dataset, backbone: Backbone) -> Task:
+    """Return the task of the run: the one that was asked for, or the one that the data suggest.
+
+    Raises:
+        LabelError: the labels cannot be read, learnt or judged.
+        RunError: the augmentation or the head does not suit the task.
+    """
+    task_type, settings = parse_task(config.task or dataset.task)
+    task = task_type.of(dataset, backbone.frame_rate, **settings)
+    if "speed" in parse_augment(config.augment) and isinstance(task, Events):
+        raise RunError("--augment speed moves the events of a recording; leave it out")
+    if config.head in HEADS and config.head not in task.heads:
+        raise RunError(
+            f"head '{config.head}' does not suit the task {task.name}; "
+            f"use {' or '.join(task.heads)}"
+        )
+    return task
+
+
+def _attached(config: TrainConfig, backbone: Backbone, recipe: Recipe, task: Task) -> AdaptedModel:
+    """Return the backbone with adapters and head, whose new parameters are drawn by the seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        with torch.device(next(backbone.parameters()).device):
+            seen = recipe.seen_by_head(backbone.anatomy)
+            head = build_head(config.head or task.heads[0], seen, task.num_outputs)
+        return attach(backbone, recipe, head)
+
+
+def _with_notices(dataset: Dataset, task: Task) -> Dataset:
+    """Return the dataset with the task's notices about the labels of validation and test."""
+    found = [
+        notice
+        for side in ("valid", "test")
+        for notice in task.notices(side, [one.label for one in dataset.sides[side]])
+    ]
+    return replace(dataset, notices=(*dataset.notices, *found))
+
+
+def _report_sizes(dataset: Dataset, processes: Processes) -> None:
+    """Log the size of each side and all notices, once for all processes."""
+    if processes.is_main:
+        for line in describe_sizes(dataset):
+            _LOGGER.info(line)
+        for notice in dataset.notices:
+            _LOGGER.warning(notice)

@@ -1,0 +1,127 @@
+"""The recordings of a run: scanned once, measured, and refused where they are too short or long."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ossicle.backbones import Backbone
+from ossicle.compute.processes import Processes
+from ossicle.data import Dataset, Scanned, Utterance, by_recording, parse_augment, scan
+from ossicle.data.augment import SPEEDS
+from ossicle.errors import DataError, LabelError, listing
+from ossicle.tasks import Task
+from ossicle.training.clips import Clips
+from ossicle.training.config import TrainConfig
+from ossicle.training.loop import Progress
+
+
+def scan_together(
+    utterances: Sequence[Utterance], backbone: Backbone, processes: Processes, progress: Progress
+) -> dict[str, Scanned]:
+    """Return length and content of every utterance, by key; each process decodes a part of them.
+
+    Raises:
+        AudioError: some cannot be used.
+    """
+
+    def scanned(done: int, total: int) -> None:
+        progress("checking recordings", done, total)
+
+    recordings = processes.share(by_recording(utterances))
+    mine = [utterances[n] for rows in recordings for n in rows]
+    rate, fewest = backbone.sample_rate, backbone.min_samples
+    found = processes.together(lambda: scan(mine, rate, fewest, progress=scanned))
+    parts = processes.gather(list(zip((one.key for one in mine), found, strict=True)))
+    return {key: one for part in parts for key, one in part}
+
+
+def longest_piece(backbone: Backbone, max_seconds: float) -> int:
+    """Return the longest piece of a recording in samples: the setting, or the backbone's limit."""
+    wanted = max(int(max_seconds * backbone.sample_rate), backbone.min_samples)
+    return wanted if backbone.max_samples is None else min(wanted, backbone.max_samples)
+
+
+def clips_by_side(
+    dataset: Dataset,
+    task: Task,
+    backbone: Backbone,
+    config: TrainConfig,
+    size_by_key: Mapping[str, int],
+) -> dict[str, Clips]:
+    """Return the recordings of each side with their lengths, without those that are left out.
+
+    Raises:
+        DataError: some are longer than the task can take.
+        LabelError: some are too short for their label and must not be left out, or none remain.
+    """
+    limit = longest_piece(backbone, config.max_seconds)
+    check_whole(task, size_by_key, limit / backbone.sample_rate, backbone.sample_rate)
+    everything = dataset.utterances
+    task.check_lengths(
+        everything, [size_by_key[one.key] / backbone.sample_rate for one in everything]
+    )
+    augment = parse_augment(config.augment)
+    fastest = max(SPEEDS) if "speed" in augment else 1.0
+    short = _too_short(dataset, task, backbone, size_by_key, fastest)
+    if short and not config.drop_short:
+        frames = [f"{key} (needs {needs}, has {has})" for key, (needs, has) in short.items()]
+        raise LabelError(
+            f"{len(short)} of {len(size_by_key)} recordings have fewer frames than their "
+            f"transcript needs: {listing(frames, 5)}. Fix the transcripts, or leave these "
+            "recordings out with --drop-short"
+        )
+    kept = {
+        side: tuple(one for one in part if one.key not in short)
+        for side, part in dataset.sides.items()
+    }
+    if empty := [side for side, part in kept.items() if not part]:
+        raise LabelError(f"every recording of {listing(empty)} is too short for its transcript")
+    return {
+        side: Clips(part, tuple(size_by_key[one.key] for one in part), limit, augment)
+        for side, part in kept.items()
+    }
+
+
+def check_whole(
+    task: Task, size_by_key: Mapping[str, int], limit_s: float, sample_rate: int
+) -> None:
+    """Raise if a task by frame would have to combine the windows of a long recording.
+
+    Raises:
+        DataError: some recordings are longer than the longest piece.
+    """
+    longer = [key for key, size in size_by_key.items() if size > limit_s * sample_rate]
+    if task.by_frame and longer:
+        longest = max(size_by_key.values()) / sample_rate
+        raise DataError(
+            f"{len(longer)} recordings are longer than the {limit_s:g} s that are taken whole "
+            f"({listing(longer, 3)}), and the task {task.name} cannot put windows together. Say "
+            f"--max-seconds {math.ceil(longest)}, or cut them"
+        )
+
+
+def _too_short(
+    dataset: Dataset,
+    task: Task,
+    backbone: Backbone,
+    size_by_key: Mapping[str, int],
+    fastest: float,
+) -> dict[str, tuple[int, int]]:
+    """Return the number of frames needed and available, by key, where there are too few.
+
+    Args:
+        dataset: The recordings.
+        task: Defines how many frames a label needs.
+        backbone: Defines how many frames a recording has.
+        size_by_key: Samples of each recording.
+        fastest: Factor by which augmentation may speed a recording up.
+    """
+    if not task.by_frame:
+        return {}
+    frames = {
+        one.key: (
+            task.frames_needed(one.label),
+            backbone.num_frames(int(size_by_key[one.key] / fastest)),
+        )
+        for one in dataset.utterances
+    }
+    return {key: (needs, has) for key, (needs, has) in frames.items() if needs > has}
