@@ -233,7 +233,7 @@ def expected(slot: Slot, backbone) -> int:
     text = sys.modules[type(method).__module__].__doc__ or ""
     formula = re.search(r"Parameters at one site: (.+?)\.\n", text)
     if formula is None:  # no formula: the site's own parameters
-        owned = [(path, backbone.model.get_submodule(path)) for path in site.owns]
+        owned = [(path, backbone.model.get_submodule(path)) for path in site.owned_modules]
         names = {
             f"{path}.{name}".lstrip("."): parameter.numel()
             for path, module in owned
@@ -306,7 +306,7 @@ def has_weights_for(slot: Slot, backbone: Backbone) -> bool:
         return False
     if slot.placement.method.name != "bias":
         return True
-    return backbone.model.get_submodule(slot.site.owns[0]).bias is not None
+    return backbone.model.get_submodule(slot.site.owned_modules[0]).bias is not None
 
 
 @torch.no_grad()

@@ -157,7 +157,7 @@ class Peaks(Method):
 
 
 class PeaksAdapter(Adapter):
-    stacks: ClassVar[bool] = False
+    supports_vmap: ClassVar[bool] = False
 
     def __init__(self, width: int) -> None:
         super().__init__()

@@ -20,11 +20,11 @@ def test_a_batch_goes_on_from_any_depth_as_if_it_had_not_stopped(build, kind, no
     values, lengths = backbone.batch(noise(4000, 2500, 3100))
     whole = backbone(values, lengths)
     for depth in range(VALUES, backbone.anatomy.output_depth + 1):
-        way = backbone.advance(PartialForward(VALUES, values, lengths), depth, keep=True)
-        assert way.depth == depth
-        assert len(way.below) == min(max(depth, 0), backbone.anatomy.num_layers)
-        assert backbone.flow.frame_mask is None
-        found = backbone.finish(way)
+        partial = backbone.advance(PartialForward(VALUES, values, lengths), depth, keep=True)
+        assert partial.depth == depth
+        assert len(partial.layer_inputs) == min(max(depth, 0), backbone.anatomy.num_layers)
+        assert backbone.forward_state.frame_mask is None
+        found = backbone.finish(partial)
         assert torch.equal(found.hidden, whole.hidden)
         assert torch.equal(found.frame_mask, whole.frame_mask)
 
@@ -34,7 +34,7 @@ def test_what_is_kept_below_is_what_enters_each_layer(build, kind, noise):
     backbone = build(kind)
     values, lengths = backbone.batch(noise(4000, 2500))
     begin = PartialForward(VALUES, values, lengths)
-    states = backbone.advance(begin, backbone.anatomy.output_depth, keep=True).below
+    states = backbone.advance(begin, backbone.anatomy.output_depth, keep=True).layer_inputs
     for layer, state in enumerate(states):
         assert torch.equal(state, backbone.advance(begin, layer).hidden)
 

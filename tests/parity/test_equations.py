@@ -401,7 +401,7 @@ def test_a_layer_is_the_equation(build, kind, expression):
     model = prepared(backbone, expression)
     frames = 34 if kind == "ast" else 9
     x = torch.randn(2, frames, 64, dtype=torch.float64, requires_grad=True)
-    layer = backbone.model.get_submodule(backbone.anatomy.find("layer")[1].owns[0])
+    layer = backbone.model.get_submodule(backbone.anatomy.find("layer")[1].owned_modules[0])
     by_site = tensors_of(model)["1"]
     expected = plain(x, IN_A_LAYER[expression](by_site))
     assert (expected - plain(x, Places())).abs().max() > 0.01

@@ -83,8 +83,8 @@ def test_the_spectrum_of_weights_that_have_changed_is_made_again():
 def test_a_whole_backbone_says_the_same_with_them_and_without(size, noise):
     waves = noise(16_000, 9000)
     quick, plain = (load_backbone(size, fast=is_fast) for is_fast in (True, False))
-    assert fast.takes_cnn(quick.model.feature_extractor, torch.zeros(1, 400))
-    assert fast.takes_positions(quick.model.encoder.pos_conv_embed, torch.zeros(1, 4, 8))
+    assert fast.can_run_cnn(quick.model.feature_extractor, torch.zeros(1, 400))
+    assert fast.can_run_positions(quick.model.encoder.pos_conv_embed, torch.zeros(1, 4, 8))
     made, expected = (one(*one.batch(waves)).hidden for one in (quick, plain))
     assert not torch.equal(made, expected)
     torch.testing.assert_close(*relative(made, expected), rtol=0, atol=1e-5)
@@ -93,21 +93,21 @@ def test_a_whole_backbone_says_the_same_with_them_and_without(size, noise):
 def test_what_trains_or_is_attached_runs_as_it_is(wide):
     backbone = wide["group"]
     cnn, values = backbone.model.feature_extractor, torch.zeros(1, 4000)
-    assert fast.takes_cnn(cnn, values)
-    assert not fast.takes_cnn(cnn, values.double())
+    assert fast.can_run_cnn(cnn, values)
+    assert not fast.can_run_cnn(cnn, values.double())
     with torch.autocast("cpu", torch.bfloat16):
-        assert not fast.takes_cnn(cnn, values)
+        assert not fast.can_run_cnn(cnn, values)
     model = attach(backbone, Recipe.parse("chapter"))
-    assert not fast.takes_cnn(cnn, values)
+    assert not fast.can_run_cnn(cnn, values)
     model.remove_taps()
-    assert fast.takes_cnn(cnn, values)
+    assert fast.can_run_cnn(cnn, values)
     cnn.conv_layers[3].conv.weight.requires_grad_(True)
-    assert not fast.takes_cnn(cnn, values)
+    assert not fast.can_run_cnn(cnn, values)
 
 
 def test_small_and_other_shapes_run_as_they_are():
     small = tiny_backbone("hubert").model
-    assert not fast.takes_cnn(small.feature_extractor, torch.zeros(1, 4000))
-    assert not fast.takes_positions(small.encoder.pos_conv_embed, torch.zeros(1, 9, 64))
+    assert not fast.can_run_cnn(small.feature_extractor, torch.zeros(1, 4000))
+    assert not fast.can_run_positions(small.encoder.pos_conv_embed, torch.zeros(1, 9, 64))
     stacked = tiny_backbone("data2vec-audio").model
-    assert not fast.takes_positions(stacked.encoder.pos_conv_embed, torch.zeros(1, 9, 64))
+    assert not fast.can_run_positions(stacked.encoder.pos_conv_embed, torch.zeros(1, 9, 64))

@@ -11,7 +11,7 @@ from ossicle.backbones import FAMILIES, load_backbone
 from ossicle.backbones.ast import AST
 from ossicle.backbones.filterbank import log_mel
 from ossicle.backbones.load import random_backbone
-from ossicle.backbones.quiet import quiet
+from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.errors import BackboneError, RecipeMismatch
 from ossicle.heads import build_head
 from ossicle.recipes.recipe import Recipe
@@ -33,7 +33,7 @@ def wave(request):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_ast_hears_what_its_extractor_makes(wave, size):
-    with quiet():
+    with quiet_transformers():
         extractor = ASTFeatureExtractor()
     expected = extractor(wave[:size], sampling_rate=16_000, return_tensors="pt")["input_values"][0]
     made, length = FAMILIES["ast"].values(extractor, wave[:size])
@@ -73,7 +73,9 @@ def test_a_shorter_clip_has_the_first_columns_and_their_positions(noise):
     backbone = own()
     (wave,) = noise(400 + 36 * 160)  # 37 mel frames: two columns of sixteen
     embeddings = backbone.model.embeddings
-    tokens = backbone.family.embed(backbone.model, backbone.row(wave)[0][None], backbone.flow)
+    tokens = backbone.family.embed(
+        backbone.model, backbone.row(wave)[0][None], backbone.forward_state
+    )
     assert tokens.shape[1] == backbone.num_frames(len(wave)) == 2 + 8 * 2
     mels, _ = tiny_backbone("ast").row(wave)
     patches = embeddings.patch_embeddings(mels[None])[0].reshape(8, 4, 64)

@@ -245,7 +245,7 @@ def test_lora_merged_by_hand_into_the_weights_gives_the_same_output(
     for slot in model.current.slots:
         adapter = slot.adapter
         adapter.up += torch.randn_like(adapter.up) * 0.1
-        weight = merged.model.get_submodule(slot.site.owns[0]).weight
+        weight = merged.model.get_submodule(slot.site.owned_modules[0]).weight
         weight += scale * adapter.up @ adapter.down
     inputs = backbone.batch(noise(4000, 2500))
     encoded, expected = model.encode(*inputs), merged(*inputs)
@@ -258,7 +258,7 @@ def in_place(model, recipe_slots) -> dict[str, torch.nn.Parameter]:
     """The backbone's own biases, gains and shifts that stand for the adapters' tensors."""
     found = {}
     for slot in recipe_slots:
-        module = model.get_submodule(slot.site.owns[0])
+        module = model.get_submodule(slot.site.owned_modules[0])
         for name in dict(slot.adapter.named_parameters()):
             own = {"gain": module.weight, "shift": module.bias, "bias": module.bias}[name]
             found[f"{slot.key}/{name}"] = own.requires_grad_()
@@ -280,7 +280,7 @@ def test_bitfit_and_norm_tuning_are_those_in_place_in_output_and_gradient(
     with_bias = [  # the keys of Whisper have none
         site
         for site in [*sites.split(), *outer]
-        if other.model.get_submodule(other.anatomy.find(site)[0].owns[0]).bias is not None
+        if other.model.get_submodule(other.anatomy.find(site)[0].owned_modules[0]).bias is not None
     ]
     model = attach(backbone, Recipe.parse(f"{method}@{','.join(with_bias)}")).eval()
     adapters = model.trainable(model.current)

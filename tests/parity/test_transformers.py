@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ossicle.backbones.flow import ATTENTION
+from ossicle.backbones.attention import ATTENTION
 from ossicle.backbones.frames import num_frames, receptive_field
 
 

@@ -33,7 +33,7 @@ def test_every_hidden_state_is_that_of_transformers(pair, real_frames):
     hidden = torch.randn(2, 30, ours.anatomy.width)
     mask = torch.arange(30) < torch.tensor(real_frames)[:, None]
     for given in (mask, None):
-        ours.flow.frame_mask = given
+        ours.forward_state.frame_mask = given
         outputs = [layers_of(model, hidden.clone(), given) for model in (stock, ours.model)]
         for ours_made, stock_made in zip(outputs[1], outputs[0], strict=True):
             scale = stock_made[mask].abs().max()
@@ -72,7 +72,7 @@ def test_the_gradient_of_the_input_is_that_of_transformers(pair, real_frames):
     if real_frames is not None:
         mask = torch.arange(20) < torch.tensor(real_frames)[:, None]
         direction[~mask] = 0
-    ours.flow.frame_mask = mask
+    ours.forward_state.frame_mask = mask
     found = []
     for model in (stock, ours.model):
         leaf = hidden.clone().requires_grad_()

@@ -146,7 +146,7 @@ def test_a_fingerprint_sees_a_change_in_any_layer(build, kind):
     before = backbone.fingerprint
     for site in ("attn.q", "ffn.out", "norm.ffn"):
         for found in backbone.anatomy.find(site):
-            weight = backbone.model.get_submodule(found.owns[0]).weight
+            weight = backbone.model.get_submodule(found.owned_modules[0]).weight
             weight.data.flatten()[0] += 1.0
             assert backbone._fingerprint() != before
             weight.data.flatten()[0] -= 1.0
@@ -244,7 +244,7 @@ def test_pickled_weights_are_not_read(folder):
 
 
 def test_weights_that_are_incomplete_are_refused(folder, build, kind):
-    query = build(kind).anatomy.find("attn.q")[0].owns[0]
+    query = build(kind).anatomy.find("attn.q")[0].owned_modules[0]
     tensors = load_file(folder / "model.safetensors")
     lost = [name for name in tensors if ".0." in name and name.endswith("weight")]
     assert lost
@@ -302,7 +302,7 @@ def test_every_family_is_known_to_transformers():
         anatomy, heard = family.describe(config), family.encoder(model)
         assert anatomy.num_layers == config.num_hidden_layers == 2
         for site in anatomy.sites:
-            assert all(heard.get_submodule(path) is not None for path in site.owns)
+            assert all(heard.get_submodule(path) is not None for path in site.owned_modules)
 
 
 def test_loading_prints_nothing_and_warns_of_nothing(folder, capfd):

@@ -7,7 +7,7 @@ import torch
 
 from ossicle.anatomy import Port, Site
 from ossicle.errors import RecipeError, RecipeMismatch
-from ossicle.methods import METHODS, Bias, Bottleneck, Full, LoRA, Method, MoA, Norm, Thaw
+from ossicle.methods import METHODS, Bias, Bottleneck, Full, LoRA, Method, MoA, Norm, TrainInPlace
 
 PORTS = Port("m", "input"), Port("m", "output")
 
@@ -199,11 +199,11 @@ def test_norm_tuning_needs_a_norm(name):
 
 
 def test_full_fine_tuning_inserts_nothing():
-    assert isinstance(Full().build(site("layer")), Thaw)
+    assert isinstance(Full().build(site("layer")), TrainInPlace)
 
 
 def test_full_fine_tuning_needs_parameters_to_train():
-    between = Site("ffn.act", 0, *PORTS, 40, 40, 0, owns=())
+    between = Site("ffn.act", 0, *PORTS, 40, 40, 0, owned_modules=())
     with pytest.raises(RecipeMismatch, match=r"'ffn.act' has no parameters of its own"):
         Full().build(between)
 

@@ -54,7 +54,7 @@ def test_all_layers_and_the_last_have_stores_of_their_own(build: Callable[..., B
 
 def test_fast_modules_have_a_store_of_their_own(build: Callable[..., Backbone]) -> None:
     fast, slow = build("hubert"), build("hubert")
-    fast.flow.fast, slow.flow.fast = True, False
+    fast.forward_state.fast, slow.forward_state.fast = True, False
     assert name(opened(fast)) != name(opened(slow))
 
 

@@ -90,9 +90,9 @@ def test_a_site_is_the_module_it_owns(build, kind, noise):
     model.encode(*backbone.batch(noise(4000)))
     made = {(s.site.name, s.site.layer): s.adapter.seen[0] for s in model.current.slots}
     for slot in model.current.slots:
-        if len(slot.site.owns) == 1:
+        if len(slot.site.owned_modules) == 1:
             x, y = made[slot.site.name, slot.site.layer]
-            module = copy.deepcopy(backbone.model.get_submodule(slot.site.owns[0]))
+            module = copy.deepcopy(backbone.model.get_submodule(slot.site.owned_modules[0]))
             for inner in module.modules():
                 inner._forward_hooks.clear()
                 inner._forward_pre_hooks.clear()
@@ -227,8 +227,8 @@ def test_a_tap_is_installed_once_for_all_sets(build):
 def test_a_tap_holds_no_tensor_between_two_passes(build, noise):
     model = attach(build("hubert"), Recipe.parse("lora + bottleneck"))
     model.encode(*model.backbone.batch(noise(4000)))
-    assert not model.backbone.flow.held
-    assert model.backbone.flow.frame_mask is None
+    assert not model.backbone.forward_state.tap_values
+    assert model.backbone.forward_state.frame_mask is None
 
 
 def test_names_are_checked(build):
@@ -322,10 +322,12 @@ def test_every_name_a_family_uses_is_in_the_vocabulary(build, kind):
 def test_every_parameter_belongs_to_the_backbone_and_most_to_a_layer(build, kind):
     backbone = build(kind)
     (whole,) = backbone.anatomy.find("backbone")
-    assert whole.owns == ("",)
-    layers = [backbone.model.get_submodule(s.owns[0]) for s in backbone.anatomy.find("layer")]
+    assert whole.owned_modules == ("",)
+    layers = [
+        backbone.model.get_submodule(s.owned_modules[0]) for s in backbone.anatomy.find("layer")
+    ]
     assert len(layers) == backbone.anatomy.num_layers == 2
     for layer, module in enumerate(layers):
         for name in ("attn", "ffn", "norm.attn", "norm.ffn"):
             (site,) = backbone.anatomy.find(name, [layer])
-            assert backbone.model.get_submodule(site.owns[0]) in list(module.modules())
+            assert backbone.model.get_submodule(site.owned_modules[0]) in list(module.modules())

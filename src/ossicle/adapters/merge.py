@@ -50,17 +50,17 @@ def merge(model: AdaptedModel) -> Backbone:
 
 @torch.no_grad()
 def _fold(backbone: Backbone, slot: Slot) -> None:
-    """Fold one adapter into the module that its site owns, or into the one that reads it."""
+    """Fold one adapter into its site's own module, or into the linear that reads its output."""
     adapter, site = slot.adapter, slot.site
     if adapter is None:
         return
     if slot.reads is not None:
         raise MergeError(f"it reads what enters {slot.reads}, and no weight there leads here")
-    if site.feeds is not None:
-        reader = backbone.model.get_submodule(site.feeds)
+    if site.next_linear is not None:
+        reader = backbone.model.get_submodule(site.next_linear)
         reader.weight.copy_(adapter.fold_next(reader.weight))
         return
-    path = site.ends_in or (site.owns[0] if len(site.owns) == 1 else "")
+    path = site.last_linear or (site.owned_modules[0] if len(site.owned_modules) == 1 else "")
     module = backbone.model.get_submodule(path)
     if not isinstance(module, nn.Linear | nn.LayerNorm):
         adapter.fold(torch.zeros(0), torch.zeros(0))  # says why, unless it is for want of a weight

@@ -256,7 +256,7 @@ class AdaptedModel(nn.Module):
         for item in self._sets():
             for slot in item.slots:
                 if slot.adapter is None:
-                    for path in slot.site.owns:
+                    for path in slot.site.owned_modules:
                         self.backbone.model.get_submodule(path).train(mode)
         self.backbone.hold_statistics()
         return self
@@ -266,12 +266,12 @@ class AdaptedModel(nn.Module):
         found: dict[str, nn.Parameter] = {}
         taken: set[int] = set()
         for slot in item.slots:
-            for path in slot.site.owns if slot.adapter is None else ():
+            for path in slot.site.owned_modules if slot.adapter is None else ():
                 for name, parameter in self.backbone.model.get_submodule(path).named_parameters():
                     inner = f"{path}.{name}" if path else name
                     if inner not in self.backbone.anatomy.unused and id(parameter) not in taken:
                         taken.add(id(parameter))
-                        prefix = f"{path}." if len(slot.site.owns) > 1 else ""
+                        prefix = f"{path}." if len(slot.site.owned_modules) > 1 else ""
                         found[f"{slot.key}/{prefix}{name}"] = parameter
         return found
 
@@ -294,7 +294,7 @@ class AdaptedModel(nn.Module):
     def _tap(self, site: Site) -> Tap:
         key = (site.name, site.layer)
         if key not in self._taps:
-            self._taps[key] = Tap(site, self.backbone.flow)
+            self._taps[key] = Tap(site, self.backbone.forward_state)
         return self._taps[key]
 
     def _set(self, name: str) -> AdapterSet:

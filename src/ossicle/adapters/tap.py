@@ -7,7 +7,8 @@ A tap is a plain object whose bound methods are hooks on the two ports of a site
 
 Bound methods of a plain object, never closures: a deep copy of the model follows them to the copied
 adapters. Which sets act is the value of `active`. An adapter may read its x elsewhere in the layer;
-the tap then has a further entry there. What is held between two ports lies in the backbone's flow.
+the tap then has a further entry there. Values kept between two ports are in the backbone's
+`ForwardState`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ossicle.anatomy import SITE_NAMES, Port, Site
-from ossicle.backbones.flow import Flow
+from ossicle.backbones.attention import ForwardState
 from ossicle.methods import Adapter
 
 RANK: Final = {name: rank for rank, name in enumerate(SITE_NAMES)}  # the inner before the outer
@@ -49,12 +50,12 @@ class Tap:
         calls: Forward passes seen, while a check is counting; None otherwise.
     """
 
-    def __init__(self, site: Site, flow: Flow) -> None:
+    def __init__(self, site: Site, state: ForwardState) -> None:
         self.site = site
         self.standing: dict[str, list[Standing]] = {}
         self.active: tuple[str, ...] = ()
         self.calls: int | None = None
-        self._flow = flow
+        self._state = state
         self._entries: dict[str | None, Site] = {None: site}
 
     def add(self, name: str, adapter: Adapter, reads: Site | None = None) -> None:
@@ -96,20 +97,22 @@ class Tap:
         if not self.active:
             return x
         if key is None:
-            outside = self._flow.frame_mask
+            outside = self._state.frame_mask
             for one in self.acting():
                 adapter = one.adapter
-                mask = self._flow.frame_mask
+                mask = self._state.frame_mask
                 x = adapter.before(x, mask) if adapter.reads_mask else adapter.before(x)
-                self._flow.frame_mask = adapter.mask_inside(mask)
-            self._flow.held[self._key("mask")] = outside
-        self._flow.held[self._key(key)] = x
+                self._state.frame_mask = adapter.mask_inside(mask)
+            self._state.tap_values[self._key("mask")] = outside
+        self._state.tap_values[self._key(key)] = x
         return x
 
     def _collect(self, number: int, x: Tensor) -> Tensor:
         if not self.active:
             return x
-        gathered = self._flow.held.setdefault(self._key(None), list(self._flow.below))
+        gathered = self._state.tap_values.setdefault(
+            self._key(None), list(self._state.layer_inputs)
+        )
         assert len(gathered) == number, f"the entries of {self.site} were passed out of order"
         gathered.append(x)
         return x
@@ -117,9 +120,9 @@ class Tap:
     def _leave(self, y: Tensor) -> Tensor:
         if not self.active:
             return y
-        held = self._flow.held
+        held = self._state.tap_values
         if isinstance(self.site.entry, tuple):  # a batch that was set in above all of its entries
-            held.setdefault(self._key(None), list(self._flow.below))
+            held.setdefault(self._key(None), list(self._state.layer_inputs))
         assert self._key(None) in held or None not in self._entries, (
             f"{self.site} was left before it was entered"
         )
@@ -134,10 +137,10 @@ class Tap:
             x = entered[one.reads]
             assert x is not None, f"{self.site} was left before '{one.reads}' was entered"
             adapter = one.adapter
-            y = adapter(x, y, self._flow.frame_mask) if adapter.reads_mask else adapter(x, y)
-            stays = stays and not adapter.shrinks
+            y = adapter(x, y, self._state.frame_mask) if adapter.reads_mask else adapter(x, y)
+            stays = stays and not adapter.removes_tokens
         if not stays:
-            self._flow.frame_mask = outside
+            self._state.frame_mask = outside
         return y
 
 

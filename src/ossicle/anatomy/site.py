@@ -30,7 +30,7 @@ class Port:
     keyword: str | None = None
 
 
-END: Final = Port("end", "output")  # of a junction through which all goes that a head is given
+END: Final = Port("end", "output")  # of a hook point through which all goes that a head is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +65,12 @@ class Site:
         width_in: Channels of x.
         width_out: Channels of y.
         depth: The last depth before it: what is frozen up to there does not depend on the site.
-        owns: Modules whose parameters belong to the site, for training in place.
+        owned_modules: Modules whose parameters belong to the site, for training in place.
         eps: The epsilon of a LayerNorm; None for every other site.
         feeds: The linear that reads y and nothing else, if any; merging may change its columns.
         ends_in: The linear whose output y is, in a block of several modules; merging may change its
             rows.
-        grows: Whether the sequence may be longer between the two ports.
+        can_grow: Whether the sequence may be longer between the two ports.
         num_special: Tokens before the first patch, CLS first; 0 where every token is a frame.
         grid: Rows (frequency) and columns (time) of the patches, 0 where every clip has its own;
             None where there are none.
@@ -85,11 +85,11 @@ class Site:
     width_in: int
     width_out: int
     depth: int
-    owns: tuple[str, ...] = ()
+    owned_modules: tuple[str, ...] = ()
     eps: float | None = None
-    feeds: str | None = None
-    ends_in: str | None = None
-    grows: bool = False
+    next_linear: str | None = None
+    last_linear: str | None = None
+    can_grow: bool = False
     num_special: int = 0
     grid: tuple[int, int] | None = None
     max_tokens: int | None = None
@@ -121,8 +121,8 @@ def module_site(
     """
     first, last = (module, module) if isinstance(module, str) else module
     entry = Port(first, "input", keyword="hidden_states")
-    owns = (first,) if first == last else (first, last)
-    return Site(name, layer, entry, Port(last, "output"), *widths, depth, owns, eps, **facts)
+    owned = (first,) if first == last else (first, last)
+    return Site(name, layer, entry, Port(last, "output"), *widths, depth, owned, eps, **facts)
 
 
 def layer_sites(
@@ -131,18 +131,18 @@ def layer_sites(
     widths: tuple[int, int],
     eps: float,
     *,
-    grows: bool = True,
+    can_grow: bool = True,
     **facts: Any,
 ) -> list[Site]:
     """Return the sites of one transformer layer.
 
     Args:
         layer: Its number.
-        modules: The module's path for every site but `attn.kv`, which is a junction in `attn`, and
+        modules: The module's path for every site but `attn.kv`, a hook point in `attn`, and
             those between two linears, such as `ffn.act` between `ffn.in` and `ffn.out`.
         widths: Of the residual stream and of the feed-forward block inside.
         eps: Of its LayerNorms.
-        grows: Whether the layer takes a longer sequence than the one before it gave.
+        can_grow: Whether the layer takes a longer sequence than the one before it gave.
         facts: Further attributes of all its sites.
     """
     width, inner = widths
@@ -151,17 +151,17 @@ def layer_sites(
     for name, path in modules.items():
         shape = shapes.get(name.partition(".")[2], (width, width))
         last = f"{name}.o" if name == "attn" else f"{name}.out"
-        more = {"grows": grows} if name == "layer" else {"ends_in": modules.get(last)}
+        more = {"can_grow": can_grow} if name == "layer" else {"last_linear": modules.get(last)}
         sites.append(module_site(name, layer, path, shape, layer, _eps(name, eps), **facts, **more))
         block = name.removesuffix(".in")
         if block != name:
             into, out = str(path), str(modules[f"{block}.out"])
             ports = Port(into, "output"), Port(out, "input")
             sites.append(
-                Site(f"{block}.act", layer, *ports, inner, inner, layer, feeds=out, **facts),
+                Site(f"{block}.act", layer, *ports, inner, inner, layer, next_linear=out, **facts),
             )
     ports = Port(f"{modules['attn']}.kv", "input"), Port(f"{modules['attn']}.kv", "output")
-    kv = Site("attn.kv", layer, *ports, 2 * width, 2 * width, layer, grows=True, **facts)
+    kv = Site("attn.kv", layer, *ports, 2 * width, 2 * width, layer, can_grow=True, **facts)
     return [*sites, kv]
 
 
@@ -170,7 +170,7 @@ def whole_sites(
     enter: Port,
     width: int,
     depth: int,
-    owns: tuple[str, ...],
+    owned: tuple[str, ...],
     **facts: Any,
 ) -> list[Site]:
     """Return the sites `encoder` and `layers` of a stack of layers.
@@ -180,14 +180,14 @@ def whole_sites(
         enter: Where the whole sequence is ready for the first layer, or for the positions.
         width: Of the residual stream.
         depth: The last depth before `enter`.
-        owns: Modules of the encoder.
+        owned: Modules of the encoder.
         facts: Further attributes of both.
     """
     entries = tuple(Port(path, "input", keyword="hidden_states") for path in layers)
     top = len(layers) + 1
     return [
         Site("layers", None, entries, END, width, width, top, **facts),
-        Site("encoder", None, enter, END, width, width, depth, owns, grows=True, **facts),
+        Site("encoder", None, enter, END, width, width, depth, owned, can_grow=True, **facts),
     ]
 
 

@@ -31,9 +31,9 @@ from ossicle.anatomy import (
     region,
     whole_sites,
 )
+from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.family import Family
 from ossicle.backbones.filterbank import HOP, WINDOW, log_mel, num_mel_frames
-from ossicle.backbones.flow import Flow
 
 
 @final
@@ -64,9 +64,9 @@ class AST(Family):
         "mean": -4.2677393,
         "std": 4.5689974,
     }
-    stack: ClassVar[str] = "layers"
+    layers_path: ClassVar[str] = "layers"
     # `encoder` in checkpoints of transformers 4, whose names it changes while reading
-    inside: ClassVar[tuple[str, ...]] = ("embeddings", "layers", "encoder", "layernorm")
+    top_modules: ClassVar[tuple[str, ...]] = ("embeddings", "layers", "encoder", "layernorm")
 
     def __init__(self, *, own_length: bool = False) -> None:
         self.own_length = own_length
@@ -89,10 +89,11 @@ class AST(Family):
         ]
         count = config.num_hidden_layers
         layers = [f"layers.{layer}" for layer in range(count)]
-        enter, owns = Port("layers.0", "input", keyword="hidden_states"), ("layers", "layernorm")
+        enter = Port("layers.0", "input", keyword="hidden_states")
+        owned = ("layers", "layernorm")
         sites += [
             module_site("norm.final", None, "layernorm", (width, width), count, eps, **facts),
-            *whole_sites(layers, enter, width, 0, owns, **facts),
+            *whole_sites(layers, enter, width, 0, owned, **facts),
             region("features", ("embeddings",), FEATURES),
             region("backbone", ("",), FEATURES),
         ]
@@ -120,30 +121,30 @@ class AST(Family):
         model: Any,  # noqa: ARG002 - the mel frames are made already
         values: Float[Tensor, "B F M"],
         lengths: Int[Tensor, " B"],
-        flow: Flow,
+        state: ForwardState,
     ) -> Float[Tensor, "B F M"]:
         """Return the mel frames."""
         if self.own_length and not bool((lengths == values.shape[1]).all()):
             frames = torch.arange(values.shape[1], device=values.device)
-            flow.frame_mask = frames < lengths[:, None]
+            state.frame_mask = frames < lengths[:, None]
         return values
 
     def embed(
-        self, model: Any, features: Float[Tensor, "B F M"], flow: Flow
+        self, model: Any, features: Float[Tensor, "B F M"], state: ForwardState
     ) -> Float[Tensor, "B T D"]:
         """Return CLS, the distillation token and the patches; rows of unequal length one by one."""
         if not self.own_length:
             tokens: Tensor = model.embeddings(features)
             return tokens
-        if flow.frame_mask is None:
+        if state.frame_mask is None:
             return _embed(model, features)
-        sizes = flow.frame_mask.sum(dim=1).tolist()
+        sizes = state.frame_mask.sum(dim=1).tolist()
         rows = [
             _embed(model, row[None, :size])[0] for row, size in zip(features, sizes, strict=True)
         ]
         counts = torch.tensor([len(row) for row in rows], device=features.device)
         padded = nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        flow.frame_mask = torch.arange(padded.shape[1], device=features.device) < counts[:, None]
+        state.frame_mask = torch.arange(padded.shape[1], device=features.device) < counts[:, None]
         return padded
 
     def finish(self, model: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:

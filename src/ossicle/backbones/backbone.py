@@ -1,4 +1,4 @@
-"""A loaded backbone: a frozen model with its anatomy and the way its input is made."""
+"""A loaded backbone: a frozen model with its anatomy and the partial its input is made."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ossicle.anatomy import FEATURES, VALUES
+from ossicle.backbones.attention import ATTENTION, ForwardState, HookPoint
 from ossicle.backbones.family import Encoded, Family, PartialForward
-from ossicle.backbones.flow import ATTENTION, Flow, Junction
-from ossicle.backbones.quiet import quiet
+from ossicle.backbones.transformers_logging import quiet_transformers
 
 FINGERPRINT_VALUES = 64
 
@@ -33,7 +33,7 @@ class Backbone(nn.Module):
         fingerprint: A short hash of the weights as loaded, to tell one checkpoint from another;
             empty on the meta device.
         adapted: Whether an AdaptedModel has put adapters on it.
-        flow: The state of its forward passes.
+        state: The state of its forward passes.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Backbone(nn.Module):
         self.stochastic = stochastic
         self.adapted = False
         self.anatomy = family.describe(model.config)
-        self.flow = Flow()
+        self.forward_state = ForwardState()
         self._prepare()
         self.requires_grad_(requires_grad=False)
         self.eval()
@@ -114,57 +114,57 @@ class Backbone(nn.Module):
         """Return the frames of a padded batch; padding does not change a row."""
         return self.finish(PartialForward(VALUES, values, lengths))
 
-    def advance(self, way: PartialForward, depth: int, *, keep: bool = False) -> PartialForward:
+    def advance(self, partial: PartialForward, depth: int, *, keep: bool = False) -> PartialForward:
         """Run a batch from where it is to a depth, at most the output's.
 
         A batch that was stopped, stored and set in again goes on as if it had not been.
 
         Args:
-            way: The batch.
+            partial: The batch.
             depth: Where to stop: see `ossicle.anatomy.site`.
             keep: Keep what enters every layer as well.
         """
         try:
-            return self._run(way, depth, keep=keep)
+            return self._run(partial, depth, keep=keep)
         finally:
-            self.flow.clear()
+            self.forward_state.clear()
 
-    def finish(self, way: PartialForward) -> Encoded:
+    def finish(self, partial: PartialForward) -> Encoded:
         """Run a batch from where it is to the end and return what a head is given."""
         try:
-            out = self._run(way, self.anatomy.output_depth)
+            out = self._run(partial, self.anatomy.output_depth)
             hidden = self.model.end(out.hidden)
-            mask = self.flow.frame_mask
+            mask = self.forward_state.frame_mask
             if mask is None:
-                mask = self.family.heard(self.model, hidden, way.lengths)
+                mask = self.family.head_mask(self.model, hidden, partial.lengths)
             return Encoded(hidden, mask)
         finally:
-            self.flow.clear()
+            self.forward_state.clear()
 
-    def heard(self, way: PartialForward) -> Bool[Tensor, "B T"]:
+    def head_mask(self, partial: PartialForward) -> Bool[Tensor, "B T"]:
         """Return the frames of a batch at the end that a head may read."""
-        if way.frame_mask is not None:
-            return way.frame_mask
-        return self.family.heard(self.model, way.hidden, way.lengths)
+        if partial.frame_mask is not None:
+            return partial.frame_mask
+        return self.family.head_mask(self.model, partial.hidden, partial.lengths)
 
-    def _run(self, way: PartialForward, depth: int, *, keep: bool = False) -> PartialForward:
-        family, model, flow = self.family, self.model, self.flow
-        hidden, here, below = way.hidden, way.depth, list(way.below)
-        flow.frame_mask, flow.below = way.frame_mask, way.below
-        layers = model.get_submodule(family.stack)
+    def _run(self, partial: PartialForward, depth: int, *, keep: bool = False) -> PartialForward:
+        family, model, state = self.family, self.model, self.forward_state
+        hidden, here, below = partial.hidden, partial.depth, list(partial.layer_inputs)
+        state.frame_mask, state.layer_inputs = partial.frame_mask, partial.layer_inputs
+        layers = model.get_submodule(family.layers_path)
         if here == VALUES < depth:
-            hidden, here = family.features(model, hidden, way.lengths, flow), FEATURES
+            hidden, here = family.features(model, hidden, partial.lengths, state), FEATURES
         if here == FEATURES < depth:
-            hidden, here = family.embed(model, hidden, flow), 0
+            hidden, here = family.embed(model, hidden, state), 0
         if here < min(depth, len(layers)):
-            beside = family.beside(model, hidden, flow)
+            layer_kwargs = family.layer_kwargs(model, hidden, state)
             for layer in layers[here : min(depth, len(layers))]:
                 if keep:
                     below.append(hidden)
-                hidden, here = family.step(layer, hidden, beside), here + 1
+                hidden, here = family.run_layer(layer, hidden, layer_kwargs), here + 1
         if here == len(layers) < depth:
             hidden, here = family.finish(model, hidden), here + 1
-        return PartialForward(here, hidden, way.lengths, flow.frame_mask, tuple(below))
+        return PartialForward(here, hidden, partial.lengths, state.frame_mask, tuple(below))
 
     def checkpoint_layers(self) -> None:
         """Keep no activations inside the layers from now on; the backward pass makes them again.
@@ -172,8 +172,8 @@ class Backbone(nn.Module):
         Less memory for about a third more time. A forward pass without gradients is as before.
         """
         for site in self.anatomy.find("layer"):
-            layer: Any = self.model.get_submodule(site.owns[0])
-            layer.flow = self.flow
+            layer: Any = self.model.get_submodule(site.owned_modules[0])
+            layer.forward_state = self.forward_state
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             layer.forward = MethodType(_checkpointed, layer)
 
@@ -182,9 +182,9 @@ class Backbone(nn.Module):
 
         What transformers reads there has LayerDrop off, and SpecAugment unless `stochastic`.
         """
-        part = self.family.part
+        part = self.family.weights_prefix
         tensors = {f"{part}{name}": value for name, value in self.model.state_dict().items()}
-        with quiet():
+        with quiet_transformers():
             self.model.save_pretrained(folder, state_dict=tensors)
             self.extractor.save_pretrained(folder)
 
@@ -201,13 +201,13 @@ class Backbone(nn.Module):
                 module.eval()
 
     def _prepare(self) -> None:
-        """Give every attention its flow and its junction, then let the family do its own."""
+        """Give every attention its state and its hook point, then let the family do its own."""
         self.model.config._attn_implementation = ATTENTION
         for site in self.anatomy.find("attn"):
-            attention = self.model.get_submodule(site.owns[0])
-            attention.flow, attention.kv = self.flow, Junction()
-        self.model.end = Junction()
-        self.family.prepare(self.model, self.flow)
+            attention = self.model.get_submodule(site.owned_modules[0])
+            attention.forward_state, attention.kv = self.forward_state, HookPoint()
+        self.model.end = HookPoint()
+        self.family.prepare(self.model, self.forward_state)
 
     def _fingerprint(self) -> str:
         """Hash the first values of every module that a site owns.
@@ -216,7 +216,7 @@ class Backbone(nn.Module):
         modules.
         """
         digest = hashlib.blake2b(digest_size=8, person=self.family.variant.encode())
-        paths = (path for site in self.anatomy.sites if site.entry for path in site.owns)
+        paths = (path for site in self.anatomy.sites if site.entry for path in site.owned_modules)
         for path in dict.fromkeys(paths):
             for value in self.model.get_submodule(path).parameters(recurse=False):
                 head = value.detach().flatten()[:FINGERPRINT_VALUES].cpu().half()
@@ -229,5 +229,5 @@ def _checkpointed(layer: Any, *args: Any, **kwargs: Any) -> Any:
     plain = MethodType(type(layer).forward, layer)
     if not torch.is_grad_enabled():
         return plain(*args, **kwargs)
-    contexts = layer.flow.contexts
-    return checkpoint(plain, *args, use_reentrant=False, context_fn=contexts, **kwargs)
+    checkpoint_contexts = layer.forward_state.checkpoint_contexts
+    return checkpoint(plain, *args, use_reentrant=False, context_fn=checkpoint_contexts, **kwargs)

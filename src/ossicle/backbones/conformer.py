@@ -36,7 +36,7 @@ def conformer_sites(config: Any, layer: int, eps: float) -> list[Site]:
         "layer": top,
     }
     widths = config.hidden_size, config.intermediate_size
-    return layer_sites(layer, modules, widths, eps, grows=False)
+    return layer_sites(layer, modules, widths, eps, can_grow=False)
 
 
 def positions(model: Any, hidden: Float[Tensor, "B T D"]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, final
 from jaxtyping import Float
 from torch import Tensor
 
-from ossicle.backbones.flow import Flow
+from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.speech import LARGE, SpeechFamily
 
 
@@ -29,10 +29,10 @@ class Data2VecAudio(SpeechFamily):
         "data2vec-audio-large": LARGE,
     }
 
-    def prepare(self, model: Any, flow: Flow) -> None:
+    def prepare(self, model: Any, state: ForwardState) -> None:
         """Make every positional convolution see zeros in padded frames."""
         for layer in model.encoder.pos_conv_embed.layers:
-            layer.flow = flow
+            layer.forward_state = state
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             layer.forward = MethodType(_without_padding, layer)
 
@@ -42,7 +42,7 @@ class Data2VecAudio(SpeechFamily):
 
 
 def _without_padding(layer: Any, hidden: Float[Tensor, "B D T"]) -> Float[Tensor, "B D T"]:
-    mask = layer.flow.frame_mask
+    mask = layer.forward_state.frame_mask
     if mask is not None:
         hidden = hidden * mask[:, None].to(hidden.dtype)
     made: Tensor = type(layer).forward(layer, hidden)

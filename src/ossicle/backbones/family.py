@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import MODEL_MAPPING
 
 from ossicle.anatomy import Anatomy
-from ossicle.backbones.flow import Flow
+from ossicle.backbones.attention import ForwardState
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class PartialForward:
     hidden: Float[Tensor, "B ..."]
     lengths: Int[Tensor, " B"]
     frame_mask: Bool[Tensor, "B T"] | None = None
-    below: tuple[Float[Tensor, "..."], ...] = ()
+    layer_inputs: tuple[Float[Tensor, "..."], ...] = ()
 
 
 class Family(ABC):
@@ -68,10 +68,10 @@ class Family(ABC):
     model_type: ClassVar[str]
     named: ClassVar[Mapping[str, Mapping[str, Any]]]
     extractor: ClassVar[Mapping[str, Any]]
-    part: ClassVar[str] = ""
-    inside: ClassVar[tuple[str, ...]]
+    weights_prefix: ClassVar[str] = ""
+    top_modules: ClassVar[tuple[str, ...]]
     variant: str = ""
-    stack: ClassVar[str]
+    layers_path: ClassVar[str]
 
     @abstractmethod
     def describe(self, config: Any) -> Anatomy:
@@ -98,14 +98,14 @@ class Family(ABC):
 
     def encoder(self, model: Any) -> Any:
         """Return the part of a loaded model that hears; the whole of it, for most."""
-        return model.get_submodule(self.part.rstrip("."))
+        return model.get_submodule(self.weights_prefix.rstrip("."))
 
-    def prepare(self, model: Any, flow: Flow) -> None:  # noqa: B027 - most families need nothing
+    def prepare(self, model: Any, state: ForwardState) -> None:  # noqa: B027 - most families need nothing
         """Change a loaded model so that every site is really called and no row sees its padding.
 
         Args:
-            model: The transformers model, whose attentions have their flow already.
-            flow: The state of the forward passes of this backbone.
+            model: The transformers model, whose attentions have their state already.
+            state: The state of the forward passes of this backbone.
         """
 
     def values(
@@ -121,7 +121,7 @@ class Family(ABC):
         model: Any,  # noqa: ARG002 - where the values are a filter bank's there is nothing to run
         values: Float[Tensor, "B ..."],
         lengths: Int[Tensor, " B"],  # noqa: ARG002 - likewise
-        flow: Flow,  # noqa: ARG002 - likewise
+        state: ForwardState,  # noqa: ARG002 - likewise
     ) -> Float[Tensor, "B T C"]:
         """Run the front end on a padded batch, so that padding does not change a row.
 
@@ -129,30 +129,30 @@ class Family(ABC):
             model: The transformers model.
             values: What `values` made of each wave, padded with zeros.
             lengths: Real entries of each row of `values`.
-            flow: Is told which frames are real, where not all are.
+            state: Is told which frames are real, where not all are.
         """
         return values
 
     @abstractmethod
     def embed(
-        self, model: Any, features: Float[Tensor, "B T C"], flow: Flow
+        self, model: Any, features: Float[Tensor, "B T C"], state: ForwardState
     ) -> Float[Tensor, "B S D"]:
         """Return what enters the first layer."""
 
-    def beside(
+    def layer_kwargs(
         self,
         model: Any,  # noqa: ARG002 - most layers are given frames alone
         hidden: Float[Tensor, "B T D"],  # noqa: ARG002 - likewise
-        flow: Flow,  # noqa: ARG002 - likewise
+        state: ForwardState,  # noqa: ARG002 - likewise
     ) -> dict[str, Any]:
         """Return what every layer is given beside its frames."""
         return {}
 
-    def step(
-        self, layer: Any, hidden: Float[Tensor, "B T D"], beside: dict[str, Any]
+    def run_layer(
+        self, layer: Any, hidden: Float[Tensor, "B T D"], layer_kwargs: dict[str, Any]
     ) -> Float[Tensor, "B S D"]:
-        """Run a layer; the mask of the frames is in the flow."""
-        made: Tensor = layer(hidden, attention_mask=None, **beside)
+        """Run a layer; the mask of the frames is in the state."""
+        made: Tensor = layer(hidden, attention_mask=None, **layer_kwargs)
         return made
 
     def finish(
@@ -163,7 +163,7 @@ class Family(ABC):
         """Return what leaves the model, of what leaves the last layer."""
         return hidden
 
-    def heard(
+    def head_mask(
         self,
         model: Any,  # noqa: ARG002 - most families keep silence out before their layers
         hidden: Float[Tensor, "B T D"],

@@ -34,7 +34,7 @@ CHANNELS: Final = 512  # of the CNN; in a smaller one the time goes elsewhere
 PRODUCTS: Final = 1024  # for one number of the positions; with fewer a convolution is as fast
 
 
-def takes_cnn(cnn: Any, values: Tensor) -> bool:
+def can_run_cnn(cnn: Any, values: Tensor) -> bool:
     """Whether the CNN may run here as `run_cnn` does it."""
     return (
         values.device.type == "cpu"
@@ -120,7 +120,7 @@ def _gelu(hidden: Tensor) -> Tensor:
     return made
 
 
-def takes_positions(embedding: Any, hidden: Tensor) -> bool:
+def can_run_positions(embedding: Any, hidden: Tensor) -> bool:
     """Whether the positions may be made here as `run_positions` does it."""
     conv = getattr(embedding, "conv", None)
     return (

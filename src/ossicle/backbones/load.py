@@ -19,7 +19,6 @@ from ossicle.backbones.ast import AST
 from ossicle.backbones.backbone import Backbone
 from ossicle.backbones.families import FAMILIES, NAMED
 from ossicle.backbones.family import Family
-from ossicle.backbones.quiet import quiet
 from ossicle.backbones.settings import (
     CONFIG,
     EXTRACTOR,
@@ -32,7 +31,8 @@ from ossicle.backbones.settings import (
     read_extractor,
 )
 from ossicle.backbones.source import Source, folder_of
-from ossicle.backbones.weights import blank, load_weights
+from ossicle.backbones.transformers_logging import quiet_transformers
+from ossicle.backbones.weights import load_weights, meta_model
 from ossicle.errors import BackboneError, did_you_mean
 from ossicle.paths import HERE
 
@@ -64,12 +64,14 @@ def load_backbone(
         BackboneError: no such model, a family that ossicle does not know, a missing
             `preprocessor_config.json`, weights that are incomplete or not safetensors.
     """
-    with quiet(bars=not name.startswith(RANDOM) and folder_of(_options(name)[0], places) is None):
-        if name.startswith(RANDOM):
+    is_random = name.startswith(RANDOM)
+    downloads = not is_random and folder_of(_options(name)[0], places) is None
+    with quiet_transformers(bars=downloads):
+        if is_random:
             backbone = _random(name, weights=weights, stochastic=stochastic)
         else:
             backbone = _pretrained(name, places, weights=weights, stochastic=stochastic)
-    backbone.flow.fast = fast
+    backbone.forward_state.fast = fast
     return backbone.to(device) if weights else backbone
 
 
@@ -165,7 +167,7 @@ def _pretrained(name: str, places: Sequence[Path], *, weights: bool, stochastic:
     if weights:
         model = load_weights(path, source.weights(), family, config)
     else:
-        model = blank(path, family, config)
+        model = meta_model(path, family, config)
     return _finish(name, family, model, extractor, stochastic=stochastic)
 
 

@@ -15,7 +15,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
 from ossicle.backbones.family import Family
-from ossicle.backbones.quiet import quiet
+from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.errors import BackboneError
 
 CONFIG: Final = "config.json"
@@ -105,7 +105,7 @@ def build_config(where: str, model_type: str, settings: Mapping[str, Any]) -> Pr
     for key, value in settings.items():
         _check_number(where, key, value, _RANGES.get(key, _ANY))
     try:
-        with quiet():
+        with quiet_transformers():
             made: PreTrainedConfig = CONFIG_MAPPING[model_type](**settings)
     except (ArithmeticError, LookupError, TypeError, ValueError, StrictDataclassError) as error:
         raise BackboneError(f"{where} is no valid architecture: {one_line(error)}") from error
@@ -156,7 +156,7 @@ def build_extractor(where: str, name: str, settings: Mapping[str, Any]) -> Any:
                     f"{where} has {key}={value!r:.60}; expected a number like {like}"
                 )
     try:
-        with quiet():
+        with quiet_transformers():
             return made(**settings)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise BackboneError(f"{where} cannot be used: {one_line(error)}") from error

@@ -31,8 +31,8 @@ from ossicle.anatomy import (
     whole_sites,
 )
 from ossicle.backbones import fast
+from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.family import Family
-from ossicle.backbones.flow import Flow
 from ossicle.backbones.frames import num_frames, receptive_field
 from ossicle.errors import BackboneError
 
@@ -63,7 +63,7 @@ TINY: Final[Mapping[str, Any]] = MappingProxyType(
         "initializer_range": 0.1,
     }
 )
-INSIDE: Final = (
+TOP_MODULES: Final = (
     "feature_extractor",
     "feature_projection",
     "masked_spec_embed",
@@ -87,8 +87,8 @@ class SpeechFamily(Family):
     """What they have in common; each adds its names, and what is its own."""
 
     extractor: ClassVar[Mapping[str, Any]] = EXTRACTOR
-    stack: ClassVar[str] = "encoder.layers"
-    inside: ClassVar[tuple[str, ...]] = INSIDE
+    layers_path: ClassVar[str] = "encoder.layers"
+    top_modules: ClassVar[tuple[str, ...]] = TOP_MODULES
 
     def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:  # noqa: ARG002 - see Family
         """Return that the waveform has one channel."""
@@ -99,7 +99,11 @@ class SpeechFamily(Family):
         return describe(self.name, config)
 
     def features(
-        self, model: Any, values: Float[Tensor, "B N"], lengths: Int[Tensor, " B"], flow: Flow
+        self,
+        model: Any,
+        values: Float[Tensor, "B N"],
+        lengths: Int[Tensor, " B"],
+        state: ForwardState,
     ) -> Float[Tensor, "B T C"]:
         """Run the CNN so that no row sees its padding.
 
@@ -109,7 +113,7 @@ class SpeechFamily(Family):
         one, which is exact and, on a CPU, also faster.
         """
         cnn, config = model.feature_extractor, model.config
-        is_fast = flow.fast and fast.takes_cnn(cnn, values)
+        is_fast = state.fast and fast.can_run_cnn(cnn, values)
         is_ragged = not bool((lengths == values.shape[1]).all())
         if not is_ragged and not is_fast:
             whole: Tensor = cnn(values).transpose(1, 2)
@@ -124,15 +128,15 @@ class SpeechFamily(Family):
             return features
         counts = [num_frames(size, config.conv_kernel, config.conv_stride) for size in sizes]
         frames = torch.arange(features.shape[1], device=values.device)
-        flow.frame_mask = frames < torch.tensor(counts, device=values.device)[:, None]  # (B, T)
+        state.frame_mask = frames < torch.tensor(counts, device=values.device)[:, None]  # (B, T)
         return features
 
     def embed(
-        self, model: Any, features: Float[Tensor, "B T C"], flow: Flow
+        self, model: Any, features: Float[Tensor, "B T C"], state: ForwardState
     ) -> Float[Tensor, "B S D"]:
         """Run the projection and add the positions."""
-        encoder, hidden = model.encoder, project(model, features, flow)
-        hidden = hidden + _positions(encoder.pos_conv_embed, hidden, flow)
+        encoder, hidden = model.encoder, project(model, features, state)
+        hidden = hidden + _positions(encoder.pos_conv_embed, hidden, state)
         if not _is_pre_norm(model.config):
             hidden = encoder.layer_norm(hidden)
         embedded: Tensor = encoder.dropout(hidden)
@@ -176,7 +180,9 @@ def describe(family: str, config: Any) -> Anatomy:
     return Anatomy(family, config.num_hidden_layers, width, tuple(sites), unused=unused)
 
 
-def _positions(embed: Any, hidden: Float[Tensor, "B T D"], flow: Flow) -> Float[Tensor, "B T D"]:
+def _positions(
+    embed: Any, hidden: Float[Tensor, "B T D"], state: ForwardState
+) -> Float[Tensor, "B T D"]:
     """Return the positions of frames, on a CPU never in half precision.
 
     In bfloat16 torch 2.13 gives wrong numbers for some convolutions on CPUs with AMX, that of
@@ -185,7 +191,7 @@ def _positions(embed: Any, hidden: Float[Tensor, "B T D"], flow: Flow) -> Float[
     with torch.autocast("cpu", enabled=False):
         is_half = hidden.device.type == "cpu" and hidden.dtype in (torch.bfloat16, torch.float16)
         whole = hidden.float() if is_half else hidden
-        if flow.fast and fast.takes_positions(embed, whole):
+        if state.fast and fast.can_run_positions(embed, whole):
             return fast.run_positions(embed, whole)
         positions: Tensor = embed(whole)
         return positions
@@ -235,7 +241,7 @@ def outer_sites(config: Any, channels: int, depth: int) -> list[Site]:
         width,
         FEATURES,
         ("feature_projection", "encoder"),
-        grows=True,
+        can_grow=True,
     )
     return [
         module_site("projection", None, "feature_projection", (channels, width), FEATURES),
@@ -282,7 +288,9 @@ def _layer_sites(config: Any, layer: int) -> list[Site]:
     return layer_sites(layer, modules, widths, config.layer_norm_eps)
 
 
-def project(model: Any, features: Float[Tensor, "B T C"], flow: Flow) -> Float[Tensor, "B S D"]:
+def project(
+    model: Any, features: Float[Tensor, "B T C"], state: ForwardState
+) -> Float[Tensor, "B S D"]:
     """Run the projection, and SpecAugment where the backbone was loaded with it; padding is zero.
 
     A clip that is too short for one mask stays whole.
@@ -290,7 +298,7 @@ def project(model: Any, features: Float[Tensor, "B T C"], flow: Flow) -> Float[T
     projected = model.feature_projection(features)
     hidden: Tensor = projected[0] if isinstance(projected, tuple) else projected
     if model.training and hidden.shape[1] >= model.config.mask_time_length:
-        hidden = model._mask_hidden_states(hidden, attention_mask=flow.frame_mask)
-    if flow.frame_mask is not None:
-        hidden = hidden.masked_fill(~flow.frame_mask[..., None], 0.0)
+        hidden = model._mask_hidden_states(hidden, attention_mask=state.frame_mask)
+    if state.frame_mask is not None:
+        hidden = hidden.masked_fill(~state.frame_mask[..., None], 0.0)
     return hidden

@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ossicle.anatomy import FEATURES, Anatomy
+from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.conformer import conformer_sites, positions
 from ossicle.backbones.family import Family
 from ossicle.backbones.filterbank import HOP_MS, WINDOW_MS, log_mel, num_mel_frames
-from ossicle.backbones.flow import Flow
-from ossicle.backbones.speech import INSIDE, mask_embedding, outer_sites, project, refuse_adapters
+from ossicle.backbones.speech import (
+    TOP_MODULES,
+    mask_embedding,
+    outer_sites,
+    project,
+    refuse_adapters,
+)
 
 STACKED = 2  # mel frames in one frame
 FULL_SCALE = 2**15  # Kaldi takes 16-bit numbers
@@ -39,8 +45,8 @@ class W2vBert(Family):
         "padding_value": 0.0,
         "stride": STACKED,
     }
-    stack: ClassVar[str] = "encoder.layers"
-    inside: ClassVar[tuple[str, ...]] = INSIDE
+    layers_path: ClassVar[str] = "encoder.layers"
+    top_modules: ClassVar[tuple[str, ...]] = TOP_MODULES
 
     def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:
         """Return that two mel frames are stacked in one, as wide as the projection reads."""
@@ -88,24 +94,26 @@ class W2vBert(Family):
         model: Any,  # noqa: ARG002 - the mel frames are made already
         values: Float[Tensor, "B T M"],
         lengths: Int[Tensor, " B"],
-        flow: Flow,
+        state: ForwardState,
     ) -> Float[Tensor, "B T M"]:
         """Return the mel frames; the convolutions look back alone, so padding is not seen."""
         if not bool((lengths == values.shape[1]).all()):
             frames = torch.arange(values.shape[1], device=values.device)
-            flow.frame_mask = frames < lengths[:, None]
+            state.frame_mask = frames < lengths[:, None]
         return values
 
     def embed(
-        self, model: Any, features: Float[Tensor, "B T M"], flow: Flow
+        self, model: Any, features: Float[Tensor, "B T M"], state: ForwardState
     ) -> Float[Tensor, "B S D"]:
         """Run the projection."""
-        embedded: Tensor = model.encoder.dropout(project(model, features, flow))
+        embedded: Tensor = model.encoder.dropout(project(model, features, state))
         return embedded
 
-    def beside(self, model: Any, hidden: Float[Tensor, "B T D"], flow: Flow) -> dict[str, Any]:
+    def layer_kwargs(
+        self, model: Any, hidden: Float[Tensor, "B T D"], state: ForwardState
+    ) -> dict[str, Any]:
         """Return the positions, and the mask for the convolutions."""
-        return positions(model, hidden) | {"conv_attention_mask": flow.frame_mask}
+        return positions(model, hidden) | {"conv_attention_mask": state.frame_mask}
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return the wave of two mel frames."""

@@ -15,8 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ossicle.anatomy import VALUES, Anatomy, region
+from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.conformer import conformer_sites, positions
-from ossicle.backbones.flow import Flow
 from ossicle.backbones.speech import (
     LARGE,
     SpeechFamily,
@@ -62,26 +62,26 @@ class Wav2Vec2Conformer(SpeechFamily):
         unused = (*mask_embedding(config), *NEVER_CALLED)
         return Anatomy(self.name, count, width, tuple(sites), unused=unused)
 
-    def prepare(self, model: Any, flow: Flow) -> None:
+    def prepare(self, model: Any, state: ForwardState) -> None:
         """Make every depthwise convolution see zeros in padded frames."""
         for layer in model.encoder.layers:
             convolution = layer.conv_module.pointwise_conv1
-            convolution.flow = flow
+            convolution.forward_state = state
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             convolution.forward = MethodType(_without_padding, convolution)
 
     def embed(
-        self, model: Any, features: Float[Tensor, "B T C"], flow: Flow
+        self, model: Any, features: Float[Tensor, "B T C"], state: ForwardState
     ) -> Float[Tensor, "B S D"]:
         """Run the projection; the layers are given their positions apart."""
-        embedded: Tensor = model.encoder.dropout(project(model, features, flow))
+        embedded: Tensor = model.encoder.dropout(project(model, features, state))
         return embedded
 
-    def beside(
+    def layer_kwargs(
         self,
         model: Any,
         hidden: Float[Tensor, "B T D"],
-        flow: Flow,  # noqa: ARG002 - see Family
+        state: ForwardState,  # noqa: ARG002 - see Family
     ) -> dict[str, Any]:
         """Return the positions."""
         return positions(model, hidden)
@@ -98,7 +98,7 @@ class Wav2Vec2Conformer(SpeechFamily):
 
 def _without_padding(convolution: Any, hidden: Float[Tensor, "B D T"]) -> Float[Tensor, "B C T"]:
     """Return zeros where the frame is padding: without a bias, zeros stay zeros up to the GLU."""
-    mask = convolution.flow.frame_mask
+    mask = convolution.forward_state.frame_mask
     if mask is not None:
         hidden = hidden * mask[:, None].to(hidden.dtype)
     made: Tensor = type(convolution).forward(convolution, hidden)

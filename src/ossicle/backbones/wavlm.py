@@ -14,7 +14,7 @@ from typing import Any, ClassVar, final
 from jaxtyping import Float
 from torch import Tensor
 
-from ossicle.backbones.flow import Flow, attend
+from ossicle.backbones.attention import ForwardState, attend
 from ossicle.backbones.speech import BASE, LARGE, SpeechFamily
 
 
@@ -34,7 +34,7 @@ class WavLM(SpeechFamily):
         },
     }
 
-    def prepare(self, model: Any, flow: Flow) -> None:  # noqa: ARG002 - see Family
+    def prepare(self, model: Any, state: ForwardState) -> None:  # noqa: ARG002 - see Family
         """Make every attention call its projections."""
         attentions = [module for module in model.modules() if hasattr(module, "compute_bias")]
         for attention in attentions:
@@ -43,19 +43,19 @@ class WavLM(SpeechFamily):
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             attention.forward = MethodType(forward, attention)
 
-    def step(
-        self, layer: Any, hidden: Float[Tensor, "B T D"], beside: dict[str, Any]
+    def run_layer(
+        self, layer: Any, hidden: Float[Tensor, "B T D"], layer_kwargs: dict[str, Any]
     ) -> Float[Tensor, "B S D"]:
         """Run a layer and hand the bias of the positions on to the next."""
         made: Tensor
-        made, beside["position_bias"] = layer(hidden, **beside)
+        made, layer_kwargs["position_bias"] = layer(hidden, **layer_kwargs)
         return made
 
 
 def forward(
     attention: Any,
     hidden_states: Float[Tensor, "B T D"],
-    attention_mask: Tensor | None = None,  # noqa: ARG001 - the flow has it
+    attention_mask: Tensor | None = None,  # noqa: ARG001 - the state has it
     position_bias: Float[Tensor, "H T T"] | None = None,
     **_: Any,
 ) -> tuple[Float[Tensor, "B T D"], None, Float[Tensor, "H T T"]]:

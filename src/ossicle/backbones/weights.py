@@ -73,7 +73,7 @@ def load_weights(path: str, files: Iterable[Path], family: Family, config: Any) 
                 "that could make numbers of it; ossicle reads F16, BF16, F32 and F64. Save the "
                 "model again without quantisation"
             )
-    _compare_sizes(path, stored, blank(path, family, config))
+    _compare_sizes(path, stored, meta_model(path, family, config))
     tensors = _read(path, stored)
     kind = family.model_class(config)
     model, report = kind.from_pretrained(
@@ -88,7 +88,7 @@ def load_weights(path: str, files: Iterable[Path], family: Family, config: Any) 
     return model
 
 
-def blank(path: str, family: Family, config: Any) -> Any:
+def meta_model(path: str, family: Family, config: Any) -> Any:
     """Return the part of the model that ossicle runs, on the meta device.
 
     Raises:
@@ -155,11 +155,11 @@ def _of_part(family: Family, prefix: str, found: Mapping[str, Stored]) -> dict[s
     A model with a head of its own puts the name of the architecture before the names of the part:
     then, whatever does not begin so is the head's.
     """
-    has_prefix = any(key.startswith(prefix + family.part) for key in found)
-    begins = prefix + family.part if has_prefix else family.part
+    has_prefix = any(key.startswith(prefix + family.weights_prefix) for key in found)
+    begins = prefix + family.weights_prefix if has_prefix else family.weights_prefix
     names = {key.removeprefix(begins): key for key in found if key.startswith(begins)}
     if not begins:
-        names = {key: key for key in found if key.split(".")[0] in family.inside}
+        names = {key: key for key in found if key.split(".")[0] in family.top_modules}
     return {name: found[key] for name, key in names.items()}
 
 

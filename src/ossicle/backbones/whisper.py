@@ -27,8 +27,8 @@ from ossicle.anatomy import (
     region,
     whole_sites,
 )
+from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.family import Family
-from ossicle.backbones.flow import Flow
 
 EPS: Final = 1e-5  # of torch: Whisper's configuration has none
 STRIDE: Final = 2  # mel frames in a frame, by the second convolution
@@ -67,9 +67,9 @@ class Whisper(Family):
         "sampling_rate": 16000,
         "chunk_length": 30,
     }
-    part: ClassVar[str] = "encoder."
-    stack: ClassVar[str] = "layers"
-    inside: ClassVar[tuple[str, ...]] = (
+    weights_prefix: ClassVar[str] = "encoder."
+    layers_path: ClassVar[str] = "layers"
+    top_modules: ClassVar[tuple[str, ...]] = (
         "conv1",
         "conv2",
         "embed_positions",
@@ -109,17 +109,17 @@ class Whisper(Family):
         ]
         layers = [f"layers.{layer}" for layer in range(count)]
         enter = Port("layers.0", "input", keyword="hidden_states")
-        owns = ("layers", "layer_norm")
+        owned = ("layers", "layer_norm")
         sites += [
             module_site("norm.final", None, "layer_norm", (width, width), count, EPS, **facts),
-            *whole_sites(layers, enter, width, 0, owns, **facts),
+            *whole_sites(layers, enter, width, 0, owned, **facts),
             region("features", ("conv1", "conv2"), FEATURES),
             region("backbone", ("",), FEATURES),
         ]
         # transformers says that this table of sines is not for training
         return Anatomy(self.name, count, width, tuple(sites), unused=("embed_positions.weight",))
 
-    def prepare(self, model: Any, flow: Flow) -> None:  # noqa: ARG002 - see Family
+    def prepare(self, model: Any, state: ForwardState) -> None:  # noqa: ARG002 - see Family
         """Turn LayerDrop off, as in every family; this one does not look at its configuration."""
         model.layerdrop = 0.0
 
@@ -133,7 +133,7 @@ class Whisper(Family):
         self,
         model: Any,
         features: Float[Tensor, "B F M"],
-        flow: Flow,  # noqa: ARG002 - nothing is padding while a Whisper runs
+        state: ForwardState,  # noqa: ARG002 - nothing is padding while a Whisper runs
     ) -> Float[Tensor, "B T D"]:
         """Run the two convolutions on whole chunks and add the positions."""
         hidden = F.gelu(model.conv1(features.transpose(1, 2)))
@@ -146,7 +146,7 @@ class Whisper(Family):
         normed: Tensor = model.layer_norm(hidden)
         return normed
 
-    def heard(
+    def head_mask(
         self, model: Any, hidden: Float[Tensor, "B T D"], lengths: Int[Tensor, " B"]
     ) -> Bool[Tensor, "B T"]:
         """Return the frames of the wave, without those of the silence behind it."""

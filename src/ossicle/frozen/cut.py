@@ -60,7 +60,9 @@ def find_cut(model: AdaptedModel) -> Cut:
     summary = None
     if depth == backbone.anatomy.output_depth and model.active and model.current.head is not None:
         summary = model.current.head.summary
-        average = summary == "mean" and all(one is not None and one.averages for one in readers)
+        average = summary == "mean" and all(
+            one is not None and one.commutes_with_mean for one in readers
+        )
         summary = summary if average or not readers else None
     return Cut(depth, bool(readers), summary)
 
@@ -78,8 +80,8 @@ def run_to_cut(backbone: Backbone, rows: Sequence[Row], cut: Cut) -> list[Float[
     if device.type == "cpu" and len(rows) > 1:
         return [state for row in rows for state in run_to_cut(backbone, [row], cut)]
     values, lengths = (part.to(device) for part in backbone.collate(rows))
-    way = backbone.advance(PartialForward(VALUES, values, lengths), cut.depth, keep=cut.keep)
-    return _split(backbone, way, cut)
+    partial = backbone.advance(PartialForward(VALUES, values, lengths), cut.depth, keep=cut.keep)
+    return _split(backbone, partial, cut)
 
 
 @torch.no_grad()
@@ -95,16 +97,16 @@ def run_on(
     if device.type == "cpu" and len(states) > 1:
         pairs = zip(states, lengths, strict=True)
         return [made for one, size in pairs for made in run_on(backbone, [one], [size], cut, to)]
-    way = backbone.advance(pad_at_cut(backbone, states, lengths, cut), to.depth, keep=to.keep)
-    return _split(backbone, way, to)
+    partial = backbone.advance(pad_at_cut(backbone, states, lengths, cut), to.depth, keep=to.keep)
+    return _split(backbone, partial, to)
 
 
-def _split(backbone: Backbone, way: PartialForward, cut: Cut) -> list[Float[Tensor, "..."]]:
+def _split(backbone: Backbone, partial: PartialForward, cut: Cut) -> list[Float[Tensor, "..."]]:
     """Return the real frames of each row of a batch at a cut."""
-    states = torch.stack((*way.below, way.hidden), dim=1).float()  # (B, S, T, D)
-    mask = way.frame_mask
+    states = torch.stack((*partial.layer_inputs, partial.hidden), dim=1).float()  # (B, S, T, D)
+    mask = partial.frame_mask
     if mask is None and cut.depth == backbone.anatomy.output_depth:
-        mask = backbone.heard(way)
+        mask = backbone.head_mask(partial)
     if mask is None:
         return [summarised(state, cut) for state in states]
     return [summarised(state[:, real], cut) for state, real in zip(states, mask, strict=True)]
@@ -131,8 +133,8 @@ def run_from_cut(
         cut: Where they were taken.
         finish: From `AdaptedModel.compiled_finish`; None: `Backbone.finish` as it is.
     """
-    way = pad_at_cut(model.backbone, states, lengths, cut)
-    return model.read((finish or model.backbone.finish)(way))
+    partial = pad_at_cut(model.backbone, states, lengths, cut)
+    return model.read((finish or model.backbone.finish)(partial))
 
 
 def pad_at_cut(

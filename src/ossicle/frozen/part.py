@@ -188,7 +188,7 @@ def open_frozen_part(
         "numbers": numbers,
         "computed in": precision,
         "device": next(backbone.parameters()).device.type,
-        "fast": backbone.flow.fast,
+        "fast": backbone.forward_state.fast,
         "sample_rate": backbone.sample_rate,
         "decoding": f"libsndfile {soundfile.__libsndfile_version__}, "
         f"soxr {metadata.version('soxr')}",

@@ -157,7 +157,7 @@ class FramesHead(Head):
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)
-        check_time(self.name, anatomy)
+        check_time_axis(self.name, anatomy)
         self.linear = nn.Linear(anatomy.width, num_outputs)
 
     def forward(
@@ -179,7 +179,7 @@ class SuperbFramesHead(Head):
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)
-        check_time(self.name, anatomy)
+        check_time_axis(self.name, anatomy)
         self.projector = nn.Linear(anatomy.width, PROJECTOR_WIDTH)
         self.linear = nn.Linear(PROJECTOR_WIDTH, num_outputs)
 
@@ -193,7 +193,7 @@ class SuperbFramesHead(Head):
         return output
 
 
-def check_time(head: str, anatomy: Anatomy) -> None:
+def check_time_axis(head: str, anatomy: Anatomy) -> None:
     """Raise unless the backbone's frames follow each other in time."""
     if any(site.grid for site in anatomy.sites):
         raise RecipeMismatch(

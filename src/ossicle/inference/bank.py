@@ -309,7 +309,7 @@ class AdapterBank:
                     f"'{slot.placement}' changes the backbone itself, so that no other adapter "
                     "could share it; load a second backbone for this one"
                 )
-            if not slot.adapter.stacks:
+            if not slot.adapter.supports_vmap:
                 note = f"sets of '{slot.placement}' take their turns: the method does not stack"
                 self.notes += [] if note in self.notes else [note]
             for tensor, parameter in slot.adapter.named_parameters():
@@ -325,7 +325,7 @@ class AdapterBank:
         cut = find_cut(self._model)
         self._model.use()
         alone = seen.width != self.backbone.anatomy.width or any(
-            placement.method.grows for placement in recipe.placements
+            placement.method.changes_length for placement in recipe.placements
         )
         kind = Kind(name, item, made.to("meta"), shapes, cut, alone, stack)
         self._kinds[key] = kind

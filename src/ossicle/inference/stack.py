@@ -74,7 +74,7 @@ class Stack:
                 self.tensors[key] = there
 
     def call(
-        self, prefix: str, module: nn.Module, *args: Tensor | None, stacks: bool = True
+        self, prefix: str, module: nn.Module, *args: Tensor | None, supports_vmap: bool = True
     ) -> Tensor:
         """Return what the module makes of the picked rows by each set's tensors: (K, n / K, ...).
 
@@ -82,7 +82,7 @@ class Stack:
             prefix: Of the keys of its tensors.
             module: On any device, as a template.
             args: Tensors of the whole batch; None is handed on.
-            stacks: Whether it works under vmap; else the sets take their turns.
+            supports_vmap: Whether it works under vmap; else the sets take their turns.
         """
         route = self.route
         assert route is not None, "a stack is called within a pass alone"
@@ -100,7 +100,7 @@ class Stack:
             return made
 
         count = len(route.members)
-        if count > 1 and stacks:
+        if count > 1 and supports_vmap:
             in_dims = (0, *(None if arg is None else 0 for arg in picked))
             made: Tensor = vmap(one, in_dims=in_dims)(own, *picked)
             return made
@@ -121,7 +121,10 @@ class StackedAdapter(Adapter):
         self, template: Adapter, prefix: str, stack: Stack, *, changes_input: bool
     ) -> None:
         super().__init__()
-        self.shrinks, self.averages = template.shrinks, template.averages
+        self.removes_tokens, self.commutes_with_mean = (
+            template.removes_tokens,
+            template.commutes_with_mean,
+        )
         self.__dict__["reads_mask"] = template.reads_mask  # of the class, for other adapters
         template = template.to("meta")
         # In tuples, for modules in it would be this one's own, and moved and saved with it.
@@ -145,8 +148,8 @@ class StackedAdapter(Adapter):
         return self._template[0].mask_inside(frame_mask)
 
     def _call(self, module: nn.Module, *args: Tensor | None) -> Tensor:
-        stacks = self._template[0].stacks
-        return self._stack.call(self._prefix, module, *args, stacks=stacks)
+        supports_vmap = self._template[0].supports_vmap
+        return self._stack.call(self._prefix, module, *args, supports_vmap=supports_vmap)
 
     def _put(self, made: Tensor, batch: Tensor) -> Tensor:
         assert self._stack.route is not None

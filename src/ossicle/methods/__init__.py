@@ -3,7 +3,7 @@
 from typing import Final
 
 from ossicle.methods.adapter_bias import AdapterBias
-from ossicle.methods.base import Adapter, Method, Thaw, Value
+from ossicle.methods.base import Adapter, Method, TrainInPlace, Value
 from ossicle.methods.bias import Bias
 from ossicle.methods.bottleneck import Bottleneck
 from ossicle.methods.chapter import Chapter
@@ -70,7 +70,7 @@ __all__ = [
     "Prefix",
     "Prompt",
     "Scale",
-    "Thaw",
+    "TrainInPlace",
     "Value",
     "WeightedSum",
 ]

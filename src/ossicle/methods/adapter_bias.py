@@ -30,7 +30,7 @@ class AdapterBias(Method):
 
     name: ClassVar[str] = "adapterbias"
     default_at: ClassVar[tuple[str, ...]] = ("ffn",)
-    reads: ClassVar[str | None] = "ffn.out"
+    default_reads: ClassVar[str | None] = "ffn.out"
 
     @property
     def starts_as_identity(self) -> bool:

@@ -38,16 +38,16 @@ class Adapter(nn.Module, ABC):
 
     Attributes:
         reads_mask: Whether `before` and `forward` are also given the mask of real frames.
-        shrinks: Whether `forward` takes away the tokens that `before` has put in.
-        averages: Whether it is the same linear map for every frame, so that it makes of a mean over
-            frames the mean of what it makes of them.
-        stacks: Whether it works under `torch.func.vmap`, for many sets at once.
+        removes_tokens: Whether `forward` removes the tokens that `before` inserted.
+        commutes_with_mean: Whether it is the same linear map for every frame, so that applying it
+            to the mean over frames equals the mean of its outputs.
+        supports_vmap: Whether it works under `torch.func.vmap`, for many adapter sets at once.
     """
 
     reads_mask: ClassVar[bool] = False
-    shrinks: bool = False
-    averages: bool = False
-    stacks: ClassVar[bool] = True
+    removes_tokens: bool = False
+    commutes_with_mean: bool = False
+    supports_vmap: ClassVar[bool] = True
 
     def before(self, x: Any, *_: Any) -> Any:
         """Return what the frozen site shall see instead of x; x itself unless overridden."""
@@ -85,7 +85,7 @@ class Adapter(nn.Module, ABC):
         return self.fold(weight, None)[0]
 
 
-class Thaw:
+class TrainInPlace:
     """Says: insert nothing, train the site's own parameters in place."""
 
 
@@ -107,11 +107,11 @@ class Method(ABC):
     default_at: ClassVar[tuple[str, ...]]
     default_lr: ClassVar[float] = 1e-3
     part: ClassVar[Part] = "adapter"
-    reads: ClassVar[str | None] = None
+    default_reads: ClassVar[str | None] = None
     example: ClassVar[str | None] = None
 
     @abstractmethod
-    def build(self, site: Site) -> Adapter | Thaw:
+    def build(self, site: Site) -> Adapter | TrainInPlace:
         """Return an adapter for the site, on torch's current default device.
 
         Raises:
@@ -129,7 +129,7 @@ class Method(ABC):
         return False
 
     @property
-    def grows(self) -> bool:
+    def changes_length(self) -> bool:
         """Whether its adapters change how many tokens, or keys, a row has."""
         return False
 

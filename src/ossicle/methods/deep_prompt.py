@@ -56,7 +56,7 @@ class DeepPrompt(Method):
         return True
 
     @property
-    def grows(self) -> bool:
+    def changes_length(self) -> bool:
         """True; of equal length among those of one recipe alone."""
         return True
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ossicle.anatomy import Site
 from ossicle.errors import RecipeMismatch
-from ossicle.methods.base import Method, Part, Thaw
+from ossicle.methods.base import Method, Part, TrainInPlace
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class Full(Method):
     default_lr: ClassVar[float] = 5e-5
     part: ClassVar[Part] = "backbone"
 
-    def build(self, site: Site) -> Thaw:
+    def build(self, site: Site) -> TrainInPlace:
         """Return the order to train the site's own parameters."""
-        if not site.owns:
+        if not site.owned_modules:
             raise RecipeMismatch(f"'{site.name}' has no parameters of its own to train in place")
-        return Thaw()
+        return TrainInPlace()

@@ -68,7 +68,7 @@ class PAdapter(Method):
         return True
 
     @property
-    def grows(self) -> bool:
+    def changes_length(self) -> bool:
         """True."""
         return True
 

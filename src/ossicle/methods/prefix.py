@@ -54,7 +54,7 @@ class Prefix(Method):
         return False
 
     @property
-    def grows(self) -> bool:
+    def changes_length(self) -> bool:
         """True."""
         return True
 

@@ -66,7 +66,7 @@ class Prompt(Method):
         return True
 
     @property
-    def grows(self) -> bool:
+    def changes_length(self) -> bool:
         """True."""
         return True
 
@@ -80,7 +80,7 @@ class Prompt(Method):
 
     def build(self, site: Site) -> "PromptAdapter":
         """Return the prompts of a site inside which the sequence may be longer."""
-        if site.name not in ("encoder", "layer") or not site.grows:
+        if site.name not in ("encoder", "layer") or not site.can_grow:
             where = "encoder" if site.name == "layer" else "encoder, or at layer"
             raise RecipeMismatch(
                 f"the sequence cannot grow at {site} of this backbone; put prompts at {where}"

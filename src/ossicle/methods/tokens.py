@@ -33,7 +33,7 @@ class TokensAdapter(Adapter):
         self.length = length
         self.first = first
         self.suffix = suffix
-        self.shrinks = not keep
+        self.removes_tokens = not keep
 
     @abstractmethod
     def tokens(self) -> Float[Tensor, "P D"]:
@@ -62,7 +62,7 @@ class TokensAdapter(Adapter):
         frame_mask: Bool[Tensor, "B S"] | None,  # noqa: ARG002 - likewise
     ) -> Float[Tensor, "B T D"]:
         """Return y without the tokens; a suffix leaves by cutting padding off behind it."""
-        if not self.shrinks:
+        if not self.removes_tokens:
             return y
         if self.suffix:
             return y[:, : y.shape[1] - self.length]

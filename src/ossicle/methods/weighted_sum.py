@@ -86,7 +86,7 @@ class WeightedSumAdapter(Adapter):
     def __init__(self, method: WeightedSum, num_states: int, width: int) -> None:
         super().__init__()
         self.normalise = method.normalise
-        self.averages = not method.normalise
+        self.commutes_with_mean = not method.normalise
         self.weights = nn.Parameter(torch.zeros(num_states))
         self.gates = nn.Parameter(torch.zeros(num_states, width)) if method.gated else None
 

@@ -61,7 +61,7 @@ class Placement:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "at", tuple(self.at) or self.method.default_at)
-        object.__setattr__(self, "reads", self.reads or self.method.reads)
+        object.__setattr__(self, "reads", self.reads or self.method.default_reads)
         if self.lr is not None and abs(self.lr) <= MAX_RATE:  # no float holds every whole number
             object.__setattr__(self, "lr", float(self.lr))
         if self.layers is not None:
@@ -119,7 +119,7 @@ class Placement:
 
     def __str__(self) -> str:
         settings = {key: _word(value) for key, value in self.method.settings().items()}
-        if self.reads != self.method.reads:
+        if self.reads != self.method.default_reads:
             settings["reads"] = str(self.reads)
         if self.gate is not None:
             settings["gate"] = self.gate
@@ -140,7 +140,7 @@ class Placement:
             data["layers"] = self.layers
         if self.lr is not None:
             data["lr"] = self.lr
-        if self.reads != self.method.reads:
+        if self.reads != self.method.default_reads:
             data["reads"] = self.reads
         if self.gate is not None:
             data["gate"] = self.gate

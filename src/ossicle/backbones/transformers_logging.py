@@ -9,7 +9,7 @@ from transformers.utils import logging as transformers_logging
 
 
 @contextmanager
-def quiet(*, bars: bool = False) -> Iterator[None]:
+def quiet_transformers(*, bars: bool = False) -> Iterator[None]:
     """Keep notes of transformers and its hub client off the terminal, and their bars if not asked.
 
     Notes are about unused heads, about every retry without a network, and about the lowest of AST's

@@ -1,0 +1,143 @@
+"""The attention function of every backbone, and the per-forward state it reads.
+
+A backbone has one `ForwardState`, which holds the mask of real frames for the part of the model
+that is running: inside a site where the sequence is longer, the mask is longer as well. Attention
+reads the mask there, so the model's code does not have to pass it down, and prefixes, prompts and
+pseudo features need no change in that code.
+"""
+
+from collections.abc import Hashable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Final, TypeAlias
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import sdpa_mask
+
+ATTENTION: Final = "ossicle"
+Context: TypeAlias = AbstractContextManager[None]
+
+
+class ForwardState:
+    """State of the running forward pass; empty between two passes.
+
+    Attributes:
+        frame_mask: Mask, True for real frames; None: every frame of the batch is real.
+        tap_values: Values that taps keep between the two ports of a site.
+        layer_inputs: Inputs of the first layers, if the forward pass was resumed above them.
+        fast: Whether the shortcuts of `ossicle.backbones.fast` may replace frozen modules.
+    """
+
+    def __init__(self, *, fast: bool = True) -> None:
+        self.fast = fast
+        self.frame_mask: Bool[Tensor, "B T"] | None = None
+        self.layer_inputs: tuple[Float[Tensor, "B T D"], ...] = ()
+        self.tap_values: dict[Hashable, Any] = {}
+
+    def clear(self) -> None:
+        """Reset the state, also after a forward pass that raised."""
+        self.frame_mask = None
+        self.layer_inputs = ()
+        self.tap_values.clear()
+
+    def checkpoint_contexts(self) -> tuple[Context, Context]:
+        """Return the contexts that `torch.utils.checkpoint` wants: forward pass and recomputation.
+
+        The recomputation may run after other forward passes; it sees the state of its own.
+        """
+        return nullcontext(), self._again(self.frame_mask, dict(self.tap_values))
+
+    @contextmanager
+    def _again(self, frame_mask: Tensor | None, values: dict[Hashable, Any]) -> Iterator[None]:
+        now = self.frame_mask, self.tap_values
+        self.frame_mask, self.tap_values = frame_mask, values
+        try:
+            yield
+        finally:
+            self.frame_mask, self.tap_values = now
+
+
+class HookPoint(nn.Module):
+    """Identity module at a place in ossicle's own code where a tap can register its hooks."""
+
+    def forward(self, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Return hidden."""
+        return hidden
+
+    @property
+    def has_hooks(self) -> bool:
+        """Whether hooks are registered, so that this module has to be called."""
+        return bool(self._forward_hooks)
+
+
+def attend(
+    attention: nn.Module,
+    query: Float[Tensor, "B H T E"],
+    key: Float[Tensor, "B H T E"],
+    value: Float[Tensor, "B H T E"],
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    position_bias: Float[Tensor, "B H T T"] | None = None,
+    **_: Any,
+) -> tuple[Float[Tensor, "B T H E"], None]:
+    """Return softmax(q k + bias) v, with keys and values taken from the site `attn.kv`.
+
+    transformers' models call it through their attention interface. Outside a backbone's forward
+    pass the mask is the model's own.
+    """
+    state, hook_point = attention.forward_state, attention.kv
+    assert isinstance(state, ForwardState), "a backbone gives every attention its state"
+    assert isinstance(hook_point, HookPoint), "a backbone gives every attention a hook point"
+    frames = key.shape[2]
+    if hook_point.has_hooks:
+        key, value = _through(hook_point, key, value)
+    mask = attention_mask if state.frame_mask is None else state.frame_mask[:, None, None, :]
+    added = key.shape[2] - frames
+    if added and mask is not None:
+        mask = F.pad(mask, (added, 0), value=True)
+    if position_bias is not None:
+        if added:  # pseudo keys have no position
+            position_bias = F.pad(position_bias, (added, 0))
+        position_bias = position_bias.to(query.dtype)
+        mask = position_bias if mask is None else position_bias.masked_fill(~mask, float("-inf"))
+    if mask is not None and mask.requires_grad and mask.device.type == "cpu":
+        mixed = _by_products(query, key, value, mask, dropout, scaling)
+    else:
+        mixed = F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
+    return mixed.transpose(1, 2).contiguous(), None
+
+
+def _by_products(
+    query: Float[Tensor, "B H T E"],
+    key: Float[Tensor, "B H S E"],
+    value: Float[Tensor, "B H S E"],
+    bias: Float[Tensor, "B H T S"],
+    dropout: float,
+    scaling: float | None,
+) -> Float[Tensor, "B H T E"]:
+    """Return softmax(q k + bias) v by plain products.
+
+    No fused CPU kernel computes the gradient of a bias, and torch's fallback writes the scores to
+    memory more often than this.
+    """
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    turned = key.flatten(0, 1).transpose(1, 2)
+    scores = torch.baddbmm(bias.flatten(0, 1), query.flatten(0, 1) * scaling, turned)
+    weights = F.dropout(scores.softmax(dim=-1), dropout)
+    return (weights @ value.flatten(0, 1)).view(value.shape[:2] + query.shape[2:])
+
+
+def _through(hook_point: HookPoint, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """Pass keys and values, concatenated to (B, T, 2 D), through the hook point."""
+    heads, size = key.shape[1], key.shape[3]
+    both = torch.cat([part.transpose(1, 2).flatten(2) for part in (key, value)], dim=-1)
+    out = hook_point(both).unflatten(-1, (2, heads, size))  # (B, T + P, 2, H, E)
+    return out[:, :, 0].transpose(1, 2), out[:, :, 1].transpose(1, 2)
+
+
+AttentionInterface.register(ATTENTION, attend)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
