@@ -16,6 +16,19 @@ _CALL = re.compile(r"(?P<name>[\w-]+)(\((?P<settings>[^()]*)\))?")
 
 
 @dataclass(frozen=True, slots=True)
+class Help:
+    """The help text of a field, in its annotation: `Annotated[int, Help("Recordings in a batch.")]`.
+
+    Attributes:
+        text: One or two sentences.
+        panel: Heading under which the command line lists the option.
+    """
+
+    text: str
+    panel: str
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """What can be chosen of a thing.
 

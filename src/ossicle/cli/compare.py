@@ -4,56 +4,62 @@ import sys
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ossicle.cli import options as o
 from ossicle.cli.early import check_started
-from ossicle.cli.run_options import takes_settings
+from ossicle.cli.run_options import RunCommand, RunOptions, check_given
 from ossicle.errors import RunError
 from ossicle.paths import expand, fault
+from ossicle.training.config import TrainConfig
 
 
-@takes_settings
+class CompareCommand(RunCommand):
+    """The options of a run but for its recipe and seed, of which a comparison has several."""
+
+    own = frozenset({"recipe", "seed"})
+
+
 def compare(
+    context: typer.Context,
     *,
-    backbone: o.Backbone,
     recipes: Annotated[
-        str, typer.Option(help="Separated by commas; the others are tested against the first.")
+        str,
+        typer.Option(
+            help="Recipes, separated by commas; each is tested for a difference from the first."
+        ),
     ],
-    data: o.Data,
-    out: Annotated[Path, typer.Option(help="Holds a run folder for each recipe and seed.")],
-    seeds: Annotated[str, typer.Option(help="Separated by commas.")] = "0",
+    out: Annotated[
+        Path, typer.Option(help="Folder to write, with a run folder for each recipe and seed.")
+    ],
+    seeds: Annotated[str, typer.Option(help="Seeds, separated by commas.")] = "0",
     json: o.AsJson = False,
-    chosen: dict[str, Any],
-    written: set[str],  # noqa: ARG001 - only a run that goes on needs it
 ) -> None:
     """Train all recipes with all seeds on the same split and print one table.
 
-    Given again, the command keeps what is finished and goes on with the rest.
+    Given again, the command keeps finished runs and continues with the rest.
     """
+    options: RunOptions = context.obj
+    check_given(options.values, "backbone", "data")
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError as error:
         raise RunError(f"--seeds is '{seeds}'; write whole numbers: 0,1,2") from error
 
     out = expand(out)
-    check_started(backbone, data)
+    check_started(options.values["backbone"], options.values["data"])
     if why := fault(out):
         raise RunError(f"'{out}' cannot be made: {why}; choose another folder")
 
-    from ossicle.training.config import TrainConfig
-
-    TrainConfig(backbone=backbone, recipe="", data=data, **chosen)
+    config = TrainConfig(recipe="", **options.values)
 
     from ossicle.recipes.recipe import split_recipes
     from ossicle.studies.compare import compare as run
     from ossicle.studies.compare import notes, table
 
     names = split_recipes(recipes)
-    config = TrainConfig(backbone=backbone, recipe=names[0] if names else "", data=data, **chosen)
-
     def started(recipe: str, seed: int, number: int, total: int) -> None:
         print(f"[{number}/{total}] {recipe}, seed {seed}", file=sys.stderr, flush=True)
 

@@ -11,7 +11,7 @@ import typer
 from ossicle import __version__
 from ossicle.child import end_with_parent, is_child
 from ossicle.cli.cache import cache
-from ossicle.cli.compare import compare
+from ossicle.cli.compare import CompareCommand, compare
 from ossicle.cli.corpora import corpora
 from ossicle.cli.derive import derive
 from ossicle.cli.evaluate import evaluate
@@ -21,8 +21,10 @@ from ossicle.cli.options import is_main
 from ossicle.cli.params import params
 from ossicle.cli.predict import predict
 from ossicle.cli.recipes import recipes
+from ossicle.cli.run_options import RunCommand
 from ossicle.cli.settings import settings
 from ossicle.cli.stop import Stopped, listening, stoppable
+from ossicle.cli.tasks import tasks
 from ossicle.cli.train import train
 from ossicle.errors import OssicleError
 
@@ -36,19 +38,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    train,
-    evaluate,
-    predict,
-    compare,
-    params,
-    recipes,
-    corpora,
-    settings,
-    derive,
-    inspect,
+for command, kind in (
+    (train, RunCommand),
+    (evaluate, Hinting),
+    (predict, Hinting),
+    (compare, CompareCommand),
+    (params, Hinting),
+    (recipes, Hinting),
+    (tasks, Hinting),
+    (corpora, Hinting),
+    (settings, Hinting),
+    (derive, Hinting),
+    (inspect, Hinting),
 ):
-    app.command(cls=Hinting)(stoppable(command))
+    app.command(cls=kind)(stoppable(command))
 app.add_typer(cache, name="cache")
 
 

@@ -8,29 +8,11 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ossicle import strict_json
+from ossicle.cli.run_options import field_help
 
-Backbone = Annotated[
-    str,
-    typer.Option(
-        help="tiny-hubert or tiny-ast, which ossicle ships; a model-hub id; a folder in the hub's "
-        "layout; or config:NAME (random weights)."
-    ),
-]
-RecipeText = Annotated[
-    str,
-    typer.Option(
-        help="Preset (see `ossicle recipes`), expression such as 'lora(rank=4)@attn.q,attn.v', "
-        "or .toml/.json file."
-    ),
-]
-Data = Annotated[
-    str,
-    typer.Option(
-        help="demo, which ossicle ships, or READER:PATH?option=value&..., e.g. "
-        "fsdd:PATH?test_speaker=theo, "
-        "esc50:PATH?test_fold=5, emodb:PATH, audiofolder:PATH, manifest:FILE.csv."
-    ),
-]
+Backbone = Annotated[str, typer.Option(help=field_help("backbone"))]
+RecipeText = Annotated[str, typer.Option(help=field_help("recipe"))]
+Data = Annotated[str, typer.Option(help=field_help("data"))]
 HeadName = Annotated[
     str,
     typer.Option(help="mean, cls, meanstd, superb, frames, superb-frames, speaker-mean, ..."),
@@ -43,7 +25,7 @@ Decoder = Annotated[
         "'beam(size=50,lm=words.arpa,lm_weight=2,word_score=0)'."
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+Device = Annotated[str, typer.Option(help=field_help("device"))]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 

@@ -2,39 +2,31 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ossicle.cli import options as o
 from ossicle.cli.early import check_started
-from ossicle.cli.run_options import needed, takes_settings
+from ossicle.cli.run_options import RunOptions, check_given
 from ossicle.paths import HERE, expand
-
-if TYPE_CHECKING:
-    from ossicle.training.config import TrainConfig
+from ossicle.training.config import TrainConfig
 
 
-@takes_settings
 def train(
+    context: typer.Context,
     *,
-    out: Annotated[Path, typer.Option(help="The run folder, new or empty.")],
-    backbone: o.Backbone = "",
-    recipe: o.RecipeText = "",
-    data: o.Data = "",
-    seed: Annotated[int, typer.Option(help="Of new parameters, order and crops.")] = 0,
+    out: Annotated[Path, typer.Option(help="Run folder to write, new or empty.")],
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --out, with its settings.")
+        bool, typer.Option("--resume", help="Resume the run in --out with its own settings.")
     ] = False,
     json: o.AsJson = False,
-    chosen: dict[str, Any],
-    written: set[str],
 ) -> None:
     """Train an adapter; the best epoch by validation is kept and tested once."""
+    options: RunOptions = context.obj
     if not resume:
-        needed(backbone=backbone, recipe=recipe, data=data)
-    own: dict[str, Any] = {"backbone": backbone, "recipe": recipe, "data": data, "seed": seed}
-    config = _checked(expand(out), own | chosen, written, resume=resume)
+        check_given(options.values, "backbone", "recipe", "data")
+    config = _checked(expand(out), options, resume=resume)
 
     from ossicle.cli.progress import progress_bars
     from ossicle.training.run import train as run
@@ -62,17 +54,16 @@ def train(
     print(f"adapter: {out} ({metrics['adapter_bytes'] / 1000:,.0f} kB)")
 
 
-def _checked(out: Path, given: dict[str, Any], written: set[str], *, resume: bool) -> "TrainConfig":
+def _checked(out: Path, given: RunOptions, *, resume: bool) -> TrainConfig:
     """Return the settings of a run after every check that needs no torch."""
-    from ossicle.training.config import TrainConfig
     from ossicle.training.folder import check_new, check_unlocked, places_of, read_config
 
     if resume:  # with its own settings; any that is given must agree with them
         check_unlocked(out)
-        own = {name: value for name, value in given.items() if name in written}
+        own = {name: given.values[name] for name in given.written}
         config = replace(read_config(out), **own)
     else:
-        config = TrainConfig(**given)
+        config = TrainConfig(**given.values)
         check_new(out)
     check_started(config.backbone, config.data, places_of(out) if resume else HERE)
     return config

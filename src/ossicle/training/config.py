@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import NoneType
-from typing import Any, Final, Self, get_args, get_type_hints
+from typing import Annotated, Any, Final, Self, get_args, get_type_hints
 
 from ossicle.errors import RunError, did_you_mean
-from ossicle.settings import Setting, check_range, parse
+from ossicle.settings import Help, Setting, check_range, parse
 from ossicle.training.schedule import build_schedule
 
 BELOW_1: Final = 0.999999
@@ -36,74 +36,181 @@ MOST_DEFAULT_EPOCHS: Final = 100
 SEEDS: Final = 2**32  # what numpy's generator takes
 
 
+MODEL: Final = "Model and data"
+RECORDINGS: Final = "Recordings and batches"
+OPTIMISATION: Final = "Optimisation"
+RUN: Final = "Run"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Everything that decides the outcome of a run.
+    """Everything that decides the result of a run.
 
-    Attributes:
-        backbone: A shipped name (`tiny-hubert`), a hub id, a folder or `config:<name>`.
-        recipe: A preset, an expression or a recipe file.
-        data: Reader and options, e.g. `esc50:PATH?test_fold=5`.
-        task: What is to be predicted: one of `ossicle.tasks.TASKS`, with its settings; None: what
-            the data suggest.
-        head: One of `ossicle.heads.HEADS`; None: the task's first.
-        epochs: Times every training recording is seen; None: `DEFAULT_EPOCHS`, or on few recordings
-            as many as give the steps that the task needs (`Task.fewest_steps`), up to
-            `MOST_DEFAULT_EPOCHS`.
-        batch_size: Recordings in a batch.
-        batch_seconds: Most seconds of a batch, padding included, instead of `batch_size`.
-        accumulate: Batches in a step of the optimiser.
-        lr: Learning rate of whatever has none of its own in the recipe, the head included; None:
-            each method's and the head's default.
-        head_lr: Learning rate of the head; None: `lr`.
-        optimizer: One of `OPTIMIZERS`, with its settings.
-        weight_decay: On matrices alone, unless the optimiser is told otherwise.
-        schedule: How the rate moves after the warm-up: `ossicle.training.schedule`.
-        warmup: Fraction of all steps over which the rate rises from 0.
-        clip: Longest gradient, all parameters together; 0: any.
-        patience: Epochs without a better one after which the run stops; None: never.
-        augment: Augmentations of the training recordings, by comma: `ossicle.data.augment`.
-        precision: float32, bfloat16, float16 or auto: of the forward pass.
-        cache: What the frozen part makes of recordings is kept: auto (where it pays), off, float32
-            or float16: `ossicle.frozen.part`.
-        compile: Run what lies above the frozen prefix through `torch.compile`.
-        track: Where curves are reported to, by comma; none: nowhere.
-        max_seconds: Longer recordings are cropped at random in training, and evaluated in windows.
-        seed: Of the new parameters, the order, the crops and dropout.
-        drop_short: Leave out recordings that have fewer frames than their transcript needs.
-        fast: Let exact shortcuts stand in for frozen modules: `ossicle.backbones.fast`.
-        stochastic: Keep dropout and SpecAugment of the backbone in training.
-        device: `auto`, `cpu`, `cuda`, ...
+    The command line is made from this class: a field is an option of `ossicle train` and `ossicle
+    compare`, its annotation holds the help text, its default is the option's.
     """
 
-    backbone: str
-    recipe: str
-    data: str
-    task: str | None = None
-    head: str | None = None
-    epochs: int | None = None
-    batch_size: int = 16
-    batch_seconds: float | None = None
-    accumulate: int = 1
-    lr: float | None = None
-    head_lr: float | None = None
-    optimizer: str = "adamw"
-    weight_decay: float = 0.01
-    schedule: str = "linear"
-    warmup: float = 0.1
-    clip: float = 1.0
-    patience: int | None = None
-    augment: str = ""
-    precision: str = "float32"
-    cache: str = "auto"
-    compile: bool = False
-    track: str = "tensorboard"
-    max_seconds: float = 10.0
-    seed: int = 0
-    drop_short: bool = False
-    fast: bool = True
-    stochastic: bool = False
-    device: str = "auto"
+    backbone: Annotated[
+        str,
+        Help(
+            "Pretrained model: tiny-hubert or tiny-ast (shipped with ossicle), a Hugging Face Hub "
+            "id, a folder in the Hub's layout, or config:NAME for random weights.",
+            MODEL,
+        ),
+    ]
+    recipe: Annotated[
+        str,
+        Help(
+            "What to train: a preset (see `ossicle recipes`), an expression such as "
+            "'lora(rank=4)@attn.q,attn.v', or a .toml or .json file.",
+            MODEL,
+        ),
+    ]
+    data: Annotated[
+        str,
+        Help(
+            "Labelled recordings: demo (shipped with ossicle), a folder, a .csv, .tsv or .jsonl "
+            "table, or READER:PATH?option=value&..., e.g. fsdd:PATH?test_speaker=theo (see "
+            "`ossicle corpora`).",
+            MODEL,
+        ),
+    ]
+    task: Annotated[
+        str | None,
+        Help(
+            "What to predict, with settings as in 'verification(loss=am-softmax)' (see `ossicle "
+            "tasks`). Default: the task that the data suggest.",
+            MODEL,
+        ),
+    ] = None
+    head: Annotated[
+        str | None,
+        Help("Head of the model (see `ossicle tasks`). Default: the task's own.", MODEL),
+    ] = None
+    epochs: Annotated[
+        int | None,
+        Help(
+            "Passes over the training recordings. Default: 10; in transcription, as many as give "
+            "400 steps, from 10 to 100.",
+            OPTIMISATION,
+        ),
+    ] = None
+    batch_size: Annotated[int, Help("Recordings in a batch.", RECORDINGS)] = 16
+    batch_seconds: Annotated[
+        float | None,
+        Help(
+            "Fill each batch up to this many seconds, padding included, instead of to --batch-size "
+            "recordings.",
+            RECORDINGS,
+        ),
+    ] = None
+    accumulate: Annotated[
+        int, Help("Accumulate the gradients of this many batches before each step.", OPTIMISATION)
+    ] = 1
+    lr: Annotated[
+        float | None,
+        Help(
+            "Peak learning rate for parameter groups without their own, the head included. "
+            "Default: the method's; 1e-2 for heads by frame, 1e-3 for others.",
+            OPTIMISATION,
+        ),
+    ] = None
+    head_lr: Annotated[
+        float | None, Help("Peak learning rate of the head. Default: --lr.", OPTIMISATION)
+    ] = None
+    optimizer: Annotated[
+        str,
+        Help(
+            "adamw or adam, with settings as in 'adamw(beta2=0.98,eps=1e-6,decay=all)'.",
+            OPTIMISATION,
+        ),
+    ] = "adamw"
+    weight_decay: Annotated[
+        float,
+        Help("Weight decay of matrices; of all parameters with decay=all.", OPTIMISATION),
+    ] = 0.01
+    schedule: Annotated[
+        str,
+        Help(
+            "Learning rate after the warm-up: linear, cosine, constant, "
+            "'step(epochs=10,factor=0.1)', 'tri-stage(hold=0.4,last=0.05)', or one factor per "
+            "epoch, without a warm-up: 'epochs 0.1 0.5 1'.",
+            OPTIMISATION,
+        ),
+    ] = "linear"
+    warmup: Annotated[
+        float,
+        Help(
+            "Fraction of all steps over which the learning rate rises from 0 to its peak.",
+            OPTIMISATION,
+        ),
+    ] = 0.1
+    clip: Annotated[
+        float,
+        Help("Clip the gradient norm to this value; 0 turns clipping off.", OPTIMISATION),
+    ] = 1.0
+    patience: Annotated[
+        int | None,
+        Help(
+            "Stop after this many epochs without improvement on the validation recordings. "
+            "Default: never.",
+            OPTIMISATION,
+        ),
+    ] = None
+    augment: Annotated[
+        str,
+        Help(
+            "Augmentations of the training recordings, separated by commas: speed, noise, mask.",
+            RECORDINGS,
+        ),
+    ] = ""
+    precision: Annotated[
+        str, Help("Precision of the forward pass: float32, bfloat16, float16 or auto.", RUN)
+    ] = "float32"
+    cache: Annotated[
+        str,
+        Help(
+            "Keep the output of the frozen layers on disk: auto (when it saves time), off, "
+            "float32 or float16.",
+            RUN,
+        ),
+    ] = "auto"
+    compile: Annotated[
+        bool,
+        Help("Compile the trainable layers with torch.compile; the first steps are slow.", RUN),
+    ] = False
+    track: Annotated[
+        str,
+        Help(
+            "Experiment trackers, separated by commas: tensorboard, wandb, ...; none turns "
+            "tracking off.",
+            RUN,
+        ),
+    ] = "tensorboard"
+    max_seconds: Annotated[
+        float,
+        Help(
+            "Longer recordings are cropped at random in training and evaluated in windows of this "
+            "length.",
+            RECORDINGS,
+        ),
+    ] = 10.0
+    seed: Annotated[
+        int, Help("Seed of new parameters, data order, crops and dropout.", RUN)
+    ] = 0
+    drop_short: Annotated[
+        bool,
+        Help("Leave out recordings with fewer frames than their transcript needs.", RECORDINGS),
+    ] = False
+    fast: Annotated[
+        bool,
+        Help("Use faster, exactly equivalent code in place of frozen modules.", RUN),
+    ] = True
+    stochastic: Annotated[
+        bool,
+        Help("Keep dropout and SpecAugment of the backbone on in training.", OPTIMISATION),
+    ] = False
+    device: Annotated[str, Help("auto, cpu, cuda, cuda:1, mps, ...", RUN)] = "auto"
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():

@@ -1,0 +1,42 @@
+"""`ossicle tasks`: what can be predicted, with which heads and settings."""
+
+from typing import Annotated, Any
+
+import typer
+
+from ossicle.cli import options as o
+from ossicle.errors import RunError, did_you_mean
+
+
+def tasks(
+    name: Annotated[
+        str, typer.Argument(help="Show the settings of this task. Default: list all tasks.")
+    ] = "",
+    json: o.AsJson = False,
+) -> None:
+    """List the tasks and their heads, or show the settings of one task."""
+    from ossicle.tasks import TASKS
+
+    if name and name not in TASKS:
+        raise RunError(
+            f"no task '{name}'; available: {', '.join(TASKS)}.{did_you_mean(name, TASKS)}"
+        )
+    if json:
+        o.print_json({key: _card(TASKS[key]) for key in TASKS if name in ("", key)})
+        return
+    if not name:
+        rows = [[key, task.about, ", ".join(task.heads)] for key, task in TASKS.items()]
+        o.print_table(["task", "predicts", "heads (default first)"], rows)
+        return
+    task = TASKS[name]
+    print(f"{name}: {task.about}\nheads (default first): {', '.join(task.heads)}")
+    if task.settings:
+        rows = [[key, one.about, str(one.default)] for key, one in task.settings.items()]
+        o.print_table(["setting", "meaning", "default"], rows)
+
+
+def _card(task: Any) -> dict[str, Any]:
+    settings = {
+        key: {"about": one.about, "default": one.default} for key, one in task.settings.items()
+    }
+    return {"about": task.about, "heads": list(task.heads), "settings": settings}
