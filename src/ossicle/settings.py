@@ -17,7 +17,7 @@ _CALL = re.compile(r"(?P<name>[\w-]+)(\((?P<settings>[^()]*)\))?")
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """The help text of a field, in its annotation: `Annotated[int, Help("Recordings in a batch.")]`.
+    """Help text of a field, in its annotation: `Annotated[int, Help("Batch size.", RUN)]`.
 
     Attributes:
         text: One or two sentences.

@@ -60,6 +60,7 @@ def compare(
     from ossicle.studies.compare import notes, table
 
     names = split_recipes(recipes)
+
     def started(recipe: str, seed: int, number: int, total: int) -> None:
         print(f"[{number}/{total}] {recipe}, seed {seed}", file=sys.stderr, flush=True)
 

@@ -195,9 +195,7 @@ class TrainConfig:
             RECORDINGS,
         ),
     ] = 10.0
-    seed: Annotated[
-        int, Help("Seed of new parameters, data order, crops and dropout.", RUN)
-    ] = 0
+    seed: Annotated[int, Help("Seed of new parameters, data order, crops and dropout.", RUN)] = 0
     drop_short: Annotated[
         bool,
         Help("Leave out recordings with fewer frames than their transcript needs.", RECORDINGS),
