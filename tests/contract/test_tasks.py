@@ -52,7 +52,7 @@ def utterances(kind: type[Task], tmp_path: Path) -> tuple[Utterance, ...]:
 
 @pytest.fixture
 def task(kind: type[Task], utterances: tuple[Utterance, ...]) -> Task:
-    return kind.of(dataset(*utterances))
+    return kind.from_dataset(dataset(*utterances))
 
 
 def dataset(*utterances: Utterance) -> Dataset:
@@ -80,9 +80,9 @@ def test_a_task_memorises_eight_utterances(
     config = TrainConfig(**settings, epochs=200 if task.by_frame else 60)
     state, frozen = State.of(model, config), FrozenPart(find_cut(model))
     for epoch in epochs(model, task, clips, clips, config, state, frozen=frozen):
-        if task.score(epoch.valid) > task.best - NEARLY and epoch.number > 1:
+        if task.score(epoch.valid) > float(task.higher_is_better) - NEARLY and epoch.number > 1:
             break
-    assert task.score(epoch.valid) > task.best - NEARLY
+    assert task.score(epoch.valid) > float(task.higher_is_better) - NEARLY
     assert epoch.train_loss < state.history[0].train_loss
 
 
@@ -121,14 +121,16 @@ def test_every_setting_survives_json_and_the_loss_is_the_same(
 ) -> None:
     # Four of one label and two of the other, so that balanced weights differ from none.
     corpus = dataset(*utterances[::2], *utterances[1:4:2])
-    task = kind.of(corpus, **settings_of(kind))
+    task = kind.from_dataset(corpus, **settings_of(kind))
     again = kind.from_dict(json.loads(json.dumps(task.to_dict())))
     assert public(again) == public(task)
     labels = [kind.example[0], kind.example[0], kind.example[1]]
     given = outputs(task, 3)
     assert torch.equal(again.loss(given, labels), task.loss(given, labels))
     if "loss" in settings_of(kind) or "class_weights" in settings_of(kind):
-        assert not torch.equal(kind.of(corpus).loss(given, labels), task.loss(given, labels))
+        assert not torch.equal(
+            kind.from_dataset(corpus).loss(given, labels), task.loss(given, labels)
+        )
 
 
 def test_one_window_says_what_the_recording_says(task: Task) -> None:
@@ -163,7 +165,7 @@ def test_the_order_of_the_members_does_not_matter(task: Task) -> None:
         for step in (1, -1)
     )
     assert [one["label"] for one in forwards] == [one["label"] for one in backwards]
-    said, turned = task.against(*forwards), task.against(*backwards)
+    said, turned = task.compare_with_first(*forwards), task.compare_with_first(*backwards)
     assert said == pytest.approx(turned, rel=1e-4)
 
 
@@ -186,19 +188,19 @@ def test_all_right_is_the_best_figure_and_rows_are_drawn_alike(
     truth = {label: said(task, label) for label in kind.example}
     right = keyed([truth[label] for label in labels])
     wrong = keyed([*right[:-1], truth[labels[0]]])
-    assert task.score(task.figures(labels, right)) == pytest.approx(task.best)
-    figures = task.figures(labels, wrong)
-    assert task.score(figures) < task.best
+    assert task.score(task.metrics(labels, right)) == pytest.approx(float(task.higher_is_better))
+    figures = task.metrics(labels, wrong)
+    assert task.score(figures) < float(task.higher_is_better)
     assert figures["count"] == 6
-    drawn = task.resampler(labels, wrong)(np.arange(6))
-    assert drawn == pytest.approx({name: figures[name] for name in kind.shown})
-    twice = task.resampler(labels, wrong)(np.array([0, 0, 1, 5, 5, 5]))
+    drawn = task.metrics_by_rows(labels, wrong)(np.arange(6))
+    assert drawn == pytest.approx({name: figures[name] for name in kind.reported})
+    twice = task.metrics_by_rows(labels, wrong)(np.array([0, 0, 1, 5, 5, 5]))
     chosen = [labels[i] for i in (0, 0, 1, 5, 5, 5)], [wrong[i] for i in (0, 0, 1, 5, 5, 5)]
-    assert twice == pytest.approx({n: task.figures(*chosen)[n] for n in kind.shown})
+    assert twice == pytest.approx({n: task.metrics(*chosen)[n] for n in kind.reported})
     assert json.loads(json.dumps(figures)) == figures
-    each = task.each(labels, right), task.each(labels, wrong)
+    each = task.recording_scores(labels, right), task.recording_scores(labels, wrong)
     if each != (None, None):
-        assert kind.each_name
+        assert kind.recording_score_name
         assert each[0][:-1] == each[1][:-1]
         assert each[0][-1] > each[1][-1]
 
@@ -223,10 +225,10 @@ def said(task: Task, label: str) -> dict:
 
 
 def test_what_was_not_trained_on_is_an_error(task: Task, utterances) -> None:
-    if not task.closed:
+    if not task.closed_set:
         return  # it is made for strangers
     if "unseen" in task.settings:
-        task = type(task).of(dataset(*utterances), unseen="error")
+        task = type(task).from_dataset(dataset(*utterances), unseen="error")
     with pytest.raises(LabelError):
         task.check_labels([type(task).example[0], "mäßig=?"])
 
@@ -236,4 +238,4 @@ def test_what_cannot_be_learnt_is_an_error(kind: type[Task], utterances) -> None
         return  # one transcript is as good as many
     same = [Utterance(one.key, one.path, "7") for one in utterances]
     with pytest.raises(LabelError, match=r"(7|1 kinds)"):
-        kind.of(dataset(*same))
+        kind.from_dataset(dataset(*same))

@@ -188,7 +188,7 @@ def test_the_figures_are_shown_with_their_intervals_and_confusions(
 def test_a_matrix_too_wide_for_the_terminal_becomes_a_list(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ossicle.cli.options import print_figures
+    from ossicle.cli.options import print_metrics
 
     monkeypatch.setenv("COLUMNS", "80")
     labels = [f"sound {number}" for number in range(20)]
@@ -197,7 +197,7 @@ def test_a_matrix_too_wide_for_the_terminal_becomes_a_list(
     bounds = dict.fromkeys(("macro_f1", "accuracy", "uar"), (0.5, 1.0))
     found = {"labels": labels, "confusion": confusion.tolist(), "count": 25, "intervals": bounds}
     units = {"interval_units": 25, "interval_unit": "recording", "task": "classification"}
-    print_figures({**found, **units, **dict.fromkeys(bounds, 0.75)})
+    print_metrics({**found, **units, **dict.fromkeys(bounds, 0.75)})
     lines = capsys.readouterr().out.splitlines()
     assert lines[-3:] == [
         "2 kinds of confusion, the most frequent:",

@@ -197,10 +197,10 @@ def test_joined_tags_of_any_column_are_noticed_by_the_task(tmp_path):
     with pytest.raises(
         LabelError, match=r"'dog,rain' looks like several tags, since 'rain' .*or=,"
     ):
-        Tagging.of(open_data(f"hf:{root}"))
+        Tagging.from_dataset(open_data(f"hf:{root}"))
     dataset = open_data(f"hf:{root}?separator=,")
     assert dataset.task == "tagging"
-    assert Tagging.of(dataset).tags == ("dog", "rain", "wind")
+    assert Tagging.from_dataset(dataset).tags == ("dog", "rain", "wind")
 
 
 # Unicode

@@ -94,10 +94,10 @@ def test_a_task_writes_with_the_decoder_that_it_is_told(arpa: Path) -> None:
     # Greedily "a b"; the language model knows no word a, and ab is nearer than b b.
     frames = torch.tensor([[0.0, 0, 9, 0], [0, 2, 0, 0], [0, 0, 0, 9.0]])
     assert asr.decode(frames)["label"] == "a b"
-    assert asr.decoded_by(f"beam(lm={arpa})").decode(frames)["label"] == "ab"
+    assert asr.with_decoder(f"beam(lm={arpa})").decode(frames)["label"] == "ab"
     assert asr.decode(frames)["label"] == "a b"  # the task itself is as it was
     phones = PhoneRecognition(["n", "oʊ"])
-    assert phones.decoded_by("beam").decode(torch.eye(3)[[1, 0, 2, 2]] * 9)["label"] == "n oʊ"
+    assert phones.with_decoder("beam").decode(torch.eye(3)[[1, 0, 2, 2]] * 9)["label"] == "n oʊ"
 
 
 @pytest.mark.parametrize(
@@ -126,5 +126,5 @@ def test_words_that_cannot_be_spelt_are_an_error(tmp_path: Path) -> None:
 def test_other_tasks_have_no_decoder() -> None:
     from ossicle.tasks import Classification
 
-    with pytest.raises(RunError, match="classification has no choice of decoder"):
-        Classification(["a", "b"]).decoded_by("beam")
+    with pytest.raises(RunError, match="classification has no choice of decoders"):
+        Classification(["a", "b"]).with_decoder("beam")

@@ -61,11 +61,13 @@ def test_a_text_that_is_written_by_a_rule_stays_as_it_is(text: str) -> None:
 
 
 def test_references_and_hypotheses_are_written_by_one_rule() -> None:
-    task = SpeechRecognition.of(data(["Ab, b!"], ["AB B."]), case="lower", punctuation="remove")
+    task = SpeechRecognition.from_dataset(
+        data(["Ab, b!"], ["AB B."]), case="lower", punctuation="remove"
+    )
     assert task.units == (" ", "a", "b")
     said = [{"label": "ab B"}]
-    assert task.figures(["AB, b..."], said) == {"wer": 0.0, "cer": 0.0, "empty": 0, "count": 1}
-    assert task.each(["AB, b..."], said) == [1.0]
+    assert task.metrics(["AB, b..."], said) == {"wer": 0.0, "cer": 0.0, "empty": 0, "count": 1}
+    assert task.recording_scores(["AB, b..."], said) == [1.0]
     assert task.frames_needed("A-B!") == 3
     logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
     assert task.loss([logits], ["AB, B."]) == task.loss([logits], ["ab b"])
@@ -73,7 +75,7 @@ def test_references_and_hypotheses_are_written_by_one_rule() -> None:
     assert again.to_dict() == task.to_dict()
     assert again.written("A, B") == "a b"
     assert task.to_dict()["case"] == "lower"
-    words = WordRecognition.of(
+    words = WordRecognition.from_dataset(
         data(["No, ONE", "one"], ["no."]), case="lower", punctuation="remove"
     )
     assert words.units == ("no", "one")
@@ -81,16 +83,16 @@ def test_references_and_hypotheses_are_written_by_one_rule() -> None:
 
 def test_markers_of_slots_are_not_touched() -> None:
     train = ["Play B-Artist The Beatles! E-Artist now."]
-    task = SlotFilling.of(data(train, train), case="lower", punctuation="remove")
+    task = SlotFilling.from_dataset(data(train, train), case="lower", punctuation="remove")
     assert {"B-Artist", "E-Artist"} < set(task.units)
     assert task.written(train[0]) == "play B-Artist the beatles E-Artist now"
     said = [{"label": "play B-Artist the beatles E-Artist now"}]
-    assert task.figures(train, said)["slot_value_cer"] == 0.0
-    assert task.figures(train, said)["slot_type_f1"] == 1.0
+    assert task.metrics(train, said)["slot_value_cer"] == 0.0
+    assert task.metrics(train, said)["slot_type_f1"] == 1.0
 
 
 def test_an_unseen_character_is_an_error_of_the_model_and_named() -> None:
-    task = SpeechRecognition.of(data(["a b b a"], ["a b", "a B"]))
+    task = SpeechRecognition.from_dataset(data(["a b b a"], ["a b", "a B"]))
     assert task.notices("test", ["a b", "b a"]) == ()
     (notice,) = task.notices("test", ["a b", "a B", "Bab"])
     assert notice.startswith(
@@ -99,7 +101,7 @@ def test_an_unseen_character_is_an_error_of_the_model_and_named() -> None:
     assert notice.endswith("With --task 'asr(case=lower)' none is left")
     assert "--task" not in task.notices("test", ["a b a b x"])[0]
     # The reference keeps it: one character of three and one word of two are wrong.
-    figures = task.figures(["a B"], [{"label": "a b"}])
+    figures = task.metrics(["a B"], [{"label": "a b"}])
     assert figures == {"wer": 1 / 2, "cer": 1 / 3, "empty": 0, "count": 1}
     # The loss is that of the text without it, over the units that are left.
     logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
@@ -111,12 +113,12 @@ def test_an_unseen_character_is_an_error_of_the_model_and_named() -> None:
 def test_text_that_is_written_in_another_way_stops_the_run() -> None:
     for test in (["AB", "a"], ["A"]):
         with pytest.raises(LabelError, match=r"no training transcript: .*asr\(case=lower\)' none"):
-            SpeechRecognition.of(data(["a b"], test))
+            SpeechRecognition.from_dataset(data(["a b"], test))
     with pytest.raises(LabelError, match=r"'!', for example in 'a!'"):
-        SpeechRecognition.of(data(["a b"], ["a!"]), unseen="error")
+        SpeechRecognition.from_dataset(data(["a b"], ["a!"]), unseen="error")
     with pytest.raises(LabelError, match=r"empty as asr\(case=keep,punctuation=remove,.*: c1\."):
-        SpeechRecognition.of(data(["a"], ["a", "..."]), punctuation="remove")
-    phones = PhoneRecognition.of(data(["n o", "o n"], ["n o n a"]))
+        SpeechRecognition.from_dataset(data(["a"], ["a", "..."]), punctuation="remove")
+    phones = PhoneRecognition.from_dataset(data(["n o", "o n"], ["n o n a"]))
     assert "'a' (1)" in phones.notices("test", ["n o n a"])[0]
 
 
@@ -142,6 +144,8 @@ def test_settings_are_checked_where_they_are_given_and_where_they_are_read() -> 
 
 def test_words_of_a_language_model_are_spelt_as_the_transcripts_are(tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("AB\nDon't\nB\n")
-    task = SpeechRecognition([" ", "a", "b"], LOWER).decoded_by(f"beam(words={tmp_path}/words.txt)")
+    task = SpeechRecognition([" ", "a", "b"], LOWER).with_decoder(
+        f"beam(words={tmp_path}/words.txt)"
+    )
     frames = torch.tensor([[0.0, 0, 9, 0], [0, 2, 0, 0], [0, 0, 0, 9.0]])  # greedily "a b"
     assert task.decode(frames)["label"] == "ab"

@@ -30,7 +30,7 @@ def test_tags_are_read_once_each_and_a_dash_is_none():
         [0, 0, 0],
         [0, 0, 1],
     ]
-    assert Tagging.of(data(["rain|dog", "-", "wind"])).tags == ("dog", "rain", "wind")
+    assert Tagging.from_dataset(data(["rain|dog", "-", "wind"])).tags == ("dog", "rain", "wind")
 
 
 def test_the_loss_of_tags_is_binary_cross_entropy():
@@ -58,7 +58,7 @@ def test_the_loss_of_numbers_is_one_minus_concordance():
     labels = ["valence=1,arousal=1.5", "valence=3,arousal=2", "arousal=2.5,valence=5"]
     outputs = [torch.tensor([0.0, -1.0]), torch.tensor([1.0, 0.0]), torch.tensor([2.0, 1.0])]
     assert float(VAD.loss(outputs, labels)) == pytest.approx((1 - 4 / 7) / 2, abs=1e-6)
-    figures = VAD.figures(labels, [VAD.decode(output) for output in outputs])
+    figures = VAD.metrics(labels, [VAD.decode(output) for output in outputs])
     assert figures["ccc_by_dimension"] == pytest.approx({"valence": 4 / 7, "arousal": 1.0})
     assert figures["ccc"] == pytest.approx((4 / 7 + 1) / 2)
 
@@ -76,11 +76,11 @@ def test_the_loss_of_numbers_is_one_minus_concordance():
 )
 def test_numbers_that_cannot_be_learnt_are_refused(labels, message):
     with pytest.raises(LabelError, match=message):
-        Regression.of(data(labels))
+        Regression.from_dataset(data(labels))
 
 
 def test_mean_and_spread_are_those_of_training():
-    task = Regression.of(data(["1", "2", "3"], ["9"], ["9"]))
+    task = Regression.from_dataset(data(["1", "2", "3"], ["9"], ["9"]))
     assert task.means == {"value": 2.0}
     assert task.deviations["value"] == pytest.approx(math.sqrt(2 / 3))
 
@@ -130,24 +130,24 @@ def test_characters_outside_the_vocabulary_are_counted_and_shown():
     with pytest.raises(LabelError, match="a transcript is empty"):
         ASR.check_labels([" "])
     with pytest.raises(LabelError, match="corpus: 1 transcripts are empty: a1"):
-        SpeechRecognition.of(data(["a b", " "], ["ab"], ["b"]))
+        SpeechRecognition.from_dataset(data(["a b", " "], ["ab"], ["b"]))
     with pytest.raises(LabelError, match="'c'"):
-        SpeechRecognition.of(data(["a b"], ["ab"], ["aabbc"]), unseen="error")
+        SpeechRecognition.from_dataset(data(["a b"], ["ab"], ["aabbc"]), unseen="error")
 
 
 def test_error_rates_are_of_all_recordings_together():
     said = [{"label": "a b"}, {"label": "b"}]
-    figures = ASR.figures(["a  b", "a b b"], said)
+    figures = ASR.metrics(["a  b", "a b b"], said)
     assert figures == {"wer": 2 / 5, "cer": 4 / 8, "empty": 0, "count": 2}
     assert ASR.score(figures) == -2 / 5
 
 
 def test_words_are_units_and_a_new_one_is_an_error():
-    words = WordRecognition.of(data(["no  one", "one"]))
+    words = WordRecognition.from_dataset(data(["no  one", "one"]))
     assert (words.units, words.num_outputs) == (("no", "one"), 3)
     assert words.decode(torch.eye(3)[[0, 2, 2, 0, 2, 1]])["label"] == "one one no"
     assert words.frames_needed("one one") == 3
-    figures = words.figures(["no  one", "one"], [{"label": "no one"}, {"label": "one one"}])
+    figures = words.metrics(["no  one", "one"], [{"label": "no one"}, {"label": "one one"}])
     assert figures == {"wer": 1 / 3, "empty": 0, "count": 2}
     with pytest.raises(LabelError, match="'two'"):
         words.check_labels(["two"])

@@ -25,7 +25,7 @@ def test_balanced_weights_belong_to_their_classes_whatever_comes_first() -> None
     seen = ["moo", "bark", "meow", "bark", "moo", "bark"]
     rows = tuple(Utterance(str(i), Path("a.wav"), label) for i, label in enumerate(seen))
     dataset = Dataset("d", rows, rows, rows, False, given=True, note="")
-    task = Classification.of(dataset, class_weights="balanced")
+    task = Classification.from_dataset(dataset, class_weights="balanced")
     assert task.labels == ("bark", "meow", "moo")
     # All probabilities are 1/3, so that each loss is ln 3 times the weight of its class.
     losses = [float(task.loss([torch.zeros(3)], [label])) for label in task.labels]
@@ -48,7 +48,7 @@ def test_very_sure_windows_do_not_overflow() -> None:
 def test_figures_are_worked_out_by_hand() -> None:
     # bark: 1 of 2 found, 1 said so: F1 2/3. meow: 2 of 2 found, 3 said so: F1 4/5. moo: none.
     said = [{"label": label} for label in ("bark", "meow", "meow", "meow")]
-    figures = TASK.figures(["bark", "bark", "meow", "meow"], said)
+    figures = TASK.metrics(["bark", "bark", "meow", "meow"], said)
     assert figures["accuracy"] == 0.75
     assert figures["uar"] == pytest.approx((1 / 2 + 1) / 2)
     assert figures["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)

@@ -85,10 +85,10 @@ def test_scores_of_speakers_are_the_mean_of_the_members_cosines() -> None:
     other = rows([10.0, 0.0, 0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     pair = [task.decode(task.combine_members(one)) for one in (first, other)]
     mean = (3 / 5 + 1 / math.sqrt(2)) / 2
-    assert task.against(pair[0], pair[1])["score"] == pytest.approx(mean)
+    assert task.compare_with_first(pair[0], pair[1])["score"] == pytest.approx(mean)
     assert len(pair[0]["embedding"]) == 5
     backwards = [task.decode(task.combine_members(one[::-1])) for one in (first, other)]
-    assert task.against(*backwards)["score"] == pytest.approx(mean)
+    assert task.compare_with_first(*backwards)["score"] == pytest.approx(mean)
     assert task.combine_members(first)[5:].tolist() == [9.0] * 4
 
 

@@ -84,32 +84,34 @@ def said(*embeddings: list[float]) -> list[dict]:
 def test_all_pairs_are_judged_where_there_is_no_list():
     # a: 1 at 0 and 60 degrees, b: at 90 degrees. Cosines: a-a 1/2; a-b 0 and cos 30.
     decoded = said([1, 0], [0.5, 3**0.5 / 2], [0, 2])
-    figures = Verification(["x", "y"]).figures(["a", "a", "b"], decoded)
+    figures = Verification(["x", "y"]).metrics(["a", "a", "b"], decoded)
     assert (figures["trials"], figures["targets"]) == (3, 1)
     # Down: non-target .87, target .5, non-target 0: from (1/2, 1) to (1/2, 0).
     assert figures["eer"] == pytest.approx(0.5)
 
 
 def test_a_list_of_trials_says_what_is_judged():
-    task = Verification(["x", "y"]).judged_by([Trial("0", "1", True), Trial("0", "2", False)])
+    task = Verification(["x", "y"]).with_trials([Trial("0", "1", True), Trial("0", "2", False)])
     decoded = said([1, 0], [0.5, 3**0.5 / 2], [0, 2])
-    figures = task.figures(["a", "a", "b"], decoded)
+    figures = task.metrics(["a", "a", "b"], decoded)
     assert (figures["trials"], figures["eer"], figures["min_dcf_01"]) == (2, 0.0, 0.0)
     assert "s_norm" not in figures
     normed = task.with_cohort(np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 0.5]]))
-    assert set(normed.figures(["a", "a", "b"], decoded)) >= {"s_norm", "as_norm"}
+    assert set(normed.metrics(["a", "a", "b"], decoded)) >= {"s_norm", "as_norm"}
 
 
 def test_what_makes_no_pairs_is_an_error():
     with pytest.raises(LabelError, match="training has the speaker a alone"):
-        Verification.of(data(["a", "a"]))
+        Verification.from_dataset(data(["a", "a"]))
     with pytest.raises(LabelError, match=r"1 speakers of valid .* no pair: b"):
-        Verification.of(data(["a", "b"], ["a", "a", "b"], ["a", "a", "b", "b"]))
+        Verification.from_dataset(data(["a", "b"], ["a", "a", "b"], ["a", "a", "b", "b"]))
     with pytest.raises(LabelError, match="test has the speaker a alone"):
-        Verification.of(data(["a", "b"], ["a", "a", "b", "b"], ["a", "a"]))
+        Verification.from_dataset(data(["a", "b"], ["a", "a", "b", "b"], ["a", "a"]))
     unknown = {"test": (Trial("c0", "gone", True), Trial("c0", "c1", False))}
     with pytest.raises(LabelError, match="1 recordings of the trials are not there: gone"):
-        Verification.of(data(["a", "b"], ["a", "a", "b", "b"], ["a", "b"], trials=unknown))
+        Verification.from_dataset(
+            data(["a", "b"], ["a", "a", "b", "b"], ["a", "b"], trials=unknown)
+        )
     with pytest.raises(RunError, match="margin=2"):
         Verification(["a", "b"], margin=2.0)
 
@@ -124,7 +126,7 @@ def test_an_intent_is_right_if_all_its_slots_are():
     output = torch.tensor([0.0, 2.0, 0.1, 0.5, 0.2])
     assert task.decode(output)["label"] == "action=on,object=music"
     decoded = [task.decode(output), {"label": "action=off,object=tv"}]
-    figures = task.figures(labels, decoded)
+    figures = task.metrics(labels, decoded)
     assert figures["accuracy"] == 0.5
     assert figures["accuracy_by_slot"] == {"action": 1.0, "object": 0.5}
     expected = F.cross_entropy(output[None, :2], torch.tensor([1])) + F.cross_entropy(
@@ -135,9 +137,9 @@ def test_an_intent_is_right_if_all_its_slots_are():
 
 def test_intents_that_cannot_be_learnt_or_read_are_errors():
     with pytest.raises(LabelError, match="all 2 training recordings have object=lamp"):
-        Intent.of(data(["action=on,object=lamp", "action=off,object=lamp"]))
+        Intent.from_dataset(data(["action=on,object=lamp", "action=off,object=lamp"]))
     with pytest.raises(LabelError, match="'lamp' is no list of slots"):
-        Intent.of(data(["lamp", "tv"]))
+        Intent.from_dataset(data(["lamp", "tv"]))
     task = Intent({"action": ["off", "on"], "object": ["lamp", "tv"]})
     with pytest.raises(LabelError, match=r"object=lmap was not seen .* Did you mean 'lamp'"):
         task.check_labels(["action=on,object=lmap"])
@@ -149,21 +151,21 @@ def test_intents_that_cannot_be_learnt_or_read_are_errors():
 
 
 def test_slot_figures_are_superb_s():
-    task = SlotFilling.of(data(["play B-artist abba E-artist B-day now E-day", "stop"]))
+    task = SlotFilling.from_dataset(data(["play B-artist abba E-artist B-day now E-day", "stop"]))
     labels = ["play B-artist abba E-artist B-day now E-day", "stop"]
     said = [{"label": "play B-artist abbe E-artist"}, {"label": "stop B-day E-day"}]
     # Types: {artist, day} against {artist}: precision 1, recall 1/2, F1 2/3; none against none (an
     # empty slot does not count): 1. Values: abba - abbe 1 error of 4, now - nothing 3 of 3.
-    figures = task.figures(labels, said)
+    figures = task.metrics(labels, said)
     assert figures["slot_type_f1"] == pytest.approx((2 / 3 + 1) / 2)
     assert figures["slot_value_cer"] == pytest.approx(4 / 7)
 
 
 def test_a_value_is_compared_with_the_nearest_of_its_slot():
-    task = SlotFilling.of(data(["B-a one E-a", "two"]))
+    task = SlotFilling.from_dataset(data(["B-a one E-a", "two"]))
     said = [{"label": "B-a seven E-a B-a ona E-a"}]
     # one - ona: 1 error of 3; one - seven would be 4.
-    assert task.figures(["B-a one E-a"], said)["slot_value_cer"] == pytest.approx(1 / 3)
+    assert task.metrics(["B-a one E-a"], said)["slot_value_cer"] == pytest.approx(1 / 3)
 
 
 def test_a_marker_is_one_unit_and_comes_back():
@@ -203,7 +205,7 @@ def test_event_figures_by_hand():
     decoded = [{"label": "0-1:dog", "frames": 6}]
     # Truth marks frames 1 and 2, said 0 and 1: one in both. Segments of a second are two frames:
     # truth in the first two, said in the first.
-    figures = task.figures(["0.5-1.5:dog"], decoded)
+    figures = task.metrics(["0.5-1.5:dog"], decoded)
     assert figures["frame_f1"] == pytest.approx(2 * 1 / 4)
     assert figures["segment_f1"] == pytest.approx(2 * 1 / 3)
 
@@ -211,14 +213,14 @@ def test_event_figures_by_hand():
 @pytest.mark.parametrize("label", ["dog", "1-0.5:dog", "a-b:dog", "0-1:", "0-1:dog,1-2:dog"])
 def test_what_is_not_an_event_is_an_error(label):
     with pytest.raises(LabelError, match="is not an event; write onset, offset"):
-        Events.of(data([label]))
+        Events.from_dataset(data([label]))
 
 
 # Settings
 
 
 def test_weights_make_rare_classes_count():
-    task = Classification.of(data(["a", "a", "a", "b"]), class_weights="balanced")
+    task = Classification.from_dataset(data(["a", "a", "a", "b"]), class_weights="balanced")
     assert task.weights == pytest.approx([4 / 2 / 3, 4 / 2])
     outputs = [torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.0])]
     losses = [F.cross_entropy(outputs[0][None], torch.tensor([i])) for i in (0, 1)]
@@ -227,7 +229,7 @@ def test_weights_make_rare_classes_count():
 
 
 def test_smoothing_is_torch_s():
-    task = Classification.of(data(["a", "b"]), label_smoothing=0.1)
+    task = Classification.from_dataset(data(["a", "b"]), label_smoothing=0.1)
     output = torch.tensor([1.0, 0.0])
     expected = F.cross_entropy(output[None], torch.tensor([0]), label_smoothing=0.1)
     torch.testing.assert_close(task.loss([output], ["a"]), expected)

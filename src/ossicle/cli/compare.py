@@ -71,9 +71,9 @@ def compare(
     for note in notes(found):
         print(fill(note, get_terminal_size().columns, break_on_hyphens=False))
     header, rows = table(found)
-    figures = [0, *range(3, len(header) - 3), len(header) - 1]
+    metrics = [0, *range(3, len(header) - 3), len(header) - 1]
     costs = [0, 1, 2, len(header) - 3, len(header) - 2]
-    for part in (figures, costs):  # two halves that fit on a terminal
+    for part in (metrics, costs):  # two halves that fit on a terminal
         chosen_rows = [
             ["\n".join(o.wrapped(row[0], 26)), *(row[i] for i in part[1:])] for row in rows
         ]

@@ -1,4 +1,4 @@
-"""`ossicle evaluate`: figures of a trained adapter on recordings it has not seen."""
+"""`ossicle evaluate`: metrics of a trained adapter on recordings it has not seen."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ def evaluate(
     device: o.Device = "auto",
     json: o.AsJson = False,
 ) -> None:
-    """Print figures with 95 % bootstrap intervals; refuse recordings that were learnt from."""
+    """Print metrics with 95 % bootstrap intervals; refuse recordings that were learnt from."""
     if side not in (None, "test", "valid", "all"):
         raise RunError(f"--side is '{side}'; use test, valid or all")
     check_trained(run, backbone)
@@ -49,4 +49,4 @@ def evaluate(
     if json:
         o.print_json(found)
     else:
-        o.print_figures(found)
+        o.print_metrics(found)

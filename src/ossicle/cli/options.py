@@ -66,38 +66,27 @@ def wrapped(text: str, width: int) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def print_figures(found: dict[str, Any]) -> None:
-    """Print test figures with their intervals, and what was taken for what."""
+def print_metrics(found: dict[str, Any]) -> None:
+    """Print test metrics with their intervals, what the task adds, and the confusion matrix."""
     unit = f"{found['interval_units']} {found['interval_unit']}s"
     print(f"{found['count']} recordings; 95 % bootstrap intervals over {unit}")
     if found.get("interval_note"):
         print(found["interval_note"])
     from ossicle.tasks import TASKS
 
-    kind = TASKS[found["task"]]
-    shown = kind.shown
-    width = max(9, *(len(words) + 1 for words in shown.values()))
-    for name, words in shown.items():
-        times, digits, unit = (1, 3, "  ") if name in kind.plain else (100, 1, " %")
-        if found[name] is None:
-            print(f"  {words:<{width}}not available")
+    task = TASKS[found["task"]]
+    width = max(9, *(len(metric.label) + 1 for metric in task.reported.values()))
+    for key, metric in task.reported.items():
+        value, bounds = found[key], found["intervals"][key]
+        if value is None:
+            print(f"  {metric.label:<{width}}not available")
             continue
-        bounds = found["intervals"][name]
-        between = f"interval not available: {found.get('interval_missing')}"
+        interval = f"interval not available: {found.get('interval_missing')}"
         if bounds is not None:
-            between = f"[{times * bounds[0]:.{digits}f}, {times * bounds[1]:.{digits}f}]"
-        print(f"  {words:<{width}}{times * found[name]:6.{digits}f}{unit}   {between}")
-    for name, value in found.get("ccc_by_dimension", {}).items():
-        print(f"  {name:<{width}}{value:6.3f}")
-    for name, value in found.get("accuracy_by_slot", {}).items():
-        print(f"  {name:<{width}}{100 * value:6.1f} %")
-    if "trials" in found:
-        print(f"  {found['trials']:,} trials, {found['targets']:,} of one speaker")
-    for norm, words in (("s_norm", "s-norm"), ("as_norm", "AS-norm")):
-        if found.get(norm):
-            print(f"  after {words}: EER {100 * found[norm]['eer']:.1f} %")
-        elif norm in found:
-            print(f"  after {words}: not available: {found['norm_missing']}")
+            interval = f"[{metric.number(bounds[0])}, {metric.number(bounds[1])}]"
+        print(f"  {metric.label:<{width}}{metric.number(value):>6}{metric.unit:2}   {interval}")
+    for line in task.details(found):
+        print(f"  {line}")
     if "confusion" not in found:
         return
     labels, confusion = found["labels"], found["confusion"]

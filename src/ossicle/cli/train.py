@@ -46,7 +46,7 @@ def train(
     print(metrics["split"])
     best, epochs = metrics["best_epoch"], metrics["epochs"]
     print(f"best epoch {best} of {epochs} by validation {metrics['chosen_by']}")
-    o.print_figures(test)
+    o.print_metrics(test)
     print(o.cache_line(metrics["cache"]))
     if config.compile:
         first, others = metrics["first_step_seconds"], metrics["step_seconds"]

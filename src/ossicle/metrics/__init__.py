@@ -1,19 +1,19 @@
 """How good predictions are, how sure one can be of it, and whether two recipes differ."""
 
 from ossicle.metrics.classification import (
-    ClassificationFigures,
-    classification_figures,
-    figures_by_rows,
+    ClassificationMetrics,
+    classification_metrics,
+    metrics_by_rows,
 )
 from ossicle.metrics.interval import Intervals, bootstrap_intervals
 from ossicle.metrics.paired import PairedTest, paired_test
 
 __all__ = [
-    "ClassificationFigures",
+    "ClassificationMetrics",
     "Intervals",
     "PairedTest",
     "bootstrap_intervals",
-    "classification_figures",
-    "figures_by_rows",
+    "classification_metrics",
+    "metrics_by_rows",
     "paired_test",
 ]

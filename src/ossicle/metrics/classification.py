@@ -23,7 +23,7 @@ from jaxtyping import Int
 
 
 @dataclass(frozen=True)
-class ClassificationFigures:
+class ClassificationMetrics:
     """What a classifier got right on one set of recordings.
 
     `confusion` is (C, C): rows are true labels, columns predicted ones, in the order of the labels.
@@ -37,16 +37,16 @@ class ClassificationFigures:
     count: int
 
 
-def classification_figures(
+def classification_metrics(
     target: Sequence[str], predicted: Sequence[str], labels: Sequence[str]
-) -> ClassificationFigures:
+) -> ClassificationMetrics:
     """Return accuracy, macro-F1, UAR and the confusion matrix, as scikit-learn computes them.
 
     Args:
         target: The true label of each recording.
         predicted: The predicted label of each recording.
         labels: All labels, in the order wanted in `confusion`. Labels that do not occur change no
-            other figure.
+            other metric.
 
     Raises:
         ValueError: no recordings, unequal lengths, or a label that `labels` lacks or repeats.
@@ -57,7 +57,7 @@ def classification_figures(
     confusion = _confusion(target_codes, predicted_codes, len(labels))
     present = np.unique(target_codes)
     mean = {"average": "macro", "zero_division": 0}
-    return ClassificationFigures(
+    return ClassificationMetrics(
         accuracy=float(accuracy_score(target_codes, predicted_codes)),
         macro_f1=float(f1_score(target_codes, predicted_codes, **mean)),
         uar=float(recall_score(target_codes, predicted_codes, labels=present, **mean)),
@@ -66,20 +66,20 @@ def classification_figures(
     )
 
 
-def figures_by_rows(
+def metrics_by_rows(
     target: Sequence[str], predicted: Sequence[str], labels: Sequence[str]
 ) -> Callable[[Int[np.ndarray, " N"]], Mapping[str, float]]:
     """Return a function from row numbers to accuracy, macro-F1 and UAR on those rows.
 
     For `bootstrap_intervals`, which asks a thousand times: each answer takes some 50 microseconds,
-    and is what `classification_figures` returns for the same rows. Rows may repeat.
+    and is what `classification_metrics` returns for the same rows. Rows may repeat.
 
     Raises:
-        ValueError: as `classification_figures`.
+        ValueError: as `classification_metrics`.
     """
     target_codes, predicted_codes = _codes(target, predicted, labels)
 
-    def figures_of(rows: Int[np.ndarray, " N"]) -> Mapping[str, float]:
+    def metrics_of(rows: Int[np.ndarray, " N"]) -> Mapping[str, float]:
         confusion = _confusion(target_codes[rows], predicted_codes[rows], len(labels))
         right = confusion.diagonal()
         in_class, named_so = confusion.sum(axis=1), confusion.sum(axis=0)
@@ -92,7 +92,7 @@ def figures_by_rows(
             "uar": float(recall.mean()),
         }
 
-    return figures_of
+    return metrics_of
 
 
 def _codes(
@@ -102,7 +102,7 @@ def _codes(
     if len(target) != len(predicted):
         raise ValueError(f"{len(target)} targets, {len(predicted)} predictions: expected as many.")
     if len(target) == 0:
-        raise ValueError("No recordings to compute figures of.")
+        raise ValueError("No recordings to compute metrics of.")
     code_of = {label: code for code, label in enumerate(labels)}
     if len(code_of) != len(labels):
         raise ValueError(f"A label is there twice: {list(labels)}.")

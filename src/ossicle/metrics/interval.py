@@ -1,6 +1,6 @@
-"""Percentile bootstrap: how far a figure might be off, given who and what was recorded.
+"""Percentile bootstrap: how far a metric might be off, given who and what was recorded.
 
-    units drawn with replacement, as many as there are   ->   figures of their recordings
+    units drawn with replacement, as many as there are   ->   metrics of their recordings
     1000 times                                           ->   the middle 95 % is the interval
 
 The unit is what was drawn independently when the test set was made. Recordings of one speaker are
@@ -8,7 +8,7 @@ alike, so where speakers are known whole speakers are drawn, each with all of it
 drawing recordings would give intervals that are too narrow for a claim about new speakers.
 
 Few speakers say little about speakers. With two, three different draws exist, and the interval runs
-from the worse speaker's figure to the better one's; below ten or so it tends to be too narrow. With
+from the worse speaker's metric to the better one's; below ten or so it tends to be too narrow. With
 one there is nothing to draw, recordings are drawn instead, and the interval speaks of further
 recordings of that speaker only: `unit` and `num_units` say which case it was, and belong beside the
 interval wherever it is shown.
@@ -35,15 +35,15 @@ FEW_SPEAKERS: Final = 10  # below which an interval tends to be too narrow
 
 @dataclass(frozen=True)
 class Intervals:
-    """The lower and upper bound of each figure, and what was drawn to find them.
+    """The lower and upper bound of each metric, and what was drawn to find them.
 
     Attributes:
-        bounds: By figure; None where it is undefined in too many draws.
+        bounds: By metric; None where it is undefined in too many draws.
         unit: What was drawn.
         num_units: How many there are.
         confidence: Share of the draws inside the bounds.
         resamples: Number of draws.
-        undefined: Largest share of draws in which a figure is undefined.
+        undefined: Largest share of draws in which a metric is undefined.
     """
 
     bounds: dict[str, tuple[float, float] | None]
@@ -78,7 +78,7 @@ class Intervals:
 
 
 def bootstrap_intervals(
-    figures_of: Callable[[Int[np.ndarray, " N"]], Mapping[str, float]],
+    metrics_of: Callable[[Int[np.ndarray, " N"]], Mapping[str, float]],
     num_rows: int,
     groups: Sequence[str] | None = None,
     *,
@@ -86,11 +86,11 @@ def bootstrap_intervals(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Intervals:
-    """Return percentile bootstrap intervals of all figures, from the same draws.
+    """Return percentile bootstrap intervals of all metrics, from the same draws.
 
     Args:
-        figures_of: From row numbers, with repetitions, to figures, NaN where one is undefined; it
-            is called once per resample. For classification: `figures_by_rows`.
+        metrics_of: From row numbers, with repetitions, to metrics, NaN where one is undefined; it
+            is called once per resample. For classification: `metrics_by_rows`.
         num_rows: Number of recordings.
         groups: The speaker of each recording, or None to draw recordings.
         confidence: Share of the resamples inside the interval, between 0 and 1.
@@ -117,10 +117,10 @@ def bootstrap_intervals(
         rows = generator.integers(num_units, size=num_units)
         if by_speaker:
             rows = np.concatenate([rows_of_unit[unit] for unit in rows])
-        drawn.append(figures_of(rows))
+        drawn.append(metrics_of(rows))
     bounds, undefined = {}, 0.0
     for name in drawn[0]:
-        values = np.array([figures[name] for figures in drawn])
+        values = np.array([metrics[name] for metrics in drawn])
         bounds[name] = _bounds(values, (1 - confidence) / 2)
         undefined = max(undefined, float(np.isnan(values).mean()))
     unit: Literal["speaker", "recording"] = "speaker" if by_speaker else "recording"

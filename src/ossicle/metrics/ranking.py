@@ -1,7 +1,7 @@
 """Figures of tags that are ranked by a score: mean average precision and mean area under the curve.
 
 Both are means over the tags that some of the recordings have and some have not; of the others
-nothing can be said, and where there is none the figure is 0.
+nothing can be said, and where there is none the metric is 0.
 """
 
 import numpy as np
@@ -21,10 +21,10 @@ def mean_auc(targets: Float[np.ndarray, "N C"], scores: Float[np.ndarray, "N C"]
     return _over_tags(roc_auc_score, targets, scores)
 
 
-def _over_tags(figure: object, targets: np.ndarray, scores: np.ndarray) -> float:
-    assert callable(figure)
+def _over_tags(metric: object, targets: np.ndarray, scores: np.ndarray) -> float:
+    assert callable(metric)
     found = [
-        float(figure(of_one, score))
+        float(metric(of_one, score))
         for of_one, score in zip(targets.T, scores.T, strict=True)
         if 0 < of_one.sum() < len(of_one)
     ]

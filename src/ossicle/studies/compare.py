@@ -138,10 +138,10 @@ def _row(
         "parameters": runs[0]["parameters"],
         "adapter_bytes": runs[0]["adapter_bytes"],
     }
-    for figure in TASKS[runs[0]["task"]].shown:
-        values = [run["test"][figure] for run in runs]
-        known = None not in values  # a figure that does not exist is null
-        row[figure] = {
+    for metric in TASKS[runs[0]["task"]].reported:
+        values = [run["test"][metric] for run in runs]
+        known = None not in values  # a metric that does not exist is null
+        row[metric] = {
             "mean": mean(values) if known else None,
             "deviation": stdev(values) if known and len(values) > 1 else None,
             "values": values,
@@ -180,8 +180,9 @@ def _slug(label: str) -> str:
 
 def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a comparison as text."""
-    kind = TASKS[found["task"]]
-    header = ["recipe", "trainable", "without head", *kind.shown.values()]
+    reported = TASKS[found["task"]].reported
+    labels = [metric.label for metric in reported.values()]
+    header = ["recipe", "trainable", "without head", *labels]
     header += ["train s", "peak MiB", "gain (p)"]
     rows = []
     for row in found["rows"]:
@@ -191,7 +192,10 @@ def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
                 row["recipe"],
                 f"{sizes['trainable']:,}",
                 f"{sizes['trainable'] - sizes['head']:,}",
-                *(_shown(row[figure], plain=figure in kind.plain) for figure in kind.shown),
+                *(
+                    metric.spread(row[key]["mean"], row[key]["deviation"])
+                    for key, metric in reported.items()
+                ),
                 f"{row['train_seconds']:.0f}",
                 "-" if row["peak_memory_mib"] is None else f"{row['peak_memory_mib']:.0f}",
                 _against(row["against_first"]),
@@ -210,32 +214,23 @@ def markdown(found: dict[str, Any]) -> str:
 def notes(found: dict[str, Any]) -> list[str]:
     """Return what has to be known to read the table."""
     several = len(found["seeds"]) > 1
-    percent = "" if TASKS[found["task"]].plain else " in percent"
+    kind = TASKS[found["task"]]
+    percent = " in percent" if all(one.percent for one in kind.reported.values()) else ""
     spread = "mean ± standard deviation over the seeds " if several else "with seed "
     seeds = ", ".join(str(seed) for seed in found["seeds"])
-    each = TASKS[found["task"]].each_name
     tests = [row["against_first"] for row in found["rows"] if row["against_first"] is not None]
     about = [
         f"{found['data']} on {found['backbone']}: {found['split']}",
-        f"Test figures{percent}, {spread}{seeds}.",
+        f"Test metrics{percent}, {spread}{seeds}.",
     ]
     if tests:
         about[-1] += (
-            f" Gain is the difference in {each} to {found['rows'][0]['recipe']}, with the p of a "
-            f"paired permutation test over {tests[0]['num_units']} {tests[0]['unit']}s, not "
-            "corrected for the number of recipes."
+            f" Gain is the difference in {kind.recording_score_name} to "
+            f"{found['rows'][0]['recipe']}, with the p of a paired permutation test over "
+            f"{tests[0]['num_units']} {tests[0]['unit']}s, not corrected for "
+            "the number of recipes."
         )
     return about
-
-
-def _shown(figure: dict[str, Any], *, plain: bool) -> str:
-    """Return mean and deviation of a figure, in percent unless it is none."""
-    if figure["mean"] is None:
-        return "not available"
-    times, digits = (1, 3) if plain else (100, 1)
-    deviation = figure["deviation"]
-    spread = "" if deviation is None else f" ± {times * deviation:.{digits}f}"
-    return f"{times * figure['mean']:.{digits}f}{spread}"
 
 
 def _against(test: dict[str, Any] | None) -> str:

@@ -17,27 +17,29 @@ from torch import Tensor
 
 from ossicle.data import Dataset, Trial, Utterance
 from ossicle.errors import LabelError, RunError
+from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting
 
 
 class Task(ABC):
-    """Target, loss, decoding and figures of one kind of problem.
+    """Labels, loss, decoding and metrics of one kind of problem.
 
     Attributes:
-        name: The word for it in `--task` and in saved adapters.
-        about: What it is, in one line.
-        heads: Names of the heads that suit it; the first is the default.
+        name: Its name in `--task` and in saved adapters.
+        about: A description of one line.
+        heads: Names of the heads that suit the task; the first is the default.
         by_frame: Whether an output has a row for each frame.
-        example: Two labels of such a corpus.
-        primary: The figure that chooses the best epoch.
-        best: What `score` gives where everything is right: 1, or 0 for an error rate.
-        shown: The figures with an interval, by key, as the field writes them.
-        plain: Those of `shown` that are written as they are, and not in percent.
-        each_name: What the mean of `each` is called.
-        settings: What can be chosen, by name.
-        closed: Whether what is judged has to be known from training, and so has a loss.
-        cohort_size: Recordings of training by which scores are normalised; 0: none.
-        fewest_steps: Steps of the optimiser that a run has by default, on however few recordings.
+        example: Two different labels, as a corpus writes them.
+        primary_metric: Key of the metric that chooses the best epoch.
+        higher_is_better: Whether a higher primary metric is better, and 1 the best; otherwise it
+            is an error, and 0 the best.
+        reported: The metrics that are reported with an interval, by key.
+        recording_score_name: Name of the mean of `recording_scores`.
+        settings: The settings of `--task`, by name.
+        closed_set: Whether labels that are evaluated must be known from training. Only then is
+            there a validation loss.
+        cohort_size: Number of training recordings that scores are normalised by; 0 turns it off.
+        min_steps: Fewest optimiser steps of a run with the default number of epochs.
         num_outputs: Width of the head's output.
     """
 
@@ -46,20 +48,19 @@ class Task(ABC):
     heads: ClassVar[tuple[str, ...]] = ("mean", "cls", "meanstd", "superb")
     by_frame: ClassVar[bool] = False
     example: ClassVar[tuple[str, str]]
-    best: ClassVar[float] = 1.0
-    primary: ClassVar[str]
-    shown: ClassVar[Mapping[str, str]]
-    plain: ClassVar[tuple[str, ...]] = ()
-    each_name: ClassVar[str] = ""
+    higher_is_better: ClassVar[bool] = True
+    primary_metric: ClassVar[str]
+    reported: ClassVar[Mapping[str, Metric]]
+    recording_score_name: ClassVar[str] = ""
     settings: ClassVar[Mapping[str, Setting]] = {}
-    closed: ClassVar[bool] = True
+    closed_set: ClassVar[bool] = True
     cohort_size: ClassVar[int] = 0
-    fewest_steps: ClassVar[int] = 0
+    min_steps: ClassVar[int] = 0
     num_outputs: int
 
     @classmethod
     @abstractmethod
-    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
+    def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
         """Return the task that the training recordings set, after looking at all sides.
 
         Args:
@@ -105,70 +106,93 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def figures(
+    def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return the figures of a set of recordings, as plain data; among them `count`."""
+        """Return the metrics of a set of recordings, as plain data.
+
+        All of `reported` by key, and the number of recordings as `count`. A confusion matrix under
+        `confusion`, with its classes under `labels`, is printed as a table.
+        """
 
     @abstractmethod
-    def resampler(
+    def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a quick function from chosen rows to the figures of `shown`."""
+        """Return a fast function from row numbers to the reported metrics of those recordings.
 
-    def score(self, figures: Mapping[str, Any]) -> float:
-        """Return the primary figure, an error rate turned round, so that more is better."""
-        value: float = figures[self.primary]
-        return value if self.best > 0 else -value
+        The bootstrap calls it a thousand times, with rows that repeat.
+        """
+
+    def score(self, metrics: Mapping[str, Any]) -> float:
+        """Return the primary metric, with its sign changed where lower is better."""
+        value: float = metrics[self.primary_metric]
+        return value if self.higher_is_better else -value
 
     def chance(self, labels: Sequence[str]) -> float:  # noqa: ARG002 - most tasks have none
-        """Return the score that an answer reaches on these labels without listening.
+        """Return the score of the best answer to these labels that ignores the recordings.
 
         Epochs that are no better are compared by their loss. -inf: the score always decides.
         """
         return -math.inf
 
-    def not_learnt(self, figures: Mapping[str, Any], chance: float) -> str:
-        """Return a sentence for a run whose best epoch scores no better than `chance`."""
-        name, value = self.shown[self.primary], figures[self.primary]
-        reached = chance if self.best > 0 else -chance
+    def chance_notice(self, metrics: Mapping[str, Any], chance: float) -> str:
+        """Return the notice for a run whose best epoch scores no better than `chance`."""
+        metric = self.reported[self.primary_metric]
+        reached = chance if self.higher_is_better else -chance
         return (
-            f"The best epoch has a validation {name} of {100 * value:.1f} %, and an answer that "
-            f"does not listen reaches {100 * reached:.1f} %: nothing has been learnt that {name} "
-            "shows. The epoch with the lowest validation loss is kept"
+            f"The best epoch has a validation {metric.label} of "
+            f"{metric.text(metrics[self.primary_metric])}, and an answer that ignores the "
+            f"recordings reaches {metric.text(reached)}: {metric.label} shows no learning. The "
+            "epoch with the lowest validation loss is kept"
         )
 
-    def each(
+    def recording_scores(
         self,
-        labels: Sequence[str],  # noqa: ARG002 - most tasks have one
-        decoded: Sequence[Mapping[str, Any]],  # noqa: ARG002 - likewise
+        labels: Sequence[str],  # noqa: ARG002 - most tasks have a score
+        decoded: Sequence[Mapping[str, Any]],  # noqa: ARG002 - as above
     ) -> list[float] | None:
-        """Return a score for each recording, more being better; None where only pairs have one.
+        """Return a score for each recording, higher being better; None if only pairs have one.
 
-        Two recipes are compared by it. Its mean is `each_name`.
+        The paired test of two recipes compares these. Their mean is called `recording_score_name`.
         """
         return None
 
-    def judged_by(self, trials: Sequence[Trial]) -> Self:
-        """Return the task with the pairs that it is judged by; only verification has any."""
-        if trials:
-            raise LabelError(f"the task {self.name} has no use for a list of trials")
-        return self
+    @classmethod
+    def details(
+        cls,
+        metrics: Mapping[str, Any],  # noqa: ARG003 - most tasks have no more to show
+    ) -> list[str]:
+        """Return lines to print below the reported metrics, such as one for each dimension."""
+        return []
 
-    def decoded_by(self, decoder: str) -> Self:
-        """Return the task with another decoder; only a transcription has any.
+    def with_trials(self, trials: Sequence[Trial]) -> Self:
+        """Return the task with the trials that it is evaluated on.
 
         Raises:
-            RunError: the task has none, or the decoder cannot be made.
+            LabelError: there are trials, and the task is not evaluated on pairs of recordings.
         """
-        raise RunError(f"the task {self.name} has no choice of decoder; leave '{decoder}' out")
+        if trials:
+            raise LabelError(
+                f"the task {self.name} is not evaluated on pairs of recordings; leave the list of "
+                "trials out"
+            )
+        return self
 
-    def against(
+    def with_decoder(self, decoder: str) -> Self:
+        """Return the task with another decoder, for example `beam(size=50)`.
+
+        Raises:
+            RunError: the task has no choice of decoders, or the decoder cannot be built.
+        """
+        raise RunError(f"the task {self.name} has no choice of decoders; leave '{decoder}' out")
+
+    def compare_with_first(
         self,
-        first: Mapping[str, Any],  # noqa: ARG002 - most tasks have nothing to say
-        one: Mapping[str, Any],  # noqa: ARG002 - likewise
+        first: Mapping[str, Any],  # noqa: ARG002 - most tasks do not compare recordings
+        other: Mapping[str, Any],  # noqa: ARG002 - as above
     ) -> dict[str, Any]:
-        """Return what a prediction says in the light of the first; only verification has any."""
+        """Return what to add to a prediction from comparing it with that of the first file."""
         return {}
 
     def with_cohort(

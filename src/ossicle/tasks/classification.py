@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, check_classes
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
-from ossicle.metrics import classification_figures, figures_by_rows
+from ossicle.metrics import classification_metrics, metrics_by_rows
+from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting, share
 from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task, are_texts, is_number
@@ -30,14 +31,14 @@ class Classification(Task):
     name: ClassVar[str] = "classification"
     about: ClassVar[str] = "one label for a recording"
     example: ClassVar[tuple[str, str]] = ("no", "yes")
-    primary: ClassVar[str] = "macro_f1"
-    shown: ClassVar[Mapping[str, str]] = {
-        "macro_f1": "macro-F1",
-        "accuracy": "accuracy",
-        "uar": "UAR",
+    primary_metric: ClassVar[str] = "macro_f1"
+    reported: ClassVar[Mapping[str, Metric]] = {
+        "macro_f1": Metric("macro-F1"),
+        "accuracy": Metric("accuracy"),
+        "uar": Metric("UAR"),
     }
 
-    each_name: ClassVar[str] = "accuracy"
+    recording_score_name: ClassVar[str] = "accuracy"
     settings: ClassVar[Mapping[str, Setting]] = {
         "label_smoothing": Setting("share of the target spread over all classes", 0.0),
         "class_weights": Setting(
@@ -60,7 +61,9 @@ class Classification(Task):
         self._number_by_label = {label: number for number, label in enumerate(self.labels)}
 
     @classmethod
-    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Classification":
+    def from_dataset(
+        cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any
+    ) -> "Classification":
         """Return the task of telling the labels of the training recordings apart."""
         del frame_rate
         check_classes(dataset)
@@ -97,11 +100,11 @@ class Classification(Task):
         best = int(output.argmax())
         return {"label": self.labels[best], "probs": dict(zip(self.labels, probs, strict=True))}
 
-    def figures(
+    def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Return macro_f1, accuracy, uar, the confusion matrix and its labels."""
-        found = classification_figures(labels, [one["label"] for one in decoded], self.labels)
+        found = classification_metrics(labels, [one["label"] for one in decoded], self.labels)
         return {
             "macro_f1": found.macro_f1,
             "accuracy": found.accuracy,
@@ -111,13 +114,15 @@ class Classification(Task):
             "confusion": [list(row) for row in found.confusion],
         }
 
-    def resampler(
+    def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
         """Return a quick function from chosen rows to macro_f1, accuracy and uar."""
-        return figures_by_rows(labels, [one["label"] for one in decoded], self.labels)
+        return metrics_by_rows(labels, [one["label"] for one in decoded], self.labels)
 
-    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+    def recording_scores(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> list[float]:
         """Return 1 for each recording that is named rightly, 0 for the others."""
         return [float(one["label"] == label) for label, one in zip(labels, decoded, strict=True)]
 

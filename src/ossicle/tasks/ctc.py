@@ -67,9 +67,9 @@ class Transcription(Task):
 
     heads: ClassVar[tuple[str, ...]] = ("frames", "superb-frames")
     by_frame: ClassVar[bool] = True
-    best: ClassVar[float] = 0.0
+    higher_is_better: ClassVar[bool] = False
     by_word: ClassVar[bool] = True
-    fewest_steps: ClassVar[int] = 400  # CTC outputs blanks alone for the first hundred or so
+    min_steps: ClassVar[int] = 400  # CTC outputs blanks alone for the first hundred or so
     settings: ClassVar[Mapping[str, Setting]] = TEXT_SETTINGS | UNSEEN
 
     def __init__(
@@ -95,13 +95,13 @@ class Transcription(Task):
     @classmethod
     @abstractmethod
     def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-        """Return errors and units of each recording, (N, 2), for every figure of `shown`.
+        """Return errors and units of each recording, (N, 2), for every metric of `reported`.
 
         Both sides are as the rule writes them.
         """
 
     @classmethod
-    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
+    def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
         """Return the task of writing with the units of the training transcripts."""
         del frame_rate
         unseen = settings.pop("unseen", "count")
@@ -173,7 +173,7 @@ class Transcription(Task):
         units = [self.units[number - 1] for number in self._decoder(output)]
         return {"label": self.join(units)}
 
-    def decoded_by(self, decoder: str) -> Self:
+    def with_decoder(self, decoder: str) -> Self:
         """Return the task with another decoder: `greedy` or `beam(size=50,lm=FILE,...)`."""
         made = copy(self)
         made._decoder = build_decoder(
@@ -181,24 +181,26 @@ class Transcription(Task):
         )
         return made
 
-    def figures(
+    def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Return the error rates, and how many texts are `empty`."""
-        rates = self.resampler(labels, decoded)(np.arange(len(labels)))
+        rates = self.metrics_by_rows(labels, decoded)(np.arange(len(labels)))
         empty = sum(not one["label"] for one in decoded)
         return {**rates, "empty": empty, "count": len(labels)}
 
-    def resampler(
+    def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
         """Return a quick function from chosen rows to the error rates."""
         edits = self._edits(labels, decoded)
         return lambda rows: {name: rate(of_one[rows]) for name, of_one in edits.items()}
 
-    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
-        """Return 1 - (errors / units) of each recording, by the primary figure."""
-        edits = self._edits(labels, decoded)[self.primary]
+    def recording_scores(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> list[float]:
+        """Return 1 - (errors / units) of each recording, by the primary metric."""
+        edits = self._edits(labels, decoded)[self.primary_metric]
         return [1 - errors / max(units, 1) for errors, units in edits.tolist()]
 
     def chance(self, labels: Sequence[str]) -> float:
@@ -213,18 +215,18 @@ class Transcription(Task):
         others = [texts[(row + shift) % count] for shift in shifts for row in range(count)]
         answers = [(texts, [""] * count), (texts * len(shifts), others)]
         return max(
-            self.score(self.figures(asked, [{"label": one} for one in said]))
+            self.score(self.metrics(asked, [{"label": one} for one in said]))
             for asked, said in answers
             if asked
         )
 
-    def not_learnt(self, figures: Mapping[str, Any], chance: float) -> str:
+    def chance_notice(self, metrics: Mapping[str, Any], chance: float) -> str:
         """Return what the best epoch says instead of texts, and what helps."""
-        if figures["empty"] < figures["count"]:
-            said = super().not_learnt(figures, chance)
+        if metrics["empty"] < metrics["count"]:
+            said = super().chance_notice(metrics, chance)
         else:
             said = (
-                f"After the best epoch the output is blank for all {figures['count']} validation "
+                f"After the best epoch the output is blank for all {metrics['count']} validation "
                 "recordings: training has ended in the phase, which every training with CTC goes "
                 "through, in which blanks alone are likely"
             )

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, Utterance
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.metrics.metric import Metric
 from ossicle.metrics.segments import counts, micro_f1, segments
 from ossicle.settings import Setting, share
 from ossicle.tasks.averaging import mean_of_sigmoid, stacked
@@ -46,9 +47,12 @@ class Events(Task):
     heads: ClassVar[tuple[str, ...]] = ("frames", "superb-frames")
     by_frame: ClassVar[bool] = True
     example: ClassVar[tuple[str, str]] = ("0-0.12:dog|0.12-0.3:speech", "0-0.12:speech")
-    primary: ClassVar[str] = "frame_f1"
-    shown: ClassVar[Mapping[str, str]] = {"frame_f1": "frame F1", "segment_f1": "segment F1"}
-    each_name: ClassVar[str] = "share of right marks"
+    primary_metric: ClassVar[str] = "frame_f1"
+    reported: ClassVar[Mapping[str, Metric]] = {
+        "frame_f1": Metric("frame F1"),
+        "segment_f1": Metric("segment F1"),
+    }
+    recording_score_name: ClassVar[str] = "share of right marks"
     settings: ClassVar[Mapping[str, Setting]] = {
         "threshold": Setting("probability above which a frame is marked", 0.5)
     }
@@ -60,7 +64,7 @@ class Events(Task):
         self.num_outputs = len(self.kinds)
 
     @classmethod
-    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Events":
+    def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Events":
         """Return the task of finding the events of the training recordings."""
         kinds = sorted({kind for one in dataset.train for _, _, kind in events(one.label)})
         if not kinds:
@@ -104,7 +108,7 @@ class Events(Task):
         text = SEPARATOR.join(f"{on:g}-{off:g}:{kind}" for on, off, kind in sorted(found))
         return {"label": text or NONE, "frames": len(output)}
 
-    def figures(
+    def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Return frame_f1 and segment_f1, micro averages."""
@@ -116,7 +120,7 @@ class Events(Task):
             "kinds": list(self.kinds),
         }
 
-    def resampler(
+    def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
         """Return a quick function from chosen rows to frame_f1 and segment_f1."""
@@ -126,7 +130,9 @@ class Events(Task):
             "segment_f1": micro_f1(by_segment[rows]),
         }
 
-    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+    def recording_scores(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> list[float]:
         """Return the share of frames and kinds that are marked as they should be."""
         pairs = self._pairs(labels, decoded)
         return [float((truth == said).mean()) for truth, said in pairs]

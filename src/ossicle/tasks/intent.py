@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.metrics.metric import Metric
 from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task, are_texts
 
@@ -34,16 +35,16 @@ class Intent(Task):
     name: ClassVar[str] = "intent"
     about: ClassVar[str] = "a value for each of several slots of a recording, all right or wrong"
     example: ClassVar[tuple[str, str]] = ("action=on,object=lamp", "action=off,object=music")
-    primary: ClassVar[str] = "accuracy"
-    shown: ClassVar[Mapping[str, str]] = {"accuracy": "accuracy"}
-    each_name: ClassVar[str] = "accuracy"
+    primary_metric: ClassVar[str] = "accuracy"
+    reported: ClassVar[Mapping[str, Metric]] = {"accuracy": Metric("accuracy")}
+    recording_score_name: ClassVar[str] = "accuracy"
 
     def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
         self.values = {slot: tuple(names) for slot, names in values.items()}
         self.num_outputs = sum(len(names) for names in self.values.values())
 
     @classmethod
-    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Intent":
+    def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Intent":
         """Return the task of the slots and values of the training recordings."""
         del frame_rate, settings
         slots = tuple(parts(dataset.train[0].label))
@@ -82,7 +83,7 @@ class Intent(Task):
             said.append(f"{slot}={names[int(part.argmax())]}")
         return {"label": ",".join(said), "slots": probs}
 
-    def figures(
+    def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Return accuracy over recordings, and that of every slot."""
@@ -91,14 +92,24 @@ class Intent(Task):
         accuracy = float(right.all(axis=1).mean())
         return {"accuracy": accuracy, "accuracy_by_slot": by_slot, "count": len(labels)}
 
-    def resampler(
+    @classmethod
+    def details(cls, metrics: Mapping[str, Any]) -> list[str]:
+        """Return the accuracy of each slot."""
+        accuracy, slots = cls.reported["accuracy"], metrics["accuracy_by_slot"]
+        return [
+            f"{slot:<9}{accuracy.number(value):>6}{accuracy.unit}" for slot, value in slots.items()
+        ]
+
+    def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
         """Return a quick function from chosen rows to accuracy."""
         right = np.asarray(self._right(labels, decoded).all(axis=1))
         return lambda rows: {"accuracy": float(right[rows].mean())}
 
-    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+    def recording_scores(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> list[float]:
         """Return 1 for each recording of which all slots are right, 0 for the others."""
         return [float(right) for right in np.asarray(self._right(labels, decoded).all(axis=1))]
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError
 from ossicle.metrics.concordance import concordance
+from ossicle.metrics.metric import Metric
 from ossicle.tasks.averaging import stacked
 from ossicle.tasks.base import Task, is_number
 
@@ -42,10 +43,9 @@ class Regression(Task):
     about: ClassVar[str] = "numbers for a recording, such as valence, arousal and dominance"
     heads: ClassVar[tuple[str, ...]] = ("superb", "mean", "cls", "meanstd")
     example: ClassVar[tuple[str, str]] = ("valence=3.5,arousal=2", "valence=1,arousal=6")
-    primary: ClassVar[str] = "ccc"
-    shown: ClassVar[Mapping[str, str]] = {"ccc": "CCC"}
-    plain: ClassVar[tuple[str, ...]] = ("ccc",)
-    each_name: ClassVar[str] = "negative error"
+    primary_metric: ClassVar[str] = "ccc"
+    reported: ClassVar[Mapping[str, Metric]] = {"ccc": Metric("CCC", percent=False)}
+    recording_score_name: ClassVar[str] = "negative error"
 
     def __init__(self, means: Mapping[str, float], deviations: Mapping[str, float]) -> None:
         self.means, self.deviations = dict(means), dict(deviations)
@@ -53,7 +53,9 @@ class Regression(Task):
         self.num_outputs = len(self.dimensions)
 
     @classmethod
-    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Regression":
+    def from_dataset(
+        cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any
+    ) -> "Regression":
         """Return the task of the dimensions that the training recordings are annotated in."""
         del frame_rate, settings
         names = tuple(numbers(dataset.train[0].label))
@@ -103,7 +105,7 @@ class Regression(Task):
         text = ",".join(f"{name}={value:.6g}" for name, value in values.items())
         return {"label": text, "values": values}
 
-    def figures(
+    def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Return the mean ccc, and that of every dimension."""
@@ -117,7 +119,13 @@ class Regression(Task):
             "count": len(labels),
         }
 
-    def resampler(
+    @classmethod
+    def details(cls, metrics: Mapping[str, Any]) -> list[str]:
+        """Return the ccc of each dimension."""
+        ccc, names = cls.reported["ccc"], metrics["ccc_by_dimension"]
+        return [f"{name:<9}{ccc.number(value):>6}" for name, value in names.items()]
+
+    def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
         """Return a function from chosen rows to the mean ccc."""
@@ -129,7 +137,9 @@ class Regression(Task):
 
         return of
 
-    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+    def recording_scores(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> list[float]:
         """Return minus the absolute error in deviations of training, a mean over dimensions."""
         spread = np.array([self.deviations[name] for name in self.dimensions])
         errors = np.abs(self._values(decoded) - self.targets(labels)) / spread

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossicle.metrics.edits import character_edits, rate
+from ossicle.metrics.metric import Metric
 from ossicle.tasks.ctc import Transcription
 
 FIRST, LAST = "B-", "E-"
@@ -28,14 +29,14 @@ class SlotFilling(Transcription):
 
     name: ClassVar[str] = "slots"
     about: ClassVar[str] = "a text with slots marked in it, as in play B-artist abba E-artist"
-    best: ClassVar[float] = 1.0
+    higher_is_better: ClassVar[bool] = True
     example: ClassVar[tuple[str, str]] = ("B-x a E-x", "B-y b E-y")
-    primary: ClassVar[str] = "slot_type_f1"
-    shown: ClassVar[Mapping[str, str]] = {
-        "slot_type_f1": "slot-type F1",
-        "slot_value_cer": "slot-value CER",
+    primary_metric: ClassVar[str] = "slot_type_f1"
+    reported: ClassVar[Mapping[str, Metric]] = {
+        "slot_type_f1": Metric("slot-type F1"),
+        "slot_value_cer": Metric("slot-value CER"),
     }
-    each_name: ClassVar[str] = "slot-type F1"
+    recording_score_name: ClassVar[str] = "slot-type F1"
 
     def written(self, text: str) -> str:
         """Return the text as the rule writes it; markers stay as they are."""
@@ -73,7 +74,9 @@ class SlotFilling(Transcription):
             rows.append(edits)
         return {"slot_value_cer": np.array(rows)}
 
-    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+    def recording_scores(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> list[float]:
         """Return the F1 of the slots' types of each recording."""
         pairs = zip(labels, (one["label"] for one in decoded), strict=True)
         return [
@@ -81,12 +84,12 @@ class SlotFilling(Transcription):
             for label, said in pairs
         ]
 
-    def resampler(
+    def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a quick function from chosen rows to the two figures."""
+        """Return a quick function from chosen rows to the two metrics."""
         edits = self._edits(labels, decoded)["slot_value_cer"]
-        types = np.array(self.each(labels, decoded))
+        types = np.array(self.recording_scores(labels, decoded))
 
         def of(rows: NDArray[np.intp]) -> Mapping[str, float]:
             chosen = edits[rows]

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.metrics.metric import Metric
 from ossicle.metrics.ranking import mean_auc, mean_average_precision
 from ossicle.tasks.averaging import mean_of_sigmoid, stacked
 from ossicle.tasks.base import Task, are_texts
@@ -36,9 +37,9 @@ class Tagging(Task):
     name: ClassVar[str] = "tagging"
     about: ClassVar[str] = "any number of tags for a recording"
     example: ClassVar[tuple[str, str]] = ("dog|rain", "rain|wind")
-    primary: ClassVar[str] = "map"
-    shown: ClassVar[Mapping[str, str]] = {"map": "mAP", "mauc": "mAUC"}
-    each_name: ClassVar[str] = "label-ranking precision"
+    primary_metric: ClassVar[str] = "map"
+    reported: ClassVar[Mapping[str, Metric]] = {"map": Metric("mAP"), "mauc": Metric("mAUC")}
+    recording_score_name: ClassVar[str] = "label-ranking precision"
 
     def __init__(self, tags: Sequence[str]) -> None:
         self.tags = tuple(tags)
@@ -46,7 +47,7 @@ class Tagging(Task):
         self._number_by_tag = {tag: number for number, tag in enumerate(self.tags)}
 
     @classmethod
-    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Tagging":
+    def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Tagging":
         """Return the task of finding the tags of the training recordings."""
         del frame_rate, settings
         _refuse_joined(dataset)
@@ -85,7 +86,7 @@ class Tagging(Task):
         found = [tag for tag, prob in probs.items() if prob > 0.5]
         return {"label": SEPARATOR.join(found) or NONE, "probs": probs}
 
-    def figures(
+    def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Return map and mauc, means over the tags that some recordings have and some have not."""
@@ -101,7 +102,7 @@ class Tagging(Task):
             "tags_judged": judged,
         }
 
-    def resampler(
+    def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
         """Return a function from chosen rows to map and mauc."""
@@ -113,7 +114,9 @@ class Tagging(Task):
 
         return of
 
-    def each(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> list[float]:
+    def recording_scores(
+        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
+    ) -> list[float]:
         """Return the precision of the ranking of each recording's tags; 1 where it has none."""
         rows = zip(self.targets(labels), self._scores(decoded), strict=True)
         return [

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossicle.metrics.edits import character_edits, word_edits
+from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting
 from ossicle.tasks.ctc import UNSEEN, Transcription
 
@@ -18,9 +19,9 @@ class SpeechRecognition(Transcription):
     name: ClassVar[str] = "asr"
     about: ClassVar[str] = "a text for a recording, written by character with CTC"
     example: ClassVar[tuple[str, str]] = ("no", "on")
-    primary: ClassVar[str] = "wer"
-    shown: ClassVar[Mapping[str, str]] = {"wer": "WER", "cer": "CER"}
-    each_name: ClassVar[str] = "right words"
+    primary_metric: ClassVar[str] = "wer"
+    reported: ClassVar[Mapping[str, Metric]] = {"wer": Metric("WER"), "cer": Metric("CER")}
+    recording_score_name: ClassVar[str] = "right words"
 
     @staticmethod
     def spell(text: str) -> list[str]:
@@ -45,10 +46,10 @@ class WordRecognition(Transcription):
     name: ClassVar[str] = "words"
     about: ClassVar[str] = "a text for a recording, written by word with CTC"
     example: ClassVar[tuple[str, str]] = ("no one", "one no")
-    primary: ClassVar[str] = "wer"
-    shown: ClassVar[Mapping[str, str]] = {"wer": "WER"}
+    primary_metric: ClassVar[str] = "wer"
+    reported: ClassVar[Mapping[str, Metric]] = {"wer": Metric("WER")}
     by_word: ClassVar[bool] = False  # units are words already
-    each_name: ClassVar[str] = "right words"
+    recording_score_name: ClassVar[str] = "right words"
 
     @staticmethod
     def spell(text: str) -> list[str]:
@@ -73,11 +74,11 @@ class PhoneRecognition(Transcription):
     name: ClassVar[str] = "phones"
     about: ClassVar[str] = "phones for a recording, written with spaces between, with CTC"
     example: ClassVar[tuple[str, str]] = ("n oʊ", "ɒ n")
-    primary: ClassVar[str] = "per"
-    shown: ClassVar[Mapping[str, str]] = {"per": "PER"}
+    primary_metric: ClassVar[str] = "per"
+    reported: ClassVar[Mapping[str, Metric]] = {"per": Metric("PER")}
     by_word: ClassVar[bool] = False
     settings: ClassVar[Mapping[str, Setting]] = UNSEEN
-    each_name: ClassVar[str] = "right phones"
+    recording_score_name: ClassVar[str] = "right phones"
 
     @staticmethod
     def spell(text: str) -> list[str]:

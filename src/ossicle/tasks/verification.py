@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, Trial, Utterance
 from ossicle.errors import AdapterFileError, LabelError, RunError, listing
+from ossicle.metrics.metric import Metric
 from ossicle.metrics.verification import (
     ErrorCurve,
     Trials,
@@ -64,15 +65,14 @@ class Verification(Task):
     about: ClassVar[str] = "whether two recordings are of one speaker"
     heads: ClassVar[tuple[str, ...]] = ("speaker-mean", "speaker-meanstd", "speaker-attentive")
     example: ClassVar[tuple[str, str]] = ("anna", "ben")
-    best: ClassVar[float] = 0.0
-    primary: ClassVar[str] = "eer"
-    shown: ClassVar[Mapping[str, str]] = {
-        "eer": "EER",
-        "min_dcf_01": "minDCF 0.01",
-        "min_dcf_05": "minDCF 0.05",
+    higher_is_better: ClassVar[bool] = False
+    primary_metric: ClassVar[str] = "eer"
+    reported: ClassVar[Mapping[str, Metric]] = {
+        "eer": Metric("EER"),
+        "min_dcf_01": Metric("minDCF 0.01", percent=False),
+        "min_dcf_05": Metric("minDCF 0.05", percent=False),
     }
-    plain: ClassVar[tuple[str, ...]] = ("min_dcf_01", "min_dcf_05")
-    closed: ClassVar[bool] = False
+    closed_set: ClassVar[bool] = False
     cohort_size: ClassVar[int] = 10_000
     settings: ClassVar[Mapping[str, Setting]] = {
         "loss": Setting("over the speakers of training", "aam-softmax", tuple(PUBLISHED)),
@@ -103,7 +103,9 @@ class Verification(Task):
         self._number_by_speaker = {one: number for number, one in enumerate(self.speakers)}
 
     @classmethod
-    def of(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Verification":
+    def from_dataset(
+        cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any
+    ) -> "Verification":
         """Return the task of the speakers of training; the other sides need pairs."""
         del frame_rate
         speakers = dataset.labels
@@ -168,7 +170,7 @@ class Verification(Task):
         """Return the `embedding`; a recording alone has no label."""
         return {"label": "-", "embedding": output[: -2 * self.num_outputs].tolist()}
 
-    def figures(
+    def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         """Return eer, min_dcf_01, min_dcf_05, the DET curve, and the same after each norm."""
@@ -180,21 +182,32 @@ class Verification(Task):
                 found |= {norm: None, "norm_missing": "the scores of the cohort are all alike"}
                 continue
             curve = Trials(of_norm, same).curve()
-            assert curve is not None  # `of` and `judged_by` see to both kinds
-            figures = _figures(curve)
-            found |= figures if norm == "cosine" else {norm: figures}
+            assert curve is not None  # `from_dataset` and `check_labels` see to both kinds
+            metrics = _metrics(curve)
+            found |= metrics if norm == "cosine" else {norm: metrics}
             if norm == "cosine":
                 found["det"] = _thinned(curve)
         counts = {"count": len(labels), "trials": len(same), "targets": int(same.sum())}
         return {**found, **counts}
 
-    def resampler(
+    @classmethod
+    def details(cls, metrics: Mapping[str, Any]) -> list[str]:
+        """Return the number of trials, and the EER after each normalisation of scores."""
+        lines = [f"{metrics['trials']:,} trials, {metrics['targets']:,} of one speaker"]
+        for key, label in (("s_norm", "s-norm"), ("as_norm", "AS-norm")):
+            if metrics.get(key):
+                lines.append(f"after {label}: EER {cls.reported['eer'].text(metrics[key]['eer'])}")
+            elif key in metrics:
+                lines.append(f"after {label}: not available: {metrics['norm_missing']}")
+        return lines
+
+    def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a function from chosen rows to the figures of the trials among them.
+        """Return a function from chosen rows to the metrics of the trials among them.
 
         A recording that is drawn twice makes its trials count twice; none is one with itself. The
-        figures are NaN where a draw has no trials of one kind.
+        metrics are NaN where a draw has no trials of one kind.
         """
         first, second, same = self._pairs(labels, decoded)
         cosine = self._scores(decoded, first, second)["cosine"]
@@ -204,17 +217,19 @@ class Verification(Task):
         def of(rows: NDArray[np.intp]) -> Mapping[str, float]:
             counts = np.bincount(rows, minlength=len(labels)).astype(float)
             curve = trials.curve(counts[first] * counts[second])
-            return dict.fromkeys(self.shown, math.nan) if curve is None else _figures(curve)
+            return dict.fromkeys(self.reported, math.nan) if curve is None else _metrics(curve)
 
         return of
 
-    def judged_by(self, trials: Sequence[Trial]) -> Self:
+    def with_trials(self, trials: Sequence[Trial]) -> Self:
         """Return the task with a list of trials; empty: all pairs."""
         made = copy(self)
         made.trials = tuple(trials)
         return made
 
-    def against(self, first: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any]:
+    def compare_with_first(
+        self, first: Mapping[str, Any], one: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """Return the cosine with the first, as `score`."""
         pair = np.array([first["embedding"], one["embedding"]])
         return {"score": float(trial_cosines(pair, np.array([0]), np.array([1]))[0])}
@@ -307,7 +322,7 @@ class Verification(Task):
         return scores
 
 
-def _figures(curve: ErrorCurve) -> dict[str, float]:
+def _metrics(curve: ErrorCurve) -> dict[str, float]:
     return {
         "eer": curve.eer,
         "min_dcf_01": curve.min_dcf(0.01),

@@ -43,7 +43,7 @@ class Epoch:
         number: From 1.
         train_loss: Mean over its recordings, while training.
         valid_loss: On the validation recordings, after it; None where they have none.
-        valid: Their figures.
+        valid: Their metrics.
         is_best: Whether no epoch before was as good: `ossicle.training.choice`.
     """
 
@@ -104,12 +104,12 @@ class Assessment:
     Attributes:
         decoded: For each recording, what the task makes of the output, with the recording's `key`.
         loss: Mean over the recordings; None where the task has none for strangers.
-        figures: Of the task.
+        metrics: Of the task.
     """
 
     decoded: list[dict[str, Any]]
     loss: float | None
-    figures: dict[str, Any]
+    metrics: dict[str, Any]
 
 
 def fit(
@@ -195,13 +195,13 @@ def epochs(
                 "training has diverged. Start a new run with a lower --lr"
             )
         shown = {} if found.loss is None else {"loss": found.loss}
-        shown |= {task.primary: found.figures[task.primary]}
+        shown |= {task.primary_metric: found.metrics[task.primary_metric]}
         windows = sum(1 for _ in valid.windows())
         progress("valid", windows, windows, **shown)
-        rank = choice.rank(found.figures, found.loss)
+        rank = choice.rank(found.metrics, found.loss)
         best = state.best if state.history else None
         is_best = best is None or rank > choice.rank(best.valid, best.valid_loss)
-        epoch = Epoch(number, loss, found.loss, found.figures, is_best)
+        epoch = Epoch(number, loss, found.loss, found.metrics, is_best)
         state.history.append(epoch)
         yield epoch
 
@@ -228,7 +228,7 @@ def with_epochs(config: TrainConfig, task: Task, clips: Clips, sample_rate: int)
     if config.epochs is not None:
         return config
     epoch_steps = -(-len(_plan(clips, config, sample_rate, number=1)) // config.accumulate)
-    needed = min(MOST_DEFAULT_EPOCHS, -(-task.fewest_steps // epoch_steps))
+    needed = min(MOST_DEFAULT_EPOCHS, -(-task.min_steps // epoch_steps))
     return replace(config, epochs=max(config.num_epochs, needed))
 
 
@@ -329,7 +329,7 @@ def assess(
     progress: Progress = no_progress,
     stage: str = "test",
 ) -> Assessment:
-    """Return what the model says about every recording, in their order, and its figures."""
+    """Return what the model says about every recording, in their order, and the metrics."""
     model.eval()
     frozen = frozen or FrozenPart(find_cut(model))
     processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
@@ -349,5 +349,5 @@ def assess(
     labels = [utterance.label for utterance in clips.utterances]
     pairs = zip(clips.utterances, combined, strict=True)
     decoded = [{**task.decode(output), "key": one.key} for one, output in pairs]
-    loss = float(task.loss(combined, labels)) if task.closed else None
-    return Assessment(decoded, loss, task.figures(labels, decoded))
+    loss = float(task.loss(combined, labels)) if task.closed_set else None
+    return Assessment(decoded, loss, task.metrics(labels, decoded))

@@ -56,7 +56,7 @@ class Prepared:
 
     def judge(self, side: str) -> Task:
         """Return the task with the trials of a side."""
-        return self.task.judged_by(self.dataset.trials.get(side, ()))
+        return self.task.with_trials(self.dataset.trials.get(side, ()))
 
 
 def prepare(
@@ -137,7 +137,7 @@ def _task_of(config: TrainConfig, dataset: Dataset, backbone: Backbone) -> Task:
         RunError: the augmentation or the head does not suit the task.
     """
     task_type, settings = parse_task(config.task or dataset.task)
-    task = task_type.of(dataset, backbone.frame_rate, **settings)
+    task = task_type.from_dataset(dataset, backbone.frame_rate, **settings)
     if "speed" in parse_augment(config.augment) and isinstance(task, Events):
         raise RunError("--augment speed moves the events of a recording; leave it out")
     if config.head in HEADS and config.head not in task.heads:

@@ -1,4 +1,4 @@
-"""A run folder, from labelled recordings to a trained adapter with honest figures.
+"""A run folder, from labelled recordings to a trained adapter with honest metrics.
 
     RUN/adapter.safetensors     adapters and head after the best epoch
     RUN/recipe.json             what they are and what they fit on
@@ -6,7 +6,7 @@
     RUN/split.json              which recordings were on which side, with a hash of their content
     RUN/versions.json           of what it ran on
     RUN/log.jsonl               a line an epoch
-    RUN/metrics.json            figures on validation and test recordings, sizes, time, memory
+    RUN/metrics.json            metrics on validation and test recordings, sizes, time, memory
     RUN/checkpoint.safetensors  where the run stands, for --resume
     RUN/cohort.safetensors      embeddings of training, where verification normalises by them
     RUN/tensorboard/            curves, for `tensorboard --logdir RUN`
@@ -131,7 +131,7 @@ def _train(
         _LOGGER.warning(doubt)
     test = run_test(run, folder, progress)
     for tracker in tracked:
-        tracker.log({f"test/{key}": test[key] for key in run.task.shown}, step=state.best.number)
+        tracker.log({f"test/{key}": test[key] for key in run.task.reported}, step=state.best.number)
         tracker.finish()
     metrics = {
         "recipe": run.model.current.recipe.label,
@@ -206,7 +206,7 @@ def _curves(epoch: Epoch, task: Task) -> dict[str, float]:
     """Return what an epoch came to, by the names that a tracker shows."""
     curves = {"train/loss": epoch.train_loss}
     curves |= {} if epoch.valid_loss is None else {"valid/loss": epoch.valid_loss}
-    curves |= {f"valid/{key}": epoch.valid[key] for key in task.shown}
+    curves |= {f"valid/{key}": epoch.valid[key] for key in task.reported}
     return {key: value for key, value in curves.items() if value is not None}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ossicle.training.clips import Clips
 from ossicle.training.cohort import write_cohort
-from ossicle.training.figures import with_intervals
+from ossicle.training.intervals import with_intervals
 from ossicle.training.loop import Progress, assess
 from ossicle.training.prepare import Prepared
 

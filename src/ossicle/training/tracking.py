@@ -1,4 +1,4 @@
-"""Losses and figures of a run as curves, for TensorBoard and what else accelerate reports to.
+"""Losses and metrics of a run as curves, for TensorBoard and what else accelerate reports to.
 
 RUN/tensorboard/    read by `tensorboard --logdir RUN`
 """

@@ -1,4 +1,4 @@
-"""A trained adapter in use: figures on recordings it has not seen, labels for new files."""
+"""A trained adapter in use: metrics on recordings it has not seen, labels for new files."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,8 +31,8 @@ from ossicle.tasks import TASKS, Task
 from ossicle.training.clips import Clips
 from ossicle.training.cohort import read_cohort
 from ossicle.training.config import HIGHEST
-from ossicle.training.figures import with_intervals
 from ossicle.training.folder import CONFIG, SPLIT, places_of, read_json
+from ossicle.training.intervals import with_intervals
 from ossicle.training.loop import Progress, assess, no_progress
 from ossicle.training.recordings import check_whole, longest_piece, scan_together
 
@@ -106,7 +106,7 @@ class Trained:
             )
         cohort = read_cohort(Path(folder))
         task = task if cohort is None else task.with_cohort(cohort)
-        task = task if decoder is None else task.decoded_by(decoder)
+        task = task if decoder is None else task.with_decoder(decoder)
         return cls(Path(folder), model, task, longest_piece(model.backbone, seconds))
 
     def evaluate(
@@ -117,7 +117,7 @@ class Trained:
         batch_size: int = 16,
         progress: Progress = no_progress,
     ) -> dict[str, Any]:
-        """Return figures with 95 % bootstrap intervals on recordings the adapter has not seen.
+        """Return metrics with 95 % bootstrap intervals on recordings the adapter has not seen.
 
         Args:
             data: A data string.
@@ -134,7 +134,7 @@ class Trained:
         """
         split = self._split()
         utterances, trials = self._choose(data, side, own=split.get("data") == data)
-        task = self.task.judged_by(trials)
+        task = self.task.with_trials(trials)
         labels = [utterance.label for utterance in utterances]
         task.check_labels(labels)
         for notice in task.notices(data, labels):
@@ -164,7 +164,7 @@ class Trained:
             for found in processes.interleave([self._told(file) for file in mine]):
                 if "error" not in found:
                     first = first or found
-                    found |= self.task.against(first, found)
+                    found |= self.task.compare_with_first(first, found)
                 yield found
 
     def _told(self, file: Path | str | Utterance) -> dict[str, Any]:

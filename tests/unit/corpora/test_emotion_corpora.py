@@ -252,9 +252,9 @@ def test_speakers_of_verification_are_apart(tree):
         {"c", "d"},
         {"a", "b"},
     ]
-    assert Verification.of(dataset).speakers == ("e", "f")
+    assert Verification.from_dataset(dataset).speakers == ("e", "f")
     with pytest.raises(LabelError, match=r"valid has the speaker b alone"):
-        Verification.of(open_data(f"fsdd:{root}?label=verification&test_speaker=a"))
+        Verification.from_dataset(open_data(f"fsdd:{root}?label=verification&test_speaker=a"))
 
 
 def test_what_is_not_there_is_named(tmp_path: Path):

@@ -8,11 +8,11 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from ossicle.metrics import classification_figures, figures_by_rows
+from ossicle.metrics import classification_metrics, metrics_by_rows
 
 
 def test_figures_are_those_worked_out_by_hand():
-    figures = classification_figures(
+    figures = classification_metrics(
         target=["a", "a", "a", "b", "b", "c"],
         predicted=["a", "a", "b", "b", "c", "c"],
         labels=["a", "b", "c"],
@@ -25,20 +25,20 @@ def test_figures_are_those_worked_out_by_hand():
 
 
 def test_rows_of_the_confusion_are_true_labels_in_the_order_given():
-    figures = classification_figures(["a", "a", "b"], ["b", "b", "b"], labels=["b", "a"])
+    figures = classification_metrics(["a", "a", "b"], ["b", "b", "b"], labels=["b", "a"])
     assert figures.confusion == ((1, 0), (2, 0))
 
 
 def test_uar_leaves_out_a_class_that_is_only_predicted_and_macro_f1_counts_it_as_zero():
-    figures = classification_figures(["a", "a", "b", "b"], ["a", "c", "b", "b"], ["a", "b", "c"])
+    figures = classification_metrics(["a", "a", "b", "b"], ["a", "c", "b", "b"], ["a", "b", "c"])
     assert figures.uar == pytest.approx((1 / 2 + 1) / 2)
     assert figures.macro_f1 == pytest.approx((2 / 3 + 1 + 0) / 3)
 
 
 def test_a_label_that_occurs_nowhere_changes_nothing_but_the_confusion():
     target, predicted = ["a", "b", "b"], ["a", "a", "b"]
-    without = classification_figures(target, predicted, ["a", "b"])
-    with_it = classification_figures(target, predicted, ["a", "b", "c"])
+    without = classification_metrics(target, predicted, ["a", "b"])
+    with_it = classification_metrics(target, predicted, ["a", "b", "c"])
     assert (with_it.accuracy, with_it.macro_f1, with_it.uar) == (
         without.accuracy,
         without.macro_f1,
@@ -49,13 +49,13 @@ def test_a_label_that_occurs_nowhere_changes_nothing_but_the_confusion():
 
 @pytest.mark.parametrize("predicted", ["a", "b"])
 def test_one_recording_of_one_class_is_enough(predicted):
-    figures = classification_figures(["a"], [predicted], ["a", "b"])
+    figures = classification_metrics(["a"], [predicted], ["a", "b"])
     right = float(predicted == "a")
     assert (figures.accuracy, figures.macro_f1, figures.uar) == (right, right, right)
 
 
 def test_a_single_label_gives_a_confusion_of_one_cell():
-    figures = classification_figures(["a", "a"], ["a", "a"], ["a"])
+    figures = classification_metrics(["a", "a"], ["a", "a"], ["a"])
     assert figures.confusion == ((2,),)
     assert figures.uar == 1
 
@@ -70,8 +70,8 @@ def test_figures_and_figures_by_rows_agree_with_scikit_learn_on_strings(seed):
     rows = generator.integers(12, size=12)
     true, named = [target[row] for row in rows], predicted[rows].tolist()
 
-    figures = classification_figures(true, named, labels)
-    fast = figures_by_rows(target, predicted.tolist(), labels)(rows)
+    figures = classification_metrics(true, named, labels)
+    fast = metrics_by_rows(target, predicted.tolist(), labels)(rows)
 
     f1 = f1_score(true, named, average="macro", zero_division=0)
     _, recall, _, support = precision_recall_fscore_support(
@@ -89,17 +89,17 @@ def test_figures_and_figures_by_rows_agree_with_scikit_learn_on_strings(seed):
 
 def test_uar_is_balanced_accuracy_where_every_class_occurs():
     target, predicted = list("aabbccc"), list("abbbcca")
-    figures = classification_figures(target, predicted, list("abc"))
+    figures = classification_metrics(target, predicted, list("abc"))
     assert figures.uar == pytest.approx(balanced_accuracy_score(target, predicted), rel=1e-12)
 
 
 def test_plain_python_numbers_come_back():
-    figures = classification_figures(["a", "b"], ["a", "a"], ["a", "b"])
+    figures = classification_metrics(["a", "b"], ["a", "a"], ["a", "b"])
     assert type(figures.accuracy) is type(figures.uar) is type(figures.macro_f1) is float
     assert type(figures.confusion[0][0]) is int
 
 
-@pytest.mark.parametrize("function", [classification_figures, figures_by_rows])
+@pytest.mark.parametrize("function", [classification_metrics, metrics_by_rows])
 @pytest.mark.parametrize(
     ("target", "predicted", "labels", "message"),
     [

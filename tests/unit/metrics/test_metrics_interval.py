@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ossicle.metrics import bootstrap_intervals, figures_by_rows
+from ossicle.metrics import bootstrap_intervals, metrics_by_rows
 
 
 def mean_of(values):
@@ -45,11 +45,11 @@ def test_a_drawn_speaker_brings_all_of_its_rows_each_time_it_is_drawn():
     groups = ["a", "b", "a", "c", "b", "a"]
     seen = []
 
-    def figures_of(rows):
+    def metrics_of(rows):
         seen.append(sorted(rows.tolist()))
         return {"count": float(len(rows))}
 
-    found = bootstrap_intervals(figures_of, 6, groups, resamples=50)
+    found = bootstrap_intervals(metrics_of, 6, groups, resamples=50)
     rows_of = {"a": [0, 2, 5], "b": [1, 4], "c": [3]}
     possible = [
         sorted(rows_of[x] + rows_of[y] + rows_of[z]) for x in "abc" for y in "abc" for z in "abc"
@@ -97,7 +97,7 @@ def test_the_intervals_of_chance_predictions_hold_chance():
     labels = list("abcdef")
     target, predicted = generator.choice(labels, (2, 500)).tolist()
     groups = generator.choice([f"speaker {number}" for number in range(25)], 500).tolist()
-    found = bootstrap_intervals(figures_by_rows(target, predicted, labels), 500, groups)
+    found = bootstrap_intervals(metrics_by_rows(target, predicted, labels), 500, groups)
     assert list(found.bounds) == ["accuracy", "macro_f1", "uar"]
     assert all(0 < low < 1 / 6 < high < 0.3 for low, high in found.bounds.values())
 

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from ossicle.cli.options import print_figures
+from ossicle.cli.options import print_metrics
 from ossicle.data import Utterance
 from ossicle.metrics import bootstrap_intervals
+from ossicle.metrics.metric import Metric
 from ossicle.strict_json import dumps
-from ossicle.studies.compare import _shown
 from ossicle.tasks import Verification
-from ossicle.training.figures import with_intervals
+from ossicle.training.intervals import with_intervals
 from ossicle.training.loop import Assessment
 
 
@@ -27,7 +27,7 @@ def judged(num_speakers: int, takes: int = 4):
             embedding = (centre + chance.normal(size=8)).tolist()
             decoded.append({"key": key, "label": "-", "embedding": embedding})
     labels = [one.label for one in utterances]
-    found = Assessment(decoded, None, task.figures(labels, decoded))
+    found = Assessment(decoded, None, task.metrics(labels, decoded))
     return with_intervals(task, utterances, found)
 
 
@@ -52,7 +52,7 @@ def test_an_interval_that_does_not_exist_is_null_with_the_share_of_such_draws(
     said, _, rest = found["interval_missing"].partition(" % of the draws of ")
     assert float(said) == pytest.approx(100 * share, abs=300 * np.sqrt(share * (1 - share) / 1000))
     assert rest == f"{speakers} speakers have no such score"
-    print_figures(found)
+    print_metrics(found)
     shown = capsys.readouterr().out
     assert shown.count("interval not available: ") == 3
     assert f"EER{100 * found['eer']:15.1f} %   interval not available: {said} % of" in shown
@@ -64,7 +64,7 @@ def test_an_interval_exists_where_few_draws_are_undefined(speakers, capsys):
     assert found["interval_missing"] is None
     for name, (low, high) in found["intervals"].items():
         assert 0 <= low <= found[name] <= high <= 1
-    print_figures(found)
+    print_metrics(found)
     assert "not available" not in capsys.readouterr().out
 
 
@@ -93,18 +93,18 @@ def test_a_cohort_whose_scores_are_all_alike_gives_no_normalised_scores(capsys):
         task = Verification(["x", "y"]).with_cohort(cohort)
         decoded = [{"embedding": row, "key": str(i)} for i, row in enumerate(np.eye(8)[:4])]
         decoded[3]["embedding"] = np.zeros(8)  # no direction: a cosine of 0 with all
-        figures = strict(dumps(task.figures(["a", "a", "b", "b"], decoded)))
+        figures = strict(dumps(task.metrics(["a", "a", "b", "b"], decoded)))
         assert (figures["s_norm"], figures["as_norm"]) == (None, None)
         assert figures["norm_missing"] == "the scores of the cohort are all alike"
-        missing = dict.fromkeys(Verification.shown)
+        missing = dict.fromkeys(Verification.reported)
         about = {"interval_unit": "speaker", "interval_units": 2, "interval_missing": "so"}
-        print_figures({**figures, **about, "task": "verification", "intervals": missing})
+        print_metrics({**figures, **about, "task": "verification", "intervals": missing})
         assert "after AS-norm: not available: the scores of the coh" in capsys.readouterr().out
 
 
 def test_a_score_that_does_not_exist_is_shown_as_such(capsys):
-    assert _shown({"mean": None, "deviation": None}, plain=True) == "not available"
+    assert Metric("EER").spread(None, None) == "not available"
     figures = {"task": "classification", "count": 1, "interval_unit": "recording"}
     none = dict.fromkeys(("macro_f1", "accuracy", "uar"))
-    print_figures({**figures, **none, "intervals": none, "interval_units": 1})
+    print_metrics({**figures, **none, "intervals": none, "interval_units": 1})
     assert "accuracy not available" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Figures of an assessment with their bootstrap intervals."""
+"""Metrics of an assessment with their bootstrap intervals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from ossicle.training.loop import Assessment
 def with_intervals(
     task: Task, utterances: Sequence[Utterance], found: Assessment
 ) -> dict[str, Any]:
-    """Return the figures, their 95 % intervals, and every recording with what was said of it.
+    """Return the metrics, their 95 % intervals, and every recording with what was said of it.
 
     Speakers are drawn where every recording names one, recordings otherwise; `interval_unit` says
     which, and `interval_note` what makes the intervals too narrow, or null. An interval that does
@@ -21,11 +21,13 @@ def with_intervals(
     labels = [utterance.label for utterance in utterances]
     speakers = [one.speaker for one in utterances if one.speaker is not None]
     groups = speakers if len(speakers) == len(utterances) else None
-    each = task.each(labels, found.decoded)
-    intervals = bootstrap_intervals(task.resampler(labels, found.decoded), len(labels), groups)
+    scores = task.recording_scores(labels, found.decoded)
+    intervals = bootstrap_intervals(
+        task.metrics_by_rows(labels, found.decoded), len(labels), groups
+    )
     return {
         "task": task.name,
-        **found.figures,
+        **found.metrics,
         "loss": found.loss,
         "intervals": {
             name: None if bounds is None else list(bounds)
@@ -37,7 +39,7 @@ def with_intervals(
         "interval_note": intervals.note(groups),
         "recordings": [
             {"key": one.key, "speaker": one.speaker, "label": label, "predicted": said["label"]}
-            | ({} if each is None else {"score": each[row]})
+            | ({} if scores is None else {"score": scores[row]})
             for row, (one, label, said) in enumerate(
                 zip(utterances, labels, found.decoded, strict=True)
             )
