@@ -34,7 +34,7 @@ def test_it_reads_its_own_layout(corpus, spec, tmp_path):
     assert dataset.name == spec
     assert dataset.labels == corpus.example.labels
     assert dataset.task in TASKS
-    TASKS[dataset.task].of(dataset)
+    TASKS[dataset.task].from_dataset(dataset)
     keys = [one.key for one in dataset.utterances]
     assert len(set(keys)) == len(keys)
     assert all(len(load_utterance(one, 8000)) == 800 for one in dataset.utterances)
