@@ -51,7 +51,7 @@ def run(preset: str, data: Path) -> dict[str, Any]:
         device="cpu",
     )
     with tempfile.TemporaryDirectory() as folder:
-        metrics = train(config, Path(folder) / "run", progress=watch)
+        result = train(config, Path(folder) / "run", progress=watch)
         trained, _ = read_tensors(Path(folder) / "run" / TENSORS)
     model = prepare(config).model
     before = model.trainable(model.current)
@@ -60,14 +60,14 @@ def run(preset: str, data: Path) -> dict[str, Any]:
     upto = (steps - quarter) * means[-quarter - 1]
     return {
         "preset": preset,
-        "trained": metrics["parameters"]["trainable"],
+        "trained": result.parameters["trainable"],
         "tensors": len(before),
         "moved": len(before) - len(still),
         "steps": steps,
         "first": means[quarter - 1],
         "last": (steps * means[-1] - upto) / quarter,
-        "accuracy": metrics["test"]["accuracy"],
-        "seconds": metrics["train_seconds"],
+        "accuracy": result.test["accuracy"],
+        "seconds": result.train_seconds,
     }
 
 

@@ -34,6 +34,7 @@ from ossicle import strict_json
 from ossicle.data import Utterance, open_data, write_manifest
 from ossicle.metrics.paired import FEWEST_SPEAKERS, paired_test
 from ossicle.training import TrainConfig, train
+from ossicle.training.result import RunResult
 
 SEEDS: Final = range(5)
 MOST: Final = {"train": 300, "valid": 100}
@@ -107,8 +108,8 @@ def manifest(work: Work, seed: int, data: Path, out: Path) -> str:
     return f"manifest:{file}?speaker_independent={independent}"
 
 
-def run(work: Work, method: str, seed: int, out: Path, data: str) -> dict[str, Any]:
-    """Train on one thread, unless that is done already; return the metrics."""
+def run(work: Work, method: str, seed: int, out: Path, data: str) -> RunResult:
+    """Train on one thread, unless that is done already; return the result."""
     torch.set_num_threads(1)
     folder = out / work.name / method.replace(" ", "-") / f"seed-{seed}"
     backbone = work.backbone
@@ -125,10 +126,10 @@ def run(work: Work, method: str, seed: int, out: Path, data: str) -> dict[str, A
         head_lr=HEAD_RATE,
         seed=seed,
     )
-    metrics = train(config, folder, resume=(folder / "config.json").is_file())
-    accuracy = 100 * metrics["test"]["accuracy"]
+    result = train(config, folder, resume=(folder / "config.json").is_file())
+    accuracy = 100 * result.test["accuracy"]
     print(f"{work.name}  seed {seed}  {method}  {accuracy:.1f}", flush=True)
-    return metrics
+    return result
 
 
 def random_start(backbone: str, seed: int, out: Path) -> Path:
@@ -141,18 +142,18 @@ def random_start(backbone: str, seed: int, out: Path) -> Path:
     return folder
 
 
-def table(results: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+def table(results: dict[str, list[RunResult]]) -> dict[str, Any]:
     """Return the figures of one task by method."""
     accuracy = {
-        name: np.array([100 * one["test"]["accuracy"] for one in runs])
+        name: np.array([100 * one.test["accuracy"] for one in runs])
         for name, runs in results.items()
     }
     found: dict[str, Any] = {}
     for name, runs in results.items():
         found[name] = {
-            "trainable": runs[0]["parameters"]["trainable"],
+            "trainable": runs[0].parameters["trainable"],
             "accuracy": accuracy[name].tolist(),
-            "train_seconds": [round(one["train_seconds"], 1) for one in runs],
+            "train_seconds": [round(one.train_seconds, 1) for one in runs],
         }
         if name not in (LINEAR, RANDOM):
             found[name]["over_linear"] = gain(results, accuracy, name, LINEAR)
@@ -162,7 +163,7 @@ def table(results: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def gain(
-    results: dict[str, list[dict[str, Any]]],
+    results: dict[str, list[RunResult]],
     accuracy: dict[str, np.ndarray],
     name: str,
     other: str,
@@ -172,7 +173,7 @@ def gain(
     pairs = [
         (one, two)
         for mine, theirs in zip(results[name], results[other], strict=True)
-        for one, two in zip(mine["test"]["recordings"], theirs["test"]["recordings"], strict=True)
+        for one, two in zip(mine.test["recordings"], theirs.test["recordings"], strict=True)
     ]
     assert all(one["key"] == two["key"] for one, two in pairs)
     right = np.array([[each["predicted"] == each["label"] for each in pair] for pair in pairs])

@@ -21,6 +21,7 @@ from ossicle import strict_json
 from ossicle.data import Utterance, open_data, write_manifest
 from ossicle.data.derive import connect
 from ossicle.training import TrainConfig, train
+from ossicle.training.result import RunResult
 
 SEEDS: Final = (0, 1, 2)
 PAIRS: Final = ("03,08", "10,09", "11,13", "12,14", "15,16")
@@ -115,34 +116,34 @@ def side_of(speaker: str) -> str:
     return next((side for side, speakers in VERIFIED.items() if speaker in speakers), "train")
 
 
-def run(work: Work, split: str, number: int, seed: int, out: Path, data: Path) -> dict[str, Any]:
-    """Train on one thread, unless that is done already; return the metrics."""
+def run(work: Work, split: str, number: int, seed: int, out: Path, data: Path) -> RunResult:
+    """Train on one thread, unless that is done already; return the result."""
     torch.set_num_threads(1)
     folder = out / work.name.replace(" ", "-") / f"split-{number}-seed-{seed}"
     spec = split.replace("FOLDER", str(data)).replace("RUNS", str(out))
     config = TrainConfig(**{**SHARED, **work.settings, "data": spec, "seed": seed})
-    metrics = train(config, folder, resume=(folder / "config.json").is_file())
-    told = "  ".join(f"{name} {100 * metrics['test'][name]:.1f}" for name in work.figures)
-    seconds = metrics["train_seconds"]
+    result = train(config, folder, resume=(folder / "config.json").is_file())
+    told = "  ".join(f"{name} {100 * result.test[name]:.1f}" for name in work.figures)
+    seconds = result.train_seconds
     print(f"{work.name}  split {number}  seed {seed}  {told}  {seconds:.0f} s", flush=True)
-    return metrics
+    return result
 
 
-def row(work: Work, runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
+def row(work: Work, runs: list[list[RunResult]]) -> dict[str, Any]:
     """Return each figure: for every seed a mean over splits, and mean and deviation over seeds."""
     found: dict[str, Any] = {
         "splits": len(work.splits),
         "settings": dict(work.settings),
-        "trainable": runs[0][0]["parameters"]["trainable"],
-        "test_recordings": [one["test"]["count"] for one in runs[0]],
-        "train_seconds": mean(one["train_seconds"] for of_seed in runs for one in of_seed),
+        "trainable": runs[0][0].parameters["trainable"],
+        "test_recordings": [one.test["count"] for one in runs[0]],
+        "train_seconds": mean(one.train_seconds for of_seed in runs for one in of_seed),
     }
     for name in work.figures:
-        by_seed = [100 * mean(one["test"][name] for one in of_seed) for of_seed in runs]
+        by_seed = [100 * mean(one.test[name] for one in of_seed) for of_seed in runs]
         found[name] = {"mean": mean(by_seed), "deviation": stdev(by_seed), "by_seed": by_seed}
-    if "as_norm" in runs[0][0]["test"]:
+    if "as_norm" in runs[0][0].test:
         for norm in ("s_norm", "as_norm"):
-            by_seed = [100 * of_seed[0]["test"][norm]["eer"] for of_seed in runs]
+            by_seed = [100 * of_seed[0].test[norm]["eer"] for of_seed in runs]
             found[f"eer_{norm}"] = {
                 "mean": mean(by_seed),
                 "deviation": stdev(by_seed),

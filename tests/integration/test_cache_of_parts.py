@@ -30,7 +30,7 @@ def test_equally_long_parts_of_a_recording_train_from_a_cache_as_without_one(
     for cache in ("off", "float32"):
         config = settings(data=str(tmp_path / "parts.csv"), cache=cache, recipe="linear")
         metrics = train(config, tmp_path / cache)
-    assert metrics["cache"]["kept"] == "float32"
+    assert metrics.cache["kept"] == "float32"
     off, kept = (
         [json.loads(line) for line in (tmp_path / cache / LOG).read_text().splitlines()]
         for cache in ("off", "float32")

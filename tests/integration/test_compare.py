@@ -9,11 +9,11 @@ import pytest
 
 from ossicle.adapters.folder import TENSORS
 from ossicle.errors import RunError
-from ossicle.files import write_sealed
 from ossicle.studies.compare import compare
 from ossicle.training.config import TrainConfig
-from ossicle.training.folder import LOG, METRICS, SPLIT, read_json
+from ossicle.training.folder import LOG, METRICS
 from ossicle.training.run import train
+from tones import write_tone
 
 
 @pytest.mark.slow
@@ -50,17 +50,17 @@ def test_a_comparison_reuses_finished_runs_and_goes_on_with_interrupted_ones(
 
 
 def test_runs_on_other_recordings_are_not_paired(
-    settings: Callable[..., TrainConfig], tmp_path: Path
+    settings: Callable[..., TrainConfig], corpus: Path, tmp_path: Path
 ) -> None:
-    for seed in (0, 1):
-        train(settings(recipe="linear", epochs=1, seed=seed), tmp_path / "linear" / f"seed-{seed}")
-    file = tmp_path / "linear" / "seed-1" / SPLIT
-    split = read_json(file)
-    split["test"][next(iter(split["test"]))] = "hash of another recording"
-    write_sealed(file, split)
+    tones, out = tmp_path / "tones", tmp_path / "out"
+    shutil.copytree(corpus, tones)
+    given = {"recipe": "linear", "epochs": 1, "data": f"audiofolder:{tones}"}
+    train(settings(**given), out / "linear" / "seed-0")
+    write_tone(tones / "cleo-high-0.wav", "high", 0.3, seed=99)
+    train(settings(**given, seed=1), out / "linear" / "seed-1")
     with pytest.raises(RunError, match=r"seed-1' was trained on other recordings than .*seed-0'"):
-        compare(settings(epochs=1), ["linear"], [0, 1], tmp_path)
-    assert not (tmp_path / "compare.json").exists()
+        compare(settings(**given), ["linear"], [0, 1], out)
+    assert not (out / "compare.json").exists()
 
 
 def test_a_run_with_other_settings_is_not_reused(

@@ -83,9 +83,9 @@ def test_a_resumed_run_ends_in_the_same_bits(
     before = float(read_tensors(tmp_path / "parts" / CHECKPOINT)[1]["seconds"])
     started = time.perf_counter()
     metrics = train(config, tmp_path / "parts", resume=True)
-    assert before < metrics["train_seconds"] + 0.005  # its last digit is rounded
-    assert metrics["train_seconds"] <= before + time.perf_counter() - started
-    assert metrics["train_seconds"] > before + metrics["step_seconds"]  # one epoch of steps more
+    assert before < metrics.train_seconds + 0.005  # its last digit is rounded
+    assert metrics.train_seconds <= before + time.perf_counter() - started
+    assert metrics.train_seconds > before + metrics.step_seconds  # one epoch of steps more
     assert outcome(tmp_path / "parts") == outcome(tmp_path / "whole")
 
 
@@ -146,7 +146,7 @@ def test_a_finished_run_is_not_trained_again(
 ) -> None:
     before = {file: file.stat().st_mtime_ns for file in finished.iterdir()}
     metrics = train(settings(), finished, resume=True)
-    assert metrics == unseal(json.loads((finished / METRICS).read_text()))
+    assert metrics.to_dict() == unseal(json.loads((finished / METRICS).read_text()))
     assert {file: file.stat().st_mtime_ns for file in finished.iterdir()} == before
 
 
@@ -192,5 +192,5 @@ def test_what_a_killed_start_left_behind_does_not_block_a_new_start(
     settings: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
     (tmp_path / ".config.json.part").write_text('{"backb')
-    assert train(settings(epochs=1), tmp_path)["epochs"] == 1
+    assert train(settings(epochs=1), tmp_path).epochs == 1
     assert not list(tmp_path.glob(".*"))

@@ -63,14 +63,14 @@ def test_the_best_epoch_is_kept_and_not_the_last(settings: Configure, tmp_path: 
     metrics = train(config, tmp_path / "run")
     log = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
     scores = [(epoch["valid"]["macro_f1"], -epoch["valid_loss"]) for epoch in log]
-    assert metrics["best_epoch"] == 1 + scores.index(max(scores)) != 4
-    assert metrics["valid"] == log[metrics["best_epoch"] - 1]["valid"]
+    assert metrics.best_epoch == 1 + scores.index(max(scores)) != 4
+    assert metrics.valid == log[metrics.best_epoch - 1]["valid"]
     # --side valid on the run's own data: the kept weights give the best epoch's figures again.
     again = Trained.open(tmp_path / "run", device="cpu").evaluate(
         config.data, side="valid", batch_size=4
     )
-    assert {key: again[key] for key in metrics["valid"]} == metrics["valid"]
-    assert again["loss"] == log[metrics["best_epoch"] - 1]["valid_loss"]
+    assert {key: again[key] for key in metrics.valid} == metrics.valid
+    assert again["loss"] == log[metrics.best_epoch - 1]["valid_loss"]
 
 
 def test_training_does_not_look_at_the_labels_of_the_test_recordings(
@@ -88,7 +88,7 @@ def test_training_does_not_look_at_the_labels_of_the_test_recordings(
     )
     metrics = train(settings(data=f"audiofolder:{tmp_path / 'tones'}"), tmp_path / "run")
     was = json.loads((finished / METRICS).read_text())
-    assert metrics["test"]["accuracy"] == pytest.approx(1 - was["test"]["accuracy"])
+    assert metrics.test["accuracy"] == pytest.approx(1 - was["test"]["accuracy"])
     for name in (TENSORS, LOG):
         assert (tmp_path / "run" / name).read_bytes() == (finished / name).read_bytes()
 
@@ -153,14 +153,14 @@ def test_figures_of_long_recordings_are_those_of_single_predictions(
     write_corpus(tmp_path / "long", takes=2, seconds=0.7)
     data = f"audiofolder:{tmp_path / 'long'}"
     metrics = train(settings(data=data, max_seconds=0.3, epochs=2), tmp_path / "run")
-    recordings = metrics["test"]["recordings"]
+    recordings = metrics.test["recordings"]
     trained = Trained.open(tmp_path / "run", device="cpu")
     predictions = list(trained.predict(tmp_path / "long" / one["key"] for one in recordings))
     assert [one["label"] for one in predictions] == [one["predicted"] for one in recordings]
     loss = -np.mean(
         [math.log(p["probs"][r["label"]]) for p, r in zip(predictions, recordings, strict=True)]
     )
-    assert metrics["test"]["loss"] == pytest.approx(loss, rel=1e-5)
+    assert metrics.test["loss"] == pytest.approx(loss, rel=1e-5)
 
 
 def test_a_training_that_diverges_says_so(settings: Configure, tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_recipe_file_is_trained_as_written_though_it_bears_the_name_of_a_prese
         'name = "lora"\n[[placements]]\nmethod = "lora"\nat = ["attn.k"]\nsettings = {rank = 2}\n'
     )
     metrics = train(settings(recipe=str(file), epochs=1), tmp_path / "run")
-    assert metrics["expression"] == "lora(rank=2)@attn.k"
+    assert metrics.expression == "lora(rank=2)@attn.k"
     file.unlink()  # a run does not need it again
     assert train(settings(recipe="lora(rank=2)@attn.k", epochs=1), tmp_path / "run", resume=True)
 

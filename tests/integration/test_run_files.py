@@ -40,7 +40,7 @@ def test_evaluate_gives_the_loss_of_the_run_with_its_weights_and_smoothing(
     metrics = train(settings(data=data, task=task, epochs=1), tmp_path / "run")
     trained = Trained.open(tmp_path / "run", device="cpu")
     found = trained.evaluate(data, batch_size=4)
-    assert found["loss"] == metrics["test"]["loss"]
+    assert found["loss"] == metrics.test["loss"]
     # By hand: five recordings to train on, two labels, three high and two low.
     weights = {"high": 5 / 2 / 3, "low": 5 / 2 / 2}
     losses = []

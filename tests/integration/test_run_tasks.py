@@ -60,11 +60,11 @@ def test_a_recogniser_learns_and_is_judged_by_its_own_figures(
         backbone="tiny-hubert", data=texts, task="asr", recipe="full", epochs=12, lr=2e-3
     )
     metrics = train(config, tmp_path / "run")
-    assert metrics["chosen_by"] == "WER"
-    assert metrics["valid"]["wer"] < 0.5
+    assert metrics.chosen_by == "WER"
+    assert metrics.valid["wer"] < 0.5
     trained = Trained.open(tmp_path / "run", device="cpu")
     again = trained.evaluate(texts, batch_size=4)
-    assert {key: again[key] for key in metrics["test"]} == metrics["test"]
+    assert {key: again[key] for key in metrics.test} == metrics.test
     (tmp_path / "words.txt").write_text("h l")
     beam = Trained.open(
         tmp_path / "run", device="cpu", decoder=f"beam(words={tmp_path / 'words.txt'})"
@@ -86,9 +86,9 @@ def test_a_run_that_has_learnt_no_words_says_so_and_keeps_the_lowest_loss(
     config = settings(data=write(tmp_path, with_a_capital), task="asr", lr=1e-4, epochs=4)
     metrics = train(config, tmp_path / "run")
     losses = [epoch["valid_loss"] for epoch in log(tmp_path / "run")]
-    assert metrics["best_epoch"] == 1 + losses.index(min(losses))
-    assert metrics["chosen_by"] == "loss"
-    unseen, unlearnt = metrics["notices"]  # and none that takes a transcript for a class
+    assert metrics.best_epoch == 1 + losses.index(min(losses))
+    assert metrics.chosen_by == "loss"
+    unseen, unlearnt = metrics.notices  # and none that takes a transcript for a class
     assert "1 of the units of test (5.6 %)" in unseen  # 6 transcripts of 3 characters
     assert "'L' (1)" in unseen
     assert "--task 'asr(case=lower)' none is left" in unseen
@@ -98,9 +98,9 @@ def test_a_run_that_has_learnt_no_words_says_so_and_keeps_the_lowest_loss(
     Trained.open(tmp_path / "run", device="cpu").evaluate(config.data)
     assert "'L' (1)" in caplog.text
     lower = train(settings(**vars(config) | {"task": "asr(case=lower)"}), tmp_path / "lower")
-    assert not any("'L'" in notice for notice in lower["notices"])
+    assert not any("'L'" in notice for notice in lower.notices)
     again = Trained.open(tmp_path / "lower", device="cpu").evaluate(config.data)
-    assert again["wer"] == lower["test"]["wer"]
+    assert again["wer"] == lower.test["wer"]
 
 
 def test_transcripts_that_do_not_fit_stop_the_run_before_it_starts(
@@ -122,7 +122,7 @@ def test_transcripts_that_do_not_fit_stop_the_run_before_it_starts(
     with pytest.raises(LabelError, match=r"1 of 18 .*train-0.wav \(needs 120, has 118\).*--drop-s"):
         run(some)
     kept = run(some, drop_short=True)
-    assert kept["test"]["count"] == 6
+    assert kept.test["count"] == 6
     with pytest.raises(DataError, match=r"18 recordings are longer .* 0.5 s .*--max-seconds 1"):
         run(order, max_seconds=0.5)
     with pytest.raises(RunError, match="head 'mean' does not suit the task asr; use frames or sup"):
@@ -152,9 +152,9 @@ def test_a_verifier_keeps_its_cohort(settings: Configure, tmp_path: Path) -> Non
         backbone="tiny-hubert", data=data, task="verification(loss=am-softmax)", epochs=2
     )
     metrics = train(config, tmp_path / "run")
-    assert metrics["valid"]["trials"] == 15
+    assert metrics.valid["trials"] == 15
     assert (tmp_path / "run" / COHORT).is_file()
-    test = metrics["test"]
+    test = metrics.test
     assert {"eer", "min_dcf_01", "min_dcf_05", "det", "s_norm", "as_norm"} <= set(test)
     assert (test["loss"], log(tmp_path / "run")[0]["valid_loss"]) == (None, None)
     trained = Trained.open(tmp_path / "run", device="cpu")
@@ -176,7 +176,7 @@ def test_events_are_found_in_time(settings: Configure, tmp_path: Path) -> None:
         backbone="tiny-hubert", data=data, task="events", recipe="full", epochs=8, lr=2e-3
     )
     metrics = train(config, tmp_path / "run")
-    assert metrics["test"]["frame_f1"] > 0.8
+    assert metrics.test["frame_f1"] > 0.8
     with pytest.raises(RunError, match="--augment speed moves the events"):
         train(settings(data=data, task="events", augment="speed"), tmp_path / "other")
 
@@ -192,7 +192,7 @@ def test_a_step_of_two_batches_is_a_step_of_one_of_their_size(
     # With every recording in one step, the order of the batches does not matter.
     whole = train(settings(batch_size=8, **shared), tmp_path / "whole")
     parts = train(settings(batch_size=2, accumulate=4, **shared), tmp_path / "parts")
-    assert parts["valid"] == whole["valid"]
+    assert parts.valid == whole.valid
     for one, other in zip(log(tmp_path / "whole"), log(tmp_path / "parts"), strict=True):
         assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-5)
         assert one["valid_loss"] == pytest.approx(other["valid_loss"], rel=1e-5)
@@ -201,8 +201,8 @@ def test_a_step_of_two_batches_is_a_step_of_one_of_their_size(
 def test_a_run_stops_when_it_gets_no_better(settings: Configure, tmp_path: Path) -> None:
     data = write(tmp_path, lambda _, number: "ab"[number % 2])
     metrics = train(settings(data=data, epochs=9, lr=1e-12, patience=2), tmp_path / "run")
-    best = metrics["best_epoch"]
-    assert metrics["epochs"] == min(best + 2, 9) < 9
+    best = metrics.best_epoch
+    assert metrics.epochs == min(best + 2, 9) < 9
     resumed = train(
         settings(data=data, epochs=9, lr=1e-12, patience=2), tmp_path / "run", resume=True
     )
@@ -219,7 +219,7 @@ def test_half_the_bits_train_and_go_on(settings: Configure, tmp_path: Path, prec
     expected = [epoch["train_loss"] for epoch in log(tmp_path / "exact")]
     assert losses == pytest.approx(expected, rel=0.05)
     assert losses != expected
-    assert metrics["test"]["loss"] == pytest.approx(exact["test"]["loss"], rel=0.05)
+    assert metrics.test["loss"] == pytest.approx(exact.test["loss"], rel=0.05)
 
 
 def test_what_auto_stands_for_names_the_store(
@@ -231,7 +231,7 @@ def test_what_auto_stands_for_names_the_store(
     by_auto = str(pick_precision("auto", "cpu")).removeprefix("torch.")
     for name in ("auto", by_auto):
         metrics = train(settings(precision=name, **shared), tmp_path / name)
-    assert metrics["cache"]["computed"] == 0
+    assert metrics.cache["computed"] == 0
     ((facts, _),) = stores(tmp_path / "cache")
     assert facts["computed in"] == f"torch.{by_auto}"
 
@@ -243,10 +243,10 @@ def test_batches_by_seconds_and_augmented_recordings_train(
     changes = {"batch_seconds": 1.3, "augment": "speed,noise,mask", "schedule": "cosine"}
     metrics = train(settings(data=data, epochs=2, **changes), tmp_path / "run")
     again = train(settings(data=data, epochs=2, **changes), tmp_path / "again")
-    assert metrics["test"] == again["test"]
+    assert metrics.test == again.test
     plain = train(settings(data=data, epochs=2, batch_seconds=1.3), tmp_path / "plain")
     assert log(tmp_path / "run")[0]["train_loss"] != log(tmp_path / "plain")[0]["train_loss"]
-    assert plain["epochs"] == 2
+    assert plain.epochs == 2
 
 
 def test_curves_are_kept_for_tensorboard(settings: Configure, tmp_path: Path) -> None:
@@ -259,6 +259,6 @@ def test_curves_are_kept_for_tensorboard(settings: Configure, tmp_path: Path) ->
     losses = [event.value for event in curves.Scalars("train/loss")]
     assert losses == pytest.approx([epoch["train_loss"] for epoch in log(tmp_path / "run")])
     (test,) = curves.Scalars("test/accuracy")
-    assert test.value == pytest.approx(metrics["test"]["accuracy"])
+    assert test.value == pytest.approx(metrics.test["accuracy"])
     train(settings(data=data, epochs=1, track="none"), tmp_path / "none")
     assert not (tmp_path / "none/tensorboard").exists()

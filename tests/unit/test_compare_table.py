@@ -1,33 +1,45 @@
-"""The table of a comparison, worked out by hand from the metrics of its runs."""
+"""The table of a comparison, worked out by hand from the results of its runs."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ossicle.studies.compare import _row, _slug, markdown, notes, table
+from ossicle.training.result import RunResult
+
+ANY: dict[str, Any] = {  # not shown in the table
+    **dict.fromkeys(("recipe", "data", "split", "chosen_by", "backbone"), ""),
+    **dict.fromkeys(("best_epoch", "epochs", "processes", "seed"), 1),
+    **dict.fromkeys(("first_step_seconds", "step_seconds", "test_seconds"), 0.0),
+    **{name: {} for name in ("valid", "cache", "split_fingerprint")},
+    "notices": [],
+    "backbone_fingerprint": "",
+}
 
 
-def metrics(said: str, *, seconds: float = 10.0, memory: float | None = 100.0) -> dict[str, Any]:
-    """Return a run's metrics: four recordings of a, a, b, b, and a letter said of each."""
+def result(said: str, *, seconds: float = 10.0, memory: float | None = 100.0) -> RunResult:
+    """Return a run's result: four recordings of a, a, b, b, and a letter said of each."""
     recordings = [
         {"key": f"{number}.wav", "speaker": None, "score": float(label == guess)}
         for number, (label, guess) in enumerate(zip("aabb", said, strict=True))
     ]
     accuracy = sum(one["score"] for one in recordings) / 4
     figures = {"macro_f1": accuracy / 2, "accuracy": accuracy, "uar": accuracy}
-    return {
-        "task": "classification",
-        "expression": "lora",
-        "parameters": {"trainable": 1234, "head": 34},
-        "adapter_bytes": 5000,
-        "train_seconds": seconds,
-        "peak_memory_mib": memory,
-        "test": {**figures, "recordings": recordings},
-    }
+    return RunResult(
+        **ANY,
+        task="classification",
+        expression="lora",
+        parameters={"trainable": 1234, "head": 34},
+        adapter_bytes=5000,
+        train_seconds=seconds,
+        peak_memory_mib=memory,
+        test={**figures, "recordings": recordings},
+    )
 
 
-FIRST = [metrics("aaaa"), metrics("abaa")]  # right on 1, 2 of both seeds; on 1 of the second
-SECOND = [metrics("aabb", seconds=20, memory=90), metrics("abbb", seconds=31, memory=140)]
+FIRST = [result("aaaa"), result("abaa")]  # right on 1, 2 of both seeds; on 1 of the second
+SECOND = [result("aabb", seconds=20, memory=90), result("abbb", seconds=31, memory=140)]
 
 
 def test_a_row_holds_means_deviations_and_the_difference_on_the_same_recordings() -> None:
@@ -50,7 +62,7 @@ def test_the_first_row_is_not_tested_against_itself() -> None:
 
 
 def test_one_seed_has_no_deviation_and_an_unknown_memory_stays_unknown() -> None:
-    row = _row("lora", [metrics("aabb", memory=None)], FIRST[:1])
+    row = _row("lora", [result("aabb", memory=None)], FIRST[:1])
     assert row["accuracy"] == {"mean": 1.0, "deviation": None, "values": [1.0]}
     assert row["peak_memory_mib"] is None
 
@@ -92,16 +104,16 @@ def test_a_folder_has_the_preset_s_name_or_a_hash() -> None:
 
 
 def test_other_tasks_have_their_own_columns() -> None:
-    def of(task: str, scores: list[float] | None, **figures: float) -> dict[str, Any]:
+    def of(task: str, scores: list[float] | None, **figures: float) -> RunResult:
         recordings = [{"key": str(n), "speaker": None} for n in range(4)]
         if scores is not None:
             recordings = [
                 one | {"score": score} for one, score in zip(recordings, scores, strict=True)
             ]
-        shared = {key: value for key, value in metrics("aabb").items() if key != "test"}
-        return {**shared, "task": task, "test": {**figures, "recordings": recordings}}
+        test = {**figures, "recordings": recordings}
+        return replace(result("aabb"), task=task, test=test)
 
-    def shown(task: str, runs: list[list[dict[str, Any]]]) -> dict[str, str]:
+    def shown(task: str, runs: list[list[RunResult]]) -> dict[str, str]:
         rows = [_row(name, one, runs[0]) for name, one in zip("ab", runs, strict=True)]
         found = {"data": "d", "backbone": "b", "split": "s", "task": task, "seeds": [0]}
         header, lines = table({**found, "rows": rows})

@@ -32,26 +32,26 @@ def train(
     from ossicle.training.run import train as run
 
     with progress_bars() as bars:
-        metrics = run(config, out, resume=resume, progress=bars)
+        result = run(config, out, resume=resume, progress=bars)
     if not o.is_main():
         return
     if json:
-        o.print_json({"out": str(out), **metrics})
+        o.print_json({"out": str(out), **result.to_dict()})
         return
-    sizes, test = metrics["parameters"], metrics["test"]
+    sizes = result.parameters
     print(
-        f"{metrics['recipe']}: {sizes['trainable']:,} of {sizes['total']:,} parameters trained "
-        f"({sizes['percent']:.2f} %), {metrics['train_seconds']:.0f} s"
+        f"{result.recipe}: {sizes['trainable']:,} of {sizes['total']:,} parameters trained "
+        f"({sizes['percent']:.2f} %), {result.train_seconds:.0f} s"
     )
-    print(metrics["split"])
-    best, epochs = metrics["best_epoch"], metrics["epochs"]
-    print(f"best epoch {best} of {epochs} by validation {metrics['chosen_by']}")
-    o.print_metrics(test)
-    print(o.cache_line(metrics["cache"]))
+    print(result.split)
+    best, epochs = result.best_epoch, result.epochs
+    print(f"best epoch {best} of {epochs} by validation {result.chosen_by}")
+    o.print_metrics(result.test)
+    print(o.cache_line(result.cache))
     if config.compile:
-        first, others = metrics["first_step_seconds"], metrics["step_seconds"]
+        first, others = result.first_step_seconds, result.step_seconds
         print(f"compiled: the first step took {first:.1f} s, the others {others or first:.3f} s")
-    print(f"adapter: {out} ({metrics['adapter_bytes'] / 1000:,.0f} kB)")
+    print(f"adapter: {out} ({result.adapter_bytes / 1000:,.0f} kB)")
 
 
 def _checked(out: Path, given: RunOptions, *, resume: bool) -> TrainConfig:

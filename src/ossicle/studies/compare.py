@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -25,7 +25,8 @@ from ossicle.metrics import paired_test
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import TASKS
 from ossicle.training.config import TrainConfig
-from ossicle.training.folder import CONFIG, METRICS, SPLIT, read_json
+from ossicle.training.folder import CONFIG, METRICS
+from ossicle.training.result import RunResult, read_result
 from ossicle.training.run import train
 
 TABLE: Final = "compare.json"
@@ -64,23 +65,23 @@ def compare(
             raise RunError(f"compare needs one or more {what}, each once; {fault}")
     _check_fit(plans, config.backbone)
     folder = Path(out)
-    metrics: dict[str, list[dict[str, Any]]] = {label: [] for label in labels}
+    results: dict[str, list[RunResult]] = {label: [] for label in labels}
     total = len(recipes) * len(seeds)
     for seed in seeds:
         for recipe, label in zip(recipes, labels, strict=True):
-            done = sum(len(of_one) for of_one in metrics.values())
+            done = sum(len(of_one) for of_one in results.values())
             started(label, seed, done + 1, total)
             one = replace(config, recipe=recipe, seed=seed)
-            metrics[label].append(_run(one, folder / _slug(label) / f"seed-{seed}"))
-    folders = [folder / _slug(label) / f"seed-{seed}" for seed in seeds for label in labels]
-    _check_splits(folders)
+            results[label].append(_run(one, folder / _slug(label) / f"seed-{seed}"))
+    _check_splits({label: folder / _slug(label) for label in labels}, results)
+    first = results[labels[0]]
     found = {
         "data": config.data,
-        "split": metrics[labels[0]][0]["split"],
+        "split": first[0].split,
         "backbone": config.backbone,
-        "task": metrics[labels[0]][0]["task"],
+        "task": first[0].task,
         "seeds": list(seeds),
-        "rows": [_row(label, runs, metrics[labels[0]]) for label, runs in metrics.items()],
+        "rows": [_row(label, runs, first) for label, runs in results.items()],
     }
     write_json(folder / TABLE, found)
     replace_file(folder / PAGE, markdown(found).encode())
@@ -94,18 +95,28 @@ def _check_fit(plans: Sequence[Recipe], backbone: str) -> None:
         build_slots(bare, plan)
 
 
-def _check_splits(folders: Sequence[Path]) -> None:
-    """Raise unless all runs had the same recordings on the same sides: pairs need them."""
-    first, *others = [(folder, read_json(folder / SPLIT)) for folder in folders]
-    for folder, split in others:
-        if any(split.get(side) != first[1].get(side) for side in ("train", "valid", "test")):
+def _check_splits(folders: Mapping[str, Path], results: Mapping[str, Sequence[RunResult]]) -> None:
+    """Raise unless all runs had the same recordings on the same sides: pairs need them.
+
+    Args:
+        folders: Where the runs of each recipe are.
+        results: Results of each recipe, by seed.
+
+    Raises:
+        RunError: two runs had other recordings.
+    """
+    found = [(folders[label], run) for label, runs in results.items() for run in runs]
+    folder, first = found[0]
+    for other, run in found:
+        if run.split_fingerprint != first.split_fingerprint:
             raise RunError(
-                f"'{folder}' was trained on other recordings than '{first[0]}', so the two cannot "
-                "be compared. Remove the older one, and give the same command again"
+                f"'{other / f'seed-{run.seed}'}' was trained on other recordings than "
+                f"'{folder / f'seed-{first.seed}'}', so the two cannot be compared. Remove the "
+                "older one, and give the same command again"
             )
 
 
-def _run(config: TrainConfig, folder: Path) -> dict[str, Any]:
+def _run(config: TrainConfig, folder: Path) -> RunResult:
     """Train in a child process that ends with this one, unless the run is finished already."""
     if (folder / METRICS).is_file():
         return train(config, folder, resume=True)
@@ -126,38 +137,35 @@ def _run(config: TrainConfig, folder: Path) -> dict[str, Any]:
             f"the comparison stopped at recipe '{config.recipe}' with seed {config.seed}, for the "
             "reason above. Runs that are done are kept: give the same command again"
         )
-    return read_json(folder / METRICS)
+    return read_result(folder)
 
 
-def _row(
-    label: str, runs: Sequence[dict[str, Any]], first: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def _row(label: str, runs: Sequence[RunResult], first: Sequence[RunResult]) -> dict[str, Any]:
+    """Return what the table says of a recipe, from its runs and those of the first recipe."""
     row: dict[str, Any] = {
         "recipe": label,
-        "expression": runs[0]["expression"],
-        "parameters": runs[0]["parameters"],
-        "adapter_bytes": runs[0]["adapter_bytes"],
+        "expression": runs[0].expression,
+        "parameters": runs[0].parameters,
+        "adapter_bytes": runs[0].adapter_bytes,
     }
-    for metric in TASKS[runs[0]["task"]].reported:
-        values = [run["test"][metric] for run in runs]
-        known = None not in values  # a metric that does not exist is null
+    for metric in TASKS[runs[0].task].reported:
+        values = [run.test[metric] for run in runs]
+        known = None not in values  # a metric that is not defined is null
         row[metric] = {
             "mean": mean(values) if known else None,
             "deviation": stdev(values) if known and len(values) > 1 else None,
             "values": values,
         }
-    row["train_seconds"] = mean(run["train_seconds"] for run in runs)
-    memory = [run["peak_memory_mib"] for run in runs]
-    row["peak_memory_mib"] = None if None in memory else max(memory)
+    row["train_seconds"] = mean(run.train_seconds for run in runs)
+    memory = [run.peak_memory_mib for run in runs if run.peak_memory_mib is not None]
+    row["peak_memory_mib"] = max(memory) if len(memory) == len(runs) else None
     row["against_first"] = None if runs is first else _paired(runs, first)
     return row
 
 
-def _paired(
-    runs: Sequence[dict[str, Any]], first: Sequence[dict[str, Any]]
-) -> dict[str, Any] | None:
+def _paired(runs: Sequence[RunResult], first: Sequence[RunResult]) -> dict[str, Any] | None:
     """Return the test of two recipes; None where no recording has a score of its own."""
-    recordings = first[0]["test"]["recordings"]
+    recordings = first[0].test["recordings"]
     if "score" not in recordings[0]:
         return None
     speakers = [one["speaker"] for one in recordings]
@@ -165,9 +173,9 @@ def _paired(
     return asdict(paired_test(_scores(runs), _scores(first), groups))
 
 
-def _scores(runs: Sequence[dict[str, Any]]) -> np.ndarray:
-    """Return (seeds, recordings): how well each recording was done, as its task scores it."""
-    return np.array([[one["score"] for one in run["test"]["recordings"]] for run in runs])
+def _scores(runs: Sequence[RunResult]) -> np.ndarray:
+    """Return (seeds, recordings): the score of each recording, as its task defines it."""
+    return np.array([[one["score"] for one in run.test["recordings"]] for run in runs])
 
 
 def _slug(label: str) -> str:

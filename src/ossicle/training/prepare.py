@@ -22,6 +22,7 @@ from ossicle.heads import HEADS, build_head
 from ossicle.paths import HERE
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Events, Task, parse_task
+from ossicle.training.choice import Choice
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import Progress, no_progress, with_epochs
@@ -57,6 +58,19 @@ class Prepared:
     def judge(self, side: str) -> Task:
         """Return the task with the trials of a side."""
         return self.task.with_trials(self.dataset.trials.get(side, ()))
+
+    @property
+    def choice(self) -> Choice:
+        """How the best epoch is chosen."""
+        return Choice.of(self.judge("valid"), [one.label for one in self.clips["valid"].utterances])
+
+    @property
+    def split(self) -> dict[str, dict[str, str]]:
+        """The content of each recording as text, by side and key."""
+        return {
+            side: {one.key: str(self.contents[one.key]) for one in part}
+            for side, part in self.dataset.sides.items()
+        }
 
 
 def prepare(

@@ -37,7 +37,6 @@ from ossicle.recipes.presets import PRESETS
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Task
 from ossicle.training.checkpoint import read_checkpoint, write_checkpoint
-from ossicle.training.choice import Choice
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import (
     CONFIG,
@@ -56,6 +55,14 @@ from ossicle.training.folder import (
 )
 from ossicle.training.loop import Epoch, Progress, State, epochs, no_progress
 from ossicle.training.prepare import Prepared, prepare
+from ossicle.training.result import (
+    RESULT_VERSION,
+    RunResult,
+    fingerprint,
+    plain,
+    read_result,
+    write_result,
+)
 from ossicle.training.testing import run_test
 from ossicle.training.tracking import check_trackers, start_trackers
 from ossicle.training.versions import versions
@@ -65,13 +72,13 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 def train(
     config: TrainConfig, out: Path | str, *, resume: bool = False, progress: Progress = no_progress
-) -> dict[str, Any]:
-    """Train, keep the best epoch by validation, test it once, and return the metrics.
+) -> RunResult:
+    """Train, keep the best epoch by validation, test it once, and return the result.
 
     Args:
         config: Everything that decides the outcome.
         out: The run folder; new, or empty, unless resuming.
-        resume: Go on from the folder's checkpoint. A finished run returns its metrics.
+        resume: Go on from the folder's checkpoint. A finished run returns its result.
         progress: Told of every step.
 
     Raises:
@@ -87,7 +94,7 @@ def train(
     else:
         check_new(folder)
     if resume and (folder / METRICS).is_file():
-        return read_json(folder / METRICS)
+        return read_result(folder)
     processes.wait()  # all have seen the folder as it was
     with Writer(folder) as writer:
         if folder.exists():
@@ -115,8 +122,8 @@ def _train(
     trackers: Sequence[str],
     started: float,
     progress: Progress,
-) -> dict[str, Any]:
-    """Train, test and return the metrics."""
+) -> RunResult:
+    """Train, test and return the result."""
     processes = run.processes
     state = State.of(run.model, config)
     read_checkpoint(folder, run.model, state)
@@ -125,40 +132,58 @@ def _train(
         started = time.perf_counter() - state.seconds
     _fit(run, config, state, folder, tracked, started, progress)
     trained = time.perf_counter()
-    choice = Choice.of(run.judge("valid"), [one.label for one in run.clips["valid"].utterances])
-    doubts = choice.notices(state.best.valid)
-    for doubt in doubts if processes.is_main else ():
-        _LOGGER.warning(doubt)
+    for notice in run.choice.notices(state.best.valid) if processes.is_main else ():
+        _LOGGER.warning(notice)
     test = run_test(run, folder, progress)
     for tracker in tracked:
         tracker.log({f"test/{key}": test[key] for key in run.task.reported}, step=state.best.number)
         tracker.finish()
-    metrics = {
-        "recipe": run.model.current.recipe.label,
-        "expression": str(run.model.current.recipe),
+    result = _result(run, state, test, folder, trained - started, time.perf_counter() - trained)
+    if processes.is_main:
+        write_result(folder, result)
+    processes.wait()
+    return result
+
+
+def _result(
+    run: Prepared,
+    state: State,
+    test: dict[str, Any],
+    folder: Path,
+    train_seconds: float,
+    test_seconds: float,
+) -> RunResult:
+    """Return the result of a run that is over."""
+    recipe, backbone = run.model.current.recipe, run.model.backbone
+    choice, best = run.choice, state.best
+    found = {
+        "recipe": recipe.label,
+        "expression": str(recipe),
         "data": run.dataset.name,
         "split": run.dataset.note,
-        "notices": [*run.dataset.notices, *doubts],
+        "notices": [*run.dataset.notices, *choice.notices(best.valid)],
         "task": run.task.name,
-        "best_epoch": state.best.number,
-        "chosen_by": choice.decided_by(state.best.valid),
+        "best_epoch": best.number,
+        "chosen_by": choice.decided_by(best.valid),
         "epochs": len(state.history),
-        "valid": state.best.valid,
+        "valid": best.valid,
         "test": test,
         "parameters": tally(run.model, run.model.current).to_dict(),
         "adapter_bytes": (folder / TENSORS).stat().st_size,
-        "train_seconds": round(trained - started, 2),
+        "train_seconds": round(train_seconds, 2),
         "first_step_seconds": _rounded(state.step_seconds[:1]),
         "step_seconds": _rounded(state.step_seconds[1:]),
-        "test_seconds": round(time.perf_counter() - trained, 2),
+        "test_seconds": round(test_seconds, 2),
         "peak_memory_mib": peak_memory_mib(run.model),
-        "processes": processes.count,
-        "cache": run.frozen.to_dict(run.model.backbone),
+        "processes": run.processes.count,
+        "cache": run.frozen.to_dict(backbone),
+        "seed": run.config.seed,
+        "backbone": backbone.name,
+        "backbone_fingerprint": backbone.fingerprint,
+        "split_fingerprint": {side: fingerprint(part) for side, part in run.split.items()},
+        "version": RESULT_VERSION,
     }
-    if processes.is_main:
-        write_sealed(folder / METRICS, metrics)
-    processes.wait()
-    return metrics
+    return RunResult.from_dict(plain(found))
 
 
 def _rounded(seconds: Sequence[float]) -> float | None:
@@ -222,14 +247,7 @@ def _written_out(recipe: str) -> str:
 
 
 def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
-    split = {
-        "data": run.dataset.name,
-        "note": run.dataset.note,
-        **{
-            side: {one.key: str(run.contents[one.key]) for one in part}
-            for side, part in run.dataset.sides.items()
-        },
-    }
+    split = {"data": run.dataset.name, "note": run.dataset.note, **run.split}
     file = folder / SPLIT
     if file.is_file() and read_json(file) != split:
         raise RunError(

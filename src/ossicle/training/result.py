@@ -1,0 +1,170 @@
+"""The result of a run: what `train` returns and `metrics.json` holds.
+
+A result read back from its file equals the one that was written. Numbers that are not finite are
+null in both; `undefined` says where and why.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Final, Self, get_args, get_origin, get_type_hints
+
+from ossicle import strict_json
+from ossicle.errors import RunError, listing
+from ossicle.files import write_sealed
+from ossicle.training.folder import METRICS, read_json
+
+RESULT_VERSION: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """Metrics of a run, and what they belong to.
+
+    Attributes:
+        recipe: Name of the preset, or the expression.
+        expression: The recipe written out.
+        data: The data string.
+        split: One sentence on how the recordings were split.
+        notices: What a reader must know before trusting the metrics.
+        task: Name of the task.
+        best_epoch: Number of the epoch that was kept, from 1.
+        chosen_by: The metric that the best epoch was chosen by, or `loss`.
+        epochs: Number of epochs trained.
+        valid: Metrics of the best epoch on the validation recordings.
+        test: Metrics on the test recordings, with intervals and a row for each recording.
+        parameters: Numbers of parameters by part, and the percentage that trained.
+        adapter_bytes: Size of `adapter.safetensors`.
+        train_seconds: Time until the last epoch was finished, interruptions not counted.
+        first_step_seconds: Time of the first step, which compiles; None where none was taken.
+        step_seconds: Median time of the other steps; None where there are none.
+        test_seconds: Time of the test.
+        peak_memory_mib: Peak memory of the GPU or else of the process; None where it is unknown.
+        processes: Number of processes that trained together.
+        cache: What was cached of the frozen part, or why nothing was.
+        seed: Seed of the run.
+        backbone: Name of the backbone.
+        backbone_fingerprint: Short hash of its weights, as in `recipe.json`.
+        split_fingerprint: For each side, a hash of the keys and contents of its recordings.
+        undefined: Reasons for numbers that are null, by their path.
+        version: `RESULT_VERSION` of the code that wrote the result.
+    """
+
+    recipe: str
+    expression: str
+    data: str
+    split: str
+    notices: list[str]
+    task: str
+    best_epoch: int
+    chosen_by: str
+    epochs: int
+    valid: dict[str, Any]
+    test: dict[str, Any]
+    parameters: dict[str, float]
+    adapter_bytes: int
+    train_seconds: float
+    first_step_seconds: float | None
+    step_seconds: float | None
+    test_seconds: float
+    peak_memory_mib: float | None
+    processes: int
+    cache: dict[str, Any]
+    seed: int
+    backbone: str
+    backbone_fingerprint: str
+    split_fingerprint: dict[str, str]
+    undefined: dict[str, str] = field(default_factory=dict)
+    version: int = RESULT_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data; `undefined` only where there is something in it."""
+        data = asdict(self)
+        return {key: value for key, value in data.items() if key != "undefined" or value}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the result that `to_dict` described.
+
+        Raises:
+            RunError: the version is another one, or an entry is missing, unknown or of another
+                type.
+        """
+        version = data.get("version")
+        if version != RESULT_VERSION:
+            raise RunError(
+                f"the result has version {version!r:.20}; this ossicle reads version "
+                f"{RESULT_VERSION}. Read it with the ossicle that wrote it (see versions.json), or "
+                "run again"
+            )
+        hints = get_type_hints(cls)
+        needed = [one.name for one in fields(cls) if one.name != "undefined"]
+        if missing := [name for name in needed if name not in data]:
+            raise RunError(f"the result lacks {listing(missing)}")
+        if unknown := [name for name in data if name not in hints]:
+            raise RunError(f"the result has unknown entries: {listing(unknown)}")
+        for name, value in data.items():
+            if not _fits(value, hints[name]):
+                wanted = str(hints[name]).removeprefix("<class '").removesuffix("'>")
+                raise RunError(f"{name} is {value!r:.60}; expected {wanted}")
+        return cls(**data)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Return whether a value that was read from JSON has a type; whole numbers fit float."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin is UnionType:
+        return any(_fits(value, one) for one in inner)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(one, inner[1]) for one in value.values())
+    if origin is list:
+        return isinstance(value, list) and all(_fits(one, inner[0]) for one in value)
+    if hint is NoneType:
+        return value is None
+    return type(value) is hint or (hint is float and type(value) is int)
+
+
+def fingerprint(contents: Mapping[str, str]) -> str:
+    """Return a hash of recordings, whatever their order.
+
+    Args:
+        contents: Hash of the sound of each recording, by key.
+    """
+    hashed = hashlib.blake2b(digest_size=16)
+    for key, content in sorted(contents.items()):
+        hashed.update(f"{key}\0{content}\0".encode())
+    return hashed.hexdigest()
+
+
+def write_result(folder: Path, result: RunResult) -> None:
+    """Write a result to the run folder, whole or not at all.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    write_sealed(folder / METRICS, result.to_dict())
+
+
+def read_result(folder: Path) -> RunResult:
+    """Return the result in a run folder.
+
+    Raises:
+        RunError: it is missing or damaged, or was written by another version.
+    """
+    file = folder / METRICS
+    try:
+        return RunResult.from_dict(read_json(file))
+    except RunError as error:
+        if str(file) in str(error):
+            raise
+        raise RunError(f"'{file}' cannot be used: {error}") from error
+
+
+def plain(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return data as a reader of their JSON finds them."""
+    found: dict[str, Any] = strict_json.loads(strict_json.dumps(dict(data)))
+    return found
