@@ -1,7 +1,7 @@
 """AdapterHub's `adapters`, in an environment of its own: `bench.py` runs this and reads its JSON.
 
-It has no speech model and needs an older transformers, so this is BERT base of random weights on
-4 x 200 tokens, one CPU thread, to the bare forward pass of the same model.
+It has no speech model and needs an older transformers. This is BERT base with random weights on
+4 x 200 tokens, one CPU thread, as a ratio to the bare forward pass of the same model.
 """
 
 import json
@@ -15,7 +15,7 @@ from torch import nn
 from transformers import BertConfig
 
 
-def ratios(actions, rounds):
+def compare(actions, rounds):
     """Return the ratio of every action to the first in the same round: median and quartiles."""
     for action in actions.values():
         action()
@@ -28,19 +28,19 @@ def ratios(actions, rounds):
             seconds[name].append(time.process_time() - begun)
     found = {}
     for name, values in seconds.items():
-        shares = [a / b for a, b in zip(values, seconds[names[0]], strict=True)]
-        low, middle, high = statistics.quantiles(shares, n=4)
+        ratios = [a / b for a, b in zip(values, seconds[names[0]], strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
         found[name] = {"median": middle, "low": low, "high": high}
     return found
 
 
-def step(kind, tokens):
+def step(adapter, config, tokens):
     """Return a training step of one adapter with a linear head."""
-    model = BertAdapterModel(BertConfig())
-    model.add_adapter("a", config=kind)
+    model = BertAdapterModel(config)
+    model.add_adapter("a", config=adapter)
     model.train_adapter("a")
     model.set_active_adapters("a")
-    head = nn.Linear(768, 10)
+    head = nn.Linear(config.hidden_size, 10)
     trained = [p for p in model.parameters() if p.requires_grad] + list(head.parameters())
     optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
     model.train()
@@ -60,8 +60,10 @@ def main():
     rounds = int(sys.argv[1])
     torch.manual_seed(0)
     tokens = torch.randint(1000, 20_000, (4, 200))
-    bare = BertAdapterModel(BertConfig()).eval()
-    many = BertAdapterModel(BertConfig()).eval()
+    tiny = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 32}
+    config = BertConfig(**tiny) if "--quick" in sys.argv else BertConfig()
+    bare = BertAdapterModel(config).eval()
+    many = BertAdapterModel(config).eval()
     for number in range(5):
         many.add_adapter(f"a{number}", config="lora")
     every = [f"a{number}" for number in range(5)]
@@ -77,11 +79,11 @@ def main():
         many.set_active_adapters(Parallel(*every))
         many.bert(tokens[:1])
 
-    found = ratios(
+    found = compare(
         {
             "bare forward": torch.no_grad()(lambda: bare.bert(tokens)),
-            "LoRA step": step("lora", tokens),
-            "bottleneck step": step("seq_bn", tokens),
+            "LoRA step": step("lora", config, tokens),
+            "bottleneck step": step("seq_bn", config, tokens),
         },
         rounds,
     )
@@ -90,7 +92,7 @@ def main():
         "one after the other": loop,
         "Parallel": parallel,
     }
-    found |= {f"five LoRA, 1 x 200: {key}": value for key, value in ratios(five, rounds).items()}
+    found |= {f"five LoRA, 1 x 200: {key}": value for key, value in compare(five, rounds).items()}
     print(json.dumps(found))
 
 

@@ -1,9 +1,9 @@
-"""Where the time of cached steps goes, and how fast products are.
+"""Profile of cached training steps, and the speed of matrix products and convolutions.
 
     python -W ignore benchmarks/profile_step.py
 
-HuBERT base, 2 x 4 s, one thread: the share of each operator, the rate of the matrix products in it,
-and the rates of a plain product and of each convolution of transformers' CNN.
+HuBERT base, 2 x 4 s, one thread: the fraction of the time of each operator, the speed of the matrix
+products among them, and that of a plain product and of each convolution of transformers' CNN.
 """
 
 import tempfile
@@ -12,15 +12,19 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from bench import BASE, adapted, noise, our_step, stock
 from torch.profiler import ProfilerActivity, profile
+
+from speed.bench import Bench
+from speed.ours import adapted, our_step
+from speed.sizes import FULL
+from speed.theirs import stock
 
 PRODUCTS = ("aten::mm", "aten::addmm")
 RECIPES = ("lora", "l-adapter", "full@transformer")
 
 
 def rate(action: Callable[[], Any], flops: float) -> float:
-    """Return GFLOP/s, the best of some."""
+    """Return GFLOP/s of the fastest of nine calls."""
     action()
     times = []
     for _ in range(9):
@@ -33,7 +37,7 @@ def rate(action: Callable[[], Any], flops: float) -> float:
 def step(recipe: str) -> None:
     """Print the profile of one cached step."""
     with tempfile.TemporaryDirectory() as folder:
-        run = our_step(adapted(BASE, recipe, "cpu"), noise(4, 4), folder)
+        run = our_step(adapted(FULL.base, recipe, "cpu"), Bench().noise(4, 4), folder)
         run()
         run()
         with profile(activities=[ProfilerActivity.CPU], with_flops=True) as seen:
@@ -56,7 +60,7 @@ def rates() -> None:
     one, other = torch.randn(796, 768), torch.randn(768, 3072)
     print(f"a plain product: {rate(lambda: one @ other, 2 * 796 * 768 * 3072):.0f} GFLOP/s")
     hidden = torch.randn(1, 512, 12_799)
-    for layer in stock(BASE, "cpu").feature_extractor.conv_layers[1:]:
+    for layer in stock(FULL.base, "cpu").feature_extractor.conv_layers[1:]:
         made = layer.conv(hidden)
         flops = 2 * 512 * layer.conv.kernel_size[0] * made.numel()
         found = rate(lambda conv=layer.conv, given=hidden: conv(given), flops)

@@ -1,0 +1,122 @@
+"""How to measure: variants take turns, and a figure is a ratio within one round."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from speed.sizes import FULL, QUICK, RATE, Sizes
+
+SCRIPT = Path(__file__).resolve().parent.parent / "bench.py"
+
+SHORTEST_S: Final = 0.2  # a clip that every backbone accepts
+
+Action = Callable[[], Any]
+Figures = dict[str, Any]
+Wave = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Settings of one measurement.
+
+    Attributes:
+        device: Where everything runs, `cpu` or `cuda`.
+        rounds: How often every variant is timed.
+        threads: Of torch, on a CPU.
+        quick: Tiny models and short clips, to try the code: the figures mean nothing.
+    """
+
+    device: str = "cpu"
+    rounds: int = 7
+    threads: int = 1
+    quick: bool = False
+
+    @property
+    def sizes(self) -> Sizes:
+        """The backbones to measure."""
+        return QUICK if self.quick else FULL
+
+    def duration_s(self, seconds: float) -> float:
+        """Return the duration of a clip that a row calls `seconds` long."""
+        return max(seconds * self.sizes.time_scale, SHORTEST_S)
+
+    def noise(self, *seconds: float) -> list[Wave]:
+        """Return one clip of noise for each duration."""
+        rng = np.random.default_rng(0)
+        return [
+            rng.normal(0, 0.1, int(self.duration_s(s) * RATE)).astype(np.float32) for s in seconds
+        ]
+
+    def now(self) -> float:
+        """Return processor seconds on a CPU, else seconds once the device is idle."""
+        if self.device == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def ratios(self, actions: Mapping[str, Action], rounds: int | None = None) -> Figures:
+        """Return the ratio of each action to the first in the same round, and median seconds.
+
+        Every action runs once untimed. The order rotates from round to round.
+
+        Args:
+            actions: By label; the first is the reference.
+            rounds: Instead of the bench's own number.
+        """
+        for action in actions.values():
+            action()
+        names, seconds = list(actions), {name: list[float]() for name in actions}
+        for number in range(min(rounds or self.rounds, self.rounds if self.quick else 1000)):
+            shift = number % len(names)
+            for name in names[shift:] + names[:shift]:
+                begun = self.now()
+                actions[name]()
+                seconds[name].append(self.now() - begun)
+        return {name: ratio(values, seconds[names[0]]) for name, values in seconds.items()}
+
+    def child(self, group: str, part: str | None = None, **environment: str) -> Figures:
+        """Return what a process of its own measures.
+
+        Args:
+            group: One of `GROUPS`.
+            part: A label of the group; None: all of them.
+            environment: Variables to set.
+        """
+        command = [sys.executable, "-W", "ignore", str(SCRIPT), "--print", group]
+        command += ["--device", self.device, "--rounds", str(self.rounds)]
+        command += ["--threads", str(self.threads)]
+        command += ["--quick"] if self.quick else []
+        command += [] if part is None else ["--part", part]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env={**os.environ, **environment}
+        )
+        found: Figures = json.loads(done.stdout)
+        return found
+
+
+def ratio(values: Sequence[float], reference: Sequence[float]) -> Figures:
+    """Return the spread of the ratios of some seconds to others, round by round."""
+    ratios = [a / b for a, b in zip(values, reference, strict=True)]
+    return {**spread(ratios), "seconds": statistics.median(values)}
+
+
+def spread(values: Sequence[float]) -> Figures:
+    """Return median and quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4)
+    return {"median": middle, "low": low, "high": high}
+
+
+def labelled(label: str, figures: Figures) -> Figures:
+    """Return figures with a label before each of theirs."""
+    return {f"{label}: {key}": value for key, value in figures.items()}
