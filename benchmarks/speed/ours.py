@@ -14,7 +14,7 @@ from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.frozen.cache import StateCache, as_numbers
 from ossicle.frozen.cut import find_cut, run_to_cut
-from ossicle.frozen.part import FrozenPart, Item
+from ossicle.frozen.part import Example, FrozenPart
 from ossicle.heads import build_head
 from ossicle.inference import AdapterBank
 from ossicle.recipes.recipe import Recipe
@@ -117,16 +117,17 @@ def step_on_rows(
     """Return a step on rows, or on as many numbered entries of a cache."""
     frozen = FrozenPart(find_cut(model), cache, "float16")
 
-    def items() -> list[Item]:
+    def items() -> list[Example]:
         if cache is None:
-            return [Item(row, None, row[1], None) for row in rows]
+            return [Example(row, None, row[1], None) for row in rows]
         found = [cache.get(f"{number:032}") for number in range(len(rows))]
-        return [Item(None, torch.from_numpy(one[0]).float(), one[1], None) for one in found if one]
+        states = [(torch.from_numpy(one[0]).float(), one[1]) for one in found if one]
+        return [Example(None, state, length, None) for state, length in states]
 
     model.train()
 
     def outputs() -> Tensor:
-        return torch.stack(frozen.outputs(model, items()))
+        return frozen.outputs(model, items()).values
 
     return training_step(outputs, list(model.trainable(model.current).values()), dtype)
 

@@ -39,7 +39,7 @@ def tensors(model):
 
 @torch.no_grad()
 def alone(model, wave):
-    return model.outputs(*model.backbone.batch([wave]))[0]
+    return model.outputs(*model.backbone.batch([wave])).values[0]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from kinds import SETTINGS, attached, pairs, parameters, shake
 from ossicle.adapters.check import attach
 from ossicle.anatomy import FEATURES, VALUES
 from ossicle.backbones import PartialForward
-from ossicle.frozen.cut import Cut, find_cut, run_from_cut, run_to_cut
+from ossicle.frozen import part
+from ossicle.frozen.cut import Cut, advance_to_cut, find_cut, run_from_cut, run_to_cut
+from ossicle.frozen.part import Example, FrozenPart
 from ossicle.heads import HEADS, build_head
 from ossicle.recipes.recipe import Recipe
 
@@ -61,13 +63,15 @@ class TestEveryMethod:
         rows = [backbone.row(wave) for wave in waves]
         states = run_to_cut(backbone, rows, cut)
         assert not any(state.requires_grad for state in states)
-        found = run_from_cut(model, states, [length for _, length in rows], cut)
-        expected = model.outputs(*backbone.batch(waves))
+        found = run_from_cut(model, states, [length for _, length in rows], cut).values
+        expected = model.outputs(*backbone.batch(waves)).values
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        partial = advance_to_cut(backbone, rows, cut)  # as on an accelerator
+        at_once = model.apply_head(backbone.finish(partial)).values
+        torch.testing.assert_close(at_once, expected, rtol=1e-4, atol=1e-5)
         tensors = list(parameters(model).values())
         mine, theirs = (
-            torch.autograd.grad(torch.stack(outputs).square().sum(), tensors)
-            for outputs in (found, expected)
+            torch.autograd.grad(outputs.square().sum(), tensors) for outputs in (found, expected)
         )
         largest = max(float(gradient.abs().max()) for gradient in theirs)
         for one, other in zip(mine, theirs, strict=True):
@@ -172,6 +176,21 @@ def test_a_head_makes_the_same_of_a_summary_as_of_all_frames(build, noise, name)
     rows, cut = [backbone.row(wave) for wave in waves], find_cut(model)
     states = run_to_cut(backbone, rows, cut)
     assert {state.shape[1] for state in states} == {2 if name == "meanstd" else 1}
-    found = run_from_cut(model, states, [length for _, length in rows], cut)
-    expected = model.outputs(*backbone.batch(waves))
+    found = run_from_cut(model, states, [length for _, length in rows], cut).values
+    expected = model.outputs(*backbone.batch(waves)).values
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_on_an_accelerator_a_batch_that_is_not_kept_is_padded_once(build, noise, monkeypatch):
+    model = attached(build("hubert"), Recipe.parse("lora[1:]")).eval()
+    shake(model)
+    rows = [model.backbone.row(wave) for wave in noise(4000, 2500)]
+    examples = [Example(row, None, row[1], None) for row in rows]
+    monkeypatch.setattr(part, "runs_in_batches", lambda _: True)  # as if it were on one
+    monkeypatch.delattr(part, "run_from_cut")  # which pads rows again
+    frozen = FrozenPart(find_cut(model))
+    found = frozen.outputs(model, examples).values
+    expected = model.outputs(*model.backbone.collate(rows)).values
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert (frozen.computed, frozen.read) == (2, 0)

@@ -17,7 +17,7 @@ from ossicle.data import Dataset, Utterance
 from ossicle.errors import LabelError
 from ossicle.frozen.cut import find_cut
 from ossicle.frozen.part import FrozenPart
-from ossicle.heads import HEADS, build_head
+from ossicle.heads import HEADS, Outputs, build_head
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import TASKS, Task
 from ossicle.training.clips import Clips
@@ -125,7 +125,7 @@ def test_every_setting_survives_json_and_the_loss_is_the_same(
     again = kind.from_dict(json.loads(json.dumps(task.to_dict())))
     assert public(again) == public(task)
     labels = [kind.example[0], kind.example[0], kind.example[1]]
-    given = outputs(task, 3)
+    given = Outputs.of(outputs(task, 3))
     assert torch.equal(again.loss(given, labels), task.loss(given, labels))
     if "loss" in settings_of(kind) or "class_weights" in settings_of(kind):
         assert not torch.equal(
@@ -172,13 +172,13 @@ def test_the_order_of_the_members_does_not_matter(task: Task) -> None:
 def test_the_loss_is_finite_with_a_gradient_for_every_row(kind: type[Task], task: Task) -> None:
     given = [output.requires_grad_() for output in outputs(task, 4)]
     labels = [kind.example[number % 2] for number in range(4)]
-    loss = task.loss(given, labels)
+    loss = task.loss(Outputs.of(given), labels)
     assert loss.shape == ()
     assert loss.isfinite()
     for gradient in torch.autograd.grad(loss, given):
         assert gradient.isfinite().all()
         assert gradient.any()
-    assert task.loss(given[:1], labels[:1]).isfinite()
+    assert task.loss(Outputs.of(given[:1]), labels[:1]).isfinite()
 
 
 def test_all_right_is_the_best_figure_and_rows_are_drawn_alike(
@@ -219,7 +219,7 @@ def said(task: Task, label: str) -> dict:
     mask = torch.ones(1, FRAMES, dtype=torch.bool)
     for _ in range(300):
         optimizer.zero_grad()
-        task.loss(list(head(hidden, mask)), [label]).backward()
+        task.loss(head.outputs(hidden, mask), [label]).backward()
         optimizer.step()
     return task.decode(head(hidden, mask)[0].detach())
 

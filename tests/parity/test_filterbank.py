@@ -94,9 +94,9 @@ def test_a_row_at_its_own_length_does_not_depend_on_its_batch(noise):
     recipe = Recipe.parse("lora + bottleneck(width=4)@attn,ffn + prompt(length=2)")
     model = attach(backbone, recipe, build_head("meanstd", backbone.anatomy, 3)).eval()
     waves = noise(backbone.min_samples, 5000, 9000, 12_000)
-    together = model.outputs(*backbone.batch(waves))
+    together = model.outputs(*backbone.batch(waves)).values
     for wave, output in zip(waves, together, strict=True):
-        (alone,) = model.outputs(*backbone.batch([wave]))
+        (alone,) = model.outputs(*backbone.batch([wave])).values
         torch.testing.assert_close(output, alone, rtol=1e-4, atol=1e-5)
 
 

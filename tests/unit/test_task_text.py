@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ossicle.data import Dataset, Utterance
 from ossicle.errors import AdapterFileError, LabelError, RunError
+from ossicle.heads import Outputs
 from ossicle.tasks import (
     PhoneRecognition,
     SlotFilling,
@@ -70,7 +71,7 @@ def test_references_and_hypotheses_are_written_by_one_rule() -> None:
     assert task.recording_scores(["AB, b..."], said) == [1.0]
     assert task.frames_needed("A-B!") == 3
     logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
-    assert task.loss([logits], ["AB, B."]) == task.loss([logits], ["ab b"])
+    assert task.loss(Outputs.of([logits]), ["AB, B."]) == task.loss(Outputs.of([logits]), ["ab b"])
     again = SpeechRecognition.from_dict(task.to_dict())
     assert again.to_dict() == task.to_dict()
     assert again.written("A, B") == "a b"
@@ -105,8 +106,9 @@ def test_an_unseen_character_is_an_error_of_the_model_and_named() -> None:
     assert figures == {"wer": 1 / 2, "cer": 1 / 3, "empty": 0, "count": 1}
     # The loss is that of the text without it, over the units that are left.
     logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
-    assert task.loss([logits], ["aB"]) == task.loss([logits], ["a"])
-    assert task.loss([logits], ["B"]) == pytest.approx(-float(logits.log_softmax(-1)[:, 0].sum()))
+    outputs = Outputs.of([logits])
+    assert task.loss(outputs, ["aB"]) == task.loss(outputs, ["a"])
+    assert task.loss(outputs, ["B"]) == pytest.approx(-float(logits.log_softmax(-1)[:, 0].sum()))
     assert task.frames_needed("aBa") == 3  # the two a need a blank between them
 
 

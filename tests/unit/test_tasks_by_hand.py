@@ -9,6 +9,7 @@ import torch
 
 from ossicle.data import Dataset, Utterance
 from ossicle.errors import AdapterFileError, LabelError
+from ossicle.heads import Outputs
 from ossicle.tasks import PhoneRecognition, Regression, SpeechRecognition, Tagging, WordRecognition
 
 TAGS = Tagging(["dog", "rain", "wind"])
@@ -37,7 +38,7 @@ def test_the_loss_of_tags_is_binary_cross_entropy():
     # sigmoid(ln 3) = 3/4, sigmoid(0) = 1/2: -ln 3/4, -ln 1/2, -ln 1/4 for tags 1, 0, 0.
     output = torch.tensor([math.log(3), 0.0, math.log(3)])
     expected = (-math.log(3 / 4) - math.log(1 / 2) - math.log(1 / 4)) / 3
-    assert float(TAGS.loss([output], ["dog"])) == pytest.approx(expected)
+    assert float(TAGS.loss(Outputs.of([output]), ["dog"])) == pytest.approx(expected)
 
 
 def test_tags_are_said_where_they_are_likelier_than_not():
@@ -57,7 +58,7 @@ def test_the_loss_of_numbers_is_one_minus_concordance():
     # valence in its spread: targets -1, 0, 1; outputs 0, 1, 2: ccc 4/7 as above; arousal: 1.
     labels = ["valence=1,arousal=1.5", "valence=3,arousal=2", "arousal=2.5,valence=5"]
     outputs = [torch.tensor([0.0, -1.0]), torch.tensor([1.0, 0.0]), torch.tensor([2.0, 1.0])]
-    assert float(VAD.loss(outputs, labels)) == pytest.approx((1 - 4 / 7) / 2, abs=1e-6)
+    assert float(VAD.loss(Outputs.of(outputs), labels)) == pytest.approx((1 - 4 / 7) / 2, abs=1e-6)
     figures = VAD.metrics(labels, [VAD.decode(output) for output in outputs])
     assert figures["ccc_by_dimension"] == pytest.approx({"valence": 4 / 7, "arousal": 1.0})
     assert figures["ccc"] == pytest.approx((4 / 7 + 1) / 2)
@@ -100,7 +101,9 @@ def test_ctc_sums_over_all_ways_to_say_a_text():
         merged = [unit for unit, _ in itertools.groupby(path)]
         if [unit for unit in merged if unit] == [2, 3]:  # "ab"
             total += math.prod(float(probs[t, unit]) for t, unit in enumerate(path))
-    assert float(ASR.loss([logits], ["ab"])) == pytest.approx(-math.log(total) / 2, rel=1e-5)
+    assert float(ASR.loss(Outputs.of([logits]), ["ab"])) == pytest.approx(
+        -math.log(total) / 2, rel=1e-5
+    )
 
 
 def test_repetitions_are_merged_and_blanks_part_equal_units():
@@ -118,7 +121,7 @@ def test_a_blank_is_needed_between_equal_units():
     assert ASR.frames_needed("ab") == 2
     assert ASR.frames_needed("aab  b") == 6  # a, blank, a, b, space, b: a run of spaces is one
     with pytest.raises(LabelError, match="'aa' needs 3 frames and its recording has 2"):
-        ASR.loss([torch.zeros(2, 4)], ["aa"])
+        ASR.loss(Outputs.of([torch.zeros(2, 4)]), ["aa"])
 
 
 def test_characters_outside_the_vocabulary_are_counted_and_shown():
@@ -126,7 +129,7 @@ def test_characters_outside_the_vocabulary_are_counted_and_shown():
     with pytest.raises(LabelError, match=r"2 units .* no training transcript: 'X', 'y', for .*'X"):
         strict.check_labels(["ab", "Xb", "y"])
     with pytest.raises(LabelError, match="'X'"):
-        strict.loss([torch.zeros(9, 4)], ["Xb"])
+        strict.loss(Outputs.of([torch.zeros(9, 4)]), ["Xb"])
     with pytest.raises(LabelError, match="a transcript is empty"):
         ASR.check_labels([" "])
     with pytest.raises(LabelError, match="corpus: 1 transcripts are empty: a1"):

@@ -8,6 +8,7 @@ import torch
 
 from ossicle.data import Dataset, Utterance
 from ossicle.errors import AdapterFileError, LabelError
+from ossicle.heads import Outputs
 from ossicle.tasks import Classification
 
 TASK = Classification(["bark", "meow", "moo"])
@@ -16,7 +17,7 @@ TASK = Classification(["bark", "meow", "moo"])
 def test_the_loss_is_the_mean_negative_log_probability() -> None:
     # Row one: e^0 of e^0 + e^0 + e^ln2 = 1/4. Row two: e^ln3 of 3 + 1 + 1 = 3/5.
     output = torch.tensor([[0.0, 0.0, math.log(2)], [math.log(3), 0.0, 0.0]])
-    loss = TASK.loss(list(output), ["meow", "bark"])
+    loss = TASK.loss(Outputs.of(list(output)), ["meow", "bark"])
     assert float(loss) == pytest.approx((math.log(4) - math.log(3 / 5)) / 2)
 
 
@@ -28,7 +29,7 @@ def test_balanced_weights_belong_to_their_classes_whatever_comes_first() -> None
     task = Classification.from_dataset(dataset, class_weights="balanced")
     assert task.labels == ("bark", "meow", "moo")
     # All probabilities are 1/3, so that each loss is ln 3 times the weight of its class.
-    losses = [float(task.loss([torch.zeros(3)], [label])) for label in task.labels]
+    losses = [float(task.loss(Outputs.of([torch.zeros(3)]), [label])) for label in task.labels]
     assert losses == pytest.approx([math.log(3) * weight for weight in (2 / 3, 2, 1)])
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ossicle.anatomy import Anatomy
 from ossicle.data import Dataset, Trial, Utterance
 from ossicle.errors import LabelError, RunError
-from ossicle.heads import build_head
+from ossicle.heads import Outputs, build_head
 from ossicle.tasks import Classification, Events, Intent, SlotFilling, Verification, parse_task
 
 
@@ -35,7 +35,7 @@ def test_the_margin_of_am_softmax_is_on_the_cosine():
     assert (task.scale, task.margin) == (30.0, 0.4)
     logits = torch.tensor([[30 * (0.9 - 0.4), 30 * 0.2]])
     expected = F.cross_entropy(logits, torch.tensor([0]))
-    torch.testing.assert_close(task.loss([row(0.9, 0.2)], ["a"]), expected)
+    torch.testing.assert_close(task.loss(Outputs.of([row(0.9, 0.2)]), ["a"]), expected)
 
 
 def test_the_margin_of_aam_softmax_is_on_the_angle():
@@ -43,17 +43,17 @@ def test_the_margin_of_aam_softmax_is_on_the_angle():
     assert (task.scale, task.margin) == (15.0, 0.3)
     logits = torch.tensor([[15 * 0.9, 15 * math.cos(math.acos(0.2) + 0.3)]])
     expected = F.cross_entropy(logits, torch.tensor([1]))
-    torch.testing.assert_close(task.loss([row(0.9, 0.2)], ["b"]), expected)
+    torch.testing.assert_close(task.loss(Outputs.of([row(0.9, 0.2)]), ["b"]), expected)
     # Past the half turn, cos(angle + m) would rise again; a line goes on falling.
     logits = torch.tensor([[15 * (-0.99 - 0.3 * math.sin(math.pi - 0.3)), 15 * 0.2]])
     expected = F.cross_entropy(logits, torch.tensor([0]))
-    torch.testing.assert_close(task.loss([row(-0.99, 0.2)], ["a"]), expected)
+    torch.testing.assert_close(task.loss(Outputs.of([row(-0.99, 0.2)]), ["a"]), expected)
 
 
 def test_softmax_is_over_the_products():
     task = Verification(["a", "b"], "softmax")
     expected = F.cross_entropy(torch.tensor([[3.0, 1.0]]), torch.tensor([0]))
-    torch.testing.assert_close(task.loss([row(0.9, 0.2)], ["a"]), expected)
+    torch.testing.assert_close(task.loss(Outputs.of([row(0.9, 0.2)]), ["a"]), expected)
 
 
 def test_a_speaker_head_gives_embedding_products_and_cosines():
@@ -132,7 +132,7 @@ def test_an_intent_is_right_if_all_its_slots_are():
     expected = F.cross_entropy(output[None, :2], torch.tensor([1])) + F.cross_entropy(
         output[None, 2:], torch.tensor([0])
     )
-    torch.testing.assert_close(task.loss([output], labels[:1]), expected)
+    torch.testing.assert_close(task.loss(Outputs.of([output]), labels[:1]), expected)
 
 
 def test_intents_that_cannot_be_learnt_or_read_are_errors():
@@ -225,14 +225,14 @@ def test_weights_make_rare_classes_count():
     outputs = [torch.tensor([1.0, 0.0]), torch.tensor([1.0, 0.0])]
     losses = [F.cross_entropy(outputs[0][None], torch.tensor([i])) for i in (0, 1)]
     expected = (losses[0] * 2 / 3 + losses[1] * 2) / 2
-    torch.testing.assert_close(task.loss(outputs, ["a", "b"]), expected)
+    torch.testing.assert_close(task.loss(Outputs.of(outputs), ["a", "b"]), expected)
 
 
 def test_smoothing_is_torch_s():
     task = Classification.from_dataset(data(["a", "b"]), label_smoothing=0.1)
     output = torch.tensor([1.0, 0.0])
     expected = F.cross_entropy(output[None], torch.tensor([0]), label_smoothing=0.1)
-    torch.testing.assert_close(task.loss([output], ["a"]), expected)
+    torch.testing.assert_close(task.loss(Outputs.of([output]), ["a"]), expected)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ossicle.adapters.tap import Tap, install
 from ossicle.anatomy import Site
 from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.errors import AttachError, RecipeMismatch, listing
-from ossicle.heads import Head
+from ossicle.heads import Head, Outputs
 from ossicle.methods import Adapter
 from ossicle.recipes.recipe import Placement, Recipe
 
@@ -237,13 +237,13 @@ class AdaptedModel(nn.Module):
         output: Tensor = head(encoded.hidden, encoded.frame_mask)
         return output
 
-    def outputs(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> list[Tensor]:
-        """Return the output of each row as a task takes it: (C,), or (T, C) of its real frames."""
-        return self.read(self.encode(values, lengths))
+    def outputs(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> Outputs:
+        """Return the outputs of a padded batch as a task reads them."""
+        return self.apply_head(self.encode(values, lengths))
 
-    def read(self, encoded: Encoded) -> list[Tensor]:
-        """Return what the current set's head makes of each row's frames, as `outputs` does."""
-        return self._head().rows(encoded.hidden, encoded.frame_mask)
+    def apply_head(self, encoded: Encoded) -> Outputs:
+        """Return the outputs of the current set's head for encoded frames, as `outputs` does."""
+        return self._head().outputs(encoded.hidden, encoded.frame_mask)
 
     def _head(self) -> Head:
         if self.current.head is None:

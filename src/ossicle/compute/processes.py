@@ -1,8 +1,11 @@
 """One run in several processes, as torchrun or accelerate launch starts them.
 
-Each process takes every n-th row of a batch, and the loss is that of the whole batch: the outputs
-of the others are gathered as plain numbers, and the gradients are summed. Any loss therefore comes
-out as in one process, also one that looks at all rows together, as CCC does.
+Each process takes every n-th row of a batch and computes the loss of the whole batch: the outputs
+of the other processes are gathered without gradients, and the gradients are summed. Any loss is
+therefore that of one process, also one that compares all rows of a batch, as CCC does.
+
+Outputs are gathered as tensors, padded to the largest. What is not a tensor (keys, decoded answers,
+errors) is gathered by `all_gather_object`: a few kilobytes, for which torch has nothing faster.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +16,7 @@ from accelerate import PartialState
 from torch import Tensor, distributed, nn
 
 from ossicle.errors import OssicleError
+from ossicle.heads import Outputs
 
 Item = TypeVar("Item")
 
@@ -59,15 +63,56 @@ class Processes:
         total = sum(len(part) for part in parts)
         return [parts[i % self.count][i // self.count] for i in range(total)]
 
-    def whole_batch(self, mine: Sequence[Tensor]) -> list[Tensor]:
-        """Return the outputs of all rows; those of other processes without gradients."""
+    def gather_outputs(self, mine: Outputs | None) -> list[Outputs]:
+        """Return the outputs of every process that has any, by rank, without gradients.
+
+        Args:
+            mine: The outputs of this process; None: it has no rows.
+        """
         if self.count == 1:
-            return list(mine)
-        outputs = self.interleave([row.detach().cpu() for row in mine])
-        device = mine[0].device if mine else torch.device("cpu")
-        outputs = [row.to(device) for row in outputs]
-        outputs[self.rank :: self.count] = mine
-        return outputs
+            return [] if mine is None else [mine]
+        parts, counts = self._gather_padded(mine)
+        return [part.first(count) for part, count in zip(parts, counts, strict=True) if count]
+
+    def whole_batch(self, mine: Outputs | None) -> Outputs:
+        """Return the outputs of all rows of a batch, of which this process has every n-th.
+
+        A gradient reaches the rows of this process alone.
+
+        Args:
+            mine: The outputs of this process; None: it has no rows.
+        """
+        if self.count == 1:
+            assert mine is not None, "a batch has at least one row"
+            return mine
+        parts, counts = self._gather_padded(mine)
+        if mine is not None:
+            parts[self.rank] = mine.padded(*parts[self.rank].values.shape[:-1])
+        return Outputs.interleaved(parts).first(sum(counts))
+
+    def _gather_padded(self, mine: Outputs | None) -> tuple[list[Outputs], list[int]]:
+        """Return the outputs of every process, padded to one shape, and their numbers of rows."""
+        shape = (0, 0) if mine is None else mine.values.shape
+        own = torch.tensor([shape[0], sum(shape[1:-1]), shape[-1]], device=self._state.device)
+        sizes = torch.stack(self._gather_tensor(own))  # (processes, 3): rows, frames or 0, width
+        num_rows, num_frames, width = sizes.amax(dim=0).tolist()
+        full = (num_rows, num_frames, width) if num_frames else (num_rows, width)
+        if mine is None:
+            mine = Outputs.empty(full[1:], self._state.device)
+        mine = mine.padded(*full[:-1])
+        values = self._gather_tensor(mine.values.detach())
+        if mine.frame_mask is None:
+            parts = [Outputs(one) for one in values]
+        else:  # gloo gathers no booleans
+            masks = self._gather_tensor(mine.frame_mask.to(torch.uint8))
+            parts = [Outputs(*pair) for pair in zip(values, map(Tensor.bool, masks), strict=True)]
+        return parts, sizes[:, 0].tolist()
+
+    def _gather_tensor(self, tensor: Tensor) -> list[Tensor]:
+        """Return the tensors of all processes, by rank; all have one shape and type."""
+        found = [torch.empty_like(tensor) for _ in range(self.count)]
+        distributed.all_gather(found, tensor.contiguous())
+        return found
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Give every process the sum of the gradients of all."""

@@ -9,7 +9,7 @@ more than a mean, that mean is all there is to keep.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ossicle.adapters.model import AdaptedModel
 from ossicle.anatomy import FEATURES, VALUES
 from ossicle.backbones import Backbone, Encoded, PartialForward
-from ossicle.heads import SUMMARIES
+from ossicle.heads import SUMMARIES, Outputs
 
 # What the model takes for one wave, (N,) or (T, M), and how much of it is real. Rows differ in N.
 Row = tuple[Float[Tensor, "..."], int]
@@ -67,21 +67,33 @@ def find_cut(model: AdaptedModel) -> Cut:
     return Cut(depth, bool(readers), summary)
 
 
+def runs_in_batches(backbone: Backbone) -> bool:
+    """Return whether the frozen part runs on a padded batch: everywhere but on a CPU.
+
+    On a CPU it runs row by row, which no padding slows down and which gives a row the same bits
+    whatever the other rows are.
+    """
+    return next(backbone.parameters()).device.type != "cpu"
+
+
 @torch.no_grad()
 def run_to_cut(backbone: Backbone, rows: Sequence[Row], cut: Cut) -> list[Float[Tensor, "..."]]:
-    """Return what the frozen prefix makes of each row, (S, T, ...): S states, the last at the cut.
-
-    On a CPU the rows pass one by one, which no padding slows down and which gives the same bits in
-    any company; elsewhere they pass as one batch.
-    """
+    """Return the states of each row, (S, T, ...): S of them, the last at the cut."""
     if not rows or cut.depth == VALUES:
         return [values[None] for values, _ in rows]
-    device = next(backbone.parameters()).device
-    if device.type == "cpu" and len(rows) > 1:
+    if len(rows) > 1 and not runs_in_batches(backbone):
         return [state for row in rows for state in run_to_cut(backbone, [row], cut)]
+    return _split(backbone, advance_to_cut(backbone, rows, cut), cut)
+
+
+@torch.no_grad()
+def advance_to_cut(backbone: Backbone, rows: Sequence[Row], cut: Cut) -> PartialForward:
+    """Return the rows as one padded batch at the cut, its states in float32."""
+    device = next(backbone.parameters()).device
     values, lengths = (part.to(device) for part in backbone.collate(rows))
     partial = backbone.advance(PartialForward(VALUES, values, lengths), cut.depth, keep=cut.keep)
-    return _split(backbone, partial, cut)
+    inputs = tuple(states.float() for states in partial.layer_inputs)
+    return replace(partial, hidden=partial.hidden.float(), layer_inputs=inputs)
 
 
 @torch.no_grad()
@@ -93,8 +105,7 @@ def run_on(
     to: Cut,
 ) -> list[Float[Tensor, "..."]]:
     """Return what the frozen prefix makes of states at one cut up to a deeper one."""
-    device = next(backbone.parameters()).device
-    if device.type == "cpu" and len(states) > 1:
+    if len(states) > 1 and not runs_in_batches(backbone):
         pairs = zip(states, lengths, strict=True)
         return [made for one, size in pairs for made in run_on(backbone, [one], [size], cut, to)]
     partial = backbone.advance(pad_at_cut(backbone, states, lengths, cut), to.depth, keep=to.keep)
@@ -123,8 +134,8 @@ def run_from_cut(
     lengths: Sequence[int],
     cut: Cut,
     finish: Callable[[PartialForward], Encoded] | None = None,
-) -> list[Tensor]:
-    """Return the output of each row, as `AdaptedModel.outputs` does, from its states.
+) -> Outputs:
+    """Return the outputs of rows, as `AdaptedModel.outputs` does, from their states.
 
     Args:
         model: With the sets active that the cut was found for.
@@ -134,7 +145,7 @@ def run_from_cut(
         finish: From `AdaptedModel.compiled_finish`; None: `Backbone.finish` as it is.
     """
     partial = pad_at_cut(model.backbone, states, lengths, cut)
-    return model.read((finish or model.backbone.finish)(partial))
+    return model.apply_head((finish or model.backbone.finish)(partial))
 
 
 def pad_at_cut(

@@ -36,21 +36,30 @@ from ossicle.frozen.cache import (
     digest,
     free_bytes,
 )
-from ossicle.frozen.cut import Cut, Row, find_cut, run_from_cut, run_to_cut
+from ossicle.frozen.cut import (
+    Cut,
+    Row,
+    advance_to_cut,
+    find_cut,
+    run_from_cut,
+    run_to_cut,
+    runs_in_batches,
+)
+from ossicle.heads import Outputs
 
 CACHES: Final = ("auto", "off", "float32", "float16")
 PROBE_S: Final = 1.0
 
 
 @dataclass(slots=True)
-class Item:
-    """One row of a batch: its values, or its states where they are known.
+class Example:
+    """One row of a batch: its model input, or its states at the cut where they are cached.
 
     Attributes:
-        row: What the model takes; None where the states are known.
-        states: At the cut; None where they are yet to be computed.
-        length: Real entries of the values.
-        key: Under which the states are kept; None: they are not.
+        row: The model input; None where the states are known.
+        states: The states at the cut; None where they are not computed yet.
+        length: Real entries of the model input.
+        key: The key of the states in the cache; None: they are not kept.
     """
 
     row: Row | None
@@ -83,7 +92,9 @@ class FrozenPart:
     read: int = 0
     finish: Callable[[PartialForward], Encoded] | None = None
 
-    def find(self, utterance: Utterance, span: tuple[int, int]) -> tuple[str | None, Item | None]:
+    def find(
+        self, utterance: Utterance, span: tuple[int, int]
+    ) -> tuple[str | None, Example | None]:
         """Return the key of a piece, None where there is no store, and its states if they are kept.
 
         Args:
@@ -97,26 +108,30 @@ class FrozenPart:
         if found is None:
             return key, None
         states, length = found
-        return key, Item(None, torch.from_numpy(states).float(), length, key)
+        return key, Example(None, torch.from_numpy(states).float(), length, key)
 
-    def outputs(self, model: AdaptedModel, items: Sequence[Item]) -> list[Tensor]:
-        """Return the output of every row, as `AdaptedModel.outputs` does; keep what is new."""
-        new = [item for item in items if item.states is None]
-        made = run_to_cut(model.backbone, [i.row for i in new if i.row is not None], self.cut)
-        for item, states in zip(new, made, strict=True):
-            item.states = self._keep(item, states)
+    def outputs(self, model: AdaptedModel, examples: Sequence[Example]) -> Outputs:
+        """Return the outputs of a batch, as `AdaptedModel.outputs` does; keep new states."""
+        new = [one for one in examples if one.states is None]
+        rows = [one.row for one in new if one.row is not None]
         self.computed += len(new)
-        self.read += len(items) - len(new)
-        known = [item.states for item in items if item.states is not None]
-        lengths = [item.length for item in items]
+        self.read += len(examples) - len(new)
+        kept = self.store is not None and any(one.key is not None for one in new)
+        if len(new) == len(examples) and not kept and runs_in_batches(model.backbone):
+            partial = advance_to_cut(model.backbone, rows, self.cut)
+            return model.apply_head((self.finish or model.backbone.finish)(partial))
+        for one, states in zip(new, run_to_cut(model.backbone, rows, self.cut), strict=True):
+            one.states = self._keep(one, states)
+        known = [one.states for one in examples if one.states is not None]
+        lengths = [one.length for one in examples]
         return run_from_cut(model, known, lengths, self.cut, self.finish)
 
-    def _keep(self, item: Item, states: Tensor) -> Tensor:
+    def _keep(self, example: Example, states: Tensor) -> Tensor:
         """Return the states as they will be read: rounded in the first epoch as in the others."""
-        if self.store is None or item.key is None:
+        if self.store is None or example.key is None:
             return states
         kept = as_numbers(states.cpu().numpy(), self.numbers)
-        self.store.put(item.key, kept, item.length)
+        self.store.put(example.key, kept, example.length)
         return torch.from_numpy(kept).float().to(states.device)
 
     def to_dict(self, backbone: Backbone) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ossicle.heads.head import (
     SuperbFramesHead,
     SuperbHead,
 )
+from ossicle.heads.outputs import Outputs
 from ossicle.heads.pool import SUMMARIES, masked_mean
 from ossicle.heads.speaker import SpeakerAttentiveHead, SpeakerMeanHead, SpeakerMeanStdHead
 
@@ -46,4 +47,4 @@ def build_head(name: str, anatomy: Anatomy, num_outputs: int) -> Head:
     return HEADS[name](anatomy, num_outputs)
 
 
-__all__ = ["HEADS", "SUMMARIES", "Head", "build_head", "masked_mean"]
+__all__ = ["HEADS", "SUMMARIES", "Head", "Outputs", "build_head", "masked_mean"]

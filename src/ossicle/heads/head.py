@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from ossicle.anatomy import Anatomy
 from ossicle.errors import RecipeMismatch
+from ossicle.heads.outputs import Outputs
 from ossicle.heads.pool import masked_deviation, masked_mean
 
 PROJECTOR_WIDTH = 256
@@ -59,12 +60,9 @@ class Head(nn.Module, ABC):
     ) -> Float[Tensor, "B ..."]:
         """Return the outputs of each row, or of each of its frames; padded ones do not count."""
 
-    def rows(self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]) -> list[Tensor]:
-        """Return the output of each row: (C,), or (T, C) of its real frames."""
-        output = self(hidden, frame_mask)
-        if not self.by_frame:
-            return list(output)
-        return [row[mask] for row, mask in zip(output, frame_mask, strict=True)]
+    def outputs(self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]) -> Outputs:
+        """Return the outputs of each row as a task reads them."""
+        return Outputs(self(hidden, frame_mask), frame_mask if self.by_frame else None)
 
 
 class MeanHead(Head):

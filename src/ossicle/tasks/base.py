@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ossicle.data import Dataset, Trial, Utterance
 from ossicle.errors import LabelError, RunError
+from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting
 
@@ -73,7 +74,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+    def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the loss of a batch, a mean over its recordings."""
 
     @abstractmethod

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, check_classes
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.heads import Outputs
 from ossicle.metrics import classification_metrics, metrics_by_rows
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting, share
@@ -75,13 +76,13 @@ class Classification(Task):
         smoothing = share("label_smoothing", settings.get("label_smoothing", 0.0))
         return cls(dataset.labels, label_smoothing=smoothing, weights=weights)
 
-    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+    def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the mean cross-entropy of a batch.
 
         With weights, each recording counts by the weight of its class, and the mean weight of the
         training recordings is 1.
         """
-        output = torch.stack(list(outputs))
+        output = outputs.values
         numbers = torch.tensor([self._number(label) for label in labels], device=output.device)
         losses = F.cross_entropy(
             output, numbers, reduction="none", label_smoothing=self.label_smoothing

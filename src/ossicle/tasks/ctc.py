@@ -24,11 +24,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, listing
+from ossicle.heads import Outputs
 from ossicle.metrics.edits import rate
 from ossicle.settings import Setting
 from ossicle.tasks.averaging import mean_of_softmax, stacked
@@ -131,7 +132,7 @@ class Transcription(Task):
         """Return the units of a text as the rule writes it."""
         return self.spell(self.written(text))
 
-    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+    def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the mean over recordings of CTC's loss for each unit of the text.
 
         Units that no output stands for are left out of the text.
@@ -140,18 +141,18 @@ class Transcription(Task):
             LabelError: a text needs more frames than its recording has: the loss would be infinite.
         """
         targets = [self._numbers(label) for label in labels]
-        for output, label in zip(outputs, labels, strict=True):
-            if (needed := self.frames_needed(label)) > len(output):
+        num_frames = outputs.num_frames.cpu()
+        for there_are, label in zip(num_frames.tolist(), labels, strict=True):
+            if (needed := self.frames_needed(label)) > there_are:
                 raise LabelError(
                     f"the transcript '{label}' needs {needed} frames and its recording has "
-                    f"{len(output)}, so that CTC cannot spell it"
+                    f"{there_are}, so that CTC cannot spell it"
                 )
-        device = outputs[0].device
-        logits = nn.utils.rnn.pad_sequence(list(outputs))  # (T, B, V)
+        device = outputs.values.device
         losses = F.ctc_loss(
-            logits.log_softmax(dim=-1),
+            outputs.values.transpose(0, 1).log_softmax(dim=-1),  # (T, B, V)
             torch.tensor([number for target in targets for number in target], device=device),
-            torch.tensor([len(output) for output in outputs]),
+            num_frames,
             torch.tensor([len(target) for target in targets]),
             blank=BLANK,
             reduction="none",

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, Utterance
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.segments import counts, micro_f1, segments
 from ossicle.settings import Setting, share
@@ -85,10 +86,10 @@ class Events(Task):
             made[:, self._number(kind)] |= (onset <= middles) & (middles < offset)
         return made
 
-    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+    def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the mean over recordings of the binary cross-entropy of frames and kinds."""
         losses = []
-        for output, label in zip(outputs, labels, strict=True):
+        for output, label in zip(outputs.rows(), labels, strict=True):
             target = torch.from_numpy(self.marks(label, len(output))).to(output)
             losses.append(F.binary_cross_entropy_with_logits(output, target))
         return torch.stack(losses).mean()

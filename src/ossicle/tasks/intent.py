@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task, are_texts
@@ -64,9 +65,9 @@ class Intent(Task):
             task.check_labels([one.label for one in part])
         return task
 
-    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+    def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the sum over slots of the mean cross-entropy of a batch."""
-        output = torch.stack(list(outputs))
+        output = outputs.values
         targets = torch.tensor([self._numbers(label) for label in labels], device=output.device)
         pairs = zip(self._split(output), targets.T, strict=True)
         return torch.stack([F.cross_entropy(*pair) for pair in pairs]).sum()

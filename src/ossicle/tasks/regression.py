@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError
+from ossicle.heads import Outputs
 from ossicle.metrics.concordance import concordance
 from ossicle.metrics.metric import Metric
 from ossicle.tasks.averaging import stacked
@@ -79,9 +80,9 @@ class Regression(Task):
         """Return the annotated values, in the corpus's unit."""
         return np.array([_in_order(label, self.dimensions, f"'{label}'") for label in labels])
 
-    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+    def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return 1 - CCC over the batch, a mean over dimensions; of one recording, the error."""
-        output = torch.stack(list(outputs))  # (B, C)
+        output = outputs.values  # (B, C)
         spread = np.array([self.deviations[name] for name in self.dimensions])
         centre = np.array([self.means[name] for name in self.dimensions])
         target = torch.from_numpy((self.targets(labels) - centre) / spread).to(output)

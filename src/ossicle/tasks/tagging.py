@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.ranking import mean_auc, mean_average_precision
 from ossicle.tasks.averaging import mean_of_sigmoid, stacked
@@ -70,9 +71,9 @@ class Tagging(Task):
                 row[self._number(tag)] = 1
         return made
 
-    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+    def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the mean binary cross-entropy over tags and recordings."""
-        output = torch.stack(list(outputs))
+        output = outputs.values
         targets = torch.from_numpy(self.targets(labels)).to(output)
         return F.binary_cross_entropy_with_logits(output, targets)
 

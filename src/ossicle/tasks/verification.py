@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, Trial, Utterance
 from ossicle.errors import AdapterFileError, LabelError, RunError, listing
+from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.verification import (
     ErrorCurve,
@@ -121,9 +122,9 @@ class Verification(Task):
                 _check_pairs(dataset.name, side, part)
         return cls(speakers, **settings)
 
-    def loss(self, outputs: Sequence[Tensor], labels: Sequence[str]) -> Float[Tensor, ""]:
+    def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the mean cross-entropy over the speakers of training."""
-        output = torch.stack(list(outputs))  # (B, E + 2 C)
+        output = outputs.values  # (B, E + 2 C)
         if strange := [label for label in labels if label not in self._number_by_speaker]:
             raise LabelError(
                 f"the speaker '{strange[0]}' is none of training, so that no loss can be told"

@@ -23,7 +23,7 @@ from ossicle.data import (
     random_crop,
     windows,
 )
-from ossicle.frozen.part import FrozenPart, Item
+from ossicle.frozen.part import Example, FrozenPart
 
 READERS = max(1, min(4, (os.cpu_count() or 2) - 1))  # one core computes
 BATCHES_AHEAD = READERS + 2
@@ -47,7 +47,7 @@ class Batch:
         everyone: The same for all rows of the batch, in every process.
     """
 
-    items: list[Item]
+    items: list[Example]
     owners: list[int]
     everyone: list[int]
 
@@ -89,7 +89,7 @@ class Clips:
     ) -> Iterator[Batch]:
         """Yield the batches of a plan, cropped at random and augmented by seed and epoch."""
 
-        def item(piece: Piece) -> Item:
+        def item(piece: Piece) -> Example:
             index, span = piece
             is_whole = span == (0, self.sizes[index])
             key, known = frozen.find(self.utterances[index], span) if is_whole else (None, None)
@@ -97,7 +97,7 @@ class Clips:
                 return known
             wave = self._piece(index, span, backbone.sample_rate)
             row = backbone.row(self._augmented(index, wave, backbone, (seed, epoch)))
-            return Item(row, None, row[1], key)
+            return Example(row, None, row[1], key)
 
         pieces = [[(i, self._crop(i, seed, epoch)) for i in batch] for batch in plan]
         return self._read(pieces, share, item)
@@ -120,13 +120,13 @@ class Clips:
     ) -> Iterator[Batch]:
         """Yield the batches of a plan as they are."""
 
-        def item(piece: Piece) -> Item:
+        def item(piece: Piece) -> Example:
             index, span = piece
             key, known = frozen.find(self.utterances[index], span)
             if known is not None:
                 return known
             row = backbone.row(self._piece(index, span, backbone.sample_rate))
-            return Item(row, None, row[1], key)
+            return Example(row, None, row[1], key)
 
         return self._read(plan, everything, item)
 
@@ -146,7 +146,7 @@ class Clips:
         return wave
 
     def _read(
-        self, plan: Sequence[Sequence[Piece]], share: Share, item: Callable[[Piece], Item]
+        self, plan: Sequence[Sequence[Piece]], share: Share, item: Callable[[Piece], Example]
     ) -> Iterator[Batch]:
         """Make a few batches ahead of the one in use."""
 

@@ -1,7 +1,7 @@
 """One epoch, one assessment, one fit: a function each."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from ossicle.compute.processes import Processes
 from ossicle.errors import RunError
 from ossicle.frozen.cut import find_cut
 from ossicle.frozen.part import FrozenPart
+from ossicle.heads import Outputs
 from ossicle.tasks import Task
 from ossicle.training.choice import Choice
 from ossicle.training.clips import Batch, Clips
@@ -306,14 +307,14 @@ def _update(state: State, config: TrainConfig, processes: Processes) -> None:
 
 def _outputs(
     model: AdaptedModel, batch: Batch, frozen: FrozenPart, precision: str
-) -> Sequence[Tensor]:
-    """Return the output of every row of this process, in float32."""
+) -> Outputs | None:
+    """Return the outputs of the rows of this process in float32; None where it has no row."""
     if not batch.items:
-        return []
+        return None
     device = next(model.parameters()).device
     with autocast(device, pick_precision(precision, str(device))):
         outputs = frozen.outputs(model, batch.items)
-    return [output.float() for output in outputs]
+    return outputs.float()
 
 
 @torch.no_grad()
@@ -333,21 +334,23 @@ def assess(
     model.eval()
     frozen = frozen or FrozenPart(find_cut(model))
     processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
-    mine: list[tuple[int, Tensor]] = []
-    plan = processes.share(clips.evaluation_batches(batch_size))
+    batches = clips.evaluation_batches(batch_size)
+    plan = processes.share(batches)
+    reader = clips.read(model.backbone, plan, frozen)
     rows, total = 0, sum(len(pieces) for pieces in plan)
-    for batch in clips.read(model.backbone, plan, frozen):
-        outputs = _outputs(model, batch, frozen, precision)
-        mine += zip(batch.owners, [row.cpu() for row in outputs], strict=True)
-        rows += len(batch.owners)
-        progress(stage, rows, total)
     windows: list[list[Tensor]] = [[] for _ in clips.utterances]
-    for part in processes.gather(mine):
-        for owner, row in part:
-            windows[owner].append(row)
+    for start in range(0, len(batches), processes.count):  # a batch for every process
+        batch = next(reader, None)
+        mine = None if batch is None else _outputs(model, batch, frozen, precision)
+        parts = processes.gather_outputs(mine)
+        for pieces, outputs in zip(batches[start : start + len(parts)], parts, strict=True):
+            for (owner, _), row in zip(pieces, outputs.cpu().rows(), strict=True):
+                windows[owner].append(row)
+        rows += 0 if batch is None else len(batch.owners)
+        progress(stage, rows, total)
     combined = [task.combine_windows(of_one) for of_one in windows]
     labels = [utterance.label for utterance in clips.utterances]
     pairs = zip(clips.utterances, combined, strict=True)
     decoded = [{**task.decode(output), "key": one.key} for one, output in pairs]
-    loss = float(task.loss(combined, labels)) if task.closed_set else None
+    loss = float(task.loss(Outputs.of(combined), labels)) if task.closed_set else None
     return Assessment(decoded, loss, task.metrics(labels, decoded))

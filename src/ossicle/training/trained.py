@@ -196,7 +196,7 @@ class Trained:
         outputs = []
         for start, stop in windows(len(wave), self.limit):
             values, lengths = backbone.batch([wave[start:stop]])
-            outputs.append(self.model.outputs(values.to(device), lengths.to(device))[0].cpu())
+            outputs += self.model.outputs(values.to(device), lengths.to(device)).cpu().rows()
         return self.task.decode(self.task.combine_windows(outputs))
 
     def _choose(
