@@ -22,7 +22,8 @@ from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import TASKS, Task
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
-from ossicle.training.loop import State, epochs
+from ossicle.training.loop import epochs
+from ossicle.training.state import State
 from tones import tone
 
 NEARLY = 0.3  # of the score, from the best there is; guessing is 1 away

@@ -15,6 +15,7 @@ ANY: dict[str, Any] = {  # not shown in the table
     **{name: {} for name in ("valid", "cache", "split_fingerprint")},
     "notices": [],
     "backbone_fingerprint": "",
+    "ended_by": "epochs",
 }
 
 

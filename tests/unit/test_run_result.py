@@ -8,7 +8,7 @@ import pytest
 from ossicle.errors import RunError
 from ossicle.files import write_sealed
 from ossicle.training.folder import METRICS
-from ossicle.training.result import RunResult, fingerprint, plain, read_result, write_result
+from ossicle.training.result import RunResult, fingerprint, read_result, write_result
 
 RESULT = RunResult(
     recipe="lora",
@@ -31,6 +31,7 @@ RESULT = RunResult(
     peak_memory_mib=None,
     processes=1,
     cache={"kept": None, "computed": 0},
+    ended_by="patience",
     seed=7,
     backbone="tiny-hubert",
     backbone_fingerprint="0123456789abcdef",
@@ -45,7 +46,7 @@ def test_a_result_that_is_read_back_is_equal(tmp_path: Path) -> None:
 
 def test_numbers_that_are_not_finite_are_null_with_a_reason_in_both(tmp_path: Path) -> None:
     data = RESULT.to_dict() | {"valid": {"accuracy": float("nan")}}
-    result = RunResult.from_dict(plain(data))
+    result = RunResult.of(data)
     assert result.valid == {"accuracy": None}
     assert result.undefined == {"valid.accuracy": "not a number"}
     write_result(tmp_path, result)
@@ -64,6 +65,7 @@ def test_numbers_that_are_not_finite_are_null_with_a_reason_in_both(tmp_path: Pa
         ({"peak_memory_mib": "1"}, r"peak_memory_mib is '1'; expected float \| None"),
         ({"notices": "one"}, r"notices is 'one'; expected list\[str\]"),
         ({"parameters": {"total": "9"}}, r"parameters is .*; expected dict\[str, float\]"),
+        ({"ended_by": "luck"}, "ended_by is .luck.; expected epochs or patience or callback"),
         ({"spliit": "x"}, r"unknown entries: spliit"),
     ],
 )

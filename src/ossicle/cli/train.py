@@ -46,7 +46,7 @@ def train(
     print(result.split)
     best, epochs = result.best_epoch, result.epochs
     print(f"best epoch {best} of {epochs} by validation {result.chosen_by}")
-    o.print_metrics(result.test)
+    o.print_metrics(result.test_metrics)
     print(o.cache_line(result.cache))
     if config.compile:
         first, others = result.first_step_seconds, result.step_seconds

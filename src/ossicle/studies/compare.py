@@ -149,7 +149,7 @@ def _row(label: str, runs: Sequence[RunResult], first: Sequence[RunResult]) -> d
         "adapter_bytes": runs[0].adapter_bytes,
     }
     for metric in TASKS[runs[0].task].reported:
-        values = [run.test[metric] for run in runs]
+        values = [run.test_metrics[metric] for run in runs]
         known = None not in values  # a metric that is not defined is null
         row[metric] = {
             "mean": mean(values) if known else None,
@@ -165,7 +165,7 @@ def _row(label: str, runs: Sequence[RunResult], first: Sequence[RunResult]) -> d
 
 def _paired(runs: Sequence[RunResult], first: Sequence[RunResult]) -> dict[str, Any] | None:
     """Return the test of two recipes; None where no recording has a score of its own."""
-    recordings = first[0].test["recordings"]
+    recordings = first[0].test_metrics["recordings"]
     if "score" not in recordings[0]:
         return None
     speakers = [one["speaker"] for one in recordings]
@@ -175,7 +175,7 @@ def _paired(runs: Sequence[RunResult], first: Sequence[RunResult]) -> dict[str, 
 
 def _scores(runs: Sequence[RunResult]) -> np.ndarray:
     """Return (seeds, recordings): the score of each recording, as its task defines it."""
-    return np.array([[one["score"] for one in run.test["recordings"]] for run in runs])
+    return np.array([[one["score"] for one in run.test_metrics["recordings"]] for run in runs])
 
 
 def _slug(label: str) -> str:

@@ -1,4 +1,4 @@
-"""Train an adapter, judge it, use it."""
+"""Train an adapter, evaluate it, use it."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -8,13 +8,17 @@ if TYPE_CHECKING:
     from ossicle.training.clips import Clips
     from ossicle.training.config import TrainConfig
     from ossicle.training.loop import fit
+    from ossicle.training.result import RunResult
     from ossicle.training.run import train
+    from ossicle.training.state import Epoch
     from ossicle.training.trained import Trained
 
-__all__ = ["Clips", "TrainConfig", "Trained", "fit", "train"]
+__all__ = ["Clips", "Epoch", "RunResult", "TrainConfig", "Trained", "fit", "train"]
 
 _HOME: Final = {
     "Clips": "ossicle.training.clips",
+    "Epoch": "ossicle.training.state",
+    "RunResult": "ossicle.training.result",
     "TrainConfig": "ossicle.training.config",
     "Trained": "ossicle.training.trained",
     "fit": "ossicle.training.loop",

@@ -17,13 +17,14 @@ from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.saving import put_tensors, read_tensors, serialise_with_digest
 from ossicle.errors import RunError
 from ossicle.files import replace_file
-from ossicle.training.loop import Epoch, State
+from ossicle.training.state import Epoch, State
 
 CHECKPOINT: Final = "checkpoint.safetensors"
 _NOW = "now:"
 _HISTORY = "history"
 _SCALER = "scaler"
 _SECONDS = "seconds"
+_STOPPED = "stopped"
 
 
 def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
@@ -39,9 +40,10 @@ def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
             tensors[f"{name}:{key}"] = value.detach().cpu().contiguous()
     history = strict_json.dumps([epoch.to_dict() for epoch in state.history])
     scaler = strict_json.dumps(state.scaler.state_dict())
-    parts = serialise_with_digest(
-        tensors, **{_HISTORY: history, _SCALER: scaler, _SECONDS: str(state.seconds)}
-    )
+    metadata = {_HISTORY: history, _SCALER: scaler, _SECONDS: str(state.seconds)}
+    if state.stopped:
+        metadata[_STOPPED] = "by on_epoch"
+    parts = serialise_with_digest(tensors, **metadata)
     replace_file(folder / CHECKPOINT, *parts)
 
 
@@ -66,6 +68,7 @@ def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
             name: value if name == "step" else _like(value, parameter)
             for name, value in moments.items()
         }
+    state.stopped = _STOPPED in metadata
     try:
         state.seconds = float(metadata.get(_SECONDS, 0.0))  # absent in older checkpoints
         state.history[:] = [Epoch(**epoch) for epoch in strict_json.loads(metadata[_HISTORY])]

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,81 +21,9 @@ from ossicle.tasks import Task
 from ossicle.training.choice import Choice
 from ossicle.training.clips import Batch, Clips
 from ossicle.training.config import MOST_DEFAULT_EPOCHS, TrainConfig
-from ossicle.training.optim import build_optimizer, set_rates
+from ossicle.training.optim import set_rates
 from ossicle.training.schedule import build_schedule
-
-
-class Progress(Protocol):
-    """Is told how far something has come."""
-
-    def __call__(self, stage: str, done: int, total: int, **facts: float) -> None:
-        """Take note that `done` of `total` are done; `facts` are worth showing, such as a loss."""
-
-
-def no_progress(stage: str, done: int, total: int, **facts: float) -> None:
-    """Show nothing."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch came to.
-
-    Attributes:
-        number: From 1.
-        train_loss: Mean over its recordings, while training.
-        valid_loss: On the validation recordings, after it; None where they have none.
-        valid: Their metrics.
-        is_best: Whether no epoch before was as good: `ossicle.training.choice`.
-    """
-
-    number: int
-    train_loss: float
-    valid_loss: float | None
-    valid: dict[str, Any]
-    is_best: bool
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
-
-
-@dataclass
-class State:
-    """Where a run stands between two epochs; with the parameters, all that is needed to go on.
-
-    Attributes:
-        optimizer: With its moments.
-        scaler: Of the loss, for float16; does nothing for other numbers.
-        history: The epochs so far.
-        step_seconds: Wall time of each step of this process.
-        seconds: Wall time from the start to the last epoch, of all processes that went on.
-    """
-
-    optimizer: torch.optim.Adam
-    scaler: torch.amp.GradScaler
-    history: list[Epoch] = field(default_factory=list)
-    step_seconds: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @classmethod
-    def of(cls, model: AdaptedModel, config: TrainConfig) -> "State":
-        """Return the state before the first epoch."""
-        device = next(model.parameters()).device
-        needed = pick_precision(config.precision, str(device)) == torch.float16
-        scaler = torch.amp.GradScaler(device.type, enabled=needed)
-        return cls(build_optimizer(model, config), scaler)
-
-    @property
-    def best(self) -> Epoch:
-        """The best epoch so far."""
-        return next(epoch for epoch in reversed(self.history) if epoch.is_best)
-
-    def is_over(self, config: TrainConfig) -> bool:
-        """Whether all epochs are done, or too many without a better one."""
-        done = len(self.history)
-        if done and config.patience is not None and done - self.best.number >= config.patience:
-            return True
-        return done >= config.num_epochs
+from ossicle.training.state import Epoch, Progress, State, no_progress
 
 
 @dataclass(frozen=True)
@@ -173,7 +101,7 @@ def epochs(
     processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
     judge = valid_task or task
     choice = Choice.of(judge, [one.label for one in valid.utterances])
-    while not state.is_over(config):
+    while state.ended_by(config) is None:
         number = len(state.history) + 1
         with _seeded(config.seed, number, processes.rank):
             loss = train_epoch(

@@ -25,8 +25,9 @@ from ossicle.tasks import Events, Task, parse_task
 from ossicle.training.choice import Choice
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
-from ossicle.training.loop import Progress, no_progress, with_epochs
+from ossicle.training.loop import with_epochs
 from ossicle.training.recordings import clips_by_side, scan_together
+from ossicle.training.state import Progress, no_progress
 
 _LOGGER: Final = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from ossicle.errors import DataError, LabelError, listing
 from ossicle.tasks import Task
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
-from ossicle.training.loop import Progress
+from ossicle.training.state import Progress
 
 
 def scan_together(

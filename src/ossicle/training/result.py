@@ -14,9 +14,11 @@ from typing import Any, Final, Self, get_args, get_origin, get_type_hints
 from ossicle import strict_json
 from ossicle.errors import RunError, listing
 from ossicle.files import write_sealed
+from ossicle.strict_json import UNDEFINED
 from ossicle.training.folder import METRICS, read_json
 
 RESULT_VERSION: Final = 1
+ENDS: Final = ("epochs", "patience", "callback")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +36,19 @@ class RunResult:
         chosen_by: The metric that the best epoch was chosen by, or `loss`.
         epochs: Number of epochs trained.
         valid: Metrics of the best epoch on the validation recordings.
-        test: Metrics on the test recordings, with intervals and a row for each recording.
+        test: Metrics on the test recordings, with intervals and a row for each recording; None
+            where the run has stopped before its test.
         parameters: Numbers of parameters by part, and the percentage that trained.
         adapter_bytes: Size of `adapter.safetensors`.
         train_seconds: Time until the last epoch was finished, interruptions not counted.
         first_step_seconds: Time of the first step, which compiles; None where none was taken.
         step_seconds: Median time of the other steps; None where there are none.
-        test_seconds: Time of the test.
+        test_seconds: Time of the test; None without one.
         peak_memory_mib: Peak memory of the GPU or else of the process; None where it is unknown.
         processes: Number of processes that trained together.
         cache: What was cached of the frozen part, or why nothing was.
+        ended_by: What ended the training: `epochs` (all are done), `patience` (no better epoch) or
+            `callback` (`OnEpoch` has asked for it).
         seed: Seed of the run.
         backbone: Name of the backbone.
         backbone_fingerprint: Short hash of its weights, as in `recipe.json`.
@@ -62,16 +67,17 @@ class RunResult:
     chosen_by: str
     epochs: int
     valid: dict[str, Any]
-    test: dict[str, Any]
+    test: dict[str, Any] | None
     parameters: dict[str, float]
     adapter_bytes: int
     train_seconds: float
     first_step_seconds: float | None
     step_seconds: float | None
-    test_seconds: float
+    test_seconds: float | None
     peak_memory_mib: float | None
     processes: int
     cache: dict[str, Any]
+    ended_by: str
     seed: int
     backbone: str
     backbone_fingerprint: str
@@ -79,10 +85,30 @@ class RunResult:
     undefined: dict[str, str] = field(default_factory=dict)
     version: int = RESULT_VERSION
 
+    @property
+    def test_metrics(self) -> dict[str, Any]:
+        """`test`, of a run that was tested.
+
+        Raises:
+            RunError: it was not.
+        """
+        if self.test is None:
+            raise RunError(
+                "the run has stopped before its test; resume it with train(..., resume=True)"
+            )
+        return self.test
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; `undefined` only where there is something in it."""
         data = asdict(self)
-        return {key: value for key, value in data.items() if key != "undefined" or value}
+        return {key: value for key, value in data.items() if key != UNDEFINED or value}
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Self:
+        """Return the result of entries as they were computed, with null where one is not finite."""
+        earlier = found.get(UNDEFINED, {})
+        data = strict_json.loads(strict_json.dumps({**found, UNDEFINED: {}}))
+        return cls.from_dict({**data, UNDEFINED: {**earlier, **data[UNDEFINED]}})
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -100,7 +126,7 @@ class RunResult:
                 "run again"
             )
         hints = get_type_hints(cls)
-        needed = [one.name for one in fields(cls) if one.name != "undefined"]
+        needed = [one.name for one in fields(cls) if one.name != UNDEFINED]
         if missing := [name for name in needed if name not in data]:
             raise RunError(f"the result lacks {listing(missing)}")
         if unknown := [name for name in data if name not in hints]:
@@ -109,6 +135,8 @@ class RunResult:
             if not _fits(value, hints[name]):
                 wanted = str(hints[name]).removeprefix("<class '").removesuffix("'>")
                 raise RunError(f"{name} is {value!r:.60}; expected {wanted}")
+        if data["ended_by"] not in ENDS:
+            raise RunError(f"ended_by is {data['ended_by']!r:.60}; expected {' or '.join(ENDS)}")
         return cls(**data)
 
 
@@ -162,9 +190,3 @@ def read_result(folder: Path) -> RunResult:
         if str(file) in str(error):
             raise
         raise RunError(f"'{file}' cannot be used: {error}") from error
-
-
-def plain(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return data as a reader of their JSON finds them."""
-    found: dict[str, Any] = strict_json.loads(strict_json.dumps(dict(data)))
-    return found

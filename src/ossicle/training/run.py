@@ -19,16 +19,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from accelerate.tracking import GeneralTracker
 
 from ossicle import strict_json
-from ossicle.adapters.count import tally
 from ossicle.adapters.folder import TENSORS
 from ossicle.adapters.saving import put_tensors, read_tensors, save_facts, save_tensors
-from ossicle.compute.device import peak_memory_mib, pick_device, pick_threads, threads
+from ossicle.compute.device import pick_device, pick_threads, threads
 from ossicle.compute.processes import Processes
 from ossicle.errors import RunError
 from ossicle.files import replace_file, write_sealed
@@ -38,6 +36,7 @@ from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Task
 from ossicle.training.checkpoint import read_checkpoint, write_checkpoint
 from ossicle.training.config import TrainConfig
+from ossicle.training.finish import tested_result, untested_result
 from ossicle.training.folder import (
     CONFIG,
     LOG,
@@ -53,17 +52,10 @@ from ossicle.training.folder import (
     starting_place,
     threads_of,
 )
-from ossicle.training.loop import Epoch, Progress, State, epochs, no_progress
+from ossicle.training.loop import epochs
 from ossicle.training.prepare import Prepared, prepare
-from ossicle.training.result import (
-    RESULT_VERSION,
-    RunResult,
-    fingerprint,
-    plain,
-    read_result,
-    write_result,
-)
-from ossicle.training.testing import run_test
+from ossicle.training.result import RunResult, read_result, write_result
+from ossicle.training.state import Epoch, OnEpoch, Progress, State, no_progress
 from ossicle.training.tracking import check_trackers, start_trackers
 from ossicle.training.versions import versions
 
@@ -71,15 +63,25 @@ _LOGGER: Final = logging.getLogger(__name__)
 
 
 def train(
-    config: TrainConfig, out: Path | str, *, resume: bool = False, progress: Progress = no_progress
+    config: TrainConfig,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    test: bool = True,
+    on_epoch: OnEpoch | None = None,
+    progress: Progress = no_progress,
 ) -> RunResult:
     """Train, keep the best epoch by validation, test it once, and return the result.
 
     Args:
         config: Everything that decides the outcome.
         out: The run folder; new, or empty, unless resuming.
-        resume: Go on from the folder's checkpoint. A finished run returns its result.
-        progress: Told of every step.
+        resume: Go on from the folder's checkpoint. A finished run returns its result; one that has
+            stopped before its test is tested, if `test` is set.
+        test: Whether to test the best epoch. False: the test recordings are read and checked, but
+            the result has no test, and neither has `metrics.json`.
+        on_epoch: Called after every epoch; it may end the run, which then keeps its best epoch.
+        progress: Called after every step.
 
     Raises:
         OssicleError: bad input of any kind, before anything is written.
@@ -93,8 +95,9 @@ def train(
         check_same(folder, config)
     else:
         check_new(folder)
-    if resume and (folder / METRICS).is_file():
-        return read_result(folder)
+    earlier = read_result(folder) if resume and (folder / METRICS).is_file() else None
+    if earlier is not None and (earlier.test is not None or not test):
+        return earlier
     processes.wait()  # all have seen the folder as it was
     with Writer(folder) as writer:
         if folder.exists():
@@ -103,7 +106,7 @@ def train(
         run = prepare(config, places=places_of(folder), processes=processes, progress=progress)
         with threads(pick_threads(run.model, threads_of(folder))):
             processes.together(lambda: _begin(writer, config, run, resume=resume))
-            return _train(run, run.config, folder, trackers, started, progress)
+            return _train(run, folder, earlier, test, trackers, started, on_epoch, progress)
 
 
 def _begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) -> None:
@@ -117,97 +120,73 @@ def _begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) 
 
 def _train(
     run: Prepared,
-    config: TrainConfig,
     folder: Path,
+    earlier: RunResult | None,
+    test: bool,
     trackers: Sequence[str],
     started: float,
+    on_epoch: OnEpoch | None,
     progress: Progress,
 ) -> RunResult:
-    """Train, test and return the result."""
-    processes = run.processes
-    state = State.of(run.model, config)
-    read_checkpoint(folder, run.model, state)
-    tracked = start_trackers(trackers if processes.is_main else (), folder, config.to_dict())
-    if state.history:  # what went before counts, loading once more does not
-        started = time.perf_counter() - state.seconds
-    _fit(run, config, state, folder, tracked, started, progress)
-    trained = time.perf_counter()
-    for notice in run.choice.notices(state.best.valid) if processes.is_main else ():
-        _LOGGER.warning(notice)
-    test = run_test(run, folder, progress)
+    """Train, unless an earlier result is there; test, if that is asked for; return the result."""
+    is_main = run.processes.is_main
+    tracked = start_trackers(trackers if is_main else (), folder, run.config.to_dict())
+    if earlier is None:
+        result = _trained(run, folder, tracked, started, on_epoch, progress)
+    else:
+        result = earlier
+        _put_best(run, folder)
+    if test:
+        result = tested_result(result, run, folder, progress)
+        metrics = {f"test/{key}": result.test_metrics[key] for key in run.task.reported}
+        for tracker in tracked:
+            tracker.log(metrics, step=result.best_epoch)
     for tracker in tracked:
-        tracker.log({f"test/{key}": test[key] for key in run.task.reported}, step=state.best.number)
         tracker.finish()
-    result = _result(run, state, test, folder, trained - started, time.perf_counter() - trained)
-    if processes.is_main:
+    if is_main:
         write_result(folder, result)
-    processes.wait()
+    run.processes.wait()
     return result
 
 
-def _result(
+def _trained(
     run: Prepared,
-    state: State,
-    test: dict[str, Any],
     folder: Path,
-    train_seconds: float,
-    test_seconds: float,
+    tracked: Sequence[GeneralTracker],
+    started: float,
+    on_epoch: OnEpoch | None,
+    progress: Progress,
 ) -> RunResult:
-    """Return the result of a run that is over."""
-    recipe, backbone = run.model.current.recipe, run.model.backbone
-    choice, best = run.choice, state.best
-    found = {
-        "recipe": recipe.label,
-        "expression": str(recipe),
-        "data": run.dataset.name,
-        "split": run.dataset.note,
-        "notices": [*run.dataset.notices, *choice.notices(best.valid)],
-        "task": run.task.name,
-        "best_epoch": best.number,
-        "chosen_by": choice.decided_by(best.valid),
-        "epochs": len(state.history),
-        "valid": best.valid,
-        "test": test,
-        "parameters": tally(run.model, run.model.current).to_dict(),
-        "adapter_bytes": (folder / TENSORS).stat().st_size,
-        "train_seconds": round(train_seconds, 2),
-        "first_step_seconds": _rounded(state.step_seconds[:1]),
-        "step_seconds": _rounded(state.step_seconds[1:]),
-        "test_seconds": round(test_seconds, 2),
-        "peak_memory_mib": peak_memory_mib(run.model),
-        "processes": run.processes.count,
-        "cache": run.frozen.to_dict(backbone),
-        "seed": run.config.seed,
-        "backbone": backbone.name,
-        "backbone_fingerprint": backbone.fingerprint,
-        "split_fingerprint": {side: fingerprint(part) for side, part in run.split.items()},
-        "version": RESULT_VERSION,
-    }
-    return RunResult.from_dict(plain(found))
-
-
-def _rounded(seconds: Sequence[float]) -> float | None:
-    """Return the median to the millisecond; None where there is none."""
-    return round(median(seconds), 3) if seconds else None
+    """Train from the checkpoint, if there is one, to the end; return the result without a test."""
+    state = State.of(run.model, run.config)
+    read_checkpoint(folder, run.model, state)
+    if state.history:  # what went before counts, loading once more does not
+        started = time.perf_counter() - state.seconds
+    _fit(run, state, folder, tracked, started, on_epoch, progress)
+    _put_best(run, folder)
+    result = untested_result(run, state, folder, time.perf_counter() - started)
+    for notice in run.choice.notices(state.best.valid) if run.processes.is_main else ():
+        _LOGGER.warning(notice)
+    return result
 
 
 def _fit(
     run: Prepared,
-    config: TrainConfig,
     state: State,
     folder: Path,
     tracked: Sequence[GeneralTracker],
     started: float,
+    on_epoch: OnEpoch | None,
     progress: Progress,
 ) -> None:
-    """Train from where the state stands, keep what every epoch leaves, and end at the best one."""
+    """Train the remaining epochs, and save after each of them what resuming needs."""
     processes = run.processes
     for epoch in epochs(
         run.model,
         run.task,
         run.clips["train"],
         run.clips["valid"],
-        config,
+        run.config,
         state,
         frozen=run.frozen,
         valid_task=run.judge("valid"),
@@ -218,17 +197,31 @@ def _fit(
             if epoch.is_best:
                 save_tensors(run.model, run.model.current, folder)
             _write_log(folder, state.history)
+        state.stopped = _ends(on_epoch, epoch, processes)
+        if processes.is_main:
             state.seconds = time.perf_counter() - started
             write_checkpoint(folder, run.model, state)
         for tracker in tracked:
             tracker.log(_curves(epoch, run.task), step=epoch.number)
     processes.wait()  # until the best is written
+
+
+def _ends(on_epoch: OnEpoch | None, epoch: Epoch, processes: Processes) -> bool:
+    """Return the answer of the callback, asked in the main process, in all processes."""
+    if on_epoch is None:
+        return False
+    answer = processes.is_main and bool(on_epoch(epoch))
+    return processes.gather(answer)[0]
+
+
+def _put_best(run: Prepared, folder: Path) -> None:
+    """Put the parameters of the best epoch into the model."""
     best, _ = read_tensors(folder / TENSORS)
     put_tensors(run.model, run.model.current, best, folder)
 
 
 def _curves(epoch: Epoch, task: Task) -> dict[str, float]:
-    """Return what an epoch came to, by the names that a tracker shows."""
+    """Return losses and metrics of an epoch by the names that a tracker shows."""
     curves = {"train/loss": epoch.train_loss}
     curves |= {} if epoch.valid_loss is None else {"valid/loss": epoch.valid_loss}
     curves |= {f"valid/{key}": epoch.valid[key] for key in task.reported}

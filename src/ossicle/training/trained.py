@@ -33,8 +33,9 @@ from ossicle.training.cohort import read_cohort
 from ossicle.training.config import HIGHEST
 from ossicle.training.folder import CONFIG, SPLIT, places_of, read_json
 from ossicle.training.intervals import with_intervals
-from ossicle.training.loop import Progress, assess, no_progress
+from ossicle.training.loop import assess
 from ossicle.training.recordings import check_whole, longest_piece, scan_together
+from ossicle.training.state import Progress, no_progress
 
 _LOGGER = logging.getLogger(__name__)
 LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other
