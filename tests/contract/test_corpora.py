@@ -13,7 +13,7 @@ from examples import write_example
 from ossicle.data import CORPORA, check, load_utterance, open_data
 from ossicle.data.corpora import Corpus
 from ossicle.errors import DataError
-from ossicle.tasks import TASKS
+from ossicle.tasks import suggest_task
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
@@ -33,8 +33,7 @@ def test_it_reads_its_own_layout(corpus, spec, tmp_path):
     check(dataset)
     assert dataset.name == spec
     assert dataset.labels == corpus.example.labels
-    assert dataset.task in TASKS
-    TASKS[dataset.task].from_dataset(dataset)
+    suggest_task(dataset.label_name).from_dataset(dataset)
     keys = [one.key for one in dataset.utterances]
     assert len(set(keys)) == len(keys)
     assert all(len(load_utterance(one, 8000)) == 800 for one in dataset.utterances)

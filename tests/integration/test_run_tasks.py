@@ -177,7 +177,7 @@ def test_events_are_found_in_time(settings: Configure, tmp_path: Path) -> None:
     )
     metrics = train(config, tmp_path / "run")
     assert metrics.test["frame_f1"] > 0.8
-    with pytest.raises(RunError, match="--augment speed moves the events"):
+    with pytest.raises(RunError, match="--augment speed does not suit the task events"):
         train(settings(data=data, task="events", augment="speed"), tmp_path / "other")
 
 

@@ -10,6 +10,7 @@ import soundfile
 from ossicle.data import Dataset, Utterance, load_wave, open_data
 from ossicle.data.derive import connect, write_trials
 from ossicle.errors import DataError
+from ossicle.tasks import suggest_task
 
 RATE = 16_000
 LEVEL = {"0": 0.1, "7": 0.2, "stop": 0.4}  # a constant tone of that height for each word
@@ -64,7 +65,7 @@ def test_the_seed_decides_and_a_string_is_of_one_side(words: Dataset, tmp_path: 
     ]
     assert texts[0] == texts[1] != texts[2]
     dataset = open_data(f"{tmp_path}/a/manifest.csv?label=transcript&speaker_independent=no")
-    assert (dataset.task, len(dataset.train)) == ("asr", 9)
+    assert (suggest_task(dataset.label_name).name, len(dataset.train)) == ("asr", 9)
     test = load_wave(dataset.test[0].path, RATE)
     spectrum = np.abs(np.fft.rfft(test))
     assert np.fft.rfftfreq(len(test), 1 / RATE)[spectrum.argmax()] == pytest.approx(200, abs=5)

@@ -36,8 +36,8 @@ class Columns:
     Attributes:
         table: Name of the table, for messages.
         by_role: Role -> column: path, speaker, split, fold, start, stop, duration, length.
-        labels: Those of what is predicted.
-        task: The task that they suggest.
+        labels: The columns of the label, which is what a model predicts.
+        label_name: As `Dataset.label_name`.
         unit: Of start, stop and duration: one of `UNITS`.
         unused: Those without a role.
     """
@@ -45,7 +45,7 @@ class Columns:
     table: str
     by_role: Mapping[str, str]
     labels: tuple[str, ...]
-    task: str
+    label_name: str
     unit: str
     unused: tuple[str, ...]
 

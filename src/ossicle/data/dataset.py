@@ -20,9 +20,11 @@ class Dataset:
         given: Whether the test part is the corpus's, the folder's, a column's or an option's, and
             not drawn by us.
         note: One sentence on how it was split.
-        task: The name of the task that its labels suggest.
-        trials: The pairs by which speaker verification is judged, by side; a side without any is
-            judged by all its pairs.
+        label_name: What the labels are, by the name of their column, such as `transcript`, `tags`
+            or `events`; without case, spaces, hyphens and underscores. Tasks go by it:
+            `ossicle.tasks.suggest_task`.
+        trials: The pairs of recordings that speaker verification is evaluated on, by side; a side
+            without any is evaluated on all its pairs.
         test_chooses: Whether the validation part is the test part, because a published protocol
             that was asked for has it so.
         notices: Sentences that a user must read before trusting a result: columns that were not
@@ -36,7 +38,7 @@ class Dataset:
     speaker_independent: bool
     given: bool
     note: str
-    task: str = "classification"
+    label_name: str = "label"
     trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=dict)
     test_chooses: bool = False
     notices: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from ossicle.data.columns import SIDE_BY_NAME, WHOLE, Columns
 from ossicle.data.missing import left_out
 from ossicle.data.roles import LABEL, NO, Options, find_columns
 from ossicle.data.rows import iterate_rows, read_header, write_rows
-from ossicle.data.tags import SEPARATOR, joined, separator_of
+from ossicle.data.tags import SEPARATOR, TAGS, joined, separator_of
 from ossicle.data.utterance import Utterance
 from ossicle.errors import ManifestError, listing
 
@@ -36,7 +36,7 @@ class Manifest:
     Attributes:
         utterances: In the order of the file.
         split: The side of each that has one, by key.
-        task: The task that the columns of the label suggest.
+        label_name: As `Dataset.label_name`.
         notices: As those of `Dataset`.
         split_by: What the split comes from, as in "by the folders of the paths"; empty: a column,
             or the layout of the data.
@@ -45,7 +45,7 @@ class Manifest:
 
     utterances: tuple[Utterance, ...]
     split: Mapping[str, str]
-    task: str = "classification"
+    label_name: str = "label"
     notices: tuple[str, ...] = ()
     split_by: str = ""
     folds: Mapping[str, str] = field(default_factory=dict)
@@ -58,13 +58,13 @@ def merged(parts: Sequence[tuple[str | None, Manifest]]) -> Manifest:
         parts: The side of a folder, or None, with what is in it.
 
     Raises:
-        ManifestError: they suggest different tasks, or a table contradicts its folder.
+        ManifestError: their labels have different names, or a table contradicts its folder.
     """
     manifests = [part for _, part in parts]
-    if len(tasks := sorted({part.task for part in manifests})) > 1:
+    if len(names := sorted({part.label_name for part in manifests})) > 1:
         raise ManifestError(
-            f"the tables of the sides are for the tasks {listing(tasks)}. Say what to predict, "
-            "with label=COLUMN."
+            f"the tables of the sides have different labels: {listing(names)}. Name the column to "
+            "predict with label=COLUMN."
         )
     split: dict[str, str] = {}
     for side, part in parts:
@@ -77,7 +77,7 @@ def merged(parts: Sequence[tuple[str | None, Manifest]]) -> Manifest:
     return Manifest(
         tuple(one for part in manifests for one in part.utterances),
         split,
-        tasks[0],
+        names[0],
         tuple(dict.fromkeys(notice for part in manifests for notice in part.notices)),
         folds={key: fold for part in manifests for key, fold in part.folds.items()},
     )
@@ -125,10 +125,10 @@ class Gathered:
         if not split and folds and all(fold.lower() in SIDE_BY_NAME for fold in folds.values()):
             split = {key: SIDE_BY_NAME[fold.lower()] for key, fold in folds.items()}
             folds = {}
-        utterances, tagged = _tagged(table, self.utterances, self.columns.task, options)
-        task = self.columns.task if options.get("separator") is None else "tagging"
+        name = self.columns.label_name if options.get("separator") is None else TAGS
+        utterances, tagged = _tagged(table, tuple(self.utterances), name, options)
         notices = (*self.columns.notices, *tagged, *_unclear(table, utterances))
-        return Manifest(utterances, split, task, notices, folds=folds)
+        return Manifest(utterances, split, name, notices, folds=folds)
 
 
 def _unclear(table: str, utterances: Sequence[Utterance]) -> tuple[str, ...]:
@@ -144,15 +144,15 @@ def _unclear(table: str, utterances: Sequence[Utterance]) -> tuple[str, ...]:
 
 
 def _tagged(
-    table: str, utterances: Sequence[Utterance], task: str, options: Options
+    table: str, utterances: tuple[Utterance, ...], label_name: str, options: Options
 ) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
     """Return the utterances with their tags joined as a label has them, and what to say of it."""
     chosen = options.get("separator")
-    if task != "tagging" and chosen is None:
-        return tuple(utterances), ()
+    if label_name != TAGS:
+        return utterances, ()
     separator = separator_of(table, [one.label for one in utterances], chosen)
     if separator == SEPARATOR:
-        return tuple(utterances), ()
+        return utterances, ()
     notices = () if chosen else (f"{table}: tags are separated by '{separator}'.",)
     return tuple(replace(one, label=joined(one.label, separator)) for one in utterances), notices
 
@@ -173,8 +173,8 @@ def read_manifest(
     Args:
         path: The manifest. Rows count from 1 and include a CSV's header.
         label: The column that holds what is to be predicted; several, separated by commas, give
-            labels such as `valence=3.5,arousal=2`. Where there is no column `label`, the columns
-            that a task is known by stand for it: `transcript`, `tags`, `valence` and so on.
+            labels such as `valence=3.5,arousal=2`. Without a column `label`, columns that are known
+            to hold one are used: `transcript`, `tags`, `valence` and so on.
         options: Columns by role, as in `{"path": "cough_filename", "split": "no"}`, and the other
             options of a table in a data string: `text`, `unit`, `separator`, `missing`.
 

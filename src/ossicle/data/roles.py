@@ -35,16 +35,16 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "duration": ("duration_s", "duration_sec"),
     "length": ("duration",),  # of the part beside a start alone, else often of the whole file
 }
-_TASK_BY_NAME: Final = {
-    **dict.fromkeys(("transcript", "transcription", "text", "sentence"), "asr"),
-    "phones": "phones",
-    "tags": "tagging",
-    **dict.fromkeys(("valence", "arousal", "dominance"), "regression"),
-    **dict.fromkeys(("action", "object", "location"), "intent"),
-    "slots": "slots",
-    "events": "events",
+LABEL_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {  # label name -> columns known to hold it
+    "transcript": ("transcript", "transcription", "text", "sentence"),
+    "phones": ("phones",),
+    "tags": ("tags",),
+    "dimensions": ("valence", "arousal", "dominance"),
+    "slotvalues": ("action", "object", "location"),
+    "slots": ("slots",),
+    "events": ("events",),
 }
-_SEVERAL: Final = ("regression", "intent")  # tasks whose columns are learnt together
+_TOGETHER: Final = ("dimensions", "slotvalues")  # labels of several columns; else one of them
 _MEANING: Final = {
     "path": "the path of the recording",
     "speaker": "the speaker",
@@ -83,7 +83,7 @@ def find_columns(
         ManifestError: a column is not there, or several can be the same.
     """
     by_role, refused = _asked(table, columns, options, has_path=has_path)
-    labels, task = _labels(table, columns, options)
+    labels, label_name = _labels(table, columns, options)
     taken = {*by_role.values(), *labels}
     for role in _NAMES:
         if role in by_role or role in refused:
@@ -102,7 +102,7 @@ def find_columns(
     unit = options.get("unit") or UNITS[0]
     if unit not in UNITS:
         raise ManifestError(f"unit={unit} is not known. Expected {listing(UNITS)}.")
-    return Columns(table, by_role, labels, task, unit, unused)
+    return Columns(table, by_role, labels, label_name, unit, unused)
 
 
 def _asked(
@@ -138,14 +138,14 @@ def _there(table: str, option: str, column: str, columns: Sequence[str]) -> str:
 
 
 def _labels(table: str, columns: Sequence[str], options: Options) -> tuple[tuple[str, ...], str]:
-    """Return the columns of what is predicted, and the task that they suggest."""
+    """Return the columns that hold the label, and the name of the label."""
     label, text = options.get(LABEL) or LABEL, options.get("text")
     if text is not None:
         if label != LABEL:
             raise ManifestError(
                 f"label={label} and text={text} both say what is predicted. Leave one out."
             )
-        return (_there(table, "text", text, columns),), "asr"
+        return (_there(table, "text", text, columns),), "transcript"
     if label != LABEL and label not in columns:
         names = tuple(_there(table, LABEL, one.strip(), columns) for one in label.split(","))
     elif LABEL in columns or label != LABEL:
@@ -154,28 +154,28 @@ def _labels(table: str, columns: Sequence[str], options: Options) -> tuple[tuple
         names = _known_labels(table, columns)
     if len(set(names)) < len(names):
         raise ManifestError(f"label={label} names a column twice. Name each once.")
-    return names, _TASK_BY_NAME.get(_plain(names[0]), "classification")
+    return names, _LABEL_BY_COLUMN.get(plain_name(names[0]), plain_name(names[0]))
 
 
 def _known_labels(table: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the column of the label, or those that a task is known by."""
-    if found := [one for one in columns if _plain(one) == LABEL]:
+    """Return the column called label, or else those that are known to hold one."""
+    if found := [one for one in columns if plain_name(one) == LABEL]:
         return (_only(table, LABEL, found),)
-    by_task: dict[str, list[str]] = {}
-    for name, task in _TASK_BY_NAME.items():
-        if found := [one for one in columns if _plain(one) == name]:
-            by_task.setdefault(task, []).extend(found)
+    by_label: dict[str, list[str]] = {}
+    for column, label in _LABEL_BY_COLUMN.items():
+        if found := [one for one in columns if plain_name(one) == column]:
+            by_label.setdefault(label, []).extend(found)
     either = [
         choice
-        for task, names in by_task.items()
-        for choice in ([",".join(names)] if task in _SEVERAL else names)
+        for label, names in by_label.items()
+        for choice in ([",".join(names)] if label in _TOGETHER else names)
     ]
     if len(either) > 1:
         raise ManifestError(
             f"{table} has {' or '.join(either)} to predict. Say which, with label=COLUMN."
         )
     if either:
-        return tuple(next(iter(by_task.values())))
+        return tuple(next(iter(by_label.values())))
     raise ManifestError(
         f"{table} has no column 'label'. It has: {listing(columns, 40)}."
         f"{did_you_mean(LABEL, columns)} Name the column to predict with label=COLUMN, or that of "
@@ -185,7 +185,7 @@ def _known_labels(table: str, columns: Sequence[str]) -> tuple[str, ...]:
 
 def _known(table: str, role: str, columns: Sequence[str]) -> str | None:
     """Return the column that has one of a role's names, if there is one."""
-    found = [one for one in columns if _ROLE_BY_NAME.get(_plain(one)) == role]
+    found = [one for one in columns if _ROLE_BY_NAME.get(plain_name(one)) == role]
     return _only(table, role, found) if found else None
 
 
@@ -195,7 +195,7 @@ def _only(table: str, role: str, found: Sequence[str]) -> str:
         return found[0]
     option = "duration" if role == "length" else role
     choice = f"{option}={found[0]}"
-    if {"onset", "offset"} <= {_plain(one) for one in found}:
+    if {"onset", "offset"} <= {plain_name(one) for one in found}:
         choice = "start=onset&stop=offset"
     neither = "" if role in ("path", LABEL) else f", or {option}={NO} for none"
     raise ManifestError(
@@ -220,7 +220,7 @@ def _no_path(table: str, columns: Sequence[str], example: Mapping[str, str]) -> 
 def _refuse_other_units(table: str, unused: Sequence[str], known: set[str]) -> None:
     """Raise on times that are not in seconds, without which parts would be whole files."""
     for column in unused:
-        match = _OTHER_UNIT.fullmatch(_plain(column))
+        match = _OTHER_UNIT.fullmatch(plain_name(column))
         role = "stop" if match and match[1] in ("end", "stop") else "start"
         if match and role not in known:
             unit = "milliseconds" if match[2].startswith("m") else "samples"
@@ -230,9 +230,12 @@ def _refuse_other_units(table: str, unused: Sequence[str], known: set[str]) -> N
             )
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Return a column's name without case, spaces, hyphens and underscores."""
     return re.sub(r"[\s_-]+", "", composed(name).casefold())
 
 
-_ROLE_BY_NAME: Final = {_plain(name): role for role, names in _NAMES.items() for name in names}
+_ROLE_BY_NAME: Final = {plain_name(name): role for role, names in _NAMES.items() for name in names}
+_LABEL_BY_COLUMN: Final = {
+    column: label for label, columns in LABEL_COLUMNS.items() for column in columns
+}

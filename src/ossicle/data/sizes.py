@@ -1,7 +1,7 @@
-"""How many recordings each side and each class has, and what is too few to be judged."""
+"""How many recordings each side and each class has, and which are too few to evaluate on."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from ossicle.data.columns import SIDES
@@ -9,50 +9,60 @@ from ossicle.data.dataset import Dataset
 from ossicle.data.utterance import Utterance
 from ossicle.errors import listing
 
+ClassesIn = Callable[[str], Sequence[str]]  # from a label to its classes; none without classes
+
 FEWEST: Final = 5  # recordings of a class, or of a side, below which a score says little
-_TAGS = "tagging"
-_TASKS_WITH_CLASSES = ("classification", "intent", _TAGS)
 _SHOWN = 12  # classes whose sizes are listed one by one
 
 
-def describe_sizes(dataset: Dataset) -> list[str]:
-    """Return a line for each side: its recordings, its speakers, and how many of each class."""
-    return [_described(side, part, dataset.task) for side, part in dataset.sides.items() if part]
+def describe_sizes(dataset: Dataset, classes_in: ClassesIn) -> list[str]:
+    """Return a line for each side: its recordings, its speakers, and how many of each class.
+
+    Args:
+        dataset: The recordings.
+        classes_in: Returns the classes of a label, such as each of its tags; none for labels
+            without classes, such as transcripts.
+    """
+    return [_described(side, part, classes_in) for side, part in dataset.sides.items() if part]
 
 
-def _described(side: str, part: Sequence[Utterance], task: str) -> str:
+def _described(side: str, part: Sequence[Utterance], classes_in: ClassesIn) -> str:
     line = f"{side}: {_counted(len(part), 'recording')}"
     speakers = {one.speaker for one in part}
     if None not in speakers:
         line += f", {_counted(len(speakers), 'speaker')}"
-    if task not in _TASKS_WITH_CLASSES:
+    counts = _counts(part, classes_in)
+    if not counts:
         return line
-    counts = _classes(part, task)
     if len(counts) > _SHOWN:
         fewest, most = min(counts.values()), max(counts.values())
         return f"{line}, {len(counts):,} classes of {fewest:,} to {most:,}"
     return f"{line} ({', '.join(f'{name} {counts[name]:,}' for name in sorted(counts))})"
 
 
-def size_notices(dataset: Dataset) -> Iterator[str]:
+def size_notices(dataset: Dataset, classes_in: ClassesIn) -> Iterator[str]:
     """Yield a notice for each of valid and test in which a class is absent or tiny.
 
-    A side of a task without classes, such as transcription, may be tiny as a whole.
+    Without classes, such as in transcription, there is a notice for a side that is tiny as a whole.
+
+    Args:
+        dataset: The recordings.
+        classes_in: As for `describe_sizes`.
     """
-    by_class = dataset.task in _TASKS_WITH_CLASSES
-    known = _classes(dataset.train, dataset.task) if by_class else {}
+    known = _counts(dataset.train, classes_in)
     for side in ("test",) if dataset.test_chooses else ("valid", "test"):
         part = dataset.sides[side]
-        if not by_class:
+        if not known:
             if len(part) < FEWEST:
                 only = _counted(len(part), "recording")
                 yield f"{side} has only {only}, so its scores say little."
             continue
-        counts = _classes(part, dataset.task)
+        counts = _counts(part, classes_in)
         if absent := sorted(known.keys() - counts.keys()):
             yield (
                 f"{side} has no recordings of {len(absent)} of {len(known)} classes "
-                f"({listing(absent)}), so it says nothing about them.{_reason(dataset, absent)}"
+                f"({listing(absent)}), so it says nothing about them."
+                f"{_reason(dataset, absent, classes_in)}"
             )
         if tiny := [f"{name} {n}" for name, n in sorted(counts.items()) if n < FEWEST]:
             yield (
@@ -61,13 +71,13 @@ def size_notices(dataset: Dataset) -> Iterator[str]:
             )
 
 
-def _reason(dataset: Dataset, absent: Sequence[str]) -> str:
-    """Return why some classes cannot be on every side, where it is for lack of speakers."""
+def _reason(dataset: Dataset, absent: Sequence[str], classes_in: ClassesIn) -> str:
+    """Return why some classes cannot be on every side, if it is for lack of speakers."""
     if not dataset.speaker_independent:
         return ""
     speakers: dict[str, set[str | None]] = defaultdict(set)
     for one in dataset.utterances:
-        for name in _names(one, dataset.task):
+        for name in classes_in(one.label):
             speakers[name].add(one.speaker)
     few = {name: len(speakers[name]) for name in absent if len(speakers[name]) < len(SIDES)}
     if not few:
@@ -80,9 +90,5 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _classes(part: Sequence[Utterance], task: str) -> Mapping[str, int]:
-    return Counter(name for one in part for name in _names(one, task))
-
-
-def _names(one: Utterance, task: str) -> list[str]:
-    return one.label.split("|") if task == _TAGS else [one.label]
+def _counts(part: Sequence[Utterance], classes_in: ClassesIn) -> Mapping[str, int]:
+    return Counter(name for one in part for name in classes_in(one.label))

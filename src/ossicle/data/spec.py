@@ -10,13 +10,12 @@ from pathlib import Path
 from ossicle.data.corpora import CORPORA
 from ossicle.data.dataset import Dataset
 from ossicle.data.rows import TABLES
-from ossicle.data.sizes import size_notices
 from ossicle.data.split import check
 from ossicle.errors import DataError, did_you_mean, listing
 from ossicle.paths import HERE, expand, fault, is_there, looked_in
 
 
-def open_data(spec: str, places: Sequence[Path] = HERE, *, task: str | None = None) -> Dataset:
+def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
     """Read the recordings that a data string names, and check their split.
 
         fsdd:recordings?test_speaker=theo     a reader, a path and its options
@@ -27,7 +26,6 @@ def open_data(spec: str, places: Sequence[Path] = HERE, *, task: str | None = No
     Args:
         spec: Cut at the first `:` and the last `?`, so that a path may hold either.
         places: Folders in which a relative path may start; the first that has it counts.
-        task: The name of the task that the labels are for; None: what the data suggest.
 
     Raises:
         DataError: the reader, the path or an option is not there, or the data cannot be used as
@@ -35,8 +33,7 @@ def open_data(spec: str, places: Sequence[Path] = HERE, *, task: str | None = No
     """
     dataset = _read(spec, {}, places)
     check(dataset)
-    dataset = replace(dataset, task=task or dataset.task)
-    return replace(dataset, notices=(*dataset.notices, *size_notices(dataset)))
+    return dataset
 
 
 def read_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:

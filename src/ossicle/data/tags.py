@@ -5,6 +5,7 @@ from typing import Final
 
 from ossicle.errors import ManifestError
 
+TAGS: Final = "tags"  # name of a label that is several tags
 SEPARATOR: Final = "|"  # what tags are joined by in a label
 _SEPARATORS: Final = (SEPARATOR, ";", ",")
 

@@ -1,7 +1,8 @@
-"""What a head's output means: one file a task."""
+"""Tasks: what a head's output means. One file each; a new one is a line here."""
 
 from typing import Final
 
+from ossicle.data.roles import plain_name
 from ossicle.settings import Value, parse
 from ossicle.tasks.base import Task
 from ossicle.tasks.classification import Classification
@@ -40,6 +41,18 @@ def parse_task(text: str) -> tuple[type[Task], dict[str, Value]]:
     return TASKS[name], settings
 
 
+def suggest_task(label_name: str) -> type[Task]:
+    """Return the task that the name of a label suggests; a classification, if no other does.
+
+    Args:
+        label_name: What the data call the label: `Dataset.label_name`.
+    """
+    for task in TASKS.values():
+        if label_name in map(plain_name, task.suggested_by):
+            return task
+    return Classification
+
+
 __all__ = [
     "TASKS",
     "Classification",
@@ -54,4 +67,5 @@ __all__ = [
     "Verification",
     "WordRecognition",
     "parse_task",
+    "suggest_task",
 ]

@@ -28,8 +28,12 @@ class Task(ABC):
     Attributes:
         name: Its name in `--task` and in saved adapters.
         about: A description of one line.
+        suggested_by: Names of labels (`Dataset.label_name`) that suggest the task where no task is
+            given, such as the column `tags`.
         heads: Names of the heads that suit the task; the first is the default.
         by_frame: Whether an output has a row for each frame.
+        has_times: Whether labels hold times, so that changing the speed of a recording makes them
+            wrong.
         example: Two different labels, as a corpus writes them.
         primary_metric: Key of the metric that chooses the best epoch.
         higher_is_better: Whether a higher primary metric is better, and 1 the best; otherwise it
@@ -46,8 +50,10 @@ class Task(ABC):
 
     name: ClassVar[str]
     about: ClassVar[str]
+    suggested_by: ClassVar[tuple[str, ...]] = ()
     heads: ClassVar[tuple[str, ...]] = ("mean", "cls", "meanstd", "superb")
     by_frame: ClassVar[bool] = False
+    has_times: ClassVar[bool] = False
     example: ClassVar[tuple[str, str]]
     higher_is_better: ClassVar[bool] = True
     primary_metric: ClassVar[str]
@@ -209,6 +215,11 @@ class Task(ABC):
         labels: Sequence[str],  # noqa: ARG002 - as above
     ) -> tuple[str, ...]:
         """Return sentences that a user must know about the labels of a side that is judged."""
+        return ()
+
+    @classmethod
+    def classes_in(cls, label: str) -> Sequence[str]:  # noqa: ARG003 - most labels name none
+        """Return the classes that a label names, so that those with few recordings are reported."""
         return ()
 
     @abstractmethod

@@ -160,6 +160,11 @@ class Classification(Task):
             )
         return self._number_by_label[label]
 
+    @classmethod
+    def classes_in(cls, label: str) -> Sequence[str]:
+        """Return the label: it is a class."""
+        return (label,)
+
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for the first label that was not seen in training."""
         for label in labels:

@@ -44,6 +44,8 @@ class Events(Task):
     """
 
     name: ClassVar[str] = "events"
+    suggested_by: ClassVar[tuple[str, ...]] = ("events",)
+    has_times: ClassVar[bool] = True
     about: ClassVar[str] = "when which kind of sound is there, such as voice activity"
     heads: ClassVar[tuple[str, ...]] = ("frames", "superb-frames")
     by_frame: ClassVar[bool] = True

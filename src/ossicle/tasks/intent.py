@@ -34,6 +34,7 @@ class Intent(Task):
     """
 
     name: ClassVar[str] = "intent"
+    suggested_by: ClassVar[tuple[str, ...]] = ("slotvalues",)
     about: ClassVar[str] = "a value for each of several slots of a recording, all right or wrong"
     example: ClassVar[tuple[str, str]] = ("action=on,object=lamp", "action=off,object=music")
     primary_metric: ClassVar[str] = "accuracy"
@@ -113,6 +114,11 @@ class Intent(Task):
     ) -> list[float]:
         """Return 1 for each recording of which all slots are right, 0 for the others."""
         return [float(right) for right in np.asarray(self._right(labels, decoded).all(axis=1))]
+
+    @classmethod
+    def classes_in(cls, label: str) -> Sequence[str]:
+        """Return the label: all slots together are a class."""
+        return (label,)
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for the first value that was not seen in training."""

@@ -41,6 +41,7 @@ class Regression(Task):
     """
 
     name: ClassVar[str] = "regression"
+    suggested_by: ClassVar[tuple[str, ...]] = ("dimensions",)
     about: ClassVar[str] = "numbers for a recording, such as valence, arousal and dominance"
     heads: ClassVar[tuple[str, ...]] = ("superb", "mean", "cls", "meanstd")
     example: ClassVar[tuple[str, str]] = ("valence=3.5,arousal=2", "valence=1,arousal=6")

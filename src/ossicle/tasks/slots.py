@@ -28,6 +28,7 @@ class SlotFilling(Transcription):
     """Text by character, with slot markers."""
 
     name: ClassVar[str] = "slots"
+    suggested_by: ClassVar[tuple[str, ...]] = ("slots",)
     about: ClassVar[str] = "a text with slots marked in it, as in play B-artist abba E-artist"
     higher_is_better: ClassVar[bool] = True
     example: ClassVar[tuple[str, str]] = ("B-x a E-x", "B-y b E-y")

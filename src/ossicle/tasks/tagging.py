@@ -36,6 +36,7 @@ class Tagging(Task):
     """
 
     name: ClassVar[str] = "tagging"
+    suggested_by: ClassVar[tuple[str, ...]] = ("tags",)
     about: ClassVar[str] = "any number of tags for a recording"
     example: ClassVar[tuple[str, str]] = ("dog|rain", "rain|wind")
     primary_metric: ClassVar[str] = "map"
@@ -124,6 +125,11 @@ class Tagging(Task):
             float(label_ranking_average_precision_score(target[None], score[None]))
             for target, score in rows
         ]
+
+    @classmethod
+    def classes_in(cls, label: str) -> Sequence[str]:
+        """Return the tags: each is a class."""
+        return split(label)
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for the first tag that was not seen in training."""

@@ -17,6 +17,7 @@ class SpeechRecognition(Transcription):
     """Text by character, spaces included."""
 
     name: ClassVar[str] = "asr"
+    suggested_by: ClassVar[tuple[str, ...]] = ("transcript",)
     about: ClassVar[str] = "a text for a recording, written by character with CTC"
     example: ClassVar[tuple[str, str]] = ("no", "on")
     primary_metric: ClassVar[str] = "wer"
@@ -72,6 +73,7 @@ class PhoneRecognition(Transcription):
     """Phones, which spaces part in the corpus."""
 
     name: ClassVar[str] = "phones"
+    suggested_by: ClassVar[tuple[str, ...]] = ("phones",)
     about: ClassVar[str] = "phones for a recording, written with spaces between, with CTC"
     example: ClassVar[tuple[str, str]] = ("n oʊ", "ɒ n")
     primary_metric: ClassVar[str] = "per"

@@ -63,6 +63,7 @@ class Verification(Task):
     """
 
     name: ClassVar[str] = "verification"
+    suggested_by: ClassVar[tuple[str, ...]] = ("trials",)
     about: ClassVar[str] = "whether two recordings are of one speaker"
     heads: ClassVar[tuple[str, ...]] = ("speaker-mean", "speaker-meanstd", "speaker-attentive")
     example: ClassVar[tuple[str, str]] = ("anna", "ben")

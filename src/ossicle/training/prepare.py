@@ -15,13 +15,13 @@ from ossicle.compute.device import check_compiler, pick_device
 from ossicle.compute.precision import check_precision, pick_precision
 from ossicle.compute.processes import Processes
 from ossicle.data import Content, Dataset, check_contents, open_data, parse_augment
-from ossicle.data.sizes import describe_sizes
+from ossicle.data.sizes import describe_sizes, size_notices
 from ossicle.errors import RunError
 from ossicle.frozen.part import FrozenPart, check_cache, open_frozen_part
 from ossicle.heads import HEADS, build_head
 from ossicle.paths import HERE
 from ossicle.recipes.recipe import Recipe
-from ossicle.tasks import Events, Task, parse_task
+from ossicle.tasks import Task, parse_task, suggest_task
 from ossicle.training.choice import Choice
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
@@ -96,8 +96,9 @@ def prepare(
     """
     recipe = Recipe.parse(config.recipe)
     augment = parse_augment(config.augment)
-    asked = parse_task(config.task)[0].name if config.task else None
-    dataset = open_data(config.data, places, task=asked)
+    if config.task:
+        parse_task(config.task)  # a wrong name is reported before the data are read
+    dataset = open_data(config.data, places)
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
     if device == "cuda" and processes.count > 1:
@@ -107,7 +108,7 @@ def prepare(
     task = _task_of(config, dataset, backbone)
     model = _attached(config, backbone, recipe, task)
     dataset = _with_notices(dataset, task)
-    _report_sizes(dataset, processes)
+    _report_sizes(dataset, task, processes)
     scanned = scan_together(dataset.utterances, backbone, processes, progress)
     contents = {key: one.content for key, one in scanned.items()}
     check_contents(dataset, contents)
@@ -151,10 +152,13 @@ def _task_of(config: TrainConfig, dataset: Dataset, backbone: Backbone) -> Task:
         LabelError: the labels cannot be read, learnt or judged.
         RunError: the augmentation or the head does not suit the task.
     """
-    task_type, settings = parse_task(config.task or dataset.task)
+    task_type, settings = parse_task(config.task or suggest_task(dataset.label_name).name)
     task = task_type.from_dataset(dataset, backbone.frame_rate, **settings)
-    if "speed" in parse_augment(config.augment) and isinstance(task, Events):
-        raise RunError("--augment speed moves the events of a recording; leave it out")
+    if "speed" in parse_augment(config.augment) and task.has_times:
+        raise RunError(
+            f"--augment speed does not suit the task {task.name}: it moves the sound, and not the "
+            "times in the labels. Leave it out"
+        )
     if config.head in HEADS and config.head not in task.heads:
         raise RunError(
             f"head '{config.head}' does not suit the task {task.name}; "
@@ -174,19 +178,20 @@ def _attached(config: TrainConfig, backbone: Backbone, recipe: Recipe, task: Tas
 
 
 def _with_notices(dataset: Dataset, task: Task) -> Dataset:
-    """Return the dataset with the task's notices about the labels of validation and test."""
+    """Return the dataset with notices about small classes, and the task's about its labels."""
+    sizes = size_notices(dataset, task.classes_in)
     found = [
         notice
         for side in ("valid", "test")
         for notice in task.notices(side, [one.label for one in dataset.sides[side]])
     ]
-    return replace(dataset, notices=(*dataset.notices, *found))
+    return replace(dataset, notices=(*dataset.notices, *sizes, *found))
 
 
-def _report_sizes(dataset: Dataset, processes: Processes) -> None:
+def _report_sizes(dataset: Dataset, task: Task, processes: Processes) -> None:
     """Log the size of each side and all notices, once for all processes."""
     if processes.is_main:
-        for line in describe_sizes(dataset):
+        for line in describe_sizes(dataset, task.classes_in):
             _LOGGER.info(line)
         for notice in dataset.notices:
             _LOGGER.warning(notice)

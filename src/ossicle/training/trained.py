@@ -24,6 +24,7 @@ from ossicle.data import (
     read_data,
     windows,
 )
+from ossicle.data.sizes import size_notices
 from ossicle.data.text import composed_data
 from ossicle.errors import AdapterFileError, AudioError, DataError, SplitError, listing
 from ossicle.paths import HERE
@@ -207,10 +208,11 @@ class Trained:
         is_split = side not in (None, "all") or (side is None and own)
         places = places_of(self.folder) if own else HERE
         if is_split:
-            dataset = open_data(data, places, task=self.task.name)
+            dataset = open_data(data, places)
+            sizes = tuple(size_notices(dataset, self.task.classes_in))
         else:
-            dataset = read_data(data, places)
-        for notice in dataset.notices:
+            dataset, sizes = read_data(data, places), ()
+        for notice in (*dataset.notices, *sizes):
             _LOGGER.warning(notice)
         if side == "all":
             chosen = list(dataset.utterances)

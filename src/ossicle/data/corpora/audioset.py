@@ -67,7 +67,7 @@ def _read(path: Path, options: Options) -> Dataset:
         lambda one: side_by_key[one.key],
         speaker_independent=False,
         note=f"Evaluation segments are test; a tenth of {train} training chooses.",
-        task="tagging",
+        label_name="tags",
         lacks=lacks,
         notices=notices,
     )

@@ -162,7 +162,7 @@ def sided(
     *,
     speaker_independent: bool,
     note: str,
-    task: str = "classification",
+    label_name: str = "label",
     trials: Mapping[str, tuple[Trial, ...]] | None = None,
     lacks: Sequence[str] = (),
     notices: Sequence[str] = (),
@@ -178,7 +178,7 @@ def sided(
         side_of: From an utterance to train, valid or test.
         speaker_independent: Whether no speaker may be on two sides.
         note: One sentence on the split.
-        task: That the labels suggest.
+        label_name: As `Dataset.label_name`.
         trials: By side, of verification.
         lacks: What of the whole release is not there, in words.
         notices: What else a user must read.
@@ -200,7 +200,7 @@ def sided(
         speaker_independent,
         given=True,
         note=note,
-        task=task,
+        label_name=label_name,
         trials=trials or {},
         test_chooses=test_chooses,
         notices=tuple(notices),
@@ -227,7 +227,7 @@ def by_speaker(
     options: Options,
     next_speakers: Callable[[Sequence[str], Sequence[str]], Sequence[str]],
     *,
-    task: str = "classification",
+    label_name: str = "label",
     note: str = "",
     lacks: Sequence[str] = (),
 ) -> Dataset:
@@ -238,7 +238,7 @@ def by_speaker(
         utterances: All of them, each with its speaker.
         options: With `test_speakers` and `valid_speakers`.
         next_speakers: From those tested and the others, to those for validation by default.
-        task: That the labels suggest.
+        label_name: As `Dataset.label_name`.
         note: More to say of the split.
         lacks: What of the whole release is not there, in words.
     """
@@ -258,7 +258,7 @@ def by_speaker(
             f"Speakers {listing(test)} are test and {listing(valid)} valid; none is in training."
             + (f" {note}" if note else "")
         ),
-        task=task,
+        label_name=label_name,
         lacks=lacks,
     )
 

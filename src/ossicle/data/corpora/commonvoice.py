@@ -19,7 +19,7 @@ from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError
 
 _TABLES = {"train": "train.tsv", "valid": "dev.tsv", "test": "test.tsv"}
-_LABELS = {"sentence": "asr", "age": "classification", "gender": "classification"}
+_LABELS = {"sentence": "transcript", "age": "age", "gender": "gender"}
 
 
 def _read(path: Path, options: Options) -> Dataset:
@@ -48,7 +48,7 @@ def _read(path: Path, options: Options) -> Dataset:
         lambda one: side_by_key[one.key],
         speaker_independent=True,
         note=f"Official split, by speaker.{told}",
-        task=_LABELS[label],
+        label_name=_LABELS[label],
         notices=notices,
     )
 

@@ -57,7 +57,7 @@ def _read(path: Path, options: Options) -> Dataset:
             if label == "voice"
             else "Four voices are test and four valid; none is in training."
         ),
-        task={"transcript": "asr", "phones": "phones"}.get(label, "classification"),
+        label_name=label,
         lacks=fewer(len(utterances), whole),
         notices=notices,
     )

@@ -19,7 +19,7 @@ PATH_OPTION = {"path": Option("the column of the path (path, file_name, audio_fi
 TABLE_OPTIONS = {
     "label": Option(
         "the column that holds what to predict, or several by comma (where there are columns; "
-        "without it also the one that a task is known by, such as transcript or tags)",
+        "without it also one that is known to hold a label, such as transcript or tags)",
         LABEL,
     ),
     "text": Option("the column of a transcript to predict, instead of label"),
@@ -97,7 +97,7 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
         speaker_independent=independent,
         given="test" in given,
         note=f"{note[0].upper()}{note[1:]}.",
-        task=manifest.task,
+        label_name=manifest.label_name,
         notices=manifest.notices,
     )
 
@@ -159,7 +159,7 @@ def _undrawn(name: str, manifest: Manifest) -> Dataset:
         speaker_independent=False,
         given=True,
         note="Nothing drawn.",
-        task=manifest.task,
+        label_name=manifest.label_name,
         notices=manifest.notices,
     )
 

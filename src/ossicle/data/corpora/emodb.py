@@ -34,11 +34,11 @@ _EMOTIONS = {
     "T": "sadness",
     "N": "neutral",
 }
-_TASKS = {
-    "emotion": "classification",
-    "sentence": "classification",
+_LABELS = {
+    "emotion": "emotion",
+    "sentence": "code",
     "phones": "phones",
-    "verification": "verification",
+    "verification": "trials",
 }
 _SLACK_S = 0.05  # an alignment ends this much after its file and no more
 _LINE = re.compile(
@@ -52,7 +52,7 @@ _WOMEN = ("08", "09", "13", "14", "16")
 
 
 def _read(path: Path, options: Options) -> Dataset:
-    label = choose("label", options["label"] or "", _TASKS)
+    label = choose("label", options["label"] or "", _LABELS)
     folder = path / "wav"
     utterances, cut = [], 0
     files = sound_files(folder, "*.wav")
@@ -75,7 +75,7 @@ def _read(path: Path, options: Options) -> Dataset:
         kept,
         options,
         _pair,
-        task=_TASKS[label],
+        label_name=_LABELS[label],
         note=note.strip(),
         lacks=lacks,
     )

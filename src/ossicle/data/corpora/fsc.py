@@ -46,7 +46,7 @@ def _read(path: Path, options: Options) -> Dataset:
         lambda one: side_by_key[one.key],
         speaker_independent=True,
         note="Official split, by speaker.",
-        task={"intent": "intent", "transcript": "asr"}.get(label, "classification"),
+        label_name="slotvalues" if label == "intent" else label,
         lacks=fewer(len(utterances), 30_043),
         notices=notices,
     )

@@ -43,7 +43,7 @@ def _read(path: Path, options: Options) -> Dataset:
     valid = options["valid_speaker"]
     if label == "verification":
         test = options["test_speaker"] or _VERIFIED
-        return replace(_by_speaker(path, utterances, test, valid, lacks), task=label)
+        return replace(_by_speaker(path, utterances, test, valid, lacks), label_name="trials")
     if options["test_speaker"] is None:
         if options["valid_speaker"] is not None:
             raise DataError(

@@ -76,7 +76,7 @@ def _read(path: Path, options: Options) -> Dataset:
         lambda one: _side(one, protocol, test, valid),
         speaker_independent=protocol == "honest",
         note=notes[protocol] + out,
-        task="regression" if label == "dimensions" else "classification",
+        label_name=label,
         lacks=lacks,
         notices=notices,
     )

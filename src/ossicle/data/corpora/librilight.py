@@ -55,7 +55,7 @@ def _read(path: Path, options: Options) -> Dataset:
             f"{part} is train, LibriSpeech's {found.names['valid']} valid, "
             f"{found.names['test']} test."
         ),
-        task="asr",
+        label_name="transcript",
         lacks=[*lacks, *found.lacks],
         notices=[*notices, *found.notices],
     )

@@ -53,7 +53,7 @@ def _read(path: Path, options: Options) -> Dataset:
         books.side_by_utterance.__getitem__,
         speaker_independent=True,
         note=f"{names['train']} is train, {names['valid']} valid and {names['test']} test.",
-        task="asr",
+        label_name="transcript",
         lacks=books.lacks,
         notices=books.notices,
     )

@@ -19,7 +19,7 @@ def _read(path: Path, options: Options) -> Dataset:
         return dataset
     keys = {one.key: one.key for one in dataset.utterances}
     trials = read_trials(Path(options["trials"]).expanduser(), keys)
-    return replace(dataset, task="verification", trials={"test": trials})
+    return replace(dataset, label_name="trials", trials={"test": trials})
 
 
 _ROWS = [

@@ -73,7 +73,7 @@ def _read(path: Path, options: Options) -> Dataset:
         lambda one: {test: "test", valid: "valid"}.get((one.speaker or "")[1:], "train"),
         speaker_independent=True,
         note=f"Session {test} is test and {valid} valid, with speakers of their own.{out}",
-        task="regression" if label == "dimensions" else "classification",
+        label_name=label,
         lacks=[
             *lacking("sessions", _SESSIONS, found_sessions),
             *fewer(turns - len(missing), 8438, "turns"),

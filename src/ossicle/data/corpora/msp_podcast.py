@@ -70,7 +70,7 @@ def _read(path: Path, options: Options) -> Dataset:
         lambda one: side_by_key[one.key],
         speaker_independent=known,
         note=f"Official split by speaker, tested on {test}.{told}",
-        task="regression" if label == "dimensions" else "classification",
+        label_name=label,
         notices=notices,
     )
 

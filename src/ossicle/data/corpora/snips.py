@@ -21,11 +21,11 @@ _VOICES = {  # SUPERB's, who are also in the folders of the other sides
     "valid": ("Aditi", "Amy", "Geraint", "Nicole"),
     "test": ("Brian", "Emma", "Raveena", "Russell"),
 }
-_TASKS = {"slots": "slots", "intent": "classification", "transcript": "asr"}
+_LABELS = ("slots", "intent", "transcript")
 
 
 def _read(path: Path, options: Options) -> Dataset:
-    label = choose("label", options["label"] or "", _TASKS)
+    label = choose("label", options["label"] or "", _LABELS)
     text_by_name = _texts(path / _TABLE, label)
     utterances, side_by_key, strange = [], {}, []
     for side in SIDES:
@@ -55,7 +55,7 @@ def _read(path: Path, options: Options) -> Dataset:
         lambda one: side_by_key[one.key],
         speaker_independent=True,
         note="SUPERB's split: sentences and voices of each side are its own.",
-        task=_TASKS[label],
+        label_name=label,
         lacks=lacking("voices", [voice for side in SIDES for voice in _VOICES[side]], voices),
         notices=notices,
     )

@@ -88,7 +88,7 @@ def _read(path: Path, options: Options) -> Dataset:
         lambda one: side_by_key[one.key],
         speaker_independent=True,
         note=f"The core test set is test, {chosen} valid; SA sentences left out.{told}",
-        task="phones" if label == "phones" else "asr",
+        label_name=label,
         lacks=lacks,
     )
 

@@ -104,7 +104,7 @@ def _verification(path: Path, by_name: dict[str, Utterance], trials: str) -> Dat
         ),
         speaker_independent=True,
         note=f"Trials {trials}; their speakers do not train, and a tenth of the others chooses.",
-        task="verification",
+        label_name="trials",
         trials={"test": pairs},
         lacks=fewer(len({one.speaker for one in by_name.values()}), 1251, "speakers"),
     )
