@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+NEAREST = 200  # scores of the cohort that AS-norm goes by
 CHUNK = 50_000  # trials at a time, so that their vectors take no gigabytes
 
 
@@ -38,6 +39,11 @@ class ErrorCurve:
         """Return the least detection cost at a prior of targets, over that of always saying one."""
         cost = prior * self.miss + (1 - prior) * self.false_alarm
         return float(cost.min() / min(prior, 1 - prior))
+
+    def points(self, most: int) -> list[list[float]]:
+        """Return (false alarm, miss) at about `most` of the thresholds, to draw a DET curve."""
+        steps = np.unique(np.linspace(0, len(self.miss) - 1, most).round().astype(int))
+        return [[float(self.false_alarm[i]), float(self.miss[i])] for i in steps]
 
 
 class Trials:
@@ -127,3 +133,28 @@ def normalised(
         first, second = ((scores - mean[rows]) / deviation[rows] for rows in sides)
     made: Float[np.ndarray, " T"] = (first + second) / 2
     return made
+
+
+def cohort_normalised(
+    scores: Float[np.ndarray, " T"],
+    sides: tuple[np.ndarray, np.ndarray],
+    embeddings: Float[np.ndarray, "N E"],
+    cohort: Float[np.ndarray, "K E"],
+) -> dict[str, Float[np.ndarray, " T"] | None]:
+    """Return the scores of trials after s-norm and AS-norm, as `s_norm` and `as_norm`.
+
+    Args:
+        scores: The cosines of the trials.
+        sides: Row in `embeddings` of the first and the second utterance of each trial.
+        embeddings: Of the utterances.
+        cohort: Embeddings of other speakers.
+
+    Returns:
+        None for a normalisation that does not exist, because the cohort's scores do not vary.
+    """
+    to_cohort = cosines(embeddings, cohort)
+    found = {
+        name: normalised(scores, sides, to_cohort, top)
+        for name, top in (("s_norm", None), ("as_norm", NEAREST))
+    }
+    return {name: one if np.isfinite(one).all() else None for name, one in found.items()}

@@ -13,8 +13,7 @@ Source: Graves et al. 2006, "Connectionist temporal classification".
 
 import math
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import pairwise
@@ -36,19 +35,8 @@ from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task, are_texts
 from ossicle.tasks.decoder import BLANK, Decoder, build_decoder, greedy
 from ossicle.tasks.text import TEXT_SETTINGS, TextRule
+from ossicle.tasks.unseen import UNSEEN, UnseenUnits
 
-UNSEEN: Final = {
-    "unseen": Setting(
-        "units that no training transcript has: count them as errors, or stop with an error",
-        "count",
-        ("count", "error"),
-    )
-}
-HINTED: Final[tuple[dict[str, str], ...]] = (
-    {"case": "lower"},
-    {"punctuation": "remove"},
-    {"case": "lower", "punctuation": "remove"},
-)
 HELPS: Final = (
     "What helps: more --epochs, --head-lr 1e-2 or 3e-2, --schedule constant, more training "
     "recordings"
@@ -123,6 +111,10 @@ class Transcription(Task):
     def rule_text(self) -> str:
         """The task with the settings of its rule, as `--task` takes them."""
         return f"{self.name}({','.join(f'{k}={v}' for k, v in self.rule.to_dict().items())})"
+
+    def with_rule(self, settings: Mapping[str, str]) -> Self:
+        """Return the task with other settings of its rule, and without units."""
+        return type(self)((), replace(self.rule, **settings))
 
     def written(self, text: str) -> str:
         """Return a text as the rule writes it."""
@@ -240,26 +232,14 @@ class Transcription(Task):
         """
         if not all(self.spelt(label) for label in labels):
             raise LabelError("a transcript is empty; fill it in or take the recording out")
-        unseen, share = self._unseen(labels)
-        if unseen and (self.unseen == "error" or share > 0.5):
-            raise LabelError(
-                f"{len(unseen)} units of the transcripts are in no training transcript: "
-                f"{listing(repr(unit) for unit in unseen)}, for example in "
-                f"'{self._example(unseen, labels)}'. Training has: {listing(self.units, 60)}. "
-                f"Write all transcripts in one way, or move some to train.{self._hint(unseen)}"
-            )
+        unseen = UnseenUnits.find(self, labels)
+        if unseen.counts and (self.unseen == "error" or unseen.fraction > 0.5):
+            raise LabelError(unseen.error(self.units))
 
     def notices(self, side: str, labels: Sequence[str]) -> tuple[str, ...]:
         """Return a sentence on the units that training has not, where there are any."""
-        unseen, share = self._unseen(labels)
-        if not unseen:
-            return ()
-        counted = (f"{unit!r} ({count})" for unit, count in unseen.most_common())
-        return (
-            f"{unseen.total()} of the units of {side} ({100 * share:.2g} %) are in no training "
-            f"transcript: {listing(counted, 10)}. The model cannot write them; they count as "
-            f"errors.{self._hint(unseen)}",
-        )
+        unseen = UnseenUnits.find(self, labels)
+        return (unseen.notice(side),) if unseen.counts else ()
 
     def frames_needed(self, label: str) -> int:
         """Return the units of the text, and a blank between two equal ones."""
@@ -295,25 +275,3 @@ class Transcription(Task):
     ) -> dict[str, NDArray[np.int64]]:
         said = [self.written(one["label"]) for one in decoded]
         return self.edits([self.written(label) for label in labels], said)
-
-    def _unseen(self, labels: Sequence[str]) -> tuple[Counter[str], float]:
-        """Return how often each unit occurs that training has not, and their share of all."""
-        counts = Counter(unit for label in labels for unit in self.spelt(label))
-        total = counts.total()
-        unseen = Counter({unit: n for unit, n in counts.items() if unit not in self.units})
-        return unseen, unseen.total() / max(1, total)
-
-    def _example(self, unseen: Mapping[str, int], labels: Sequence[str]) -> str:
-        return next(label for label in labels if not unseen.keys().isdisjoint(self.spelt(label)))
-
-    def _hint(self, unseen: Iterable[str]) -> str:
-        """Return the settings of the rule with which none of the units would be unseen."""
-        for settings in HINTED:
-            if not settings.keys() <= self.settings.keys():
-                continue
-            other = type(self)((), replace(self.rule, **settings))
-            seen = {unit for one in self.units for unit in other.spelt(one)}
-            if all(seen.issuperset(other.spelt(unit)) for unit in unseen):
-                chosen = ",".join(f"{key}={value}" for key, value in settings.items())
-                return f" With --task '{self.name}({chosen})' none is left"
-        return ""

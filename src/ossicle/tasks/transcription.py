@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from ossicle.metrics.edits import character_edits, word_edits
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting
-from ossicle.tasks.ctc import UNSEEN, Transcription
+from ossicle.tasks.ctc import Transcription
+from ossicle.tasks.unseen import UNSEEN
 
 
 @final

@@ -1,16 +1,9 @@
-"""Speaker verification: is it one speaker in two recordings? Cosine of embeddings; EER, minDCF.
+"""Speaker verification: whether two recordings are of one speaker. Cosines; EER and minDCF.
 
-Trained to tell the speakers of training apart; judged on pairs of recordings of other speakers, by
-a list of trials where the corpus has one, by all pairs elsewhere.
-
-    softmax       cross-entropy of  W e                                        paper B's code
-    am-softmax    of  s (cos(W, e) - m [own speaker])           s = 30, m = 0.4    SUPERB
-    aam-softmax   of  s cos(angle(W, e) + m [own speaker])      s = 15, m = 0.3    its option
-
-Cosines are also given after s-norm and AS-norm, with recordings of training as the cohort.
-
-Sources: Wang et al. 2018, https://arxiv.org/abs/1801.05599; Deng et al. 2019,
-https://arxiv.org/abs/1801.07698, whose margin past the half turn is a line, as there.
+The model is trained to classify the training speakers, with one of the losses of
+`ossicle.tasks.margin`, and evaluated on pairs of recordings of other speakers: a list of
+trials, or else all pairs. The score of a pair is the cosine of its embeddings. It is also reported
+after s-norm and AS-norm, with training recordings as the cohort.
 """
 
 import math
@@ -26,26 +19,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ossicle.data import Dataset, Trial, Utterance
+from ossicle.data import Dataset, Trial
 from ossicle.errors import AdapterFileError, LabelError, RunError, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.verification import (
     ErrorCurve,
     Trials,
-    cosines,
-    normalised,
+    cohort_normalised,
     trial_cosines,
     unit,
 )
 from ossicle.settings import Setting
 from ossicle.tasks.averaging import stacked
 from ossicle.tasks.base import Task, are_texts, is_number
+from ossicle.tasks.margin import MARGIN_LOSSES, margin_logits
+from ossicle.tasks.pairs import Pairs, all_pairs, check_pairs, check_trials, listed_pairs
 
-PUBLISHED: Final = {"softmax": (1.0, 0.0), "am-softmax": (30.0, 0.4), "aam-softmax": (15.0, 0.3)}
-PUBLISHED_OF_LOSS: Final = -1.0  # a scale or margin that is not given is the loss's own
-MOST_PAIRS: Final = 1_000_000  # of all pairs, where there is no list; drawn if there are more
-NEAREST: Final = 200  # of the cohort, for AS-norm
+FROM_LOSS: Final = -1.0  # a scale or margin that is not given is the published one of the loss
 DET_POINTS: Final = 200
 
 
@@ -54,12 +45,12 @@ class Verification(Task):
     """Whether two recordings are of one speaker.
 
     Attributes:
-        speakers: Those of training, in the order of the outputs.
-        loss_name: One of `PUBLISHED`.
-        scale: On the cosines.
-        margin: By which the own speaker has to win.
-        trials: The pairs that are judged; empty: all.
-        cohort: (K, E) embeddings of training, at length 1; None: scores are cosines alone.
+        speakers: The training speakers, in the order of the outputs.
+        loss_name: One of `MARGIN_LOSSES`.
+        scale: Factor of the cosines.
+        margin: Margin of the speaker's own cosine or angle.
+        trials: The pairs that are evaluated; empty for all pairs.
+        cohort: (K, E) embeddings of training recordings, at length 1; None: no normalised scores.
     """
 
     name: ClassVar[str] = "verification"
@@ -77,24 +68,29 @@ class Verification(Task):
     closed_set: ClassVar[bool] = False
     cohort_size: ClassVar[int] = 10_000
     settings: ClassVar[Mapping[str, Setting]] = {
-        "loss": Setting("over the speakers of training", "aam-softmax", tuple(PUBLISHED)),
-        "scale": Setting("s on the cosines; 30 and 15 as published for the two", PUBLISHED_OF_LOSS),
-        "margin": Setting("m; 0.4 and 0.3 as published for the two", PUBLISHED_OF_LOSS),
+        "loss": Setting("loss over the training speakers", "aam-softmax", tuple(MARGIN_LOSSES)),
+        "scale": Setting(
+            "factor of the cosines; -1: as published, 30 for am-softmax and 15 for aam-softmax",
+            FROM_LOSS,
+        ),
+        "margin": Setting(
+            "margin; -1: as published, 0.4 for am-softmax and 0.3 for aam-softmax", FROM_LOSS
+        ),
     }
 
     def __init__(
         self,
         speakers: Sequence[str],
         loss: str = "aam-softmax",
-        scale: float = PUBLISHED_OF_LOSS,
-        margin: float = PUBLISHED_OF_LOSS,
+        scale: float = FROM_LOSS,
+        margin: float = FROM_LOSS,
     ) -> None:
         self.speakers = tuple(speakers)
         self.num_outputs = len(self.speakers)
         self.loss_name = loss
-        published = PUBLISHED[loss]
-        self.scale = published[0] if scale == PUBLISHED_OF_LOSS else scale
-        self.margin = published[1] if margin == PUBLISHED_OF_LOSS else margin
+        published = MARGIN_LOSSES[loss]
+        self.scale = published[0] if scale == FROM_LOSS else scale
+        self.margin = published[1] if margin == FROM_LOSS else margin
         if self.scale <= 0 or not 0 <= self.margin < math.pi / 2:
             raise RunError(
                 f"verification(scale={self.scale:g},margin={self.margin:g}) cannot be trained; use "
@@ -108,44 +104,35 @@ class Verification(Task):
     def from_dataset(
         cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any
     ) -> "Verification":
-        """Return the task of the speakers of training; the other sides need pairs."""
+        """Return the task of classifying the training speakers; the other sides need pairs."""
         del frame_rate
         speakers = dataset.labels
         if len(speakers) < 2:
             raise LabelError(
-                f"{dataset.name}: training has the speaker {listing(speakers)} alone. Give two at "
-                "least; the label of a recording is its speaker"
+                f"{dataset.name}: the training recordings have one speaker, {listing(speakers)}. "
+                "Use at least two; the label of a recording must be its speaker"
             )
         for side, part in (("valid", dataset.valid), ("test", dataset.test)):
             if trials := dataset.trials.get(side, ()):
-                _check_trials(dataset.name, trials, part)
+                check_trials(dataset.name, trials, part)
             else:
-                _check_pairs(dataset.name, side, part)
+                check_pairs(dataset.name, side, part)
         return cls(speakers, **settings)
 
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
-        """Return the mean cross-entropy over the speakers of training."""
+        """Return the mean cross-entropy over the training speakers."""
         output = outputs.values  # (B, E + 2 C)
         if strange := [label for label in labels if label not in self._number_by_speaker]:
             raise LabelError(
-                f"the speaker '{strange[0]}' is none of training, so that no loss can be told"
+                f"the speaker '{strange[0]}' has no training recordings, so there is no loss"
             )
         numbers = torch.tensor([self._number_by_speaker[label] for label in labels])
         numbers = numbers.to(output.device)
-        return F.cross_entropy(self._logits(output, numbers), numbers)
-
-    def _logits(self, output: Tensor, numbers: Tensor) -> Tensor:
-        products, cosine = output[:, -2 * self.num_outputs :].chunk(2, dim=1)  # (B, C) each
-        if self.loss_name == "softmax":
-            return products * self.scale
-        own = F.one_hot(numbers, self.num_outputs).bool()
-        if self.loss_name == "am-softmax":
-            return self.scale * torch.where(own, cosine - self.margin, cosine)
-        sine = (1 - cosine.square()).clamp(min=1e-9).sqrt()
-        turned = cosine * math.cos(self.margin) - sine * math.sin(self.margin)
-        line = cosine - math.sin(math.pi - self.margin) * self.margin  # past the half turn
-        turned = torch.where(cosine > math.cos(math.pi - self.margin), turned, line)
-        return self.scale * torch.where(own, turned, cosine)
+        products, cosines = output[:, -2 * self.num_outputs :].chunk(2, dim=1)  # (B, C) each
+        logits = margin_logits(
+            products, cosines, numbers, loss=self.loss_name, scale=self.scale, margin=self.margin
+        )
+        return F.cross_entropy(logits, numbers)
 
     def combine_windows(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the mean of the windows' embeddings, which are not normalised before."""
@@ -169,7 +156,7 @@ class Verification(Task):
         return torch.cat([*embeddings, stacked([output[-end:] for output in outputs]).mean(dim=0)])
 
     def decode(self, output: Tensor) -> dict[str, Any]:
-        """Return the `embedding`; a recording alone has no label."""
+        """Return the `embedding`; a single recording has no label."""
         return {"label": "-", "embedding": output[: -2 * self.num_outputs].tolist()}
 
     def metrics(
@@ -188,7 +175,7 @@ class Verification(Task):
             metrics = _metrics(curve)
             found |= metrics if norm == "cosine" else {norm: metrics}
             if norm == "cosine":
-                found["det"] = _thinned(curve)
+                found["det"] = curve.points(DET_POINTS)
         counts = {"count": len(labels), "trials": len(same), "targets": int(same.sum())}
         return {**found, **counts}
 
@@ -206,10 +193,10 @@ class Verification(Task):
     def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a function from chosen rows to the metrics of the trials among them.
+        """Return a function from row numbers to the metrics of the trials among these rows.
 
-        A recording that is drawn twice makes its trials count twice; none is one with itself. The
-        metrics are NaN where a draw has no trials of one kind.
+        Trials of a recording that is drawn twice count twice; it makes none with itself. Metrics
+        are NaN if a draw has no trials of one speaker, or none of two.
         """
         first, second, same = self._pairs(labels, decoded)
         cosine = self._scores(decoded, first, second)["cosine"]
@@ -224,20 +211,20 @@ class Verification(Task):
         return of
 
     def with_trials(self, trials: Sequence[Trial]) -> Self:
-        """Return the task with a list of trials; empty: all pairs."""
+        """Return the task with a list of trials; empty for all pairs."""
         made = copy(self)
         made.trials = tuple(trials)
         return made
 
     def compare_with_first(
-        self, first: Mapping[str, Any], one: Mapping[str, Any]
+        self, first: Mapping[str, Any], other: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return the cosine with the first, as `score`."""
-        pair = np.array([first["embedding"], one["embedding"]])
+        """Return the cosine with the first file, as `score`."""
+        pair = np.array([first["embedding"], other["embedding"]])
         return {"score": float(trial_cosines(pair, np.array([0]), np.array([1]))[0])}
 
     def with_cohort(self, embeddings: NDArray[np.float64]) -> Self:
-        """Return the task whose scores are also given after s-norm and AS-norm."""
+        """Return the task with scores after s-norm and AS-norm as well."""
         made = copy(self)
         made.cohort = unit(embeddings)
         return made
@@ -247,12 +234,12 @@ class Verification(Task):
         counts = Counter(labels)
         if not self.trials and (len(counts) < 2 or max(counts.values()) < 2):
             raise LabelError(
-                f"{len(labels)} recordings of {len(counts)} speakers make no pairs of both kinds. "
-                "Give two speakers at least, with two recordings each"
+                f"{len(labels)} recordings of {len(counts)} speakers have no pairs of one speaker "
+                "and of two. Use at least two speakers with two recordings each"
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the name of the task, the speakers of training and the loss."""
+        """Return the name of the task, the training speakers and the loss."""
         return {
             "name": self.name,
             "speakers": list(self.speakers),
@@ -266,7 +253,7 @@ class Verification(Task):
         """Return the task that `to_dict` described."""
         speakers, loss = data.get("speakers"), data.get("loss")
         scale, margin = data.get("scale"), data.get("margin")
-        if not are_texts(speakers) or not isinstance(loss, str) or loss not in PUBLISHED:
+        if not are_texts(speakers) or not isinstance(loss, str) or loss not in MARGIN_LOSSES:
             raise AdapterFileError(
                 f"a verification has the loss {loss!r} and speakers {speakers!r}; restore them"
             )
@@ -276,25 +263,12 @@ class Verification(Task):
             )
         return cls(speakers, loss, scale, margin)
 
-    def _pairs(
-        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    def _pairs(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> Pairs:
         """Return the rows of both sides of every trial, and whether it is one speaker."""
         keys = [one.get("key", str(row)) for row, one in enumerate(decoded)]
         if self.trials:
-            row_by_key = {key: row for row, key in enumerate(keys)}
-            first = np.array([row_by_key[one.first] for one in self.trials])
-            second = np.array([row_by_key[one.second] for one in self.trials])
-            return first, second, np.array([one.same for one in self.trials])
-        first, second = np.triu_indices(len(labels), k=1)
-        _, numbers = np.unique(keys, return_inverse=True)
-        apart = numbers[first] != numbers[second]
-        first, second = first[apart], second[apart]
-        if len(first) > MOST_PAIRS:
-            drawn = np.random.default_rng(0).choice(len(first), MOST_PAIRS, replace=False)
-            first, second = first[drawn], second[drawn]
-        _, speakers = np.unique(np.asarray(labels), return_inverse=True)
-        return first, second, speakers[first] == speakers[second]
+            return listed_pairs(self.trials, keys)
+        return all_pairs(labels, keys)
 
     def _scores(
         self,
@@ -317,10 +291,7 @@ class Verification(Task):
                     f"the embeddings of the cohort are {self.cohort.shape[1]} wide and those of "
                     f"the adapter {embeddings.shape[1]}; the cohort is that of another run"
                 )
-            to_cohort, sides = cosines(embeddings, self.cohort), (first, second)
-            for norm, top in (("s_norm", None), ("as_norm", NEAREST)):
-                of_norm = normalised(cosine, sides, to_cohort, top)
-                scores[norm] = of_norm if np.isfinite(of_norm).all() else None
+            scores |= cohort_normalised(cosine, (first, second), embeddings, self.cohort)
         return scores
 
 
@@ -330,36 +301,3 @@ def _metrics(curve: ErrorCurve) -> dict[str, float]:
         "min_dcf_01": curve.min_dcf(0.01),
         "min_dcf_05": curve.min_dcf(0.05),
     }
-
-
-def _thinned(curve: ErrorCurve) -> list[list[float]]:
-    """Return (false alarm, miss) at some of the steps, for a DET curve."""
-    steps = np.unique(np.linspace(0, len(curve.miss) - 1, DET_POINTS).round().astype(int))
-    return [[float(curve.false_alarm[i]), float(curve.miss[i])] for i in steps]
-
-
-def _check_trials(name: str, trials: Sequence[Trial], part: Sequence[Utterance]) -> None:
-    known = {one.key for one in part}
-    strange = {key for one in trials for key in (one.first, one.second) if key not in known}
-    if strange:
-        raise LabelError(
-            f"{name}: {len(strange)} recordings of the trials are not there: "
-            f"{listing(sorted(strange))}. Mend the list, or add the recordings"
-        )
-    if len({one.same for one in trials}) < 2:
-        raise LabelError(f"{name}: the trials are all of one kind; give pairs of both")
-
-
-def _check_pairs(name: str, side: str, part: Sequence[Utterance]) -> None:
-    counts = Counter(one.label for one in part)
-    alone = sorted(speaker for speaker, count in counts.items() if count == 1)
-    if alone:
-        raise LabelError(
-            f"{name}: {len(alone)} speakers of {side} have one recording and make no pair: "
-            f"{listing(alone)}. Add another of each, or take them out"
-        )
-    if len(counts) < 2:
-        raise LabelError(
-            f"{name}: {side} has the speaker {listing(counts)} alone, so that nobody is to be told "
-            "apart. Give it two at least"
-        )

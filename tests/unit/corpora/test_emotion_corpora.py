@@ -252,7 +252,7 @@ def test_speakers_of_verification_are_apart(tree):
         {"a", "b"},
     ]
     assert Verification.from_dataset(dataset).speakers == ("e", "f")
-    with pytest.raises(LabelError, match=r"valid has the speaker b alone"):
+    with pytest.raises(LabelError, match=r"valid has one speaker, b, and no pairs"):
         Verification.from_dataset(open_data(f"fsdd:{root}?label=verification&test_speaker=a"))
 
 
