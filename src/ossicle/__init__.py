@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from ossicle.adapters.saving import load, save
     from ossicle.backbones import Backbone, load_backbone
     from ossicle.errors import OssicleError
-    from ossicle.recipes.recipe import Placement, Recipe
+    from ossicle.recipes.placement import Placement
+    from ossicle.recipes.recipe import Recipe
     from ossicle.training import Trained, fit, train
 
 __version__ = "0.1.0"

@@ -1,18 +1,39 @@
-"""Choices with settings, as options write them: `name(setting=value,setting=value)`.
+"""Text with settings: one grammar, and one conversion of values, for everything that is chosen.
 
-verification(loss=am-softmax,margin=0.2)      step(epochs=10,factor=0.1)      adamw(beta2=0.98)
+    name(setting=value, setting=value)    tasks, optimisers, schedules, decoders, recipes' methods
+    name?setting=value&setting=value      backbones and data
+    name(1 0.5 0.1)                       a list of numbers
+
+The type of a setting says how its value is read: `none`; `true` or `false`, in any case; a decimal
+number such as 8, 0.5 or 1e-4; or a word. `nan`, `inf`, `1_000` and digits of other scripts are not
+numbers. A whole number stays one where any number is allowed, as in JSON.
+
+Text and values from JSON pass the same check, `check_value`, with the same messages. Each caller
+names the error to raise, so that a recipe raises RecipeError and a backbone BackboneError.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from types import NoneType
+from typing import Any, Final, TypeAlias, get_args
 
-from ossicle.errors import RunError, did_you_mean
+from ossicle.errors import OssicleError, RunError, did_you_mean
 
-Value = str | int | float
+Value: TypeAlias = bool | int | float | str | None
+Kinds: TypeAlias = tuple[type, ...]  # the types that a setting's value may have
 LARGEST: Final = 1e9  # of a number without limits of its own; far beyond any that is meant
-_CALL = re.compile(r"(?P<name>[\w-]+)(\((?P<settings>[^()]*)\))?")
+CALL: Final = r"(?P<name>[\w/-]+)\s*(\((?P<inside>[^()]*)\))?"
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_MAX_DIGITS: Final = 1000  # of a number; far beyond float64
+_WORDS: Final[dict[type, str]] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    NoneType: "none",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,99 +50,281 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Which values of its type a setting can have.
+
+    Attributes:
+        low: Smallest number.
+        high: Largest number.
+        above: Whether `low` itself is excluded.
+        below: Whether `high` itself is excluded.
+        choices: Allowed words; empty: any.
+    """
+
+    low: float = -LARGEST
+    high: float = LARGEST
+    above: bool = False
+    below: bool = False
+    choices: tuple[str, ...] = ()
+
+    def hold(self, value: float) -> bool:
+        """Return whether a number lies within the limits."""
+        over = value > self.low if self.above else value >= self.low
+        under = value < self.high if self.below else value <= self.high
+        return over and under
+
+    def __str__(self) -> str:
+        low, high = _short(self.low), _short(self.high)
+        if self.above:
+            return f"above 0 and up to {high}" if self.low == 0 else f"above {low}, up to {high}"
+        return f"from {low} to {'below ' if self.below else ''}{high}"
+
+
+ANY: Final = Limits()
+POSITIVE: Final = Limits(0, above=True)
+FRACTION: Final = Limits(0, 1, below=True)  # 1 itself is excluded
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
-    """What can be chosen of a thing.
+    """One setting of a task, an optimiser, a schedule or a decoder.
 
     Attributes:
         about: One line of meaning.
-        default: Its value where none is given; a value is of the same type.
-        choices: The values there are, where it is a word.
-        low: The smallest number.
-        high: The largest number.
+        default: Value where none is given; a value has the same type.
+        choices: Allowed values, for a word.
+        low: Smallest number.
+        high: Largest number.
     """
 
     about: str
-    default: Value
+    default: str | int | float
     choices: tuple[str, ...] = ()
     low: float = -LARGEST
     high: float = LARGEST
 
+    def read(self, name: str, text: str) -> Any:
+        """Return the value of a text. `name` is for messages.
+
+        Raises:
+            RunError: not a value of this setting.
+        """
+        limits = Limits(self.low, self.high, choices=self.choices)
+        return read_value(name, text, (type(self.default),), limits)
+
 
 def parse(
     text: str, what: str, known: Mapping[str, Mapping[str, Setting]]
-) -> tuple[str, dict[str, Value]]:
-    """Return the name of an expression, and all its settings.
+) -> tuple[str, dict[str, Any]]:
+    """Return the name in `name(setting=value)`, and all its settings with their values.
 
     Args:
         text: The expression.
-        what: The word for such a thing, as messages say it.
-        known: The settings of every name.
+        what: What it names, for messages, e.g. "task".
+        known: Settings by name.
 
     Raises:
-        RunError: there is no such name or setting, or its value is of another kind or out of range.
+        RunError: unknown name or setting, or a value of the wrong type or out of range.
     """
-    call = _CALL.fullmatch(text.strip())
+    call = split_call(text)
     if call is None:
-        raise RunError(f"'{text}' is no {what}; write name or name(setting=value,setting=value)")
-    name = call["name"]
-    if name not in known:
         raise RunError(
-            f"no {what} '{name}'; there are: {', '.join(known)}.{did_you_mean(name, known)}"
+            f"'{text:.200}' is not a {what}; write name or name(setting=value,setting=value)"
         )
-    chosen: dict[str, Value] = {key: setting.default for key, setting in known[name].items()}
-    for pair in filter(None, (call["settings"] or "").split(",")):
-        key, _, value = (part.strip() for part in pair.partition("="))
-        if key not in chosen:
-            has = f"it has: {', '.join(chosen)}" if chosen else "it has none"
-            raise RunError(
-                f"the {what} {name} has no setting '{key}'; {has}.{did_you_mean(key, chosen)}"
-            )
-        chosen[key] = _value(f"{name}({key}=...)", known[name][key], value)
-    return name, chosen
+    name, inside = call
+    check_known(what, name, known)
+    values: dict[str, Any] = {key: setting.default for key, setting in known[name].items()}
+    for key, value in split_pairs(inside, ",").items():
+        check_setting(f"{what} '{name}'", key, values)
+        values[key] = known[name][key].read(f"{key} of {name}", value)
+    return name, values
 
 
-def _value(where: str, setting: Setting, text: str) -> Value:
-    if setting.choices and text not in setting.choices:
-        raise RunError(
-            f"{where} is '{text}'; use {', '.join(setting.choices)}."
-            f"{did_you_mean(text, setting.choices)}"
-        )
-    if isinstance(setting.default, str):
-        return text
-    try:
-        value = type(setting.default)(text)
-    except ValueError as error:
-        kind = "whole number" if isinstance(setting.default, int) else "number"
-        raise RunError(
-            f"{where} is '{text:.40}'; use a {kind}, such as {setting.default}"
-        ) from error
-    check_range(where, value, setting.low, setting.high)
+def split_call(text: str) -> tuple[str, str] | None:
+    """Return the name and the inside of `name(inside)`, or of `name`; None if it is neither."""
+    call = re.fullmatch(CALL, text.strip())
+    return None if call is None else (call["name"], call["inside"] or "")
+
+
+def split_query(text: str, error: type[OssicleError]) -> tuple[str, dict[str, str]]:
+    """Return the part of `name?setting=value&setting=value` before the first `?`, and its settings.
+
+    Raises:
+        OssicleError: `error`, as `split_pairs`.
+    """
+    name, _, query = text.partition("?")
+    return name, split_pairs(query, "&", error)
+
+
+def split_pairs(text: str, mark: str, error: type[OssicleError] = RunError) -> dict[str, str]:
+    """Return the texts of `setting=value` by setting, where `mark` separates the pairs.
+
+    Raises:
+        OssicleError: `error`, for a part that is not `setting=value`, or a setting given twice.
+    """
+    texts: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(mark))):
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not (key and equals and value):
+            raise error(f"'{pair:.80}' is not a setting; write name=value")
+        if key in texts:
+            raise error(f"the setting '{key:.80}' is given twice")
+        texts[key] = value
+    return texts
+
+
+def numbers(name: str, text: str, limits: Limits) -> list[float]:
+    """Return the numbers of a list that spaces separate.
+
+    Raises:
+        RunError: one is not a number, or out of range.
+    """
+    return [
+        read_value(f"number {place} of {name}", word, (float,), limits)
+        for place, word in enumerate(text.split(), start=1)
+    ]
+
+
+def read_value(
+    name: str,
+    text: str,
+    kinds: Kinds,
+    limits: Limits = ANY,
+    error: type[OssicleError] = RunError,
+) -> Any:
+    """Return the value of a text.
+
+    Args:
+        name: Name of the setting, for messages.
+        text: What the user wrote.
+        kinds: Types that the value may have.
+        limits: Which values of these types are allowed.
+        error: What to raise.
+
+    Raises:
+        OssicleError: `error`, with the value and what was expected.
+    """
+    value = typed(text, kinds)
+    check_value(name, value, kinds, limits, error)
     return value
 
 
-def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Raise unless a number lies between two limits, which are allowed too.
+def typed(text: str, kinds: Kinds) -> Value:
+    """Return the value of a text in the first of the types that it fits; else the text itself."""
+    word = text.lower()
+    if word == "none" and NoneType in kinds:
+        return None
+    if word in ("true", "false") and bool in kinds:
+        return word == "true"
+    if len(text) <= _MAX_DIGITS and {int, float} & set(kinds):
+        if _INTEGER.fullmatch(text):
+            return int(text)
+        if float in kinds and _NUMBER.fullmatch(text):
+            return float(text)
+    return text
+
+
+def check_value(
+    name: str,
+    value: object,
+    kinds: Kinds,
+    limits: Limits = ANY,
+    error: type[OssicleError] = RunError,
+) -> None:
+    """Raise unless a value has one of the types and lies within the limits.
+
+    A whole number is allowed where any number is; true and false are not numbers.
 
     Raises:
-        RunError: it does not, or is not a number.
+        OssicleError: `error`, with the value and what was expected.
     """
-    if not low <= value <= high:
-        raise RunError(
-            f"{name} is {_short(value)}; use a number from {_short(low)} to {_short(high)}"
-        )
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_whole = type(value) is int and float in kinds
+    if type(value) not in kinds and not is_whole:
+        raise error(f"{name} is {shown(value)}; expected {expected(kinds, limits)}")
+    if is_number and not limits.hold(value):  # type: ignore[arg-type] # it is a number
+        raise error(f"{name} is {shown(value)}; expected {expected(kinds, limits, ranges=True)}")
+    if isinstance(value, str) and limits.choices and value not in limits.choices:
+        near = did_you_mean(value, limits.choices)
+        raise error(f"{name} is {shown(value)}; expected {expected(kinds, limits)}.{near}")
+
+
+def expected(kinds: Kinds, limits: Limits = ANY, *, ranges: bool = False) -> str:
+    """Return what a value may be, in words, e.g. "a whole number from 1 to 100 or none".
+
+    Args:
+        kinds: Types that the value may have.
+        limits: Which values of these types are allowed.
+        ranges: State the range of numbers even where it is the widest.
+    """
+    if limits.choices:
+        return " or ".join(filter(None, (", ".join(limits.choices[:-1]), limits.choices[-1])))
+    within = f" {limits}" if ranges or limits != ANY else ""
+    return " or ".join(_WORDS[kind] + (within if kind in (int, float) else "") for kind in kinds)
+
+
+def value_text(value: Value) -> str:
+    """Return the text that `typed` reads as the value."""
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+def shown(value: object) -> str:
+    """Return a value as messages show it: short, on one line."""
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return _short(value)
+    return f"{value!r:.60}"
+
+
+def alternatives(hint: Any) -> Kinds:
+    """Return the types that an annotation allows, e.g. (int, NoneType) of `int | None`."""
+    return get_args(hint) or (hint,)
+
+
+def check_known(
+    what: str, name: str, known: Collection[str], error: type[OssicleError] = RunError
+) -> None:
+    """Raise unless a name is among the known ones.
+
+    Raises:
+        OssicleError: `error`, with all names and the nearest.
+    """
+    if name not in known:
+        near = did_you_mean(name, known)
+        raise error(f"no {what} '{name:.80}'; available: {', '.join(known)}.{near}")
+
+
+def check_setting(
+    what: str, key: str, known: Collection[str], error: type[OssicleError] = RunError
+) -> None:
+    """Raise unless something has a setting.
+
+    Args:
+        what: What has the settings, with its name, e.g. "task 'asr'".
+        key: Name of the setting.
+        known: Names of its settings.
+        error: What to raise.
+
+    Raises:
+        OssicleError: `error`, with all settings and the nearest.
+    """
+    if key not in known:
+        has = f"available: {', '.join(known)}" if known else "it has none"
+        near = did_you_mean(key, known)
+        raise error(f"{what} has no setting '{key:.80}'; {has}.{near}")
+
+
+def check_fraction(name: str, value: Any) -> float:
+    """Return a number from 0 to below 1.
+
+    Raises:
+        RunError: it is not one.
+    """
+    check_value(name, value, (float,), FRACTION)
+    return float(value)
 
 
 def _short(value: float) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 20 else f"{text[:12]}... ({len(text)} digits)"
-
-
-def share(name: str, value: Any) -> float:
-    """Return a setting that must lie from 0 to below 1.
-
-    Raises:
-        RunError: it does not.
-    """
-    if not 0 <= value < 1:
-        raise RunError(f"{name} is {value}; it must lie from 0 to below 1")
-    return float(value)

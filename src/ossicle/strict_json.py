@@ -11,11 +11,17 @@ What ossicle writes holds no NaN and no Infinity: `dumps` puts null in their pla
 
 import json
 import math
+import re
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import msgspec
+
+from ossicle.errors import did_you_mean
+
+_T = TypeVar("_T")
 MAX_DEPTH: Final = 32  # nested lists and tables
 MAX_BYTES: Final = 1 << 26  # of a file
 MAX_INTEGER: Final = 1 << 63
@@ -78,6 +84,50 @@ def read_object(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
     return data
 
 
+def fit(data: Any, kind: type[_T]) -> _T:
+    """Return plain data as a value of a type: a msgspec Struct, a TypedDict, a list of texts.
+
+    Nothing is converted, except a whole number where a number is expected.
+
+    Raises:
+        ValueError: a value has another type, an entry is missing or unknown.
+    """
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(_reason(str(error), data, kind)) from error
+
+
+def _reason(message: str, data: Any, kind: Any) -> str:
+    """Return the message of a failed conversion in the words of this module, with the value."""
+    what, _, place = message.partition(" - at ")
+    path = place.strip("`").removeprefix("$").removeprefix(".")
+    if match := re.fullmatch(r"Expected `(.*)`, got `(.*)`", what):
+        wanted, found = (_in_words(types) for types in match.groups())
+        if path.endswith("[...]"):  # of a table, msgspec does not say which entry
+            return f"an entry of {path[:-5]} is {found}; expected {wanted}"
+        return f"{path or 'the top level'} is {_value_at(data, path)}; expected {wanted}"
+    within = f" in {path}" if path else ""
+    if match := re.fullmatch(r"Object contains unknown field `(.*)`", what):
+        tables = msgspec.json.schema(kind).get("$defs", {}).values()
+        known = {name for table in tables for name in table.get("properties", {})}
+        return f"there is no entry '{match[1]:.80}'{within}.{did_you_mean(match[1], known)}"
+    if match := re.fullmatch(r"Object missing required field `(.*)`", what):
+        return f"the entry '{match[1]}' is missing{within}"
+    return f"{path}: {what}"
+
+
+def _in_words(types: str) -> str:
+    return " or ".join(_TYPES.get(one, one) for one in types.split(" | "))
+
+
+def _value_at(data: Any, path: str) -> str:
+    """Return the value at a path such as `placements[0].lr`, short."""
+    for key, number in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        data = data[key] if key else data[int(number)]
+    return f"{data!r:.60}"
+
+
 def dumps(data: Any, *, indent: int | None = None) -> str:
     """Return plain data as JSON that every parser can read.
 
@@ -107,6 +157,14 @@ def _finite(data: Any, path: str, reasons: dict[str, str]) -> Any:
 
 
 _TOO_DEEP: Final = f"more than {MAX_DEPTH} levels of lists and objects inside one another"
+_TYPES: Final = {  # of msgspec
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "array": "a list",
+    "object": "an object",
+}
 _KINDS: Final = {
     bool: "true or false",
     int: "a number",

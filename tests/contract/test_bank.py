@@ -13,7 +13,8 @@ from ossicle.errors import AttachError, RecipeMismatch
 from ossicle.heads import build_head
 from ossicle.inference import AdapterBank
 from ossicle.methods import Adapter, Method
-from ossicle.recipes.recipe import Placement, Recipe
+from ossicle.recipes.placement import Placement
+from ossicle.recipes.recipe import Recipe
 
 NEARLY = {"rtol": 1e-5, "atol": 1e-5}
 MIXED = ("lora", "bottleneck(width=5)@ffn[1:]", "weighted-sum", "prefix(length=3)", "linear")

@@ -11,7 +11,9 @@ from ossicle.anatomy import SITE_NAMES
 from ossicle.errors import OssicleError, RecipeMismatch
 from ossicle.methods import Bias, Bottleneck, Full, LoRA, Norm
 from ossicle.methods.bottleneck import ACTIVATIONS
-from ossicle.recipes.recipe import Placement, Recipe, split_recipes
+from ossicle.recipes.placement import Placement
+from ossicle.recipes.recipe import Recipe
+from ossicle.recipes.text import split_recipes
 
 finite = st.floats(1e-6, 1e6)
 methods = st.one_of(

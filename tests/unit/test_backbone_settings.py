@@ -236,13 +236,25 @@ def test_a_name_that_is_no_path_is_a_line(name):
     [
         ("config:hubert-base?hidden_size=1000000000", "hidden_size=1000000000; it must lie"),
         ("config:hubert-base?num_hidden_layers=1000000", "num_hidden_layers=1000000; it must"),
-        ("config:hubert-base?layer_norm_eps=1e308", "layer_norm_eps=1e.308; it must lie"),
-        ("config:hubert-base?layer_norm_eps=nan", "layer_norm_eps=nan; it must lie"),
-        ("config:hubert-base?hidden_dropout=inf", "hidden_dropout=inf; it must lie"),
-        (f"config:hubert-base?hidden_size={DIGITS}", "hidden_size is inf in .*; expected a value"),
-        (f"config:hubert-base?seed={DIGITS}", "seed is inf in"),
-        ("config:hubert-base?seed=-1", "seed is -1 in .*; expected a whole number from 0"),
-        ("config:hubert-base?seed=1&seed=2", "'seed' is given twice"),
+        (
+            "config:hubert-base?layer_norm_eps=1e308",
+            "layer_norm_eps of 'hubert-base' is 1e.308; expected",
+        ),
+        (
+            "config:hubert-base?layer_norm_eps=nan",
+            "layer_norm_eps of 'hubert-base' is 'nan'; expected a number",
+        ),
+        (
+            "config:hubert-base?hidden_dropout=inf",
+            "hidden_dropout of 'hubert-base' is 'inf'; expected a number",
+        ),
+        (
+            f"config:hubert-base?hidden_size={DIGITS}",
+            "hidden_size of 'hubert-base' is '11+; expected a whole",
+        ),
+        (f"config:hubert-base?seed={DIGITS}", "seed in .* is '11+; expected a whole"),
+        ("config:hubert-base?seed=-1", "seed in .* is -1; expected a whole number from 0"),
+        ("config:hubert-base?seed=1&seed=2", "the setting 'seed' is given twice"),
         (
             "config:hubert-base?hidden_size=12288&intermediate_size=65536",
             r"has \d+ parameters; random weights are made for at most 4000000000",

@@ -13,7 +13,8 @@ from ossicle.backbones import Backbone
 from ossicle.errors import AttachError, NoGradient, RecipeMismatch, SiteNeverCalled, SiteNotFound
 from ossicle.heads import build_head
 from ossicle.methods import Adapter, Method
-from ossicle.recipes.recipe import Placement, Recipe
+from ossicle.recipes.placement import Placement
+from ossicle.recipes.recipe import Recipe
 
 
 def unprepared(build, kind: str, **changed: int) -> Backbone:

@@ -72,9 +72,9 @@ def test_a_question_mark_may_end_a_folder_that_is_there(tmp_path):
             "no/such/folder",
             r"names no reader and no folder, .csv, .tsv or .jsonl file that is there",
         ),
-        ("fsdd:.?label", r"Option 'label' in .* has no value"),
-        ("fsdd:.?label=", r"option label has no value"),
-        ("fsdd:.?label=digit&label=digit", r"Option 'label' in .* is written twice"),
+        ("fsdd:.?label", r"'label' is not a setting; write name=value"),
+        ("fsdd:.?label=", r"'label=' is not a setting; write name=value"),
+        ("fsdd:.?label=digit&label=digit", r"the setting 'label' is given twice"),
     ],
 )
 def test_a_data_string_that_cannot_be_read_says_why(spec, message):
@@ -254,8 +254,8 @@ def test_a_folder_of_another_layout_is_refused(tree, names, texts, message):
     ("options", "message"),
     [
         ("label=mood", r"label=mood is about a column, and .* has no metadata\.csv"),
-        ("valid=1.5", r"valid=1\.5 is no share; expected a number such as 0\.15"),
-        ("split_seed=-1", r"split_seed=-1 is no seed"),
+        ("valid=1.5", r"valid is 1\.5; expected a number above 0"),
+        ("split_seed=-1", r"split_seed is -1; expected a whole number from 0"),
         ("speaker_independent=maybe", r"speaker_independent=maybe is not .*yes, no"),
         ("speaker_independent=yes", r"20 of 20 utterances name no speaker"),
     ],

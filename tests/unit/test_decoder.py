@@ -103,13 +103,13 @@ def test_a_task_writes_with_the_decoder_that_it_is_told(arpa: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("beem", "no decoder 'beem'; there are: greedy, beam. Did you mean 'beam'"),
+        ("beem", "no decoder 'beem'; available: greedy, beam. Did you mean 'beam'"),
         ("beam(lm=gone.arpa)", "'gone.arpa' cannot be read"),
         (
             "beam(lm=gone.bin)",
             "the words of 'gone.bin' cannot be listed; give them with words=",
         ),
-        ("beam(sise=3)", "the decoder beam has no setting 'sise'"),
+        ("beam(sise=3)", "decoder 'beam' has no setting 'sise'"),
     ],
 )
 def test_a_decoder_that_cannot_be_made_says_why(text: str, message: str) -> None:

@@ -221,7 +221,7 @@ def test_settings_are_those_that_differ_from_the_defaults():
     assert method.settings() == {"rank": 4, "scale": 2}
     assert Bottleneck(residual=True).settings() == {"residual": True}
     assert Bottleneck.from_settings({"reduction": None}) == Bottleneck()
-    with pytest.raises(RecipeError, match="is None; expected a whole number"):
+    with pytest.raises(RecipeError, match="is none; expected a whole number"):
         Bottleneck.from_settings({"width": None})
 
 

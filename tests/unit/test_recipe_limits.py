@@ -8,7 +8,9 @@ import pytest
 
 from ossicle.errors import OssicleError, RecipeError
 from ossicle.methods import METHODS, LoRA
-from ossicle.recipes.recipe import Placement, Recipe, split_recipes
+from ossicle.recipes.placement import Placement
+from ossicle.recipes.recipe import Recipe
+from ossicle.recipes.text import split_recipes
 
 DIGITS = "1" * 5000
 
@@ -16,7 +18,10 @@ DIGITS = "1" * 5000
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("prompt(length=1000000000)", "setting 'length' of 'prompt' is 1000000000; a number must"),
+        (
+            "prompt(length=1000000000)",
+            "setting 'length' of 'prompt' is 1000000000; expected a whole number from -1000000 to",
+        ),
         ("prompt(length=5000)", "length is 5000; it must be 4096 or less"),
         ("prompt + deep-prompt(length=5000)[1:]", "length is 5000; it must be 4096 or less"),
         ("prefix(length=5000)", "length is 5000; it must be 4096 or less"),
@@ -27,19 +32,19 @@ DIGITS = "1" * 5000
         ("convpass(kernel=257)", "kernel is 257; it must be 255 or less"),
         ("moa(experts=2000)", "experts times slots is more than 1024"),
         ("moa(routing=soft, experts=100, slots=100)", "experts times slots is more than 1024"),
-        (f"lora(rank={DIGITS[:4000]})", "setting 'rank' of 'lora' is 1{40}; a number must lie"),
-        (f"lora(rank={DIGITS})", "setting 'rank' of 'lora' is inf; expected a whole number"),
-        ("lora(alpha=1e308)", "setting 'alpha' of 'lora' is 1e.308; a number must lie from"),
+        (f"lora(rank={DIGITS[:4000]})", "setting 'rank' of 'lora' is '1{59}; expected a whole"),
+        (f"lora(rank={DIGITS})", "setting 'rank' of 'lora' is '1{59}; expected a whole number"),
+        ("lora(alpha=1e308)", "setting 'alpha' of 'lora' is 1e.308; expected a number"),
         ("lora(alpha=-1e308)", "setting 'alpha' of 'lora' is -1e.308"),
-        ("lora(scale=inf)", "setting 'scale' of 'lora' is inf; a number must lie from"),
-        ("bottleneck(scale=nan)", "setting 'scale' of 'bottleneck' is nan"),
-        ("bottleneck(dropout=nan)", "setting 'dropout' of 'bottleneck' is nan"),
+        ("lora(scale=inf)", "'lora': scale is 'inf'; use alpha/rank"),
+        ("bottleneck(scale=nan)", "setting 'scale' of 'bottleneck' is 'nan'"),
+        ("bottleneck(dropout=nan)", "setting 'dropout' of 'bottleneck' is 'nan'"),
         ("gate(scale=1e308)", "setting 'scale' of 'gate' is 1e.308"),
         ("chapter(scale=1e308)", "setting 'scale' of 'chapter' is 1e.308"),
-        ("lora(lr=1e308)", "lr of 'lora' is 1e.308; it must be positive and at most 1000"),
-        ("lora(lr=nan)", "lr of 'lora' is nan; it must be positive"),
-        ("lora(lr=inf)", "lr of 'lora' is inf; it must be positive"),
-        (f"lora(lr=1{'0' * 400})", "lr of 'lora' is 10{39}; it must be positive and at most 1000"),
+        ("lora(lr=1e308)", "lr of 'lora' is 1e.308; expected a number above 0 and up to 1000000"),
+        ("lora(lr=nan)", "lr of 'lora' is 'nan'; expected a number"),
+        ("lora(lr=inf)", "lr of 'lora' is 'inf'; expected a number"),
+        (f"lora(lr=1{'0' * 400})", r"lr of 'lora' is 10{11}\.\.\. .401 digits.; expected"),
         (f"lora[{DIGITS}]", "layers '1{80}' cannot be read"),
         (f"lora[0:{'9' * 400}:{'9' * 400}]", "cannot be read"),
         (f"{'a' * 5000}", "no recipe or method 'a{80}'"),

@@ -12,7 +12,8 @@ from ossicle.adapters.model import AdaptedModel
 from ossicle.anatomy import LAYER_SITES, OUTER_SITES, SITE_NAMES
 from ossicle.errors import AttachError
 from ossicle.methods import Adapter, Method
-from ossicle.recipes.recipe import Placement, Recipe
+from ossicle.recipes.placement import Placement
+from ossicle.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -131,9 +131,9 @@ def test_settings_are_checked_where_they_are_given_and_where_they_are_read() -> 
         "unicode": "nfc",
         "unseen": "count",
     }
-    with pytest.raises(RunError, match="'upper'; use keep, lower"):
+    with pytest.raises(RunError, match="case of asr is 'upper'; expected keep or lower"):
         parse_task("asr(case=upper)")
-    with pytest.raises(RunError, match="the task phones has no setting 'case'; it has: unseen"):
+    with pytest.raises(RunError, match="task 'phones' has no setting 'case'; available: unseen"):
         parse_task("phones(case=lower)")
     old = {"name": "asr", "units": ["a"]}  # as adapters were saved before there were settings
     assert SpeechRecognition.from_dict(old).rule == TextRule()

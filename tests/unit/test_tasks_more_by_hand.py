@@ -238,15 +238,21 @@ def test_smoothing_is_torch_s():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("asrr", "no task 'asrr'; there are: classification, .* Did you mean 'asr'"),
+        ("asrr", "no task 'asrr'; available: classification, .* Did you mean 'asr'"),
         (
             "asr(beam=3)",
-            "the task asr has no setting 'beam'; it has: case, punctuation, unic",
+            "task 'asr' has no setting 'beam'; available: case, punctuation, unic",
         ),
-        ("verification(los=x)", "has no setting 'los'; it has: loss, scale, margin. Did you mean"),
-        ("verification(loss=x)", r"verification\(loss=...\) is 'x'; use softmax, am-softmax, aam"),
-        ("verification(margin=big)", r"verification\(margin=...\) is 'big'; use a number"),
-        ("verification(", "is no task; write name or name"),
+        (
+            "verification(los=x)",
+            "has no setting 'los'; available: loss, scale, margin. Did you mean",
+        ),
+        (
+            "verification(loss=x)",
+            r"loss of verification is 'x'; expected softmax, am-softmax or aam",
+        ),
+        ("verification(margin=big)", r"margin of verification is 'big'; expected a number"),
+        ("verification(", "is not a task; write name or name"),
     ],
 )
 def test_a_task_that_cannot_be_read_says_why(text, message):

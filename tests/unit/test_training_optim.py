@@ -94,7 +94,7 @@ def test_the_optimiser_is_chosen_with_its_settings() -> None:
     assert made.defaults["eps"] == 1e-6
     assert {group["weight_decay"] for group in made.param_groups} == {0.01}
     assert type(build_optimizer(model, config(optimizer="adam"))) is torch.optim.Adam
-    with pytest.raises(RunError, match="no optimizer 'adma'; there are: adamw, adam"):
+    with pytest.raises(RunError, match="no optimizer 'adma'; available: adamw, adam"):
         build_optimizer(model, config(optimizer="adma"))
 
 

@@ -49,19 +49,20 @@ def test_tri_stage_rises_holds_and_falls() -> None:
 
 def test_constant_and_factors_that_are_written_out() -> None:
     assert factors("constant", 4, 0.5) == pytest.approx([1 / 3, 2 / 3, 1, 1])
-    assert factors("epochs 0.1 1 0.5", 8, epoch_steps=2) == [0.1, 0.1, 1, 1, 0.5, 0.5, 0.5, 0.5]
+    assert factors("epochs 0.1 1", 2) == factors("epochs(0.1 1)", 2)  # the older form
+    assert factors("epochs(0.1 1 0.5)", 8, epoch_steps=2) == [0.1, 0.1, 1, 1, 0.5, 0.5, 0.5, 0.5]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("linaer", "no schedule 'linaer'; .* Did you mean 'linear'"),
-        ("step(epoch=2)", "schedule step has no setting 'epoch'; .* Did you mean 'epochs'"),
-        ("step(epochs=two)", r"step\(epochs=...\) is 'two'; use a whole number, such as 10"),
+        ("step(epoch=2)", "schedule 'step' has no setting 'epoch'; .* Did you mean 'epochs'"),
+        ("step(epochs=two)", r"epochs of step is 'two'; expected a whole number"),
         ("epochs", "write a factor for each epoch"),
         (
             "epochs 1 -1",
-            "factor 2 of the schedule 'epochs 1 -1' is -1; use a number from 0 to 1000",
+            "number 2 of the schedule 'epochs 1 -1' is -1; expected a number from 0 to 1000",
         ),
     ],
 )

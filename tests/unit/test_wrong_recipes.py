@@ -60,8 +60,8 @@ WRONG = [
     (WIDE, "p-adapter@layer", "enter the transformer and 'layer' is inside or beside it"),
     (WIDE, "chapter@ffn", "copies a layer of the CNN and 'ffn' is none; put it at cnn"),
     # reading elsewhere
-    (WIDE, "bottleneck(reads=layr)", "'layr' is no site. .* Did you mean 'layer'"),
-    (WIDE, "bottleneck(reads=3)", "'reads' is 3 in .*; expected a site, e.g. layer"),
+    (WIDE, "bottleneck(reads=layr)", "no site 'layr'; .* Did you mean 'layer'"),
+    (WIDE, "bottleneck(reads=3)", "no site '3'; available: "),
     (WIDE, "bottleneck(reads=ffn)", "'bottleneck' at 'ffn' reads that anyway"),
     (
         WIDE,
@@ -108,5 +108,5 @@ def test_two_sets_that_exclude_each_other_do_not_act_together(build):
 
 
 def test_a_file_says_what_reads_must_be():
-    with pytest.raises(RecipeError, match=r"'reads' is 3; expected a site, e\.g\. 'layer'"):
+    with pytest.raises(RecipeError, match=r"placements\[0\]\.reads is 3; expected a text or null"):
         Recipe.from_dict({"placements": [{"method": "bottleneck", "reads": 3}]})

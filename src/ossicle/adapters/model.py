@@ -14,7 +14,8 @@ from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.errors import AttachError, RecipeMismatch, listing
 from ossicle.heads import Head, Outputs
 from ossicle.methods import Adapter
-from ossicle.recipes.recipe import Placement, Recipe
+from ossicle.recipes.placement import Placement
+from ossicle.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,13 @@ from ossicle.backbones.settings import (
 from ossicle.backbones.source import Source, folder_of
 from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.backbones.weights import load_weights, meta_model
-from ossicle.errors import BackboneError, did_you_mean
+from ossicle.errors import BackboneError
 from ossicle.paths import HERE
+from ossicle.settings import Limits, check_known, check_setting, read_value, split_query
 
 RANDOM = "config:"
-MAX_SEED: Final = 1 << 63
+SEEDS: Final = Limits(0, (1 << 63) - 1)
+PRETRAINED: Final = ("revision", "length")  # options of a pretrained backbone
 
 
 def load_backbone(
@@ -65,7 +67,7 @@ def load_backbone(
             `preprocessor_config.json`, weights that are incomplete or not safetensors.
     """
     is_random = name.startswith(RANDOM)
-    downloads = not is_random and folder_of(_options(name)[0], places) is None
+    downloads = not is_random and folder_of(name.partition("?")[0], places) is None
     with quiet_transformers(bars=downloads):
         if is_random:
             backbone = _random(name, weights=weights, stochastic=stochastic)
@@ -76,36 +78,30 @@ def load_backbone(
 
 
 def _random(name: str, *, weights: bool, stochastic: bool) -> Backbone:
-    short, options = _options(name.removeprefix(RANDOM))
-    if short not in NAMED:
-        raise BackboneError(
-            f"no architecture '{short:.80}'. There are: {', '.join(NAMED)}."
-            f"{did_you_mean(short[:80], NAMED)}"
-        )
+    short, texts = split_query(name.removeprefix(RANDOM), BackboneError)
+    check_known("architecture", short, NAMED, BackboneError)
     family, settings = NAMED[short]
-    family = _of_length(family, options.pop("length", None), name)
-    seed = options.pop("seed", 0)
-    if type(seed) is not int or not 0 <= seed < MAX_SEED:
-        raise BackboneError(
-            f"seed is {seed!r:.60} in '{name:.200}'; expected a whole number from 0 to 2^63 - 1"
-        )
+    family = _of_length(family, texts.pop("length", None), name)
+    where = f"in '{name:.200}'"
+    seed = read_value(f"seed {where}", texts.pop("seed", "0"), (int,), SEEDS, BackboneError)
     default = AutoConfig.for_model(family.model_type)
-    for key, value in options.items():
-        if not hasattr(default, key):
-            raise BackboneError(
-                f"'{short}' has no setting '{key}'.{did_you_mean(key, vars(default))}"
-            )
-        if type(value) is not type(getattr(default, key)):
-            raise BackboneError(
-                f"{key} is {value!r:.60} in '{name:.200}'; expected a value like "
-                f"{getattr(default, key)!r}"
-            )
+    options = {key: _option(short, key, text, default) for key, text in texts.items()}
     settings = {**settings, **options}
     if options and weights:
         _check_memory(name, family, settings)
     return random_backbone(
         family, settings, name, seed=seed, weights=weights, stochastic=stochastic
     )
+
+
+def _option(short: str, key: str, text: str, default: Any) -> Any:
+    """Return the value of an option, of the type that transformers' own has."""
+    check_setting(f"'{short}'", key, vars(default), BackboneError)
+    like = getattr(default, key)
+    if not isinstance(like, bool | int | float | str):
+        raise BackboneError(f"{key} of '{short}' is not a number or a text, so no name can set it")
+    value: Any = read_value(f"{key} of '{short}'", text, (type(like),), error=BackboneError)
+    return float(value) if isinstance(like, float) else value  # transformers is strict
 
 
 def _check_memory(name: str, family: Family, settings: dict[str, Any]) -> None:
@@ -150,13 +146,11 @@ def random_backbone(
 
 
 def _pretrained(name: str, places: Sequence[Path], *, weights: bool, stochastic: bool) -> Backbone:
-    path, options = _options(name)
-    revision, length = options.pop("revision", None), options.pop("length", None)
-    if options:
-        raise BackboneError(
-            f"'{name:.200}': a pretrained backbone takes no option '{next(iter(options))}'"
-        )
-    source = Source(path, None if revision is None else str(revision), places)
+    path, options = split_query(name, BackboneError)
+    for key in options:
+        check_setting(f"pretrained backbone '{path:.200}'", key, PRETRAINED, BackboneError)
+    length = options.get("length")
+    source = Source(path, options.get("revision"), places)
     data = source.read(CONFIG)
     family = _family(path, data)
     family = _of_length(family, length, name)
@@ -198,22 +192,3 @@ def _finish(name: str, family: Family, model: Any, extractor: Any, *, stochastic
     if not stochastic:  # data2vec's configuration has no such switch, and its code asks for it
         model.config.apply_spec_augment = False
     return Backbone(name, family, model, extractor, stochastic=stochastic)
-
-
-def _options(name: str) -> tuple[str, dict[str, bool | int | float | str]]:
-    path, mark, query = name.partition("?")
-    options: dict[str, bool | int | float | str] = {}
-    for pair in query.split("&") if mark else ():
-        key, equals, text = pair.partition("=")
-        if not equals or not key or not text:
-            raise BackboneError(f"'{pair}' in '{name}' is no option; write name=value")
-        if key in options:
-            raise BackboneError(f"'{key}' is given twice in '{name}'")
-        options[key] = {"true": True, "false": False}.get(text.lower(), text)
-        for number in (int, float):
-            try:
-                options[key] = number(text)
-                break
-            except ValueError:
-                continue
-    return path, options

@@ -55,7 +55,7 @@ def compare(
 
     config = TrainConfig(recipe="", **options.values)
 
-    from ossicle.recipes.recipe import split_recipes
+    from ossicle.recipes.text import split_recipes
     from ossicle.studies.compare import compare as run
     from ossicle.studies.compare import notes, table
 

@@ -13,6 +13,7 @@ from ossicle.data.rows import TABLES
 from ossicle.data.split import check
 from ossicle.errors import DataError, did_you_mean, listing
 from ossicle.paths import HERE, expand, fault, is_there, looked_in
+from ossicle.settings import split_pairs
 
 
 def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
@@ -84,7 +85,7 @@ def parse(spec: str, place: Path = HERE[0]) -> tuple[str, Path, dict[str, str]]:
     """Return the reader, path and options of a data string; the reader may be unknown.
 
     Raises:
-        DataError: an option is written twice or without `=`.
+        DataError: an option is given twice, or has no value.
     """
     path, options = _cut(spec, place)
     shipped = CORPORA.get(spec.partition("?")[0])
@@ -95,14 +96,7 @@ def parse(spec: str, place: Path = HERE[0]) -> tuple[str, Path, dict[str, str]]:
     else:
         reader, _, rest = spec.partition(":")
         path, options = _cut(rest, place)
-    given: dict[str, str] = {}
-    for item in filter(None, options.split("&")):
-        name, equals, value = item.partition("=")
-        if not equals or name in given:
-            fault = "is written twice" if equals else "has no value"
-            raise DataError(f"Option '{name}' in '{spec}' {fault}. Write ?name=value&name=value.")
-        given[name] = value
-    return reader, path, given
+    return reader, path, split_pairs(options, "&", DataError)
 
 
 def _cut(text: str, place: Path) -> tuple[Path, str]:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ossicle.methods.adapter_bias import AdapterBias
-from ossicle.methods.base import Adapter, Method, TrainInPlace, Value
+from ossicle.methods.base import Adapter, Method, TrainInPlace
 from ossicle.methods.bias import Bias
 from ossicle.methods.bottleneck import Bottleneck
 from ossicle.methods.chapter import Chapter
@@ -22,6 +22,7 @@ from ossicle.methods.prefix import Prefix
 from ossicle.methods.prompt import Prompt
 from ossicle.methods.scale import Scale
 from ossicle.methods.weighted_sum import WeightedSum
+from ossicle.settings import Value
 
 METHODS: Final[dict[str, type[Method]]] = {
     method.name: method

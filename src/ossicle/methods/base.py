@@ -17,17 +17,16 @@ for it mixes frames. One that makes the sequence longer in `before` says what th
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from types import NoneType, UnionType
-from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, get_args, get_type_hints
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, get_type_hints
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ossicle.anatomy import Site
-from ossicle.errors import MergeError, RecipeError, RecipeMismatch, did_you_mean
+from ossicle.errors import MergeError, RecipeError, RecipeMismatch
+from ossicle.settings import Kinds, Limits, Value, alternatives, check_setting, check_value
 
-Value: TypeAlias = bool | int | float | str | None
-MAX_NUMBER: Final = 1_000_000  # in a setting
+NUMBERS: Final = Limits(-1_000_000, 1_000_000)  # of every setting
 MAX_SIZE: Final = 1 << 17  # a width, several times that of any backbone
 MAX_TOKENS: Final = 4096  # put into a sequence at one site
 Part: TypeAlias = Literal["adapter", "norm", "backbone"]
@@ -147,30 +146,23 @@ class Method(ABC):
         return width
 
     @classmethod
+    def setting_kinds(cls) -> dict[str, Kinds]:
+        """Return the types that each setting may have."""
+        hints = get_type_hints(cls)
+        return {field.name: alternatives(hints[field.name]) for field in fields(cls)}
+
+    @classmethod
     def from_settings(cls, settings: Mapping[str, Value]) -> Self:
         """Return the method with these settings, the others at their defaults.
 
         Raises:
             RecipeError: a setting that the method does not have, or a value of the wrong type.
         """
-        hints = get_type_hints(cls)
-        known = [field.name for field in fields(cls)]
+        kinds = cls.setting_kinds()
         for key, value in settings.items():
-            if key not in known:
-                has = f"It has: {', '.join(known)}." if known else "It has none."
-                raise RecipeError(
-                    f"'{cls.name}' has no setting '{key}'. {has}{did_you_mean(key, known)}"
-                )
-            if not _fits(value, hints[key]):
-                raise RecipeError(
-                    f"setting '{key}' of '{cls.name}' is {value!r:.80}; expected "
-                    f"{_words(hints[key])}"
-                )
-            if isinstance(value, int | float) and not -MAX_NUMBER <= value <= MAX_NUMBER:
-                raise RecipeError(
-                    f"setting '{key}' of '{cls.name}' is {str(value)[:40]}; a number must lie "
-                    f"from {-MAX_NUMBER} to {MAX_NUMBER}"
-                )
+            check_setting(f"'{cls.name}'", key, kinds, RecipeError)
+            name = f"setting '{key}' of '{cls.name}'"
+            check_value(name, value, kinds[key], NUMBERS, RecipeError)
         try:
             return cls(**settings)
         except ValueError as error:
@@ -184,24 +176,6 @@ class Method(ABC):
             for field, value in pairs
             if field.default is MISSING or value != field.default
         }
-
-
-def _alternatives(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if isinstance(hint, UnionType) else (hint,)
-
-
-def _fits(value: Value, hint: Any) -> bool:
-    if isinstance(value, bool):
-        return bool in _alternatives(hint)
-    if value is None:
-        return NoneType in _alternatives(hint)
-    wanted = tuple(a for a in _alternatives(hint) if a is not NoneType)
-    return isinstance(value, wanted) or (float in wanted and isinstance(value, int))
-
-
-def _words(hint: Any) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a word"}
-    return " or ".join("none" if a is NoneType else names[a] for a in _alternatives(hint))
 
 
 def inner_width(site: Site, width: int | None, reduction: float | None) -> int:

@@ -16,7 +16,7 @@ from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.heads import Outputs
 from ossicle.metrics import classification_metrics, metrics_by_rows
 from ossicle.metrics.metric import Metric
-from ossicle.settings import Setting, share
+from ossicle.settings import Setting, check_fraction
 from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task, are_texts, is_number
 
@@ -73,7 +73,7 @@ class Classification(Task):
             counts = Counter(one.label for one in dataset.train)
             mean = len(dataset.train) / len(counts)
             weights = [mean / counts[label] for label in dataset.labels]
-        smoothing = share("label_smoothing", settings.get("label_smoothing", 0.0))
+        smoothing = check_fraction("label_smoothing", settings.get("label_smoothing", 0.0))
         return cls(dataset.labels, label_smoothing=smoothing, weights=weights)
 
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:

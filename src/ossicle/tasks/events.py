@@ -21,7 +21,7 @@ from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.segments import counts, micro_f1, segments
-from ossicle.settings import Setting, share
+from ossicle.settings import Setting, check_fraction
 from ossicle.tasks.averaging import mean_of_sigmoid, stacked
 from ossicle.tasks.base import Task, are_texts, is_number
 
@@ -63,7 +63,7 @@ class Events(Task):
     def __init__(self, kinds: Sequence[str], frame_rate: float, threshold: float = 0.5) -> None:
         self.kinds = tuple(kinds)
         self.frame_rate = frame_rate
-        self.threshold = share("threshold", threshold)
+        self.threshold = check_fraction("threshold", threshold)
         self.num_outputs = len(self.kinds)
 
     @classmethod

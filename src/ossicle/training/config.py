@@ -1,36 +1,36 @@
 """The settings of a run: plain data, kept in `config.json`."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from types import NoneType
+from functools import cache
 from typing import Annotated, Any, Final, Self, get_args, get_type_hints
 
-from ossicle.errors import RunError, did_you_mean
-from ossicle.settings import Help, Setting, check_range, parse
+from ossicle.errors import RunError
+from ossicle.settings import (
+    ANY,
+    FRACTION,
+    Help,
+    Kinds,
+    Limits,
+    Setting,
+    alternatives,
+    check_setting,
+    check_value,
+    parse,
+)
 from ossicle.training.schedule import build_schedule
 
-BELOW_1: Final = 0.999999
 _ADAM: Final = {
-    "beta1": Setting("decay of the mean of gradients", 0.9, low=0, high=BELOW_1),
-    "beta2": Setting("decay of the mean of their squares", 0.999, low=0, high=BELOW_1),
+    "beta1": Setting("decay of the mean of gradients", 0.9, low=0, high=0.999999),
+    "beta2": Setting("decay of the mean of squared gradients", 0.999, low=0, high=0.999999),
     "eps": Setting("added to the root", 1e-8, low=0, high=1),
-    "decay": Setting("what weight decay is on", "matrices", ("matrices", "all")),
+    "decay": Setting("which parameters weight decay applies to", "matrices", ("matrices", "all")),
 }
 OPTIMIZERS: Final[dict[str, dict[str, Setting]]] = {"adamw": _ADAM, "adam": _ADAM}
-HIGHEST: Final = {  # far beyond what anybody means, and well within what arithmetic can hold
-    **dict.fromkeys(("epochs", "batch_size", "batch_seconds", "accumulate", "patience"), 10**6),
-    "max_seconds": 10**6,
-    **dict.fromkeys(("lr", "head_lr", "weight_decay"), 1000),
-    "clip": 10**9,
-}
-_WORDS: Final[dict[type, str]] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    NoneType: "null",
-}
+# Limits are far beyond what anybody means, and well within what arithmetic can hold.
+COUNT: Final = Limits(1, 10**6)
+SECONDS: Final = Limits(0, 10**6, above=True)
+RATE: Final = Limits(0, 1000, above=True)
 DEFAULT_EPOCHS: Final = 10
 MOST_DEFAULT_EPOCHS: Final = 100
 SEEDS: Final = 2**32  # what numpy's generator takes
@@ -94,8 +94,9 @@ class TrainConfig:
             "400 steps, from 10 to 100.",
             OPTIMISATION,
         ),
+        COUNT,
     ] = None
-    batch_size: Annotated[int, Help("Recordings in a batch.", RECORDINGS)] = 16
+    batch_size: Annotated[int, Help("Recordings in a batch.", RECORDINGS), COUNT] = 16
     batch_seconds: Annotated[
         float | None,
         Help(
@@ -103,9 +104,12 @@ class TrainConfig:
             "recordings.",
             RECORDINGS,
         ),
+        SECONDS,
     ] = None
     accumulate: Annotated[
-        int, Help("Accumulate the gradients of this many batches before each step.", OPTIMISATION)
+        int,
+        Help("Accumulate the gradients of this many batches before each step.", OPTIMISATION),
+        COUNT,
     ] = 1
     lr: Annotated[
         float | None,
@@ -114,9 +118,10 @@ class TrainConfig:
             "Default: the method's; 1e-2 for heads by frame, 1e-3 for others.",
             OPTIMISATION,
         ),
+        RATE,
     ] = None
     head_lr: Annotated[
-        float | None, Help("Peak learning rate of the head. Default: --lr.", OPTIMISATION)
+        float | None, Help("Peak learning rate of the head. Default: --lr.", OPTIMISATION), RATE
     ] = None
     optimizer: Annotated[
         str,
@@ -128,13 +133,14 @@ class TrainConfig:
     weight_decay: Annotated[
         float,
         Help("Weight decay of matrices; of all parameters with decay=all.", OPTIMISATION),
+        Limits(0, 1000),
     ] = 0.01
     schedule: Annotated[
         str,
         Help(
             "Learning rate after the warm-up: linear, cosine, constant, "
             "'step(epochs=10,factor=0.1)', 'tri-stage(hold=0.4,last=0.05)', or one factor per "
-            "epoch, without a warm-up: 'epochs 0.1 0.5 1'.",
+            "epoch, without a warm-up: 'epochs(0.1 0.5 1)'.",
             OPTIMISATION,
         ),
     ] = "linear"
@@ -144,10 +150,12 @@ class TrainConfig:
             "Fraction of all steps over which the learning rate rises from 0 to its peak.",
             OPTIMISATION,
         ),
+        FRACTION,
     ] = 0.1
     clip: Annotated[
         float,
         Help("Clip the gradient norm to this value; 0 turns clipping off.", OPTIMISATION),
+        Limits(0, 10**9),
     ] = 1.0
     patience: Annotated[
         int | None,
@@ -156,6 +164,7 @@ class TrainConfig:
             "Default: never.",
             OPTIMISATION,
         ),
+        COUNT,
     ] = None
     augment: Annotated[
         str,
@@ -194,8 +203,13 @@ class TrainConfig:
             "length.",
             RECORDINGS,
         ),
+        SECONDS,
     ] = 10.0
-    seed: Annotated[int, Help("Seed of new parameters, data order, crops and dropout.", RUN)] = 0
+    seed: Annotated[
+        int,
+        Help("Seed of new parameters, data order, crops and dropout.", RUN),
+        Limits(0, SEEDS - 1),
+    ] = 0
     drop_short: Annotated[
         bool,
         Help("Leave out recordings with fewer frames than their transcript needs.", RECORDINGS),
@@ -211,23 +225,8 @@ class TrainConfig:
     device: Annotated[str, Help("auto, cpu, cuda, cuda:1, mps, ...", RUN)] = "auto"
 
     def __post_init__(self) -> None:
-        for name, kind in get_type_hints(type(self)).items():
-            _check_type(name, getattr(self, name), get_args(kind) or (kind,))
-        counts = ("epochs", "batch_size", "batch_seconds", "accumulate", "patience")
-        for name in (*counts, "max_seconds", "lr", "head_lr"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise RunError(f"{name} is {value}; it must be positive")
-        for name in ("weight_decay", "clip"):
-            if not 0 <= (value := getattr(self, name)) < math.inf:
-                raise RunError(f"{name} is {value}; it must be 0 or more")
-        if not 0 <= self.seed < SEEDS:
-            raise RunError(f"seed is {self.seed}; it must lie from 0 to {SEEDS - 1}")
-        if not 0 <= self.warmup < 1:
-            raise RunError(f"warmup is {self.warmup}; it is a fraction of all steps, below 1")
-        for name, most in HIGHEST.items():
-            if (value := getattr(self, name)) is not None:
-                check_range(name, value, 0, most)
+        for name, (kinds, limits) in field_rules().items():
+            check_value(name, getattr(self, name), kinds, limits)
         parse(self.optimizer, "optimizer", OPTIMIZERS)
         build_schedule(self.schedule, self.warmup, num_steps=1, epoch_steps=1)
 
@@ -247,19 +246,21 @@ class TrainConfig:
         Raises:
             RunError: an unknown or missing entry.
         """
-        known = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls)]
         for key in data:
-            if key not in known:
-                raise RunError(f"a run has no setting '{key}'.{did_you_mean(key, known)}")
+            check_setting("a run", key, names)
         try:
             return cls(**data)
         except TypeError as error:
-            raise RunError(f"the configuration of the run cannot be used: {error}") from error
+            raise RunError(f"the configuration of the run is incomplete: {error}") from error
 
 
-def _check_type(name: str, value: object, kinds: tuple[type, ...]) -> None:
-    """Raise unless a value is of one of the types; a whole number will do for any number."""
-    whole = type(value) is int and float in kinds
-    if not whole and type(value) not in kinds:
-        words = " or ".join(_WORDS[kind] for kind in kinds)
-        raise RunError(f"{name} is {value!r:.60}; it must be {words}")
+@cache
+def field_rules() -> Mapping[str, tuple[Kinds, Limits]]:
+    """Return the types and limits of every field of `TrainConfig`."""
+    rules = {}
+    for name, hint in get_type_hints(TrainConfig, include_extras=True).items():
+        kind, *about = get_args(hint)
+        limits = next((one for one in about if isinstance(one, Limits)), ANY)
+        rules[name] = (alternatives(kind), limits)
+    return rules

@@ -58,7 +58,8 @@ def _asr_factors() -> str:
     """Up over 20 epochs, 3 held, then a line from 100 to 1 over one from 100 to 1000."""
     rise = [0.1 + 0.9 * i / 19 for i in range(20)]
     fall = [(100 - 99 * i / 76) / (100 + 900 * i / 76) for i in range(77)]
-    return "epochs " + " ".join(f"{factor:.6g}" for factor in (*rise, 1.0, 1.0, 1.0, *fall))
+    factors = " ".join(f"{factor:.6g}" for factor in (*rise, 1.0, 1.0, 1.0, *fall))
+    return f"epochs({factors})"
 
 
 def _superb(
@@ -110,7 +111,7 @@ PUBLISHED: Final[dict[str, Published]] = {
     ),
     "elp/asv": Published(
         f"VoxCeleb1, {_B}; rate of E-adapters, L-adapters 1e-4 in the recipe",
-        _elp(6, 16, 1e-5, 5e-4, "epochs 0.3 0.5 0.7 1 0.2 0.1")
+        _elp(6, 16, 1e-5, 5e-4, "epochs(0.3 0.5 0.7 1 0.2 0.1)")
         | {"task": "verification(loss=softmax)", "batch_seconds": 384.0},
     ),
     "elp/ser": Published(
@@ -119,7 +120,7 @@ PUBLISHED: Final[dict[str, Published]] = {
     ),
     "elp/ic": Published(
         f"Fluent Speech Commands, {_B}",
-        _elp(7, 16, 1e-5, 5e-4, "epochs 0.1 0.5 0.7 1 0.5 0.3 0.1")
+        _elp(7, 16, 1e-5, 5e-4, "epochs(0.1 0.5 0.7 1 0.5 0.3 0.1)")
         | {"task": "intent", "head": "superb"},
     ),
     "superb/ks": Published(

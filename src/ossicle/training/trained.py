@@ -28,10 +28,11 @@ from ossicle.data.sizes import size_notices
 from ossicle.data.text import composed_data
 from ossicle.errors import AdapterFileError, AudioError, DataError, SplitError, listing
 from ossicle.paths import HERE
+from ossicle.settings import check_value
 from ossicle.tasks import TASKS, Task
 from ossicle.training.clips import Clips
 from ossicle.training.cohort import read_cohort
-from ossicle.training.config import HIGHEST
+from ossicle.training.config import SECONDS
 from ossicle.training.folder import CONFIG, SPLIT, places_of, read_json
 from ossicle.training.intervals import with_intervals
 from ossicle.training.loop import assess
@@ -88,11 +89,8 @@ class Trained:
                 f"this version knows: {', '.join(TASKS)}"
             )
         seconds = task_facts.get("max_seconds")
-        if type(seconds) not in (int, float) or not 0 < seconds <= HIGHEST["max_seconds"]:
-            raise AdapterFileError(
-                f"'{folder}': {FACTS} says that max_seconds is {seconds!r:.60}; expected a number "
-                f"above 0, up to {HIGHEST['max_seconds']}. Copy the file again"
-            )
+        where = f"max_seconds in '{Path(folder) / FACTS}'"
+        check_value(where, seconds, (float,), SECONDS, AdapterFileError)
         task = TASKS[task_facts["name"]].from_dict(task_facts)
         loaded = load_backbone(
             backbone or facts["backbone"]["name"],

@@ -11,8 +11,11 @@ from ossicle.data.roles import LABEL
 from ossicle.data.split import draw
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, SplitError, listing
+from ossicle.settings import Limits, read_value
 
 _FRACTION = 0.15
+_SHARES = Limits(0, 1, above=True, below=True)
+_SEEDS = Limits(0, 2**63 - 1)
 
 PATH_OPTION = {"path": Option("the column of the path (path, file_name, audio_filepath, wav, ...)")}
 
@@ -177,16 +180,12 @@ def _independent(utterances: Sequence[Utterance], option: str | None) -> bool:
 
 
 def _share(side: str, option: str | None) -> float:
-    try:
-        share = _FRACTION if option is None else float(option)
-    except ValueError:
-        share = 0.0
-    if not 0 < share < 1:
-        raise DataError(f"{side}={option} is no share; expected a number such as 0.15.")
+    if option is None:
+        return _FRACTION
+    share: float = read_value(side, option, (float,), _SHARES, DataError)
     return share
 
 
 def _seed(option: str | None) -> int:
-    if option is None or not option.isdecimal():
-        raise DataError(f"split_seed={option} is no seed; expected a whole number, 0 or more.")
-    return int(option)
+    seed: int = read_value("split_seed", option or "", (int,), _SEEDS, DataError)
+    return seed

@@ -1,0 +1,195 @@
+"""A placement: one method at some sites in some layers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import msgspec
+
+from ossicle.anatomy import SITE_NAMES
+from ossicle.errors import RecipeError, RecipeMismatch, UnknownRecipe, did_you_mean
+from ossicle.methods import METHODS, Method
+from ossicle.recipes.presets import PRESETS
+from ossicle.settings import Limits, check_known, check_value, value_text
+from ossicle.strict_json import fit
+
+HEAD_ONLY: Final = "linear"
+RATE: Final = Limits(0, 1_000_000, above=True)
+GATES: Final = ("softmax", "sigmoid", "layers")  # `ossicle.adapters.gates` has their equations
+
+
+class PlacementData(msgspec.Struct, forbid_unknown_fields=True):
+    """A placement in JSON or TOML."""
+
+    method: str
+    at: list[str] = []
+    settings: dict[str, bool | int | float | str | None] = {}
+    layers: str | list[int] | None = None
+    lr: float | None = None
+    reads: str | None = None
+    gate: str | None = None
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One method at some sites in some layers.
+
+    Attributes:
+        method: What stands there.
+        at: Names of sites.
+        layers: Layer numbers as in Python, e.g. `6:12`, `-2:` or `0,3,7`; None: all.
+        lr: Learning rate of this placement; None: the run's, or the method's default.
+        reads: The site of the same layer whose entry gives the adapters their x; None: the method's
+            default, for most the site's own entry.
+        gate: One of `GATES`: the placement is a candidate of the mixture of that name, weighted in
+            each layer by a trainable gate; None: it acts in full.
+    """
+
+    method: Method
+    at: tuple[str, ...] = ()
+    layers: str | None = None
+    lr: float | None = None
+    reads: str | None = None
+    gate: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "at", tuple(self.at) or self.method.default_at)
+        object.__setattr__(self, "reads", self.reads or self.method.default_reads)
+        name = self.method.name
+        if self.lr is not None:
+            check_value(f"lr of '{name}'", self.lr, (float,), RATE, RecipeError)
+            object.__setattr__(self, "lr", float(self.lr))
+        if self.layers is not None:
+            _layer_parts(self.layers)
+        if self.gate is not None:
+            limits = Limits(choices=GATES)
+            check_value(f"gate of '{name}'", self.gate, (str,), limits, RecipeError)
+        self._check_sites()
+
+    def _check_sites(self) -> None:
+        if self.reads is not None and self.method.changes_input:
+            raise RecipeError(
+                f"'{self.method.name}' with these settings changes what enters its site, so it "
+                "cannot read elsewhere; leave reads out"
+            )
+        if self.reads in self.at:
+            raise RecipeError(f"'{self.method.name}' at '{self.reads}' reads that anyway")
+        for name in (*self.at, *filter(None, [self.reads])):
+            check_known("site", name, SITE_NAMES, RecipeError)
+            if self.at.count(name) > 1:
+                raise RecipeError(f"'{self.method.name}' names the site '{name}' twice")
+
+    def select(self, num_layers: int) -> list[int] | None:
+        """Return the chosen of `num_layers` layers, ascending; None: all.
+
+        Raises:
+            RecipeMismatch: the backbone has no such layer, or none is left.
+        """
+        if self.layers is None:
+            return None
+        chosen: set[int] = set()
+        for part in _layer_parts(self.layers):
+            if isinstance(part, slice):
+                chosen.update(range(num_layers)[part])
+            elif -num_layers <= part < num_layers:
+                chosen.add(part % num_layers)
+            else:
+                raise RecipeMismatch(
+                    f"'{self}' names layer {part}; this backbone has {num_layers} layers, "
+                    f"numbered from 0 to {num_layers - 1}"
+                )
+        if not chosen:
+            raise RecipeMismatch(
+                f"'{self}' selects none of the {num_layers} layers of this backbone"
+            )
+        return sorted(chosen)
+
+    def __str__(self) -> str:
+        settings = {key: value_text(value) for key, value in self.method.settings().items()}
+        if self.reads != self.method.default_reads:
+            settings["reads"] = str(self.reads)
+        if self.gate is not None:
+            settings["gate"] = self.gate
+        if self.lr is not None:
+            settings["lr"] = value_text(self.lr)
+        inside = ", ".join(f"{key}={value}" for key, value in settings.items())
+        text = self.method.name + (f"({inside})" if inside else "")
+        if self.at != self.method.default_at:
+            text += f"@{','.join(self.at)}"
+        return text + (f"[{self.layers}]" if self.layers is not None else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data, every site written out."""
+        data: dict[str, Any] = {"method": self.method.name, "at": list(self.at)}
+        if settings := self.method.settings():
+            data["settings"] = settings
+        if self.layers is not None:
+            data["layers"] = self.layers
+        if self.lr is not None:
+            data["lr"] = self.lr
+        if self.reads != self.method.default_reads:
+            data["reads"] = self.reads
+        if self.gate is not None:
+            data["gate"] = self.gate
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Return the placement that `to_dict` described.
+
+        Raises:
+            RecipeError: a missing, unknown or wrongly typed entry.
+        """
+        try:
+            return cls.from_fields(fit(data, PlacementData))
+        except ValueError as error:
+            raise RecipeError(f"a placement cannot be read: {error}") from error
+
+    @classmethod
+    def from_fields(cls, data: PlacementData) -> Self:
+        """Return the placement of data with the right types.
+
+        Raises:
+            RecipeError: a name is unknown, or a value out of range.
+        """
+        layers = data.layers
+        if isinstance(layers, list):
+            layers = ",".join(str(layer) for layer in layers)
+        method = find_method(data.method).from_settings(data.settings)
+        return cls(method, tuple(data.at), layers, data.lr, data.reads, data.gate)
+
+
+def find_method(name: str) -> type[Method]:
+    """Return the method of a name.
+
+    Raises:
+        UnknownRecipe: there is none.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    if name in PRESETS:
+        raise UnknownRecipe(
+            f"'{name}' is a preset and stands alone, without settings, sites or layers; "
+            f"written out it is: {PRESETS[name].expression}"
+        )
+    known = [HEAD_ONLY, *METHODS, *PRESETS]
+    raise UnknownRecipe(
+        f"no recipe or method '{name:.80}'.{did_you_mean(name, known)} "
+        f"Methods: {', '.join(METHODS)}. `ossicle recipes` lists the presets."
+    )
+
+
+def _layer_parts(text: str) -> list[int | slice]:
+    parts: list[int | slice] = []
+    for part in text.split(","):
+        try:
+            bounds = [int(bound) if bound.strip() else None for bound in part.split(":")]
+        except ValueError:
+            bounds = []
+        if len(bounds) == 1 and bounds[0] is not None:
+            parts.append(bounds[0])
+        elif len(bounds) == 2:
+            parts.append(slice(*bounds))
+        else:
+            raise RecipeError(f"layers '{text:.80}' cannot be read; write 6:12, -2: or 0,3,7")
+    return parts

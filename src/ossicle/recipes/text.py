@@ -1,0 +1,91 @@
+"""Recipes as text: expressions, and lists of them separated by commas.
+
+An expression is one placement, or several joined by ` + `:
+
+    lora                                     a preset, or a method at its default sites
+    lora(rank=4)@attn.q,attn.v               settings in parentheses, sites after @
+    bottleneck(width=32)@ffn[6:12]           layers in brackets, as in Python: 6 to 11
+    norm@norm.ffn[-2:] + bias(lr=1e-4)       two placements, one with its own learning rate
+    bottleneck(insertion=parallel, position=before, reads=layer)@ffn      x is the layer's input
+    lora(gate=softmax) + bias(gate=softmax)  candidates of a mixture: `ossicle.adapters.gates`
+    linear                                   nothing but the head
+"""
+
+import re
+from typing import Final
+
+from ossicle.anatomy import SITE_NAMES
+from ossicle.errors import RecipeError
+from ossicle.recipes.placement import HEAD_ONLY, RATE, Placement, find_method
+from ossicle.settings import CALL, check_setting, read_value, split_pairs, typed
+
+MAX_PLACEMENTS: Final = 256
+MAX_LENGTH: Final = 16_384  # characters of an expression
+_PLACEMENT = re.compile(CALL + r"\s*(@\s*(?P<sites>[\w.,\s]+))?(\[(?P<layers>[^\[\]]*)\])?")
+
+
+def parse_placements(text: str) -> list[Placement]:
+    """Return the placements of an expression.
+
+    Raises:
+        UnknownRecipe: no method has the name.
+        RecipeError: the text is not an expression, or a setting is wrong.
+    """
+    if text == HEAD_ONLY:
+        return []
+    parts = re.split(r"\+(?![^(]*\))", text)
+    check_count(len(parts))
+    return [_placement(part.strip()) for part in parts]
+
+
+def _placement(text: str) -> Placement:
+    match = _PLACEMENT.fullmatch(text)
+    if match is None:
+        raise RecipeError(
+            f"'{text:.200}' is not a recipe. Write method(setting=value)@site,site[layers], "
+            "e.g. lora(rank=8)@attn.q,attn.v[6:12]; join several with ' + '"
+        )
+    method = find_method(match["name"])
+    texts = split_pairs(match["inside"] or "", ",", RecipeError)
+    lr, reads, gate = (texts.pop(name, None) for name in ("lr", "reads", "gate"))
+    rate = None
+    if lr is not None:
+        rate = read_value(f"lr of '{method.name}'", lr, (float,), RATE, RecipeError)
+    kinds = method.setting_kinds()
+    for key in texts:
+        check_setting(f"'{method.name}'", key, kinds, RecipeError)
+    settings = {key: typed(value, kinds[key]) for key, value in texts.items()}
+    at = tuple(site.strip() for site in (match["sites"] or "").split(",") if site.strip())
+    if match["sites"] and not at:
+        raise RecipeError(f"'{text}' names no site after @")
+    return Placement(method.from_settings(settings), at, match["layers"], rate, reads, gate)
+
+
+def split_recipes(text: str) -> list[str]:
+    """Split a list of recipes at its commas, sparing those inside an expression.
+
+    A part that is a site's name continues the expression before it.
+    """
+    check_length(text)
+    parts: list[str] = []
+    for part in re.split(r",(?![^(\[]*[)\]])", text):
+        if parts and part.split("[")[0].split("+")[0].strip() in SITE_NAMES:
+            parts[-1] += f",{part.strip()}"
+        elif part.strip():
+            parts.append(part.strip())
+    return parts
+
+
+def check_length(text: str) -> None:
+    """Raise RecipeError for an expression that is too long."""
+    if len(text) > MAX_LENGTH:
+        raise RecipeError(
+            f"a recipe of {len(text)} characters is longer than {MAX_LENGTH}; write it to a .toml "
+            "file"
+        )
+
+
+def check_count(count: int) -> None:
+    """Raise RecipeError for too many placements."""
+    if count > MAX_PLACEMENTS:
+        raise RecipeError(f"a recipe has {count} placements; at most {MAX_PLACEMENTS}")
