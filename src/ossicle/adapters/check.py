@@ -51,11 +51,11 @@ def attach(
 
 
 def check(model: AdaptedModel) -> None:
-    """Raise if an active adapter is not reached once by a forward pass, or would not train.
+    """Raise if a forward pass does not reach an active adapter once, or a tensor would not train.
 
     Parameters, gradients, the mode and the state of the random generator are left as they were.
     """
-    parameters = model.trainable(model.current)
+    parameters = model.trainable()
     if not parameters:
         return
     dead = list(parameters)
@@ -108,7 +108,7 @@ def _probe(backbone: Backbone, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def _output(model: AdaptedModel, values: Tensor, lengths: Tensor) -> Tensor:
-    if model.current.head is None:
+    if model.head is None:
         return model.encode(values, lengths).hidden
     output: Tensor = model(values, lengths)
     return output

@@ -1,9 +1,13 @@
-"""How many parameters a recipe trains, by part, placement, site and layer. No weights needed."""
+"""Count the parameters that a recipe trains, by part, method, site and layer; no weights needed."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ossicle.adapters.model import AdaptedModel, AdapterSet, build_slots
+from torch import nn
+
+from ossicle.adapters.adapter_set import AdapterSet
+from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.slots import Slot, build_slots
 from ossicle.backbones import Backbone
 from ossicle.heads import Head
 from ossicle.methods.base import Part
@@ -34,9 +38,9 @@ class Count:
     """The parameters of a recipe on a backbone.
 
     Attributes:
-        frozen: The backbone's parameters that do not train.
-        head: The head's.
-        rows: One for each adapter.
+        frozen: Parameters that do not train: of the backbone and of frozen adapters.
+        head: Trainable parameters of the head.
+        rows: Trainable parameters of each adapter, and of the gates of each layer.
     """
 
     frozen: int
@@ -54,7 +58,7 @@ class Count:
 
     @property
     def total(self) -> int:
-        """The backbone and everything beside it."""
+        """All parameters: the backbone, the adapters and the head."""
         return self.frozen + self.trainable
 
     @property
@@ -81,22 +85,43 @@ def count(backbone: Backbone, recipe: Recipe, head: Head | None = None) -> Count
     The backbone may be on the meta device: `load_backbone(name, weights=False)`.
     """
     item = AdapterSet(recipe, build_slots(backbone, recipe), head)
-    return tally(AdaptedModel(backbone), item)
+    return _count(backbone, item.slots, item.tensors(backbone), {})
 
 
-def tally(model: AdaptedModel, item: AdapterSet) -> Count:
-    """Return the parameters that a set trains on its backbone."""
-    in_place = {key: parameter.numel() for key, parameter in model.thawed(item).items()}
-    everything = sum(parameter.numel() for parameter in model.backbone.parameters())
+def tally(model: AdaptedModel) -> Count:
+    """Return the parameters that train in a model, as `AdaptedModel.use` has chosen them."""
+    trainable, every = model.trainable(), model.tensors()
+    frozen = {key: parameter for key, parameter in every.items() if key not in trainable}
+    return _count(model.backbone, model.active_slots, trainable, frozen)
 
-    def rows() -> Iterator[CountRow]:
-        for slot in item.slots:
-            if slot.adapter is None:
-                size = sum(n for key, n in in_place.items() if key.startswith(f"{slot.key}/"))
-            else:
-                size = sum(parameter.numel() for parameter in slot.adapter.parameters())
-            method = slot.placement.method
-            yield CountRow(method.part, method.name, slot.site.name, slot.site.layer, size)
 
-    in_head = sum(parameter.numel() for parameter in item.head.parameters()) if item.head else 0
-    return Count(everything - sum(in_place.values()), in_head, tuple(rows()))
+def _count(
+    backbone: Backbone,
+    slots: Sequence[Slot],
+    trainable: Mapping[str, nn.Parameter],
+    frozen: Mapping[str, nn.Parameter],
+) -> Count:
+    size_by_key = {key: parameter.numel() for key, parameter in trainable.items()}
+
+    def size(start: str) -> int:
+        return sum(size for key, size in size_by_key.items() if key.startswith(start))
+
+    rows = [
+        CountRow(
+            slot.placement.method.part,
+            slot.placement.method.name,
+            slot.site.name,
+            slot.site.layer,
+            size(f"{slot.key}/"),
+        )
+        for slot in slots
+    ]
+    for key, numel in size_by_key.items():
+        if key.startswith("gates/"):
+            mixture, layer = key.removeprefix("gates/").rsplit(".", 1)
+            rows.append(CountRow("adapter", "gates", mixture, int(layer), numel))
+    own = {id(parameter) for parameter in backbone.parameters()}
+    everything = sum(parameter.numel() for parameter in backbone.parameters())
+    in_place = sum(p.numel() for p in trainable.values() if id(p) in own)
+    beside = sum(p.numel() for p in frozen.values() if id(p) not in own)
+    return Count(everything - in_place + beside, size("head/"), tuple(rows))

@@ -10,7 +10,8 @@ import copy
 import torch
 from torch import nn
 
-from ossicle.adapters.model import AdaptedModel, Slot
+from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.slots import Slot
 from ossicle.adapters.tap import RANK
 from ossicle.backbones import Backbone
 from ossicle.errors import MergeError, listing
@@ -54,6 +55,8 @@ def _fold(backbone: Backbone, slot: Slot) -> None:
     adapter, site = slot.adapter, slot.site
     if adapter is None:
         return
+    if slot.gate is not None:
+        raise MergeError("it is a candidate of a mixture; keep the best candidate alone first")
     if slot.reads is not None:
         raise MergeError(f"it reads what enters {slot.reads}, and no weight there leads here")
     if site.next_linear is not None:

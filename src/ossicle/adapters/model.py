@@ -1,77 +1,36 @@
-"""A frozen backbone, the adapter sets on it, and which of them are active."""
+"""A frozen backbone with named adapter sets: which act, which train, and what is saved."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ossicle.adapters.tap import Tap, install
+from ossicle.adapters.adapter_set import AdapterSet
+from ossicle.adapters.slots import Slot, adapter_tensors, build_slots, in_place_tensors
+from ossicle.adapters.tap import Attached, Tap, install
 from ossicle.anatomy import Site
 from ossicle.backbones import Backbone, Encoded, PartialForward
-from ossicle.errors import AttachError, RecipeMismatch, listing
+from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
 from ossicle.heads import Head, Outputs
 from ossicle.methods import Adapter
-from ossicle.recipes.placement import Placement
 from ossicle.recipes.recipe import Recipe
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Where one adapter of a set stands.
-
-    Attributes:
-        number: Position of its placement in the recipe.
-        placement: That placement.
-        site: The site.
-        adapter: What stands there; None where the site's own parameters are trained in place.
-        reads: The site whose entry gives the adapter its x; None: its own.
-    """
-
-    number: int
-    placement: Placement
-    site: Site
-    adapter: Adapter | None
-    reads: Site | None = None
-
-    @property
-    def key(self) -> str:
-        """The name of the slot in a saved adapter, e.g. `0/7/attn.q`; `-` is outside layers."""
-        layer = "-" if self.site.layer is None else self.site.layer
-        return f"{self.number}/{layer}/{self.site.name}"
-
-
-class AdapterSet(nn.Module):
-    """The adapters of one recipe, with the head that was trained with them.
-
-    Attributes:
-        recipe: The plan.
-        slots: Where each adapter stands.
-        head: From frames to the output of the task; None where there is none.
-    """
-
-    def __init__(self, recipe: Recipe, slots: list[Slot], head: Head | None) -> None:
-        super().__init__()
-        self.recipe = recipe
-        self.slots = slots
-        self.head = head
-        self.adapters = nn.ModuleList(s.adapter for s in slots if s.adapter is not None)
-
-    @property
-    def in_place(self) -> bool:
-        """Whether the set changes the backbone itself."""
-        return any(slot.adapter is None for slot in self.slots)
 
 
 class AdaptedModel(nn.Module):
     """A backbone with named adapter sets. A new set is not active until `use`.
 
+    Active, trainable and saved are three things. `use` chooses the active sets, a chain in which
+    each acts after the one before it, and what of them trains. `trainable` is what trains, for
+    optimiser, checkpoint and count. `tensors` is the whole chain, which is what `save` writes: one
+    recipe, with the placements of all active sets in their order.
+
     One thread at a time: a tap holds a tensor between its two ports.
 
     Attributes:
-        backbone: Frozen, apart from what `full` trains in place.
+        backbone: Frozen, except for what `full` trains in place.
         sets: The adapter sets by name.
         active: The sets that act, in this order; the head of the last is used.
     """
@@ -96,25 +55,21 @@ class AdaptedModel(nn.Module):
         """Build the adapters of a recipe, tap their sites, and keep them under a name.
 
         Args:
-            name: Of the set.
+            name: Name of the set.
             recipe: What to build.
             head: From frames to the output of the task.
-            stacked: Returns what stands at a slot instead, say for many sets at once.
+            stacked: Returns the adapter of a slot instead, e.g. one that serves many sets at once.
 
         Raises:
             AttachError: the name is taken, another model's adapters are on the backbone, full
                 fine-tuning would share it, or the model is compiled.
             SiteNotFound: the backbone has no such site.
-            RecipeMismatch: a method cannot stand there, a layer does not exist, two methods exclude
-                each other, or the head is of another width than the frames it is given.
+            RecipeMismatch: a method does not fit its site, a layer does not exist, two methods
+                exclude each other, or a placement cannot be part of a mixture.
         """
         if name in self.sets:
             raise AttachError(f"there is an adapter set '{name}' already; choose another name")
-        if self._compiled:
-            raise AttachError(
-                "this model has run compiled, and what is compiled would not see new adapters; add "
-                "every set first, then compile"
-            )
+        self._check_not_compiled("add every set first, then compile")
         if self.backbone.adapted and not self.sets:
             raise AttachError(
                 "this backbone carries the adapters of another AdaptedModel, which would act here "
@@ -124,71 +79,99 @@ class AdaptedModel(nn.Module):
         if stacked is not None:
             slots = [replace(slot, adapter=stacked(slot)) for slot in slots]
         new = AdapterSet(recipe, slots, head)
-        new.requires_grad_(False)
-        new.train(self.training)
+        new.requires_grad_(False).eval()
+        new.gates.to(next(self.backbone.parameters()).device)
         if self.sets and (new.in_place or any(s.in_place for s in self._sets())):
             raise AttachError(
                 "full fine-tuning changes the backbone itself, so it cannot share it with other "
                 "adapter sets; load a second backbone"
             )
-        seen = recipe.seen_by_head(self.backbone.anatomy)
-        if head is not None and head.width != seen.width:
-            raise RecipeMismatch(
-                f"the head reads frames {head.width} wide and this recipe gives it {seen.width}; "
-                "build it for recipe.seen_by_head(backbone.anatomy)"
-            )
         for slot in new.slots:
             if slot.adapter is not None:
-                self._tap(slot.site).add(name, slot.adapter, slot.reads)
-        self.remove_taps()
-        self._handles = install(self.backbone.model, self._taps.values())
+                attached = Attached(slot.adapter, slot.reads, slot.gate)
+                self._tap(slot.site).add(name, attached)
+        for layer in new.gates.runs_by_layer:
+            (site,) = self.backbone.anatomy.find("layer", [layer])
+            self._tap(site).mixtures[name] = new.gates
         self.sets[name] = new
-        self.backbone.adapted = True
+        self._install_taps()
         if new.in_place:
             self.use(name)
         return new
 
-    def use(self, *names: str) -> None:
-        """Activate these sets, in this order, and freeze all others; none: the bare backbone.
+    def remove(self, name: str) -> None:
+        """Remove a set and its hooks; the backbone is as it was before `add`.
+
+        If the set was active, no set is active afterwards.
 
         Raises:
-            AttachError: there is no such set, full fine-tuning has changed the backbone, or two
-                of the sets put tokens in at the same place or give the head other frames.
+            AttachError: there is no such set, it has trained the backbone's own parameters, which
+                cannot be restored, or the model is compiled.
         """
-        for name in names:
+        if self.find(name).in_place:
+            raise AttachError(
+                f"'{name}' was fine-tuned in place and cannot be removed; load the backbone again"
+            )
+        self._check_not_compiled("load a second backbone for other sets")
+        if name in self.active:
+            self.use()
+        for key, tap in list(self._taps.items()):
+            tap.remove(name)
+            if not tap.names:
+                del self._taps[key]
+        del self.sets[name]
+        self._install_taps()
+
+    def use(self, *active: str, train: Iterable[str] | None = None) -> None:
+        """Activate these sets, in this order, and choose what of them trains.
+
+        All else is frozen: it gets no gradient, and its dropout is off.
+
+        Args:
+            active: Names of sets; none: the bare backbone.
+            train: What trains: names of active sets, or parts of one, such as `a/0` (its first
+                placement), `a/gates` and `a/head`. None: everything that is active.
+
+        Raises:
+            AttachError: there is no such set or part, a set changes the backbone in place and
+                cannot be switched off, or two of the sets exclude each other.
+            RecipeMismatch: the head of the last set is for frames of another width than those that
+                the active sets give.
+        """
+        for name in active:
             self.find(name)
-        self._check_together(names)
+            if active.count(name) > 1:
+                raise AttachError(f"adapter set '{name}' is named twice; name each set once")
         for name, item in self._items():
-            if item.in_place and name not in names:
+            if item.in_place and name not in active:
                 raise AttachError(
                     f"'{name}' was fine-tuned in place and cannot be taken off; "
                     "load the backbone again"
                 )
-            item.requires_grad_(name in names)
-            for parameter in self.thawed(item).values():
-                parameter.requires_grad_(True)
+        self._check_together(active)
+        chosen = self._chosen(active, active if train is None else tuple(train))
+        for item in self._sets():
+            item.requires_grad_(False)
+            for parameter in in_place_tensors(self.backbone, item.slots).values():
+                parameter.requires_grad_(False)
+        for parameter in chosen:
+            parameter.requires_grad_(True)
         for tap in self._taps.values():
-            tap.active = tuple(name for name in names if name in tap.standing)
-        self.active = names
+            tap.activate(active)
+        self.active = active
+        self.train(self.training)
 
     def act(self, names: Iterable[str]) -> None:
-        """Let sets act that have rows of their own; unlike `use`, nothing else is changed."""
+        """Let sets act whose adapters pick their own rows; unlike `use`, change nothing else."""
         acting = tuple(names)
         for tap in self._taps.values():
-            tap.active = tuple(name for name in acting if name in tap.standing)
+            tap.activate(acting)
 
     def remove_taps(self) -> None:
-        """Take every hook off the backbone; no adapter acts any more."""
+        """Remove every hook from the backbone; no adapter acts any more."""
         for handle in self._handles:
             handle.remove()
-
-    def _check_together(self, names: tuple[str, ...]) -> None:
-        placements = [p for name, s in self._items() if name in names for p in s.recipe.placements]
-        if len(names) > 1:
-            try:
-                Recipe(*placements).check()
-            except RecipeMismatch as error:
-                raise AttachError(f"{listing(names)} cannot act together: {error}") from error
+        self._handles = []
 
     def find(self, name: str) -> AdapterSet:
         """Return the set of a name.
@@ -197,8 +180,10 @@ class AdaptedModel(nn.Module):
             AttachError: there is no such set.
         """
         if name not in self.sets:
-            has = ", ".join(self.sets) or "none"
-            raise AttachError(f"there is no adapter set '{name}'; there are: {has}")
+            known = ", ".join(self.sets) or "none"
+            raise AttachError(
+                f"no adapter set '{name}'; available: {known}.{did_you_mean(name, self.sets)}"
+            )
         return self._set(name)
 
     @property
@@ -209,9 +194,55 @@ class AdaptedModel(nn.Module):
         return self._set(self.active[-1])
 
     @property
+    def head(self) -> Head | None:
+        """The head that is used: that of the last active set."""
+        return self.current.head if self.active else None
+
+    @property
+    def recipe(self) -> Recipe:
+        """The active sets as one recipe: the placements of all of them, in their order."""
+        if len(self.active) == 1:
+            return self.current.recipe
+        return sum((self._set(name).recipe for name in self.active), start=Recipe())
+
+    @property
     def active_slots(self) -> list[Slot]:
-        """Where every adapter of the active sets stands, in the order in which they act."""
-        return [slot for name in self.active for slot in self._set(name).slots]
+        """The places of all active adapters, numbered by the placements of `recipe`."""
+        slots: list[Slot] = []
+        first = 0
+        for name in self.active:
+            item = self._set(name)
+            slots += [replace(slot, number=first + slot.number) for slot in item.slots]
+            first += len(item.recipe.placements)
+        return slots
+
+    def tensors(self) -> dict[str, nn.Parameter]:
+        """Return every parameter of the active sets by its key in `recipe`, frozen ones too.
+
+        Keys are those of `AdapterSet.tensors`. Only the last set's head is among them.
+        """
+        found = adapter_tensors(self.active_slots)
+        for name in self.active:
+            item = self._set(name)
+            found |= in_place_tensors(self.backbone, item.slots)  # such a set is never in a chain
+            own = item.tensors(self.backbone)
+            found |= {key: p for key, p in own.items() if key.startswith("gates/")}
+        if self.head is not None:
+            found |= {f"head/{key}": p for key, p in self.head.named_parameters()}
+        return found
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Return every parameter that trains, by its key in `tensors`."""
+        return {key: p for key, p in self.tensors().items() if p.requires_grad}
+
+    def trains(self, slot: Slot) -> bool:
+        """Return whether something at an active slot trains: its tensors, or its gate."""
+        if slot.adapter is None:
+            parameters = iter(in_place_tensors(self.backbone, [slot]).values())
+        else:
+            parameters = slot.adapter.parameters()
+        gates = () if slot.gate is None else (slot.gate.logits,)
+        return any(tensor.requires_grad for tensor in (*parameters, *gates))
 
     @property
     def taps(self) -> list[Tap]:
@@ -219,7 +250,7 @@ class AdaptedModel(nn.Module):
         return list(self._taps.values())
 
     def encode(self, values: Float[Tensor, "B ..."], lengths: Int[Tensor, " B"]) -> Encoded:
-        """Return the frames that the active sets make of a padded batch."""
+        """Return the frames that the backbone and the active sets compute for a padded batch."""
         if torch.compiler.is_compiling():
             self._compiled = True
         encoded: Encoded = self.backbone(values, lengths)
@@ -247,50 +278,86 @@ class AdaptedModel(nn.Module):
         return self._head().outputs(encoded.hidden, encoded.frame_mask)
 
     def _head(self) -> Head:
-        if self.current.head is None:
+        if (head := self.current.head) is None:
             raise AttachError(f"adapter set '{self.active[-1]}' has no head; give add() one")
-        return self.current.head
+        return head
 
     def train(self, mode: bool = True) -> "AdaptedModel":
-        """Set adapters, heads and what trains in place to training, but for batch norms."""
+        """Set everything that trains to training mode, except batch norms; the rest stays in eval.
+
+        Frozen adapters have no dropout: what is frozen always computes the same.
+        """
         super().train(mode)
         for item in self._sets():
-            for slot in item.slots:
-                if slot.adapter is None:
-                    for path in slot.site.owned_modules:
-                        self.backbone.model.get_submodule(path).train(mode)
+            item.eval()
+        for slot in self.active_slots:
+            training = mode and self.trains(slot)
+            if slot.adapter is not None:
+                slot.adapter.train(training)
+                continue
+            for path in slot.site.owned_modules:
+                self.backbone.model.get_submodule(path).train(training)
+        if self.head is not None:
+            self.head.train(mode and any(p.requires_grad for p in self.head.parameters()))
         self.backbone.hold_statistics()
         return self
 
-    def thawed(self, item: AdapterSet) -> dict[str, nn.Parameter]:
-        """Return the backbone's own parameters that a set trains, by their key when saved."""
-        found: dict[str, nn.Parameter] = {}
-        taken: set[int] = set()
-        for slot in item.slots:
-            for path in slot.site.owned_modules if slot.adapter is None else ():
-                for name, parameter in self.backbone.model.get_submodule(path).named_parameters():
-                    inner = f"{path}.{name}" if path else name
-                    if inner not in self.backbone.anatomy.unused and id(parameter) not in taken:
-                        taken.add(id(parameter))
-                        prefix = f"{path}." if len(slot.site.owned_modules) > 1 else ""
-                        found[f"{slot.key}/{prefix}{name}"] = parameter
-        return found
+    def _check_not_compiled(self, advice: str) -> None:
+        if self._compiled:
+            raise AttachError(
+                f"this model has run compiled, and compiled code does not see new hooks; {advice}"
+            )
 
-    def trainable(self, item: AdapterSet) -> dict[str, nn.Parameter]:
-        """Return every parameter that a set trains, by its key when saved.
+    def _check_together(self, names: tuple[str, ...]) -> None:
+        """Raise unless sets can act one after the other, with the head of the last."""
+        chain = [self._set(name) for name in names]
+        recipe = sum((item.recipe for item in chain), start=Recipe())
+        if len(chain) > 1:
+            try:
+                recipe.check()
+            except RecipeMismatch as error:
+                raise AttachError(f"{listing(names)} cannot act together: {error}") from error
+            mixtures = [mixture for item in chain for mixture in item.gates.mixtures]
+            if twice := sorted({one for one in mixtures if mixtures.count(one) > 1}):
+                raise AttachError(
+                    f"{listing(names)} cannot act together: two of them have gates "
+                    f"'{twice[0]}', which would become one mixture"
+                )
+        head = chain[-1].head if chain else None
+        width = recipe.seen_by_head(self.backbone.anatomy).width
+        if head is not None and head.width != width:
+            raise RecipeMismatch(
+                f"the head of '{names[-1]}' is for frames of width {head.width}, and "
+                f"{listing(names)} give width {width}; build it for "
+                "recipe.seen_by_head(backbone.anatomy), with the recipe of all active sets"
+            )
 
-        Keys name sites, not modules, e.g. `0/7/attn.q/down`, `0/7/ffn/up.weight`, `head/bias`.
-        """
-        found = {
-            f"{slot.key}/{name}": parameter
-            for slot in item.slots
-            if slot.adapter is not None
-            for name, parameter in slot.adapter.named_parameters()
-        }
-        found |= self.thawed(item)
-        if item.head is not None:
-            found |= {f"head/{name}": p for name, p in item.head.named_parameters()}
-        return found
+    def _chosen(self, active: tuple[str, ...], train: tuple[str, ...]) -> list[nn.Parameter]:
+        """Return the parameters that `use` was asked to train."""
+        chosen: list[nn.Parameter] = []
+        for what in train:
+            name, part = (what, "") if what in self.sets else _split(what)
+            if name not in active:
+                raise AttachError(
+                    f"'{what}' cannot train: the active sets are {listing(active) or 'none'}"
+                )
+            own = self._set(name).tensors(self.backbone)
+            if name != active[-1]:  # the head of another set is not used
+                own = {key: p for key, p in own.items() if not key.startswith("head/")}
+            parts = list(dict.fromkeys(key.split("/")[0] for key in own))
+            if part and part not in parts:
+                raise AttachError(
+                    f"adapter set '{name}' has no trainable part '{part}'; available: "
+                    f"{', '.join(f'{name}/{one}' for one in parts) or 'none'}"
+                )
+            chosen += [p for key, p in own.items() if part in ("", key.split("/")[0])]
+        return chosen
+
+    def _install_taps(self) -> None:
+        """Put all hooks in place again: their order depends on all sites."""
+        self.remove_taps()
+        self._handles = install(self.backbone.model, self._taps.values())
+        self.backbone.adapted = bool(self.sets)
 
     def _tap(self, site: Site) -> Tap:
         key = (site.name, site.layer)
@@ -312,61 +379,7 @@ class AdaptedModel(nn.Module):
         return [item for _, item in self._items()]
 
 
-def build_slots(
-    backbone: Backbone, recipe: Recipe, device: torch.device | str | None = None
-) -> list[Slot]:
-    """Return a new adapter for every site that a recipe names.
-
-    Args:
-        backbone: It has the sites.
-        recipe: What to build.
-        device: Where; None: the backbone's. On `meta` nothing takes memory.
-
-    Raises:
-        SiteNotFound: the backbone has no such site.
-        RecipeMismatch: a method cannot stand there, a layer does not exist, or two methods exclude
-            each other.
-    """
-    recipe.check()
-    device = device or next(backbone.parameters()).device
-    slots = []
-    for number, placement in enumerate(recipe.placements):
-        for name in placement.at:
-            layers = _chosen(backbone, placement, name)
-            for site in backbone.anatomy.find(name, layers):
-                if site.entry is None and placement.method.part != "backbone":
-                    raise RecipeMismatch(
-                        f"nothing can be inserted at '{name}'; it can only be trained in place, "
-                        f"with full@{name}"
-                    )
-                reads = _reads(backbone, placement, site)
-                seen = site if reads is None else replace(site, width_in=reads.width_in)
-                with torch.device(device):
-                    built = placement.method.build(seen)
-                adapter = built if isinstance(built, Adapter) else None
-                slots.append(Slot(number, placement, site, adapter, reads))
-    return slots
-
-
-def _chosen(backbone: Backbone, placement: Placement, name: str) -> list[int] | None:
-    """Return the layers of a site that a placement chooses; None: all, and outside the layers."""
-    sites = {one: backbone.anatomy.find(one) for one in placement.at}
-    if placement.layers and all(found[0].layer is None for found in sites.values()):
-        raise RecipeMismatch(
-            f"'{placement}' names layers, and {listing(placement.at)} is outside the layers; leave "
-            "the brackets out"
-        )
-    return placement.select(len(sites[name])) if sites[name][0].layer is not None else None
-
-
-def _reads(backbone: Backbone, placement: Placement, site: Site) -> Site | None:
-    """Return the site in the layer of this one whose entry the placement reads, if it says so."""
-    if placement.reads is None:
-        return None
-    if site.layer is None or site.name == "cnn":
-        raise RecipeMismatch(
-            f"'{placement.method.name}' at {site} reads '{placement.reads}', but a site outside "
-            "the transformer's layers has no other beside it; leave reads out"
-        )
-    (found,) = backbone.anatomy.find(placement.reads, [site.layer])
-    return found
+def _split(what: str) -> tuple[str, str]:
+    """Return set and part of `set/part`."""
+    name, _, part = what.rpartition("/")
+    return name, part

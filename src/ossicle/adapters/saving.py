@@ -7,14 +7,16 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
-from torch import Tensor
+from torch import Tensor, nn
 
 from ossicle import __version__
+from ossicle.adapters.adapter_set import AdapterSet
 from ossicle.adapters.folder import FACTS, FORMAT, TENSORS, read_folder
-from ossicle.adapters.model import AdaptedModel, AdapterSet, build_slots
+from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.slots import build_slots
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.checksums import check_tensors, seal_tensors
-from ossicle.errors import AdapterFileError, AttachError, RecipeMismatch, RunError, listing
+from ossicle.errors import AdapterFileError, RecipeMismatch, RunError, listing
 from ossicle.files import replace_file, write_sealed
 from ossicle.heads import Head, build_head
 from ossicle.recipes.recipe import Recipe
@@ -27,64 +29,74 @@ def save(
     name: str | None = None,
     task: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write one adapter set and its head into a folder.
+    """Write all active adapter sets as one recipe, with the head of the last, into a folder.
+
+    Frozen sets are written too: the folder gives the outputs that the model gives now.
 
     Args:
-        model: It has the set.
+        model: It has the sets.
         folder: Created if it does not exist; the two files in it are replaced.
-        name: Of the set. None: the active one, if it is the only one.
+        name: Write this set alone, whether it is active or not.
         task: Plain data to keep with it, such as the names of the classes.
 
     Raises:
-        AttachError: there is no such set, or several are active and none is named.
+        AttachError: there is no such set, or no set is active.
         AdapterFileError: a weight is NaN or infinite.
         RunError: a file cannot be written; what was there before is untouched.
     """
-    path, item = Path(folder), _chosen(model, name)
-    check_finite(model.trainable(item), "the adapter")
+    path = Path(folder)
+    if name is None:
+        recipe, head, tensors = model.recipe, model.current.head, model.tensors()
+    else:
+        item = model.find(name)
+        recipe, head, tensors = item.recipe, item.head, item.tensors(model.backbone)
+    check_finite(tensors, "the adapter")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(
             f"'{path}' cannot be written: {error.strerror or error}; choose another folder"
         ) from error
-    save_facts(model, item, path, task=task)
-    save_tensors(model, item, path)
-
-
-def _chosen(model: AdaptedModel, name: str | None) -> AdapterSet:
-    if name is not None:
-        return model.find(name)
-    if len(model.active) > 1:
-        raise AttachError(
-            f"{listing(model.active)} are active together, and a folder holds one adapter set. "
-            f"Save each by itself, as in save(model, folder, name='{model.active[-1]}')"
-        )
-    return model.current
+    _write_facts(model.backbone, recipe, head, tensors, path, task)
+    _write_tensors(tensors, path)
 
 
 def save_facts(
-    model: AdaptedModel, item: AdapterSet, folder: Path, *, task: Mapping[str, Any] | None = None
+    model: AdaptedModel, folder: Path, *, task: Mapping[str, Any] | None = None
 ) -> None:
     """Write `recipe.json` alone: everything that training does not change."""
-    head = item.head and {"name": item.head.name, "outputs": item.head.num_outputs}
+    _write_facts(model.backbone, model.recipe, model.current.head, model.tensors(), folder, task)
+
+
+def save_tensors(model: AdaptedModel, folder: Path) -> None:
+    """Write `adapter.safetensors` alone, replacing the one before in one step."""
+    _write_tensors(model.tensors(), folder)
+
+
+def _write_facts(
+    backbone: Backbone,
+    recipe: Recipe,
+    head: Head | None,
+    tensors: Mapping[str, Tensor],
+    folder: Path,
+    task: Mapping[str, Any] | None,
+) -> None:
     facts = {
         "format": FORMAT,
         "ossicle": __version__,
-        "backbone": identity(model.backbone),
-        "recipe": item.recipe.to_dict(),
-        "expression": str(item.recipe),
-        "head": head,
+        "backbone": identity(backbone),
+        "recipe": recipe.to_dict(),
+        "expression": str(recipe),
+        "head": head and {"name": head.name, "outputs": head.num_outputs},
         "task": dict(task or {}),
-        "tensors": {key: list(p.shape) for key, p in model.trainable(item).items()},
+        "tensors": {key: list(tensor.shape) for key, tensor in tensors.items()},
     }
     write_sealed(folder / FACTS, facts)
 
 
-def save_tensors(model: AdaptedModel, item: AdapterSet, folder: Path) -> None:
-    """Write `adapter.safetensors` alone, replacing the one before in one step."""
-    tensors = {key: p.detach().cpu().contiguous() for key, p in model.trainable(item).items()}
-    replace_file(folder / TENSORS, *serialise_with_digest(tensors))
+def _write_tensors(tensors: Mapping[str, Tensor], folder: Path) -> None:
+    copied = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    replace_file(folder / TENSORS, *serialise_with_digest(copied))
 
 
 def serialise_with_digest(
@@ -153,7 +165,7 @@ def load(
     model.to(next(backbone.parameters()).device)
     tensors, _ = read_tensors(opened.path / TENSORS)
     check_finite(tensors, f"'{opened.path}'")
-    put_tensors(model, model.current, tensors, opened.path)
+    put_tensors(model.tensors(), tensors, opened.path)
     return model.eval()
 
 
@@ -180,21 +192,17 @@ def check_shapes(
     try:
         with torch.device("meta"):
             slots, built = build_slots(backbone, recipe, "meta"), _head(backbone, recipe, head)
+            item = AdapterSet(recipe, slots, built)
     except RuntimeError as error:  # beyond what can be counted
         raise RecipeMismatch(
             f"the recipe of '{source}' is for tensors of an impossible size ({error}); "
             "do not trust this folder"
         ) from error
-    expected = {
-        f"{slot.key}/{name}": tuple(parameter.shape)
-        for slot in slots
-        if slot.adapter is not None
-        for name, parameter in slot.adapter.named_parameters()
-    }
-    named = built.named_parameters() if built is not None else ()
-    expected |= {f"head/{name}": tuple(parameter.shape) for name, parameter in named}
     in_place = tuple(f"{slot.key}/" for slot in slots if slot.adapter is None)
-    found = {key: shape for key, shape in shapes.items() if not key.startswith(in_place)}
+    expected, found = (
+        {key: tuple(shape) for key, shape in every.items() if not key.startswith(in_place)}
+        for every in ({k: p.shape for k, p in item.tensors(backbone).items()}, shapes)
+    )
     _check_same(expected, found, source)
 
 
@@ -211,14 +219,13 @@ def _check_same(
 
 
 def put_tensors(
-    model: AdaptedModel, item: AdapterSet, tensors: Mapping[str, Tensor], source: Path
+    parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor], source: Path
 ) -> None:
-    """Copy saved tensors into a set.
+    """Copy saved tensors into the parameters of the same keys.
 
     Raises:
         RecipeMismatch: a tensor is missing, left over or of another shape.
     """
-    parameters = model.trainable(item)
     shapes = [{k: tuple(v.shape) for k, v in one.items()} for one in (parameters, tensors)]
     _check_same(shapes[0], shapes[1], source)
     with torch.no_grad():

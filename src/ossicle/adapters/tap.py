@@ -5,10 +5,15 @@ A tap is a plain object whose bound methods are hooks on the two ports of a site
     ... -> entry port -> [frozen site] -> exit port -> ...
            x = before(x)                  y = adapter(x, y)
 
+A candidate of a mixture changes less, by its gate g: y <- y + g (adapter(x, y) - y), and before(x)
+likewise by the difference. In a mixture of whole layers the tap of the site `layer` repeats the
+batch once for each candidate, every candidate acts on its own copy, and the tap adds them up:
+
+    h -> [h, h, h] -> [layer with candidate k on copy k] -> sum_k g_k copy_k -> h
+
 Bound methods of a plain object, never closures: a deep copy of the model follows them to the copied
 adapters. Which sets act is the value of `active`. An adapter may read its x elsewhere in the layer;
-the tap then has a further entry there. Values kept between two ports are in the backbone's
-`ForwardState`.
+the tap then has a further entry there. Tensors held between two ports are in the backbone's `ForwardState`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from ossicle.adapters.gates import Gate, Gates
 from ossicle.anatomy import SITE_NAMES, Port, Site
 from ossicle.backbones.attention import ForwardState
 from ossicle.methods import Adapter
@@ -28,42 +34,73 @@ RANK: Final = {name: rank for rank, name in enumerate(SITE_NAMES)}  # the inner 
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """An adapter at its place.
+class Attached:
+    """An adapter at a site.
 
     Attributes:
         adapter: The module.
-        reads: The site whose entry gives its x; None: its own.
+        reads: The site of the layer whose input is its x; None: its own site.
+        gate: Its gate, if it is a candidate of a mixture.
     """
 
     adapter: Adapter
-    reads: str | None = None
+    reads: Site | None = None
+    gate: Gate | None = None
+
+    @property
+    def changes_input(self) -> bool:
+        """Whether the adapter changes the site's input."""
+        return type(self.adapter).before is not Adapter.before
+
+    @property
+    def entry(self) -> str | None:
+        """The name of the entry that gives its x; None: the site's own."""
+        return None if self.reads is None else self.reads.name
 
 
 class Tap:
-    """The hooks of one site, and the adapters of every set that stand there.
+    """The hooks of one site, and the adapters that every set has there.
 
     Attributes:
-        site: Where it is.
-        standing: For each set, its adapters in the order of the recipe.
+        site: The site.
+        attached: The adapters of each set, in the order of its recipe.
+        mixtures: The gates of each set that has a mixture of whole layers here (site `layer`).
         active: The sets that act, in this order.
-        calls: Forward passes seen, while a check is counting; None otherwise.
+        calls: Forward passes so far, while a check is counting; None otherwise.
+        entries: The site of every entry, by the name under which adapters read it.
     """
 
     def __init__(self, site: Site, state: ForwardState) -> None:
         self.site = site
-        self.standing: dict[str, list[Standing]] = {}
+        self.attached: dict[str, list[Attached]] = {}
+        self.mixtures: dict[str, Gates] = {}
         self.active: tuple[str, ...] = ()
         self.calls: int | None = None
+        self.entries: dict[str | None, Site] = {None: site}
         self._state = state
-        self._entries: dict[str | None, Site] = {None: site}
 
-    def add(self, name: str, adapter: Adapter, reads: Site | None = None) -> None:
-        """Put an adapter of a set here; it may read the entry of another site of the layer."""
-        key = None if reads is None else reads.name
-        if reads is not None:
-            self._entries[key] = reads
-        self.standing.setdefault(name, []).append(Standing(adapter, key))
+    def add(self, name: str, attached: Attached) -> None:
+        """Add an adapter of a set."""
+        self.attached.setdefault(name, []).append(attached)
+        if attached.reads is not None:
+            self.entries[attached.entry] = attached.reads
+
+    def remove(self, name: str) -> None:
+        """Remove everything that belongs to a set."""
+        self.attached.pop(name, None)
+        self.mixtures.pop(name, None)
+        read = [one.reads for part in self.attached.values() for one in part if one.reads]
+        self.entries = {None: self.site} | {site.name: site for site in read}
+
+    def activate(self, names: Iterable[str]) -> None:
+        """Let these sets act, in this order, as far as they have something here."""
+        present = self.names
+        self.active = tuple(name for name in names if name in present)
+
+    @property
+    def names(self) -> set[str]:
+        """The sets that have something here."""
+        return self.attached.keys() | self.mixtures.keys()
 
     def install_exit(self, model: nn.Module) -> Iterator[RemovableHandle]:
         """Put a hook on the exit."""
@@ -72,7 +109,7 @@ class Tap:
 
     def install_entry(self, model: nn.Module, key: str | None) -> Iterator[RemovableHandle]:
         """Put hooks on one of the entries."""
-        entry = self._entries[key].entry
+        entry = self.entries[key].entry
         assert entry is not None, f"{self.site} has no ports"
         if isinstance(entry, Port):
             yield _hook(model, entry, partial(self._enter, key))
@@ -80,15 +117,14 @@ class Tap:
         for number, port in enumerate(entry):
             yield _hook(model, port, partial(self._collect, number))
 
-    @property
-    def entries(self) -> Iterator[tuple[str | None, Site]]:
-        """The site of every entry, by what an adapter says that it reads."""
-        yield from self._entries.items()
-
-    def acting(self) -> Iterator[Standing]:
+    def acting(self) -> Iterator[Attached]:
         """Yield the adapters of the active sets in the order in which they act."""
         for name in self.active:
-            yield from self.standing.get(name, ())
+            yield from self.attached.get(name, ())
+
+    def _mixture(self) -> Gates | None:
+        """Return the gates of the active mixture of whole layers, if there is one here."""
+        return next((self.mixtures[name] for name in self.active if name in self.mixtures), None)
 
     def _key(self, key: str | None) -> tuple[str, int | None, str | None]:
         return self.site.name, self.site.layer, key
@@ -97,22 +133,33 @@ class Tap:
         if not self.active:
             return x
         if key is None:
-            outside = self._state.frame_mask
+            self._state.tap_values[self._key("mask")] = self._state.frame_mask
+            if (gates := self._mixture()) is not None:
+                x = self._copied(gates, x)
+            base: Tensor | None = None
             for one in self.acting():
-                adapter = one.adapter
                 mask = self._state.frame_mask
-                x = adapter.before(x, mask) if adapter.reads_mask else adapter.before(x)
-                self._state.frame_mask = adapter.mask_inside(mask)
-            self._state.tap_values[self._key("mask")] = outside
+                if one.gate is None:
+                    x, base = _before(one.adapter, x, mask), None
+                    self._state.frame_mask = one.adapter.mask_inside(mask)
+                elif one.changes_input:
+                    base = x if base is None else base
+                    x = _gated(one.gate, partial(_before, one.adapter), (), x, base, mask)
         self._state.tap_values[self._key(key)] = x
         return x
+
+    def _copied(self, gates: Gates, x: Tensor) -> Tensor:
+        """Return the batch once for each candidate, and repeat the mask as often."""
+        assert self.site.layer is not None, "a mixture of whole layers is at a layer"
+        times = gates.runs_by_layer[self.site.layer]
+        mask = self._state.frame_mask
+        self._state.frame_mask = None if mask is None else mask.repeat(times, 1)
+        return torch.cat([x] * times)
 
     def _collect(self, number: int, x: Tensor) -> Tensor:
         if not self.active:
             return x
-        gathered = self._state.tap_values.setdefault(
-            self._key(None), list(self._state.layer_inputs)
-        )
+        gathered = self._state.tap_values.setdefault(self._key(None), list(self._state.layer_inputs))
         assert len(gathered) == number, f"the entries of {self.site} were passed out of order"
         gathered.append(x)
         return x
@@ -120,28 +167,72 @@ class Tap:
     def _leave(self, y: Tensor) -> Tensor:
         if not self.active:
             return y
-        held = self._state.tap_values
-        if isinstance(self.site.entry, tuple):  # a batch that was set in above all of its entries
-            held.setdefault(self._key(None), list(self._state.layer_inputs))
-        assert self._key(None) in held or None not in self._entries, (
-            f"{self.site} was left before it was entered"
-        )
-        entered = {key: held.pop(self._key(key), None) for key in self._entries}
-        outside = held.pop(self._key("mask"), None)
-        if isinstance(gathered := entered[None], list):
-            entered[None] = torch.stack(gathered, dim=1)
+        entered, outside = self._released()
         if self.calls is not None:
             self.calls += 1
-        stays = True
+        keeps_mask, base = True, None
         for one in self.acting():
-            x = entered[one.reads]
-            assert x is not None, f"{self.site} was left before '{one.reads}' was entered"
-            adapter = one.adapter
-            y = adapter(x, y, self._state.frame_mask) if adapter.reads_mask else adapter(x, y)
-            stays = stays and not adapter.removes_tokens
-        if not stays:
+            x, mask = entered[one.entry], self._state.frame_mask
+            assert x is not None, f"{self.site} was left before '{one.entry}' was entered"
+            if one.gate is None:
+                y, base = _after(one.adapter, x, y, mask), None
+                keeps_mask = keeps_mask and not one.adapter.removes_tokens
+            else:
+                base = y if base is None else base
+                y = _gated(one.gate, partial(_after, one.adapter), (x,), y, base, mask)
+        if (gates := self._mixture()) is not None:
+            assert self.site.layer is not None, "a mixture of whole layers is at a layer"
+            y, keeps_mask = gates.mixed(self.site.layer, y), False
+        if not keeps_mask:
             self._state.frame_mask = outside
         return y
+
+    def _released(self) -> tuple[dict[str | None, Tensor | None], Tensor | None]:
+        """Return what the entries have held for this exit, and the mask outside of the site."""
+        held = self._state.tap_values
+        if isinstance(self.site.entry, tuple):  # a batch may begin above all of its entries
+            held.setdefault(self._key(None), list(self._state.layer_inputs))
+        assert self._key(None) in held, f"{self.site} was left before it was entered"
+        entered = {key: held.pop(self._key(key), None) for key in self.entries}
+        if isinstance(gathered := entered[None], list):
+            entered[None] = torch.stack(gathered, dim=1)
+        return entered, held.pop(self._key("mask"), None)
+
+
+def _before(adapter: Adapter, x: Tensor, mask: Tensor | None) -> Tensor:
+    changed: Tensor = adapter.before(x, mask) if adapter.reads_mask else adapter.before(x)
+    return changed
+
+
+def _after(adapter: Adapter, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
+    changed: Tensor = adapter(x, y, mask) if adapter.reads_mask else adapter(x, y)
+    return changed
+
+
+def _gated(
+    gate: Gate,
+    change: Callable[..., Tensor],
+    read: tuple[Tensor, ...],
+    y: Tensor,
+    base: Tensor,
+    mask: Tensor | None,
+) -> Tensor:
+    """Return y with what a candidate changes, by its gate or on its own copy of the batch.
+
+    Args:
+        gate: The candidate's.
+        change: The candidate: from `read`, y and the mask to y.
+        read: Further tensors that it reads.
+        y: With the changes of earlier candidates.
+        base: Without them; the candidates of one site all change the same tensor.
+        mask: Real frames.
+    """
+    if not gate.is_of_whole_layers:
+        return y + gate.weight.to(y.dtype) * (change(*read, base, mask) - base)
+    rows = gate.rows(len(y))
+    own = (one[rows] for one in (*read, y))
+    changed = change(*own, None if mask is None else mask[rows])
+    return torch.cat([y[: rows.start], changed, y[rows.stop :]])
 
 
 def install(model: nn.Module, taps: Iterable[Tap]) -> list[RemovableHandle]:
@@ -152,7 +243,7 @@ def install(model: nn.Module, taps: Iterable[Tap]) -> list[RemovableHandle]:
     two that begin there the outer is entered first.
     """
     inner_first = sorted(taps, key=lambda tap: RANK[tap.site.name])
-    entries = [(tap, key, site) for tap in inner_first for key, site in tap.entries]
+    entries = [(tap, key, site) for tap in inner_first for key, site in tap.entries.items()]
     # an own entry before one that reads the same: it may change what is there
     outer_first = sorted(entries, key=lambda entry: (-RANK[entry[2].name], entry[1] is not None))
     handles = [handle for tap in inner_first for handle in tap.install_exit(model)]

@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from ossicle.adapters.model import AdaptedModel
-from ossicle.anatomy import FEATURES, VALUES
+from ossicle.adapters.slots import Slot
+from ossicle.anatomy import END, FEATURES, VALUES
 from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.heads import SUMMARIES, Outputs
 
@@ -51,15 +52,19 @@ class Cut:
 
 
 def find_cut(model: AdaptedModel) -> Cut:
-    """Return the deepest point below which nothing trains and nothing is random."""
+    """Return the deepest point below which nothing trains and nothing is random.
+
+    Frozen adapters may be below it, and are then run as a part of the backbone.
+    """
     backbone, slots = model.backbone, model.active_slots
-    depth = min([backbone.anatomy.output_depth, *(slot.site.depth for slot in slots)])
+    limits = [slot.site.depth for slot in slots if model.trains(slot) or _spans_layers(slot)]
+    depth = min([backbone.anatomy.output_depth, *limits])
     if backbone.stochastic:  # dropout and SpecAugment act behind the front end
         depth = min(depth, FEATURES)
     readers = [slot.adapter for slot in slots if isinstance(slot.site.entry, tuple)]
     summary = None
-    if depth == backbone.anatomy.output_depth and model.active and model.current.head is not None:
-        summary = model.current.head.summary
+    if depth == backbone.anatomy.output_depth and model.head is not None:
+        summary = model.head.summary
         average = summary == "mean" and all(
             one is not None and one.commutes_with_mean for one in readers
         )
@@ -74,6 +79,16 @@ def runs_in_batches(backbone: Backbone) -> bool:
     whatever the other rows are.
     """
     return next(backbone.parameters()).device.type != "cpu"
+
+
+def _spans_layers(slot: Slot) -> bool:
+    """Return whether a slot acts from one layer to another, so that no cut may lie between."""
+    return slot.site.exit == END or slot.placement.method.grows
+
+
+def frozen_below(model: AdaptedModel, cut: Cut) -> list[Slot]:
+    """Return the active adapters that are a part of what is run to the cut."""
+    return [slot for slot in model.active_slots if slot.site.depth < cut.depth]
 
 
 @torch.no_grad()

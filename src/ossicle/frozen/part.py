@@ -23,6 +23,7 @@ from torch import Tensor
 
 from ossicle import __version__
 from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.slots import Slot
 from ossicle.anatomy import FEATURES, VALUES
 from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.data import Utterance
@@ -41,6 +42,7 @@ from ossicle.frozen.cut import (
     Row,
     advance_to_cut,
     find_cut,
+    frozen_below,
     run_from_cut,
     run_to_cut,
     runs_in_batches,
@@ -210,6 +212,8 @@ def open_frozen_part(
         "versions": f"ossicle {__version__}, torch {torch.__version__}, "
         f"transformers {metadata.version('transformers')}",
     }
+    if adapters := frozen_below(model, cut):
+        facts["adapters"] = adapters_digest(adapters)
     try:
         about = {"backbone": backbone.name, "cut": cut.describe(backbone)}
         store = StateCache(cache_folder(), cache_limit(), facts, about)
@@ -246,6 +250,20 @@ def states_bytes(backbone: Backbone, cut: Cut, sizes: Sequence[int]) -> int:
         return of_one * len(sizes)
     frames = sum(backbone.num_frames(size) for size in sizes)
     return of_one * frames // backbone.num_frames(probe)
+
+
+def adapters_digest(slots: Sequence[Slot]) -> str:
+    """Return a hash of frozen adapters: what they are, where, and all their tensors."""
+    hashed = hashlib.blake2b(digest_size=16)
+    for slot in slots:
+        hashed.update(f"{slot.key} {slot.placement} {slot.reads}".encode())
+        tensors = slot.adapter.state_dict() if slot.adapter is not None else {}
+        if slot.gate is not None:
+            tensors |= {"gate": slot.gate.logits}
+        for name, tensor in tensors.items():
+            hashed.update(f"{name} {tuple(tensor.shape)}".encode())
+            hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return hashed.hexdigest()
 
 
 def weights_digest(backbone: Backbone) -> str:
