@@ -45,7 +45,7 @@ def main() -> None:
     wave = np.random.default_rng(0).standard_normal(16000, dtype=np.float32) * 0.1
 
     model = attach(load_backbone(options.backbone), Recipe.parse("lora"))
-    tensors = list(model.trainable(model.current).values())
+    tensors = list(model.trainable().values())
     shake(tensors)
     hidden = model.encode(*model.backbone.batch([wave])).hidden
     print(f"ossicle  {with_gradient(hidden, tensors)}")

@@ -54,7 +54,7 @@ def run(preset: str, data: Path) -> dict[str, Any]:
         result = train(config, Path(folder) / "run", progress=watch)
         trained, _ = read_tensors(Path(folder) / "run" / TENSORS)
     model = prepare(config).model
-    before = model.trainable(model.current)
+    before = model.trainable()
     still = [key for key, value in before.items() if torch.equal(value.detach(), trained[key])]
     steps, quarter = len(means), len(means) // 4
     upto = (steps - quarter) * means[-quarter - 1]

@@ -45,7 +45,7 @@ def ours(name: str, recipe: str, waves: list[Any], target: Tensor) -> Variant:
     head = build_head("mean", backbone.anatomy, CLASSES)
     model = attach(backbone, Recipe.parse(recipe), head)
     values, lengths = backbone.batch(waves)
-    parameters = list(model.trainable(model.current).values())
+    parameters = list(model.trainable().values())
     return step_and_inference(model, lambda: model(values, lengths), parameters, target)
 
 

@@ -112,7 +112,7 @@ def attached(backbone: Backbone, recipe: Recipe) -> AdaptedModel:
 
 
 def parameters(model: AdaptedModel) -> dict[str, torch.nn.Parameter]:
-    return model.trainable(model.current)
+    return model.trainable()
 
 
 @torch.no_grad()

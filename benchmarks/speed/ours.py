@@ -129,7 +129,7 @@ def step_on_rows(
     def outputs() -> Tensor:
         return frozen.outputs(model, items()).values
 
-    return training_step(outputs, list(model.trainable(model.current).values()), dtype)
+    return training_step(outputs, list(model.trainable().values()), dtype)
 
 
 def bank_of(backbone: str | Backbone, recipe: str, count: int, device: str) -> AdapterBank:
@@ -137,9 +137,6 @@ def bank_of(backbone: str | Backbone, recipe: str, count: int, device: str) -> A
     model = adapted(backbone, recipe, device)
     bank = AdapterBank(own_backbone(backbone, device))
     for number in range(count):
-        tensors = {
-            key: torch.randn_like(value) * 0.02
-            for key, value in model.trainable(model.current).items()
-        }
-        bank.add(f"a{number}", model.current.recipe, "mean", CLASSES, tensors)
+        tensors = {key: torch.randn_like(value) * 0.02 for key, value in model.trainable().items()}
+        bank.add(f"a{number}", model.recipe, "mean", CLASSES, tensors)
     return bank

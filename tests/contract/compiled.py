@@ -42,7 +42,7 @@ def attached(kind: str, expression: str) -> AdaptedModel:
 
 @torch.no_grad()
 def shake(model: AdaptedModel) -> None:
-    for tensor in model.trainable(model.current).values():
+    for tensor in model.trainable().values():
         tensor += torch.randn_like(tensor) * 0.1
 
 
@@ -53,7 +53,7 @@ def inputs(model: AdaptedModel) -> tuple[torch.Tensor, torch.Tensor]:
 
 def compare(kind: str, expression: str) -> None:
     model = attached(kind, expression)
-    given, parameters = inputs(model), list(model.trainable(model.current).values())
+    given, parameters = inputs(model), list(model.trainable().values())
     expected = model(*given)
     made = torch.compile(model, backend="aot_eager")(*given)
     torch.testing.assert_close(made, expected, rtol=1e-5, atol=1e-5)
@@ -99,7 +99,7 @@ def bank() -> None:
         model = attached(SPEECH, "lora + bottleneck")
         torch.manual_seed(number)
         shake(model)
-        tensors = {key: p.detach() for key, p in model.trainable(model.current).items()}
+        tensors = {key: p.detach() for key, p in model.trainable().items()}
         for one in (compiled, plain):
             one.add(f"a{number}", recipe, "mean", 3, tensors)
             if number > 6:

@@ -34,7 +34,7 @@ def gradients(kind: str, expression: str, rank: int) -> tuple[dict, dict]:
         backbone, recipe = tiny_backbone(kind), Recipe.parse(expression)
         head = build_head("mean", recipe.seen_by_head(backbone.anatomy), 3)
         model = attach(backbone, recipe, head).eval()
-        parameters = model.trainable(model.current)
+        parameters = model.trainable()
         with torch.no_grad():
             for tensor in parameters.values():
                 tensor += torch.randn_like(tensor) * 0.1

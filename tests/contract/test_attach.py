@@ -19,8 +19,9 @@ from kinds import (
 from ossicle.adapters.check import attach
 from ossicle.adapters.count import count
 from ossicle.adapters.merge import merge
-from ossicle.adapters.model import AdaptedModel, Slot
+from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.saving import load, save
+from ossicle.adapters.slots import Slot
 from ossicle.anatomy import Site
 from ossicle.backbones import Backbone
 from ossicle.errors import AttachError, MergeError
@@ -120,7 +121,7 @@ def test_save_then_load_gives_equal_bits(build, kind, model, inputs, tmp_path):
     save(model, tmp_path)
     loaded = load(tmp_path, build(kind))
     assert torch.equal(loaded(*inputs), model(*inputs))
-    assert str(loaded.current.recipe) == str(model.current.recipe)
+    assert str(loaded.recipe) == str(model.recipe)
     assert all(
         torch.equal(parameter, parameters(model)[key])
         for key, parameter in parameters(loaded).items()

@@ -48,9 +48,9 @@ def trained(backbone, expression: str, clips: Clips, cache: str, **changes):
     }
     frozen = open_frozen_part(model, clips.sizes, contents, **said)
     dataset = Dataset("tones", *[clips.utterances] * 3, False, given=True, note="")
-    model.current.head.num_outputs = 3
+    model.head.num_outputs = 3
     history = fit(model, Classification.from_dataset(dataset), clips, clips, CONFIG, frozen=frozen)
-    tensors = {key: p.detach().clone() for key, p in model.trainable(model.current).items()}
+    tensors = {key: p.detach().clone() for key, p in model.trainable().items()}
     return history, tensors, frozen
 
 

@@ -360,7 +360,7 @@ def prepared(backbone: Backbone, expression: str) -> AdaptedModel:
     """Attach in float64, with random weights everywhere."""
     backbone.model.double()
     model = attach_double(backbone, Recipe.parse(expression))
-    for tensor in model.trainable(model.current).values():
+    for tensor in model.trainable().values():
         tensor += torch.randn_like(tensor) * 0.3
     return model
 
@@ -375,7 +375,7 @@ def attach_double(backbone: Backbone, recipe: Recipe) -> AdaptedModel:
 def tensors_of(model: AdaptedModel) -> dict[str, dict[str, Tensors]]:
     """Every tensor by layer, then by placement and site."""
     found: dict[str, dict[str, Tensors]] = {}
-    for key, tensor in model.trainable(model.current).items():
+    for key, tensor in model.trainable().items():
         number, layer, site, name = key.split("/")
         found.setdefault(layer, {}).setdefault(f"{number}/{site}", {})[name] = tensor
     return found
@@ -612,7 +612,7 @@ def test_the_transformer_is_the_equation(build, noise, expression, kind, equatio
     values, lengths = backbone.batch(noise(4000, 4000))
     values = values.double()
     expected = equation(Whole(plain), values, tensors_of(model))
-    leaves = list(model.trainable(model.current).values())
+    leaves = list(model.trainable().values())
     agree(model.encode(values, lengths).hidden, expected, leaves)
 
 

@@ -187,7 +187,7 @@ def adapted_layer(backbone, expression: str) -> tuple[Callable, dict[str, Tensor
     """Layer 1 of the adapted model, the tensors of its adapters, and the same layer plain."""
     plain = Plain(backbone.model, 1)
     model = attach(backbone, Recipe.parse(expression)).eval()
-    tensors = model.trainable(model.current)
+    tensors = model.trainable()
     for tensor in tensors.values():
         tensor += torch.randn_like(tensor) * 0.3
     return backbone.model.layers[1], tensors, plain
@@ -283,7 +283,7 @@ def test_bitfit_and_norm_tuning_are_those_in_place_in_output_and_gradient(
         if other.model.get_submodule(other.anatomy.find(site)[0].owned_modules[0]).bias is not None
     ]
     model = attach(backbone, Recipe.parse(f"{method}@{','.join(with_bias)}")).eval()
-    adapters = model.trainable(model.current)
+    adapters = model.trainable()
     own = in_place(other.model, model.current.slots)
     assert len({id(parameter) for parameter in own.values()}) == len(adapters)
     with torch.no_grad():
@@ -304,7 +304,7 @@ def test_bitfit_and_norm_tuning_are_those_in_place_in_output_and_gradient(
 def test_a_step_of_norm_tuning_is_a_step_of_the_real_gain_and_shift(backbone, build, noise):
     other = build("ast")
     model = attach(backbone, Recipe.parse("norm")).eval()
-    adapters = model.trainable(model.current)
+    adapters = model.trainable()
     own = in_place(other.model, model.current.slots)
     before = {key: value.detach().clone() for key, value in own.items()}
     inputs = backbone.batch(noise(8000))

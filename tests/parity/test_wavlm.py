@@ -112,7 +112,7 @@ def test_a_wrapper_on_the_stock_model_trains_to_nothing_where_a_tap_does_not(pai
     assert all(w.down.grad is None and w.up.grad is None for w in wrappers)
 
     model = attach(ours, Recipe.parse("lora(rank=2)@attn.q"))
-    tensors = list(model.trainable(model.current).values())
+    tensors = list(model.trainable().values())
     with torch.no_grad():
         for tensor in tensors:
             tensor += torch.randn_like(tensor)
@@ -127,7 +127,7 @@ def test_every_adapter_tensor_of_all_six_linears_gets_a_gradient(pair, noise):
     _, ours = pair
     inputs = ours.batch(noise(4000, 2500))
     model = attach(ours, Recipe.parse("lora-all"))
-    tensors = model.trainable(model.current)
+    tensors = model.trainable()
     with torch.no_grad():
         for tensor in tensors.values():
             tensor += torch.randn_like(tensor) * 0.1
@@ -153,7 +153,7 @@ def test_48_of_48_lora_tensors_of_wavlm_base_get_a_gradient(noise):
     assert backbone.family is FAMILIES["wavlm"]
     inputs = backbone.batch(noise(8000))
     model = attach(backbone, Recipe.parse("lora"))
-    tensors = model.trainable(model.current)
+    tensors = model.trainable()
     with torch.no_grad():
         for tensor in tensors.values():
             tensor += torch.randn_like(tensor) * 0.02

@@ -19,7 +19,7 @@ def model(build, kind):
     adapted = attach(backbone, Recipe.parse(recipe), build_head("meanstd", backbone.anatomy, 3))
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for tensor in adapted.trainable(adapted.current).values():
+        for tensor in adapted.trainable().values():
             tensor += torch.randn(tensor.shape, generator=generator) * 0.1
     return adapted.eval()
 

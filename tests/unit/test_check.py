@@ -119,7 +119,7 @@ def test_a_gradient_of_zero_or_none_that_is_finite_is_no_gradient(build, factor)
 
 def test_a_method_of_ones_own_needs_no_registration(build):
     model = attach(build("hubert"), Recipe(Placement(Zeroed(1.0))))
-    assert list(model.trainable(model.current)) == ["0/0/ffn/shift", "0/1/ffn/shift"]
+    assert list(model.trainable()) == ["0/0/ffn/shift", "0/1/ffn/shift"]
 
 
 def test_a_head_that_reads_nothing_of_the_adapters_is_found(build):
@@ -149,7 +149,7 @@ def test_a_check_leaves_no_trace(build, kind, expression, training):
     model.add("a", Recipe.parse(expression), build_head("mean", backbone.anatomy, 2))
     model.use("a")
     model.train(training)
-    for parameter in model.trainable(model.current).values():
+    for parameter in model.trainable().values():
         parameter.grad = torch.full_like(parameter, 2.0)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
@@ -158,7 +158,7 @@ def test_a_check_leaves_no_trace(build, kind, expression, training):
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert [module.training for module in model.modules()] == modes
     assert torch.equal(torch.get_rng_state(), random)
-    assert all((p.grad == 2.0).all() for p in model.trainable(model.current).values())
+    assert all((p.grad == 2.0).all() for p in model.trainable().values())
     assert all(tap.calls is None for tap in model.taps)
     assert torch.is_grad_enabled()
 
@@ -188,7 +188,7 @@ def test_a_linear_probe_needs_no_adapter(build):
     assert attach(backbone, Recipe.parse("linear")).trainable is not None
     head = build_head("mean", backbone.anatomy, 2)
     model = attach(build("hubert"), Recipe.parse("linear"), head)
-    assert sorted(model.trainable(model.current)) == ["head/linear.bias", "head/linear.weight"]
+    assert sorted(model.trainable()) == ["head/linear.bias", "head/linear.weight"]
 
 
 @pytest.mark.parametrize("head", ["mean", "cls", "meanstd", "superb"])

@@ -156,7 +156,7 @@ def test_a_preset_attaches_to_a_backbone_that_is_wide_enough(build, name):
     model = attach(
         build(kind, hidden_size=256, num_attention_heads=4, **longer), Recipe.parse(name)
     )
-    assert bool(model.trainable(model.current)) is (expression != "linear")
+    assert bool(model.trainable()) is (expression != "linear")
 
 
 @pytest.mark.parametrize("name", PRESETS)

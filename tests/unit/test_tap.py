@@ -9,6 +9,7 @@ import torch
 
 from ossicle.adapters.check import attach
 from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.slots import in_place_tensors
 from ossicle.anatomy import LAYER_SITES, OUTER_SITES, SITE_NAMES
 from ossicle.errors import AttachError
 from ossicle.methods import Adapter, Method
@@ -236,10 +237,10 @@ def test_names_are_checked(build):
     model = attach(build("hubert"), Recipe.parse("lora"), name="first")
     with pytest.raises(AttachError, match="there is an adapter set 'first' already; choose anothe"):
         model.add("first", Recipe.parse("bias"))
-    with pytest.raises(AttachError, match="there is no adapter set 'second'; there are: first"):
+    with pytest.raises(AttachError, match="no adapter set 'second'; available: first"):
         model.use("second")
     assert model.active == ("first",)
-    with pytest.raises(AttachError, match="there is no adapter set 'x'; there are: none"):
+    with pytest.raises(AttachError, match="no adapter set 'x'; available: none"):
         AdaptedModel(build("hubert")).use("x")
 
 
@@ -253,18 +254,22 @@ def test_a_model_without_an_active_set_has_no_head(build, noise):
         model(*inputs)
 
 
-def test_a_new_set_is_in_the_mode_of_the_model(build):
+def test_a_set_is_in_training_mode_when_it_trains_and_the_model_does(build):
     model = attach(build("hubert"), Recipe.parse("lora")).eval()
-    assert not model.add("b", Recipe.parse("lora(dropout=0.5)")).adapters[0].training
+    adapter = model.add("b", Recipe.parse("lora(dropout=0.5)")).adapters[0]
+    model.use("b")
+    assert not adapter.training
     model.train()
-    assert model.add("c", Recipe.parse("lora(dropout=0.5)")).adapters[0].training
+    assert adapter.training
+    model.use("default")
+    assert not adapter.training
 
 
 def test_keys_name_sites_and_never_modules(build):
     model = attach(
         build("hubert"), Recipe.parse("lora@attn.q[1] + norm@norm.input + bottleneck[0]")
     )
-    assert list(model.trainable(model.current)) == [
+    assert list(model.trainable()) == [
         "0/1/attn.q/down",
         "0/1/attn.q/up",
         "1/-/norm.input/gain",
@@ -278,7 +283,7 @@ def test_keys_name_sites_and_never_modules(build):
 
 def test_training_in_place_names_each_tensor_once(build, kind):
     model = attach(build(kind), Recipe.parse("full@layer + full@backbone + lora@attn.q"))
-    thawed = model.thawed(model.current)
+    thawed = in_place_tensors(model.backbone, model.active_slots)
     assert len({id(parameter) for parameter in thawed.values()}) == len(thawed)
     everything = dict(model.backbone.model.named_parameters())
     assert len(thawed) == len(everything) - len(model.backbone.anatomy.unused)

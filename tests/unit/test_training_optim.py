@@ -26,7 +26,7 @@ def config(**changes: object) -> TrainConfig:
 
 def rates(model: AdaptedModel, settings: TrainConfig) -> dict[str, tuple[float, float]]:
     """Return the highest rate and the decay of every tensor, by its key when saved."""
-    key_by_id = {id(p): key for key, p in model.trainable(model.current).items()}
+    key_by_id = {id(p): key for key, p in model.trainable().items()}
     return {
         key_by_id[id(parameter)]: (group["peak"], group["weight_decay"])
         for group in build_optimizer(model, settings).param_groups
@@ -77,7 +77,7 @@ def test_a_head_by_frame_has_a_higher_rate_of_its_own(
 def test_matrices_decay_and_vectors_do_not() -> None:
     model = adapted("full@attn.q,norm.ffn + bottleneck(width=3)@attn")
     for key, (_, decay) in rates(model, config(weight_decay=0.3)).items():
-        assert decay == (0.3 if model.trainable(model.current)[key].ndim > 1 else 0.0), key
+        assert decay == (0.3 if model.trainable()[key].ndim > 1 else 0.0), key
 
 
 def test_every_trained_tensor_is_in_one_group_and_no_frozen_one_is() -> None:

@@ -25,7 +25,7 @@ def measure(bench: Bench) -> Figures:
         save(model, ours)
         other = peft_model(name, device, None, freeze=True)
         other.save_pretrained(theirs)
-        own = list(model.trainable(model.current).items())
+        own = list(model.trainable().items())
 
         @torch.no_grad()
         def copy() -> None:

@@ -83,7 +83,7 @@ def _reason_against(slot: Slot) -> str:
     """Return why a slot cannot be gated; empty if it can."""
     if slot.adapter is None:
         return "it trains the backbone's own parameters in place"
-    if slot.placement.method.grows or slot.adapter.removes_tokens:
+    if slot.placement.method.changes_length or slot.adapter.removes_tokens:
         return "it changes the number of tokens, so its output cannot be added to another"
     if slot.site.layer is None or slot.site.name == "cnn":
         return "a gate belongs to a transformer layer, and this site is outside of them"

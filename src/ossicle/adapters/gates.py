@@ -84,12 +84,13 @@ class Gates(nn.Module):
 
     def logits(self, mixture: str, layer: int) -> Float[Tensor, " K"]:
         """Return the logits of a layer."""
-        return self._layers(mixture)[str(layer)]
+        found: Tensor = self._layers(mixture)[str(layer)]
+        return found
 
     def weights(self, mixture: str, layer: int) -> Float[Tensor, " K"]:
         """Return the gates of the candidates of a layer, in the order of their placements."""
         logits = self.logits(mixture, layer)
-        return logits.sigmoid() if mixture == "sigmoid" else logits.softmax(dim=0)
+        return torch.sigmoid(logits) if mixture == "sigmoid" else torch.softmax(logits, dim=0)
 
     @property
     def runs_by_layer(self) -> dict[int, int]:
@@ -103,7 +104,9 @@ class Gates(nn.Module):
     def mixed(self, layer: int, copies: Float[Tensor, "KB ..."]) -> Float[Tensor, "B ..."]:
         """Return the weighted sum of the outputs of a layer for each of its candidates."""
         weights = self.weights(WHOLE_LAYERS, layer).to(copies.dtype)
-        return torch.einsum("k,k...->...", weights, copies.unflatten(0, (len(weights), -1)))
+        by_candidate: Tensor = copies.unflatten(0, (len(weights), -1))
+        mixed: Tensor = torch.tensordot(weights, by_candidate, dims=1)
+        return mixed
 
     def _layers(self, mixture: str) -> nn.ParameterDict:
         found = self.mixtures[mixture]

@@ -76,6 +76,11 @@ class AdaptedModel(nn.Module):
                 "too; add() to that one, or load a second backbone"
             )
         slots = build_slots(self.backbone, recipe)
+        if stacked is not None and any(slot.placement.gate for slot in slots):
+            raise AttachError(
+                f"'{recipe}' is a mixture of candidates, which a bank cannot serve; keep the best "
+                "candidate alone first"
+            )
         if stacked is not None:
             slots = [replace(slot, adapter=stacked(slot)) for slot in slots]
         new = AdapterSet(recipe, slots, head)

@@ -61,9 +61,7 @@ def save(
     _write_tensors(tensors, path)
 
 
-def save_facts(
-    model: AdaptedModel, folder: Path, *, task: Mapping[str, Any] | None = None
-) -> None:
+def save_facts(model: AdaptedModel, folder: Path, *, task: Mapping[str, Any] | None = None) -> None:
     """Write `recipe.json` alone: everything that training does not change."""
     _write_facts(model.backbone, model.recipe, model.current.head, model.tensors(), folder, task)
 

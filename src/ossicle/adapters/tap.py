@@ -13,7 +13,8 @@ batch once for each candidate, every candidate acts on its own copy, and the tap
 
 Bound methods of a plain object, never closures: a deep copy of the model follows them to the copied
 adapters. Which sets act is the value of `active`. An adapter may read its x elsewhere in the layer;
-the tap then has a further entry there. Tensors held between two ports are in the backbone's `ForwardState`.
+the tap then has a further entry there. Values kept between two ports are in the backbone's
+`ForwardState`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -159,7 +160,9 @@ class Tap:
     def _collect(self, number: int, x: Tensor) -> Tensor:
         if not self.active:
             return x
-        gathered = self._state.tap_values.setdefault(self._key(None), list(self._state.layer_inputs))
+        gathered = self._state.tap_values.setdefault(
+            self._key(None), list(self._state.layer_inputs)
+        )
         assert len(gathered) == number, f"the entries of {self.site} were passed out of order"
         gathered.append(x)
         return x

@@ -4,6 +4,7 @@ Source: Barrault et al. 2023, https://arxiv.org/abs/2312.05187 (Seamless), whose
 """
 
 from collections.abc import Mapping
+from types import MethodType
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -110,10 +111,20 @@ class W2vBert(Family):
         return embedded
 
     def layer_kwargs(
-        self, model: Any, hidden: Float[Tensor, "B T D"], state: ForwardState
+        self,
+        model: Any,
+        hidden: Float[Tensor, "B T D"],
+        state: ForwardState,  # noqa: ARG002 - see Family
     ) -> dict[str, Any]:
-        """Return the positions, and the mask for the convolutions."""
-        return positions(model, hidden) | {"conv_attention_mask": state.frame_mask}
+        """Return the positions."""
+        return positions(model, hidden)
+
+    def prepare(self, model: Any, state: ForwardState) -> None:
+        """Make every convolution read the mask of real frames where it runs."""
+        for layer in model.encoder.layers:
+            layer.conv_module.forward_state = state
+            # A bound method on the instance: a deep copy gets one bound to the copied module.
+            layer.conv_module.forward = MethodType(_with_mask, layer.conv_module)
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return the wave of two mel frames."""
@@ -135,3 +146,12 @@ class W2vBert(Family):
             "conv_depthwise_kernel_size": 5,
             "initializer_range": 0.1,
         }
+
+
+def _with_mask(
+    convolution: Any, hidden: Float[Tensor, "B T D"], **_: Any
+) -> Float[Tensor, "B T D"]:
+    """Run the module with zeros in padded frames."""
+    mask = convolution.forward_state.frame_mask
+    convolved: Tensor = type(convolution).forward(convolution, hidden, attention_mask=mask)
+    return convolved

@@ -51,13 +51,21 @@ class Cut:
         return f"{what}{below}" + (f", {SUMMARIES[self.summary].words}" if self.summary else "")
 
 
-def find_cut(model: AdaptedModel) -> Cut:
+def find_cut(model: AdaptedModel, *, below_adapters: bool = False) -> Cut:
     """Return the deepest point below which nothing trains and nothing is random.
 
     Frozen adapters may be below it, and are then run as a part of the backbone.
+
+    Args:
+        model: Its active sets count.
+        below_adapters: Keep below frozen adapters too, because they depend on the row.
     """
     backbone, slots = model.backbone, model.active_slots
-    limits = [slot.site.depth for slot in slots if model.trains(slot) or _spans_layers(slot)]
+    limits = [
+        slot.site.depth
+        for slot in slots
+        if below_adapters or model.trains(slot) or _spans_layers(slot)
+    ]
     depth = min([backbone.anatomy.output_depth, *limits])
     if backbone.stochastic:  # dropout and SpecAugment act behind the front end
         depth = min(depth, FEATURES)
@@ -83,7 +91,7 @@ def runs_in_batches(backbone: Backbone) -> bool:
 
 def _spans_layers(slot: Slot) -> bool:
     """Return whether a slot acts from one layer to another, so that no cut may lie between."""
-    return slot.site.exit == END or slot.placement.method.grows
+    return slot.site.exit == END or slot.placement.method.changes_length
 
 
 def frozen_below(model: AdaptedModel, cut: Cut) -> list[Slot]:

@@ -23,9 +23,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ossicle.adapters.adapter_set import AdapterSet
 from ossicle.adapters.folder import TENSORS, read_folder
-from ossicle.adapters.model import AdaptedModel, AdapterSet, Slot
+from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.saving import check_backbone, check_finite, check_shapes, read_tensors
+from ossicle.adapters.slots import Slot
 from ossicle.anatomy import VALUES
 from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
@@ -322,7 +324,7 @@ class AdapterBank:
         item = self._model.add(name, recipe, made, stacked=stacked)
         shapes |= {f"head/{tensor}": p.shape for tensor, p in made.named_parameters()}
         self._model.use(name)
-        cut = find_cut(self._model)
+        cut = find_cut(self._model, below_adapters=True)
         self._model.use()
         alone = seen.width != self.backbone.anatomy.width or any(
             placement.method.changes_length for placement in recipe.placements

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ossicle.adapters.model import build_slots
+from ossicle.adapters.slots import build_slots
 from ossicle.backbones import load_backbone
 from ossicle.child import run_child
 from ossicle.errors import RunError, listing

@@ -34,7 +34,7 @@ def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
         RunError: it cannot be written; the one before is untouched.
     """
     tensors: dict[str, Tensor] = {}
-    for key, parameter in model.trainable(model.current).items():
+    for key, parameter in model.trainable().items():
         tensors[_NOW + key] = parameter.detach().cpu().contiguous()
         for name, value in state.optimizer.state[parameter].items():
             tensors[f"{name}:{key}"] = value.detach().cpu().contiguous()
@@ -59,8 +59,8 @@ def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
         return
     tensors, metadata = read_tensors(file)
     now = {k.removeprefix(_NOW): v for k, v in tensors.items() if k.startswith(_NOW)}
-    put_tensors(model, model.current, now, file)
-    for key, parameter in model.trainable(model.current).items():
+    put_tensors(model.trainable(), now, file)
+    for key, parameter in model.trainable().items():
         moments = {name: tensors.get(f"{name}:{key}") for name in ("step", "exp_avg", "exp_avg_sq")}
         if None in moments.values():
             raise RunError(f"'{file}' lacks the optimiser's state of {key}; start the run anew")

@@ -29,7 +29,7 @@ def untested_result(run: Prepared, state: State, folder: Path, seconds: float) -
         folder: Its folder, with the adapter in it.
         seconds: Wall time of the training.
     """
-    recipe, backbone = run.model.current.recipe, run.model.backbone
+    recipe, backbone = run.model.recipe, run.model.backbone
     choice, best = run.choice, state.best
     found = {
         "recipe": recipe.label,
@@ -43,7 +43,7 @@ def untested_result(run: Prepared, state: State, folder: Path, seconds: float) -
         "epochs": len(state.history),
         "valid": best.valid,
         "test": None,
-        "parameters": tally(run.model, run.model.current).to_dict(),
+        "parameters": tally(run.model).to_dict(),
         "adapter_bytes": (folder / TENSORS).stat().st_size,
         "train_seconds": round(seconds, 2),
         "first_step_seconds": _rounded(state.step_seconds[:1]),

@@ -66,7 +66,7 @@ def fit(
         RunError: the loss, in training or on the validation recordings, is no longer finite.
     """
     config = with_epochs(config, task, train, model.backbone.sample_rate)
-    parameters = model.trainable(model.current)
+    parameters = model.trainable()
     best: dict[str, Tensor] = {}
     state = State.of(model, config)
     frozen = frozen or FrozenPart(find_cut(model))

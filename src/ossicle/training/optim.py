@@ -7,9 +7,11 @@ from ossicle.adapters.model import AdaptedModel
 from ossicle.settings import parse
 from ossicle.training.config import OPTIMIZERS, TrainConfig
 
+GATES_LR = 1e-3  # of the logits of mixtures, where the run names no rate
+
 
 def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.Adam:
-    """Return the optimiser over all that the current set trains, a group for each rate and decay.
+    """Return the optimiser over everything that trains, a group for each rate and decay.
 
     Every group keeps its highest rate as `peak`. Matrices decay; biases, gains and shifts do not,
     unless the optimiser is told `decay=all`.
@@ -19,7 +21,7 @@ def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.Ada
     """
     name, settings = parse(config.optimizer, "optimizer", OPTIMIZERS)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for key, parameter in model.trainable(model.current).items():
+    for key, parameter in model.trainable().items():
         decays = parameter.ndim > 1 or settings["decay"] == "all"
         rate = learning_rate(model, config, key)
         groups.setdefault((rate, config.weight_decay if decays else 0.0), []).append(parameter)
@@ -38,10 +40,12 @@ def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.Ada
 def learning_rate(model: AdaptedModel, config: TrainConfig, key: str) -> float:
     """Return the peak rate of a tensor: the placement's, the run's, or its method's or head's."""
     number = key.split("/")[0]
+    if number == "gates":
+        return config.lr or GATES_LR
     if number == "head":
-        assert model.current.head is not None  # its tensor is among those that train
-        return config.head_lr or config.lr or model.current.head.default_lr
-    placement = model.current.recipe.placements[int(number)]
+        assert model.head is not None  # its tensor is among those that train
+        return config.head_lr or config.lr or model.head.default_lr
+    placement = model.recipe.placements[int(number)]
     return placement.lr or config.lr or placement.method.default_lr
 
 

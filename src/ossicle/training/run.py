@@ -195,7 +195,7 @@ def _fit(
     ):
         if processes.is_main:
             if epoch.is_best:
-                save_tensors(run.model, run.model.current, folder)
+                save_tensors(run.model, folder)
             _write_log(folder, state.history)
         state.stopped = _ends(on_epoch, epoch, processes)
         if processes.is_main:
@@ -217,7 +217,7 @@ def _ends(on_epoch: OnEpoch | None, epoch: Epoch, processes: Processes) -> bool:
 def _put_best(run: Prepared, folder: Path) -> None:
     """Put the parameters of the best epoch into the model."""
     best, _ = read_tensors(folder / TENSORS)
-    put_tensors(run.model, run.model.current, best, folder)
+    put_tensors(run.model.tensors(), best, folder)
 
 
 def _curves(epoch: Epoch, task: Task) -> dict[str, float]:
@@ -251,7 +251,7 @@ def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
     write_sealed(file, split)
     write_sealed(folder / VERSIONS, versions() | starting_place(folder))
     task = run.task.to_dict() | {"max_seconds": config.max_seconds}
-    save_facts(run.model, run.model.current, folder, task=task)
+    save_facts(run.model, folder, task=task)
 
 
 def _write_log(folder: Path, history: list[Epoch]) -> None:

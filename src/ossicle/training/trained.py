@@ -98,7 +98,7 @@ class Trained:
             places=HERE if backbone else places_of(Path(folder)),
         )
         model = load(folder, loaded)
-        head = model.current.head
+        head = model.head
         if head is None or head.num_outputs != task.num_outputs:
             raise AdapterFileError(
                 f"'{folder}': the head has {head.num_outputs if head else 'no'} outputs and the "
