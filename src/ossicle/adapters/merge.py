@@ -21,7 +21,7 @@ def merge(model: AdaptedModel) -> Backbone:
     """Return a copy of the backbone with the active sets in its weights, and no adapters.
 
     Its output equals the adapted model's but for rounding. What a set trains in place is in the
-    weights already. The head stays where it is: `model.current.head`.
+    weights already. The head stays where it is: `model.head`.
 
     Args:
         model: In evaluation mode: dropout inside an adapter is left out.
