@@ -182,7 +182,7 @@ def test_what_cannot_be_mixed_is_refused(build, expression, message):
 
 
 def test_an_unknown_gate_is_refused():
-    with pytest.raises(RecipeError, match="'softmix'; use softmax, sigmoid, layers"):
+    with pytest.raises(RecipeError, match="'softmix'; expected softmax, sigmoid or layers"):
         Recipe.parse("lora(gate=softmix)")
 
 
