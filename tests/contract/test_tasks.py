@@ -13,13 +13,15 @@ import torch
 from ossicle.adapters.check import attach
 from ossicle.anatomy import Anatomy
 from ossicle.backbones import Backbone
+from ossicle.cli.options import print_metrics
 from ossicle.data import Dataset, Utterance
+from ossicle.data.roles import LABEL_COLUMNS
 from ossicle.errors import LabelError
 from ossicle.frozen.cut import find_cut
 from ossicle.frozen.part import FrozenPart
 from ossicle.heads import HEADS, Outputs, build_head
 from ossicle.recipes.recipe import Recipe
-from ossicle.tasks import TASKS, Task
+from ossicle.tasks import TASKS, Task, suggest_task
 from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import epochs
@@ -225,6 +227,37 @@ def said(task: Task, label: str) -> dict:
     return task.decode(head(hidden, mask)[0].detach())
 
 
+def test_its_metrics_are_printed_and_compared(
+    kind: type[Task],
+    task: Task,
+    utterances: tuple[Utterance, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    decoded = keyed([task.decode(output) for output in outputs(task, 8)])
+    metrics = task.metrics([one.label for one in utterances], decoded)
+    unit = {"interval_unit": "recording", "interval_units": 8, "interval_missing": "none drawn"}
+    found = {"task": kind.name, **metrics, **unit, "intervals": dict.fromkeys(kind.reported)}
+    print_metrics(found)
+    printed = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    for key, metric in kind.reported.items():
+        assert any(
+            line.startswith(metric.label) and metric.text(metrics[key]) in line for line in printed
+        )
+    assert set(kind.details(found)) <= set(printed)
+
+
+def test_no_two_tasks_are_suggested_by_one_label(kind: type[Task]) -> None:
+    for name in kind.suggested_by:
+        assert [one for one in TASKS.values() if name in one.suggested_by] == [kind]
+        assert suggest_task(name) is kind
+
+
+def test_every_label_that_a_table_is_known_to_hold_suggests_a_task() -> None:
+    suggested = {name for one in TASKS.values() for name in one.suggested_by}
+    assert LABEL_COLUMNS.keys() <= suggested
+    assert suggest_task("label").name == suggest_task("emotion").name == "classification"
+
+
 def test_what_was_not_trained_on_is_an_error(task: Task, utterances) -> None:
     if not task.closed_set:
         return  # it is made for strangers
@@ -238,5 +271,5 @@ def test_what_cannot_be_learnt_is_an_error(kind: type[Task], utterances) -> None
     if kind.by_frame:
         return  # one transcript is as good as many
     same = [Utterance(one.key, one.path, "7") for one in utterances]
-    with pytest.raises(LabelError, match=r"(7|1 kinds)"):
+    with pytest.raises(LabelError, match=r"(7|1 different tags)"):
         kind.from_dataset(dataset(*same))

@@ -68,7 +68,7 @@ def message_of(done: Any, *, progress: bool = False) -> str:
         ({"head": "frames"}, "head 'frames' does not suit the task classification; use mean or"),
         ({"task": "asrr"}, "no task 'asrr'; available: classification, intent, "),
         ({"task": "verification(los=x)"}, "task 'verification' has no setting 'los'"),
-        ({"task": "regression"}, "is no list of numbers; a regression wants 3.5"),
+        ({"task": "regression"}, "is not a number; expected one such as 3.5"),
         ({"task": "asr(", "epochs": "1"}, "'asr(' is not a task; write name or name(setting=value"),
         ({"schedule": "liner"}, "no schedule 'liner'; available: linear, cosine, constant, step"),
         ({"optimizer": "adamm"}, "no optimizer 'adamm'; available: adamw, adam"),

@@ -133,8 +133,8 @@ def test_numbers_that_are_none_or_always_the_same_are_errors(
     settings: Configure, tmp_path: Path
 ) -> None:
     for label, message in (
-        ("loud", "'loud' is no list of numbers"),
-        ("nan", "'nan' is no list of numbers"),
+        ("loud", "'loud' is not a number"),
+        ("nan", "'nan' is not a number"),
         ("3.5", "value is 3.5 in all 6 training recordings"),
     ):
         root = tmp_path / label

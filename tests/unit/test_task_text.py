@@ -118,7 +118,7 @@ def test_text_that_is_written_in_another_way_stops_the_run() -> None:
             SpeechRecognition.from_dataset(data(["a b"], test))
     with pytest.raises(LabelError, match=r"'!', for example in 'a!'"):
         SpeechRecognition.from_dataset(data(["a b"], ["a!"]), unseen="error")
-    with pytest.raises(LabelError, match=r"empty as asr\(case=keep,punctuation=remove,.*: c1\."):
+    with pytest.raises(LabelError, match=r"empty after asr\(case=keep,punctuation=remove,.*: c1\."):
         SpeechRecognition.from_dataset(data(["a"], ["a", "..."]), punctuation="remove")
     phones = PhoneRecognition.from_dataset(data(["n o", "o n"], ["n o n a"]))
     assert "'a' (1)" in phones.notices("test", ["n o n a"])[0]

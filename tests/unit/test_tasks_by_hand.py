@@ -67,11 +67,14 @@ def test_the_loss_of_numbers_is_one_minus_concordance():
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (["3.5", "high"], "the label 'high' is no list of numbers"),
-        (["3.5", "nan"], "the label 'nan' is no list of numbers"),
-        (["valence=", "2"], "the label 'valence=' is no list of numbers"),
-        (["v=1,v=2", "2"], "'v=1,v=2' is no list"),
-        (["valence=1,arousal=2", "valence=1"], "a1 is annotated in valence, and the first"),
+        (["3.5", "high"], "the label 'high' is not a number"),
+        (["3.5", "nan"], "the label 'nan' is not a number"),
+        (["valence=", "2"], "the label 'valence=' is not a number"),
+        (["v=1,v=2", "2"], "'v=1,v=2' is not a number"),
+        (
+            ["valence=1,arousal=2", "valence=1"],
+            "a1 has the dimensions valence; expected",
+        ),
         (["2", "2", "2"], "corpus: value is 2 in all 3 training recordings; there is nothing"),
     ],
 )

@@ -138,12 +138,12 @@ def test_an_intent_is_right_if_all_its_slots_are():
 def test_intents_that_cannot_be_learnt_or_read_are_errors():
     with pytest.raises(LabelError, match="all 2 training recordings have object=lamp"):
         Intent.from_dataset(data(["action=on,object=lamp", "action=off,object=lamp"]))
-    with pytest.raises(LabelError, match="'lamp' is no list of slots"):
+    with pytest.raises(LabelError, match="'lamp' is not a list of slots"):
         Intent.from_dataset(data(["lamp", "tv"]))
     task = Intent({"action": ["off", "on"], "object": ["lamp", "tv"]})
     with pytest.raises(LabelError, match=r"object=lmap was not seen .* Did you mean 'lamp'"):
         task.check_labels(["action=on,object=lmap"])
-    with pytest.raises(LabelError, match="has the slots action, and the first"):
+    with pytest.raises(LabelError, match="has the slots action; expected those of the first"):
         task.check_labels(["action=on"])
 
 

@@ -29,7 +29,8 @@ def tasks(
         o.print_table(["task", "predicts", "heads (default first)"], rows)
         return
     task = TASKS[name]
-    print(f"{name}: {task.about}\nheads (default first): {', '.join(task.heads)}")
+    print(f"{name}: {task.about}\nlabel: {task.label_format}, as in {task.example[0]}")
+    print(f"heads (default first): {', '.join(task.heads)}")
     if task.settings:
         rows = [[key, one.about, str(one.default)] for key, one in task.settings.items()]
         o.print_table(["setting", "meaning", "default"], rows)
@@ -39,4 +40,5 @@ def _card(task: Any) -> dict[str, Any]:
     settings = {
         key: {"about": one.about, "default": one.default} for key, one in task.settings.items()
     }
-    return {"about": task.about, "heads": list(task.heads), "settings": settings}
+    label = {"format": task.label_format, "example": task.example[0]}
+    return {"about": task.about, "label": label, "heads": list(task.heads), "settings": settings}

@@ -1,4 +1,4 @@
-"""How good predictions are, how sure one can be of it, and whether two recipes differ."""
+"""Metrics, their confidence intervals, and a paired test of two recipes."""
 
 from ossicle.metrics.classification import (
     ClassificationMetrics,

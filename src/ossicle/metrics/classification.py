@@ -1,18 +1,18 @@
-"""Figures for one label per recording, all fractions from 0 to 1.
+"""Classification metrics, all fractions from 0 to 1.
 
-    accuracy   recordings named rightly / recordings
-    UAR        mean over classes of  recall = right / all of that class
-    macro-F1   mean over classes of  F1 = 2 right / (all of that class + all named so)
+    accuracy   correct recordings / recordings
+    UAR        mean over classes of  recall = correct / recordings of the class
+    macro-F1   mean over classes of  F1 = 2 correct / (recordings of the class + predicted as it)
 
-UAR, unweighted average recall, and macro-F1 count every class alike, however rare. Which classes
-enter the mean decides what is reported when some do not occur:
+UAR, unweighted average recall, and macro-F1 weight all classes equally, however rare. Classes that
+do not occur are treated as follows:
 
     class occurs in     target   predicted   UAR               macro-F1
                         yes      any         its recall        its F1
                         no       yes         left out          counts as 0
                         no       no          left out          left out
 
-This is scikit-learn's convention where `labels` is left to it.
+This is scikit-learn's default, without `labels`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from jaxtyping import Int
 
 @dataclass(frozen=True)
 class ClassificationMetrics:
-    """What a classifier got right on one set of recordings.
+    """Classification metrics of a set of recordings.
 
     `confusion` is (C, C): rows are true labels, columns predicted ones, in the order of the labels.
     `count` is the number of recordings.
@@ -45,8 +45,8 @@ def classification_metrics(
     Args:
         target: The true label of each recording.
         predicted: The predicted label of each recording.
-        labels: All labels, in the order wanted in `confusion`. Labels that do not occur change no
-            other metric.
+        labels: All labels, in the order of `confusion`. Labels that do not occur change no other
+            metric.
 
     Raises:
         ValueError: no recordings, unequal lengths, or a label that `labels` lacks or repeats.
@@ -71,8 +71,8 @@ def metrics_by_rows(
 ) -> Callable[[Int[np.ndarray, " N"]], Mapping[str, float]]:
     """Return a function from row numbers to accuracy, macro-F1 and UAR on those rows.
 
-    For `bootstrap_intervals`, which asks a thousand times: each answer takes some 50 microseconds,
-    and is what `classification_metrics` returns for the same rows. Rows may repeat.
+    For `bootstrap_intervals`, which calls it a thousand times: a call takes some 50 microseconds,
+    and returns what `classification_metrics` does for the same rows. Rows may repeat.
 
     Raises:
         ValueError: as `classification_metrics`.
@@ -100,12 +100,14 @@ def _codes(
 ) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, " N"]]:
     """Return both sides as positions in `labels`."""
     if len(target) != len(predicted):
-        raise ValueError(f"{len(target)} targets, {len(predicted)} predictions: expected as many.")
+        raise ValueError(
+            f"{len(target)} targets, {len(predicted)} predictions: expected equal numbers."
+        )
     if len(target) == 0:
         raise ValueError("No recordings to compute metrics of.")
     code_of = {label: code for code, label in enumerate(labels)}
     if len(code_of) != len(labels):
-        raise ValueError(f"A label is there twice: {list(labels)}.")
+        raise ValueError(f"Labels are repeated: {list(labels)}.")
     unknown = sorted({*target, *predicted} - code_of.keys())
     if unknown:
         raise ValueError(f"Not among the labels {list(labels)}: {unknown}.")

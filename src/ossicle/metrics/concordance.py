@@ -1,4 +1,4 @@
-"""The concordance correlation coefficient, CCC.
+"""Concordance correlation coefficient, CCC.
 
     ccc = 2 cov(x, y) / (var(x) + var(y) + (mean(x) - mean(y))^2)
 

@@ -13,17 +13,17 @@ from jaxtyping import Int
 
 
 def word_edits(references: Sequence[str], said: Sequence[str]) -> Int[np.ndarray, "N 2"]:
-    """Return for each recording its errors and the words of its reference."""
+    """Return errors and number of reference words of each recording."""
     return _rows(jiwer.process_words(list(references), list(said)))
 
 
 def character_edits(references: Sequence[str], said: Sequence[str]) -> Int[np.ndarray, "N 2"]:
-    """Return for each recording its errors and the characters of its reference."""
+    """Return errors and number of reference characters of each recording."""
     return _rows(jiwer.process_characters(list(references), list(said)))
 
 
 def rate(edits: Int[np.ndarray, "N 2"]) -> float:
-    """Return errors for each unit of the references; above 1 where more is said than was."""
+    """Return errors per unit of the references; above 1 with many insertions."""
     errors, units = edits.sum(axis=0)
     return float(errors / units)
 

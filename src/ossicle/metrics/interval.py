@@ -1,24 +1,23 @@
-"""Percentile bootstrap: how far a metric might be off, given who and what was recorded.
+"""Percentile bootstrap: confidence intervals of metrics over the choice of test recordings.
 
-    units drawn with replacement, as many as there are   ->   metrics of their recordings
-    1000 times                                           ->   the middle 95 % is the interval
+    draw as many units as there are, with replacement   ->   metrics of their recordings
+    1000 times                                          ->   the middle 95 % is the interval
 
-The unit is what was drawn independently when the test set was made. Recordings of one speaker are
-alike, so where speakers are known whole speakers are drawn, each with all of its recordings;
-drawing recordings would give intervals that are too narrow for a claim about new speakers.
+The unit is what was sampled independently when the test set was made. Recordings of one speaker are
+alike, so if speakers are known, whole speakers are drawn, each with all of its recordings; drawing
+recordings would give intervals that are too narrow for a claim about new speakers.
 
-Few speakers say little about speakers. With two, three different draws exist, and the interval runs
-from the worse speaker's metric to the better one's; below ten or so it tends to be too narrow. With
-one there is nothing to draw, recordings are drawn instead, and the interval speaks of further
-recordings of that speaker only: `unit` and `num_units` say which case it was, and belong beside the
-interval wherever it is shown.
+With few speakers the interval is unreliable. With two there are three different draws, and the
+interval runs from the worse speaker's metric to the better one's; below ten or so it tends to be
+too narrow. With one speaker, recordings are drawn, and the interval is about further recordings of
+that speaker only. `unit` and `num_units` say which case it was; report them with the interval.
 
-A score may be undefined in a draw: verification needs pairs of one speaker and of two. An undefined
-draw counts as possibly the lowest and possibly the highest, so the interval is rather too wide; if
-such draws are more than the tail that is cut off, there is no interval.
+A metric may be undefined in a draw: verification needs pairs of one speaker and of two. Such a draw
+counts as possibly the lowest and possibly the highest, so the interval is wider, if anything; if
+there are more such draws than the tail that is cut off, there is no interval.
 
 The interval covers the choice of test recordings. It does not cover the training seed, nor the
-choice of training recordings: the model is held as it is.
+choice of training recordings: the model is fixed.
 
 Source: Efron and Tibshirani 1993, "An introduction to the bootstrap", section 13.3.
 """
@@ -35,15 +34,15 @@ FEW_SPEAKERS: Final = 10  # below which an interval tends to be too narrow
 
 @dataclass(frozen=True)
 class Intervals:
-    """The lower and upper bound of each metric, and what was drawn to find them.
+    """The lower and upper bound of each metric, and how they were computed.
 
     Attributes:
-        bounds: By metric; None where it is undefined in too many draws.
-        unit: What was drawn.
-        num_units: How many there are.
-        confidence: Share of the draws inside the bounds.
+        bounds: Bounds by metric; None if it is undefined in too many draws.
+        unit: The unit that was drawn.
+        num_units: Number of units.
+        confidence: Fraction of the draws inside the bounds.
         resamples: Number of draws.
-        undefined: Largest share of draws in which a metric is undefined.
+        undefined: Largest fraction of draws in which a metric is undefined.
     """
 
     bounds: dict[str, tuple[float, float] | None]
@@ -55,7 +54,7 @@ class Intervals:
 
     @property
     def missing(self) -> str | None:
-        """Why some bounds are None, if any are."""
+        """The reason why some bounds are None, if any are."""
         if None not in self.bounds.values():
             return None
         share = f"{100 * self.undefined:.1f} % of the draws of {self.num_units} {self.unit}s"
@@ -89,17 +88,17 @@ def bootstrap_intervals(
     """Return percentile bootstrap intervals of all metrics, from the same draws.
 
     Args:
-        metrics_of: From row numbers, with repetitions, to metrics, NaN where one is undefined; it
-            is called once per resample. For classification: `metrics_by_rows`.
+        metrics_of: Returns the metrics of the rows with these numbers, which repeat; NaN if one is
+            undefined. Called once per resample. For classification: `metrics_by_rows`.
         num_rows: Number of recordings.
         groups: The speaker of each recording, or None to draw recordings.
-        confidence: Share of the resamples inside the interval, between 0 and 1.
+        confidence: Fraction of the resamples inside the interval, between 0 and 1.
         resamples: Number of draws. 1000 place a bound of a 95 % interval to within about half a
             percentile.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
-        `unit` is "speaker" where `groups` names at least two, else "recording".
+        `unit` is "speaker" if `groups` has at least two speakers, else "recording".
 
     Raises:
         ValueError: no rows, no resamples, not one group per row, or a confidence out of range.
@@ -128,9 +127,9 @@ def bootstrap_intervals(
 
 
 def _bounds(values: Float[np.ndarray, " K"], tail: float) -> tuple[float, float] | None:
-    """Return the quantiles of the draws, wide enough whatever the undefined ones would have been.
+    """Return the quantiles of the draws, wide enough for any value of the undefined ones.
 
-    None where they are so many that a bound could be anything.
+    None if there are so many of these that a bound could have any value.
     """
     missing = np.isnan(values)
     if not missing.any():

@@ -1,23 +1,22 @@
-"""Does one recipe do better than another on the same recordings?
+"""Paired permutation test: does one recipe score higher than another on the same recordings?
 
     d_n         mean over seeds of  (score of first on n) - (score of second on n)
     difference  mean of d_n over the recordings
-    p           how often |difference| is at least as large when the sign of each unit's d is random
+    p           how often |difference| is at least as large with a random sign for each unit's d
 
 A unit is a recording, or a speaker with the sum of its d_n: recordings of one speaker are alike and
-are no independent evidence. Fewer than six speakers cannot give p below 0.05 (the smallest p of U
-units is 2 / 2^U), so then recordings are the unit; `unit` says so, and the result speaks of further
+not independent evidence. Fewer than six speakers cannot give p below 0.05 (the smallest p of U
+units is 2 / 2^U), so then recordings are the unit; `unit` says so, and the result is about further
 recordings of those speakers only.
 
-The null hypothesis: given these trained models, the two recipes are exchangeable on every unit, so
-that swapping their names there was as likely. The score is what a task gives each recording: 1 for
-right and 0 for wrong in classification; with one seed and recordings as units, this is then the
-exact McNemar test.
+The null hypothesis: given these trained models, the two recipes are exchangeable on every unit. The
+score of a recording is the task's: in classification 1 if it is correct and 0 if not; with one seed
+and recordings as units, this is the exact McNemar test.
 
-What it does not cover: the training seed. The S models of each recipe are held as they are, and a
-small p says that these models differ on such recordings, not that the recipes would differ with
-other seeds or other training data. Compare `difference` with its spread over seeds for that. Nor
-does it correct for the number of pairs that are compared.
+The test does not cover the training seed. The S models of each recipe are fixed, and a small p says
+that these models differ on such recordings, not that the recipes would differ with other seeds or
+other training data; compare `difference` with its spread over seeds for that. It does not correct
+for the number of pairs that are compared either.
 
 Source: Fisher 1935, "The design of experiments", section 21. Computed by
 `scipy.stats.permutation_test`.
@@ -31,7 +30,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 FEWEST_SPEAKERS = 6  # 2 / 2^6 = 0.03
-RESAMPLES = 9999  # all sign patterns are gone through instead where there are no more than these
+RESAMPLES = 9999  # if there are no more sign patterns than this, all of them are used
 
 
 @dataclass(frozen=True)
@@ -54,14 +53,14 @@ def paired_test(
     """Return the difference in mean score, first minus second, with a two-sided p.
 
     Args:
-        scores_a: Of the first recipe, trained with seed s, on recording n; more is better.
-        scores_b: The same of the second recipe: the same seeds, the same recordings, in order.
+        scores_a: Scores of the first recipe, trained with seed s, on recording n; higher is better.
+        scores_b: Scores of the second recipe, with the same seeds and recordings in order.
         groups: The speaker of each recording, if known.
-        seed: Of the random signs; without effect where all sign patterns are gone through.
+        seed: Seed of the random signs; without effect if all sign patterns are used.
 
     Returns:
-        `p_value` is 1 where the recipes are equally good on every unit, and never 0:
-        with random signs it is at least 0.0002.
+        `p_value` is 1 if the recipes are equally good on every unit, and never 0: with random signs
+        it is at least 0.0002.
 
     Raises:
         ValueError: shapes that differ or are not (S, N), scores that are not finite, or not one

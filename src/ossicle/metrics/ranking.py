@@ -1,7 +1,7 @@
-"""Figures of tags that are ranked by a score: mean average precision and mean area under the curve.
+"""Metrics of tags that are ranked by a score: mean average precision and mean ROC AUC.
 
-Both are means over the tags that some of the recordings have and some have not; of the others
-nothing can be said, and where there is none the metric is 0.
+Both are means over the tags that some recordings have and others have not, since they are undefined
+for other tags; 0 if there is no such tag.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
-"""Figures of events in time: frame by frame, and in segments of a second.
+"""Metrics of sound event detection, by frame and by segment.
 
-    F1 = 2 both / (marked in the reference + marked by the system)
+    F1 = 2 both / (active in the reference + active in the prediction)
 
-over all frames (or segments) and all kinds of event together (micro average). A segment is marked
-where any of its frames is.
+over all frames (or segments) and all classes together (micro average). An event is active in a
+segment if it is active in any of its frames.
 
 Source: Mesaros et al. 2016, "Metrics for polyphonic sound event detection",
 https://doi.org/10.3390/app6060162.
@@ -16,21 +16,21 @@ from jaxtyping import Bool, Int
 
 
 def segments(marks: Bool[np.ndarray, "T C"], frames: int) -> Bool[np.ndarray, "S C"]:
-    """Return the marks of segments of that many frames; the last may be shorter."""
+    """Return the activity in segments of that many frames; the last may be shorter."""
     starts = np.arange(0, len(marks), frames)
     return np.logical_or.reduceat(marks, starts, axis=0)
 
 
 def counts(truth: Bool[np.ndarray, "T C"], said: Bool[np.ndarray, "T C"]) -> Int[np.ndarray, " 3"]:
-    """Return how many are marked in both, in the reference and by the system."""
+    """Return how many are active in both, in the reference and in the prediction."""
     return np.array([(truth & said).sum(), truth.sum(), said.sum()])
 
 
 def micro_f1(of_each: Int[np.ndarray, "N 3"] | Sequence[Int[np.ndarray, " 3"]]) -> float:
     """Return F1 over all recordings.
 
-    0 where nothing is to be marked and nothing is marked, as sed_eval's `f_measure` and
-    scikit-learn's `f1_score` have it: silence about silence is no evidence of finding events.
+    0 if there are no events in the reference nor in the prediction, as in sed_eval's `f_measure`
+    and scikit-learn's `f1_score`: that is no evidence of finding events.
     """
     both, truth, said = np.sum(of_each, axis=0)
     return float(2 * both / (truth + said)) if truth + said else 0.0

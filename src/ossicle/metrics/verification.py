@@ -1,11 +1,11 @@
-"""Error rates of speaker verification, exact on the steps of the scores.
+"""Error rates of speaker verification, exact at every threshold.
 
-    miss(t)          share of the target trials (one speaker) that score below t
-    false alarm(t)   share of the other trials that score t or more
-    EER              where the line through these steps meets miss = false alarm
-    minDCF(p)        least over t of  (p miss + (1 - p) false alarm) / min(p, 1 - p)
+    miss(t)          fraction of target trials (one speaker) with a score below t
+    false alarm(t)   fraction of other trials with a score of t or more
+    EER              where the line through these points crosses miss = false alarm
+    minDCF(p)        minimum over t of  (p miss + (1 - p) false alarm) / min(p, 1 - p)
 
-A trial may have a weight, for the bootstrap. Trials that score alike are one step.
+A trial may have a weight, for the bootstrap. Trials with equal scores are one point.
 
 Source: NIST SRE evaluation plans; costs of a miss and of a false alarm are 1.
 """
@@ -36,7 +36,7 @@ class ErrorCurve:
         return float(fa0 + along * (fa1 - fa0))
 
     def min_dcf(self, prior: float) -> float:
-        """Return the least detection cost at a prior of targets, over that of always saying one."""
+        """Return the minimum normalised detection cost at a prior of targets."""
         cost = prior * self.miss + (1 - prior) * self.false_alarm
         return float(cost.min() / min(prior, 1 - prior))
 
@@ -47,7 +47,7 @@ class ErrorCurve:
 
 
 class Trials:
-    """Scored trials, sorted once, so that a bootstrap can weigh them anew a thousand times."""
+    """Scored trials, sorted once, so that a bootstrap can reweight them a thousand times."""
 
     def __init__(self, scores: Float[np.ndarray, " N"], same: Bool[np.ndarray, " N"]) -> None:
         """Sort the trials.
@@ -63,7 +63,7 @@ class Trials:
         self._ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
 
     def curve(self, weights: Float[np.ndarray, " N"] | None = None) -> ErrorCurve | None:
-        """Return the error rates; None where there are no trials of one of the two kinds."""
+        """Return the error rates; None if there are no trials of one speaker, or none of two."""
         weight = np.ones(len(self._same)) if weights is None else weights[self._order]
         targets = np.cumsum(np.where(self._same, weight, 0.0))
         others = np.cumsum(np.where(self._same, 0.0, weight))
@@ -77,7 +77,7 @@ class Trials:
 def trial_cosines(
     embeddings: Float[np.ndarray, "N E"], first: np.ndarray, second: np.ndarray
 ) -> Float[np.ndarray, " T"]:
-    """Return the cosine of the two utterances of each trial, given by their rows."""
+    """Return the cosine of the two utterances of each trial, given by row."""
     vectors = unit(embeddings)
     parts = [
         np.einsum("te,te->t", vectors[first[at : at + CHUNK]], vectors[second[at : at + CHUNK]])
@@ -95,7 +95,7 @@ def cosines(
 
 
 def unit(embeddings: Float[np.ndarray, "N E"]) -> Float[np.ndarray, "N E"]:
-    """Return the embeddings at length 1; those of length 0 as they are."""
+    """Return the embeddings normalised to length 1; those of length 0 as they are."""
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
     made: Float[np.ndarray, "N E"] = embeddings / np.where(lengths == 0, 1, lengths)
     return made
@@ -107,18 +107,18 @@ def normalised(
     to_cohort: Float[np.ndarray, "N K"],
     top: int | None = None,
 ) -> Float[np.ndarray, " T"]:
-    """Return the scores of trials after s-norm, or AS-norm with the nearest of the cohort.
+    """Return the scores of trials after s-norm, or after AS-norm with the nearest of the cohort.
 
         ((s - mean_first) / deviation_first + (s - mean_second) / deviation_second) / 2
 
     Args:
-        scores: Of the trials.
+        scores: Scores of the trials.
         sides: Row in `to_cohort` of the first and the second utterance of each trial.
         to_cohort: Score of each utterance with each of the cohort.
-        top: Means and deviations are of that many highest scores; None: of all (s-norm).
+        top: Number of highest scores that mean and deviation are of; None: all (s-norm).
 
     Returns:
-        Not finite where the cohort's scores do not vary, as those of one recording.
+        Not finite if the scores of the cohort do not vary, for example with one recording.
 
     Source: Matejka et al. 2017, "Analysis of score normalization in multilingual speaker
     recognition"; the deviation divides by K - 1.

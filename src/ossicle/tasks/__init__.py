@@ -35,7 +35,7 @@ def parse_task(text: str) -> tuple[type[Task], dict[str, Value]]:
     """Return the task that an expression names, and all its settings.
 
     Raises:
-        RunError: there is no such task or setting, or its value is of another kind.
+        RunError: there is no such task or setting, or its value has a wrong type.
     """
     name, settings = parse(text, "task", {name: task.settings for name, task in TASKS.items()})
     return TASKS[name], settings

@@ -1,8 +1,8 @@
-"""A task: what a head's output means, how it is trained and how it is judged.
+"""The interface of a task: what labels and outputs mean, the loss, decoding and the metrics.
 
-What is to be predicted is text in every corpus (`Utterance.label`): a class, tags, numbers, a
-transcript. The task reads it. An output is what the head made of one recording: (C,), or (T, C) for
-a task that works by frame, with T its real frames alone.
+Labels are text (`Utterance.label`): a class, tags, numbers, a transcript. The task parses them. An
+output is the head's output for one recording: (C,), or (T, C) for a task by frame, where T counts
+its real frames, without padding.
 """
 
 import math
@@ -34,7 +34,8 @@ class Task(ABC):
         by_frame: Whether an output has a row for each frame.
         has_times: Whether labels hold times, so that changing the speed of a recording makes them
             wrong.
-        example: Two different labels, as a corpus writes them.
+        label_format: How a label is written.
+        example: Two different labels.
         primary_metric: Key of the metric that chooses the best epoch.
         higher_is_better: Whether a higher primary metric is better, and 1 the best; otherwise it
             is an error, and 0 the best.
@@ -54,6 +55,7 @@ class Task(ABC):
     heads: ClassVar[tuple[str, ...]] = ("mean", "cls", "meanstd", "superb")
     by_frame: ClassVar[bool] = False
     has_times: ClassVar[bool] = False
+    label_format: ClassVar[str]
     example: ClassVar[tuple[str, str]]
     higher_is_better: ClassVar[bool] = True
     primary_metric: ClassVar[str]
@@ -68,15 +70,16 @@ class Task(ABC):
     @classmethod
     @abstractmethod
     def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
-        """Return the task that the training recordings set, after looking at all sides.
+        """Return the task for a dataset: its classes, units or ranges are those of training.
 
         Args:
             dataset: The recordings.
             frame_rate: Frames per second of the backbone.
-            settings: By name; those that are not given are at their default.
+            settings: Values by name; settings that are not given have their default.
 
         Raises:
-            LabelError: what is to be predicted cannot be read, learnt or judged.
+            LabelError: labels cannot be parsed, there is nothing to learn, or a side cannot be
+                evaluated.
         """
 
     @abstractmethod
@@ -107,9 +110,9 @@ class Task(ABC):
 
     @abstractmethod
     def decode(self, output: Tensor) -> dict[str, Any]:
-        """Return what the output says, as plain data: at least a `label`, as a corpus writes it.
+        """Return the prediction as plain data: at least a `label`, in the format of labels.
 
-        Figures are made of these, with the utterance's `key` added to each.
+        The metrics are computed from these, with the `key` of the utterance added to each.
         """
 
     @abstractmethod
@@ -211,10 +214,10 @@ class Task(ABC):
 
     def notices(
         self,
-        side: str,  # noqa: ARG002 - most tasks have nothing to say
+        side: str,  # noqa: ARG002 - most tasks have no notices
         labels: Sequence[str],  # noqa: ARG002 - as above
     ) -> tuple[str, ...]:
-        """Return sentences that a user must know about the labels of a side that is judged."""
+        """Return notices about the labels of a side that is evaluated."""
         return ()
 
     @classmethod
@@ -224,23 +227,23 @@ class Task(ABC):
 
     @abstractmethod
     def check_labels(self, labels: Sequence[str]) -> None:
-        """Raise LabelError for the first label that the task cannot be trained or judged on."""
+        """Raise LabelError for the first label that the task cannot be trained or evaluated on."""
 
     def check_lengths(
         self,
         utterances: Sequence[Utterance],  # noqa: ARG002 - most labels state no times
-        seconds: Sequence[float],  # noqa: ARG002 - likewise
+        seconds: Sequence[float],  # noqa: ARG002 - as above
     ) -> None:
-        """Raise LabelError for labels that do not fit into the lengths of their recordings."""
+        """Raise LabelError for labels with times beyond the end of their recordings."""
         return
 
     def frames_needed(self, label: str) -> int:  # noqa: ARG002 - only tasks by frame need some
-        """Return the fewest frames in which the label can be said."""
+        """Return the number of frames that the label needs at least."""
         return 1
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data to keep with an adapter: all that decoding and the loss depend on."""
+        """Return plain data to save with an adapter: all that decoding and the loss depend on."""
 
     @classmethod
     @abstractmethod
@@ -248,7 +251,7 @@ class Task(ABC):
         """Return the task that `to_dict` described.
 
         Raises:
-            AdapterFileError: an entry is missing, or of another kind.
+            AdapterFileError: an entry is missing, or has a wrong type.
         """
 
 

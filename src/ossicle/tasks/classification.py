@@ -1,4 +1,4 @@
-"""Utterance classification: one label per recording; cross-entropy; macro-F1, accuracy, UAR."""
+"""Utterance classification: one class per recording; cross-entropy; macro-F1, accuracy, UAR."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,14 +23,15 @@ from ossicle.tasks.base import Task, are_texts, is_number
 
 @final
 class Classification(Task):
-    """One of C labels for a recording.
+    """One of C classes for a recording.
 
     Attributes:
         labels: The names of the classes, in the order of the outputs.
     """
 
     name: ClassVar[str] = "classification"
-    about: ClassVar[str] = "one label for a recording"
+    about: ClassVar[str] = "one of several classes"
+    label_format: ClassVar[str] = "the class"
     example: ClassVar[tuple[str, str]] = ("no", "yes")
     primary_metric: ClassVar[str] = "macro_f1"
     reported: ClassVar[Mapping[str, Metric]] = {
@@ -41,9 +42,9 @@ class Classification(Task):
 
     recording_score_name: ClassVar[str] = "accuracy"
     settings: ClassVar[Mapping[str, Setting]] = {
-        "label_smoothing": Setting("share of the target spread over all classes", 0.0),
+        "label_smoothing": Setting("fraction of the target that is spread over all classes", 0.0),
         "class_weights": Setting(
-            "balanced: a class counts in the loss as if all were equally frequent",
+            "balanced: weight recordings so that all classes count equally in the loss",
             "none",
             ("none", "balanced"),
         ),
@@ -65,7 +66,7 @@ class Classification(Task):
     def from_dataset(
         cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any
     ) -> "Classification":
-        """Return the task of telling the labels of the training recordings apart."""
+        """Return the task with the classes of the training recordings."""
         del frame_rate
         check_classes(dataset)
         weights = None
@@ -79,8 +80,8 @@ class Classification(Task):
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the mean cross-entropy of a batch.
 
-        With weights, each recording counts by the weight of its class, and the mean weight of the
-        training recordings is 1.
+        With weights, each recording is weighted by its class; the mean weight of the training
+        recordings is 1.
         """
         output = outputs.values
         numbers = torch.tensor([self._number(label) for label in labels], device=output.device)
@@ -96,7 +97,7 @@ class Classification(Task):
         return mean_of_softmax(stacked(outputs))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
-        """Return the likeliest `label` and the `probs` of all labels."""
+        """Return the most likely `label` and the `probs` of all classes."""
         probs = output.softmax(dim=-1).tolist()
         best = int(output.argmax())
         return {"label": self.labels[best], "probs": dict(zip(self.labels, probs, strict=True))}
@@ -118,13 +119,13 @@ class Classification(Task):
     def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a quick function from chosen rows to macro_f1, accuracy and uar."""
+        """Return a fast function from row numbers to macro_f1, accuracy and uar."""
         return metrics_by_rows(labels, [one["label"] for one in decoded], self.labels)
 
     def recording_scores(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> list[float]:
-        """Return 1 for each recording that is named rightly, 0 for the others."""
+        """Return 1 for each correct recording, 0 for the others."""
         return [float(one["label"] == label) for label, one in zip(labels, decoded, strict=True)]
 
     def to_dict(self) -> dict[str, Any]:

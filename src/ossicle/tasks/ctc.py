@@ -1,12 +1,11 @@
-"""Transcription with CTC: what recognition by character, word and phone have in common.
+"""Transcription with CTC: the common part of recognition by character, word and phone.
 
-    P(text | frames) = sum over all ways to spread the units of the text over the frames, with
-                       blanks between
+    P(text | frames) = sum over all alignments of the units of the text, with blanks between them,
+                       to the frames
 
-The best unit of each frame is taken, repetitions are merged and blanks dropped, unless a beam
-search is asked for. The units are those of the training transcripts. Transcripts are used as the
-corpus writes them, but for Unicode form and runs of spaces, unless a setting asks for lower case or
-for no punctuation: see `ossicle.tasks.text`.
+Decoding is greedy, or by beam search: `ossicle.tasks.decoder`. The units are those of the training
+transcripts. Transcripts are used as they are, except for Unicode form and runs of spaces; settings
+convert to lower case and remove punctuation: `ossicle.tasks.text`.
 
 Source: Graves et al. 2006, "Connectionist temporal classification".
 """
@@ -45,13 +44,13 @@ MOST_PAIRS: Final = 1000  # of transcripts, by which `chance` is estimated
 
 
 class Transcription(Task):
-    """A text for a recording.
+    """A transcript of a recording.
 
     Attributes:
-        units: What a text is made of, in the order of the outputs from 1 on; 0 is the blank.
-        rule: How texts are written before they are spelt and compared.
-        unseen: count or error: what a unit is that no training transcript has.
-        by_word: Whether units make up words with spaces between, as a language model knows them.
+        units: Characters, words or phones, in the order of the outputs from 1 on; 0 is the blank.
+        rule: Normalises texts before they are spelt and compared.
+        unseen: Units without training data count as errors (count), or are refused (error).
+        by_word: Whether units spell words, separated by spaces, that a language model knows.
     """
 
     heads: ClassVar[tuple[str, ...]] = ("frames", "superb-frames")
@@ -74,29 +73,31 @@ class Transcription(Task):
     @staticmethod
     @abstractmethod
     def spell(text: str) -> list[str]:
-        """Return the units of a text."""
+        """Return the units of a normalised text."""
 
     @staticmethod
     @abstractmethod
     def join(units: Sequence[str]) -> str:
-        """Return the text of some units."""
+        """Return the text that units spell."""
 
     @classmethod
     @abstractmethod
     def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-        """Return errors and units of each recording, (N, 2), for every metric of `reported`.
+        """Return errors and reference units of each recording, (N, 2), for each reported metric.
 
-        Both sides are as the rule writes them.
+        Args:
+            labels: The references, normalised.
+            said: The hypotheses, normalised.
         """
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
-        """Return the task of writing with the units of the training transcripts."""
+        """Return the task with the units of the training transcripts."""
         del frame_rate
         unseen = settings.pop("unseen", "count")
         task = cls((), TextRule(**settings), unseen)
         if empty := [one.key for one in dataset.utterances if not task.spelt(one.label)]:
-            written = "" if task.rule == TextRule() else f" as {task.rule_text} writes them"
+            written = "" if task.rule == TextRule() else f" after {task.rule_text}"
             raise LabelError(
                 f"{dataset.name}: {len(empty)} transcripts are empty{written}: {listing(empty)}. "
                 "Fill them in, or take the recordings out"
@@ -109,25 +110,25 @@ class Transcription(Task):
 
     @property
     def rule_text(self) -> str:
-        """The task with the settings of its rule, as `--task` takes them."""
+        """The task with the settings of its rule, as in `--task`."""
         return f"{self.name}({','.join(f'{k}={v}' for k, v in self.rule.to_dict().items())})"
 
     def with_rule(self, settings: Mapping[str, str]) -> Self:
-        """Return the task with other settings of its rule, and without units."""
+        """Return the task with changed settings of its rule, and without units."""
         return type(self)((), replace(self.rule, **settings))
 
     def written(self, text: str) -> str:
-        """Return a text as the rule writes it."""
+        """Return the normalised text."""
         return self.rule(text)
 
     def spelt(self, text: str) -> list[str]:
-        """Return the units of a text as the rule writes it."""
+        """Return the units of the normalised text."""
         return self.spell(self.written(text))
 
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
-        """Return the mean over recordings of CTC's loss for each unit of the text.
+        """Return the mean over recordings of the CTC loss divided by the number of units.
 
-        Units that no output stands for are left out of the text.
+        Units without an output are left out of the text.
 
         Raises:
             LabelError: a text needs more frames than its recording has: the loss would be infinite.
@@ -177,7 +178,7 @@ class Transcription(Task):
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return the error rates, and how many texts are `empty`."""
+        """Return the error rates, and the number of `empty` texts."""
         rates = self.metrics_by_rows(labels, decoded)(np.arange(len(labels)))
         empty = sum(not one["label"] for one in decoded)
         return {**rates, "empty": empty, "count": len(labels)}
@@ -185,21 +186,21 @@ class Transcription(Task):
     def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a quick function from chosen rows to the error rates."""
+        """Return a fast function from row numbers to the error rates."""
         edits = self._edits(labels, decoded)
         return lambda rows: {name: rate(of_one[rows]) for name, of_one in edits.items()}
 
     def recording_scores(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> list[float]:
-        """Return 1 - (errors / units) of each recording, by the primary metric."""
+        """Return 1 - errors / units of each recording, by the primary metric."""
         edits = self._edits(labels, decoded)[self.primary_metric]
         return [1 - errors / max(units, 1) for errors, units in edits.tolist()]
 
     def chance(self, labels: Sequence[str]) -> float:
-        """Return the better score of two answers: nothing, and the text of another recording.
+        """Return the better score of two answers: no text, and the text of another recording.
 
-        The second is a mean over pairs of recordings, all of them or about `MOST_PAIRS`.
+        The second is a mean over pairs of recordings: all of them, or about `MOST_PAIRS`.
         """
         count = len(labels)
         drawn = np.random.default_rng(0).permutation(count)
@@ -214,21 +215,21 @@ class Transcription(Task):
         )
 
     def chance_notice(self, metrics: Mapping[str, Any], chance: float) -> str:
-        """Return what the best epoch says instead of texts, and what helps."""
+        """Return whether the best epoch outputs only blanks, and what helps."""
         if metrics["empty"] < metrics["count"]:
             said = super().chance_notice(metrics, chance)
         else:
             said = (
                 f"After the best epoch the output is blank for all {metrics['count']} validation "
-                "recordings: training has ended in the phase, which every training with CTC goes "
-                "through, in which blanks alone are likely"
+                "recordings: training ended in the early phase of CTC, in which blanks are the "
+                "most likely output in all frames"
             )
         return f"{said}. {HELPS}"
 
     def check_labels(self, labels: Sequence[str]) -> None:
-        """Raise LabelError for an empty transcript, and for units that training has not.
+        """Raise LabelError for an empty transcript, and for units without training data.
 
-        One of these is enough where `unseen` is `error`; more than half of all units, elsewhere.
+        With `unseen` at `error`, one such unit is refused; otherwise, more than half of all units.
         """
         if not all(self.spelt(label) for label in labels):
             raise LabelError("a transcript is empty; fill it in or take the recording out")
@@ -237,12 +238,12 @@ class Transcription(Task):
             raise LabelError(unseen.error(self.units))
 
     def notices(self, side: str, labels: Sequence[str]) -> tuple[str, ...]:
-        """Return a sentence on the units that training has not, where there are any."""
+        """Return a notice about the units without training data, if there are any."""
         unseen = UnseenUnits.find(self, labels)
         return (unseen.notice(side),) if unseen.counts else ()
 
     def frames_needed(self, label: str) -> int:
-        """Return the units of the text, and a blank between two equal ones."""
+        """Return the number of units of the text, plus a blank between two equal ones."""
         units = self._numbers(label)
         return len(units) + sum(one == other for one, other in pairwise(units))
 
@@ -264,7 +265,7 @@ class Transcription(Task):
         return cls(units, TextRule.from_dict(data), unseen)
 
     def _numbers(self, label: str) -> list[int]:
-        """Return the numbers of the units of a text, without those that have none."""
+        """Return the output numbers of the units of a text, without unseen ones."""
         if self.unseen == "error":
             self.check_labels([label])
         numbers = (self._number_by_unit.get(unit) for unit in self.spelt(label))

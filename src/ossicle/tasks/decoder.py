@@ -1,11 +1,11 @@
-"""From the frames of CTC to units: greedily, or by beam search with an n-gram language model.
+"""Decoders for CTC: greedy, or beam search with an n-gram language model.
 
-    greedy    the best unit of each frame, repetitions merged, blanks dropped
+    greedy    the most likely unit of each frame, repetitions merged, blanks removed
     beam      argmax over texts of  ln P(text | frames) + lm_weight log10 P_lm(text) + word_score W
 
 W is the number of words. The search is flashlight-text's, the language model KenLM's: an .arpa or
-binary file over words for speech recognition, over phones for phone recognition. Where a language
-model is over words, texts are made of its words alone, and a run of spaces counts as one.
+binary file over words for speech recognition, over phones for phone recognition. With a language
+model over words, texts consist of its words only, and a run of spaces counts as one.
 
 Source: Graves & Jaitly 2014; https://github.com/flashlight/text.
 """
@@ -22,7 +22,7 @@ from torch import Tensor
 from ossicle.errors import RunError, listing
 from ossicle.settings import Setting, parse
 
-BLANK: Final = 0  # its number; units count from 1
+BLANK: Final = 0  # output number of the blank; units count from 1
 NEVER: Final = -1e4  # a logarithm
 SPACE: Final = " "
 NO_WORDS: Final = ("<s>", "</s>", "<unk>")
@@ -32,17 +32,17 @@ Decoder = Callable[[Tensor], Sequence[int]]  # (T, V) -> numbers of units, from 
 DECODERS: Final[dict[str, dict[str, Setting]]] = {
     "greedy": {},
     "beam": {
-        "size": Setting("texts kept at every frame", 50, low=1, high=10**6),
-        "lm": Setting("a language model: .arpa, or KenLM's binary with words=FILE", ""),
-        "lm_weight": Setting("of the language model", 2.0),
-        "word_score": Setting("for every word", 0.0),
-        "words": Setting("a file with a word a line: what texts are made of", ""),
+        "size": Setting("beam size: hypotheses kept at each frame", 50, low=1, high=10**6),
+        "lm": Setting("language model: an .arpa file, or a KenLM binary with words=FILE", ""),
+        "lm_weight": Setting("weight of the language model", 2.0),
+        "word_score": Setting("score added for each word", 0.0),
+        "words": Setting("file with the vocabulary, one word a line", ""),
     },
 }
 
 
 def greedy(output: Tensor) -> Sequence[int]:
-    """Return the best units, merged."""
+    """Return the most likely unit of each frame, with repetitions merged and blanks removed."""
     best: list[int] = torch.unique_consecutive(output.argmax(dim=-1)).tolist()
     return [number for number in best if number != BLANK]
 
@@ -60,10 +60,11 @@ def build_decoder(
         text: `greedy` or `beam(...)`.
         units: In the order of the outputs from 1 on.
         by_word: Whether the language model is over words that the units spell, or over the units.
-        written: How a word is written before it is spelt: as the transcripts are.
+        written: Normalises a word as the transcripts are.
 
     Raises:
-        RunError: the expression is none, a file cannot be read, or flashlight-text is missing.
+        RunError: the expression is not a decoder, a file cannot be read, or flashlight-text is
+            missing.
     """
     name, settings = parse(text, "decoder", DECODERS)
     if name == "greedy":
@@ -87,7 +88,7 @@ def build_decoder(
 
 
 def _words(lm: str, words: str) -> list[str]:
-    """Return what texts are made of; nothing where neither file is given."""
+    """Return the vocabulary; empty if neither file is given."""
     if words:
         return list(dict.fromkeys(_read(words).split()))
     if not lm:
@@ -116,11 +117,11 @@ def _language_model(beam: Any, path: str, dictionary: Any) -> Any:
     try:
         return KenLM(path, dictionary)
     except RuntimeError as error:
-        raise RunError(f"'{path}' is no language model that KenLM reads: {error}") from error
+        raise RunError(f"'{path}' is not a language model that KenLM reads: {error}") from error
 
 
 def _free(beam: Any, lm: Any, units: Sequence[str], size: int, weight: float) -> Decoder:
-    """Return the search over all texts; the language model, if any, is over units."""
+    """Return the beam search over all texts; the language model, if any, is over units."""
     options = beam.LexiconFreeDecoderOptions(
         size, len(units) + 1, math.inf, weight, 0.0, True, beam.CriterionType.CTC
     )
@@ -145,9 +146,9 @@ def _spelt(
     size: int,
     weights: tuple[float, float],
 ) -> Decoder:
-    """Return the search over texts of known words; a space ends each word, the last one too.
+    """Return the beam search over texts of known words; a space ends each word, the last too.
 
-    The language model knows words as they stand in its file; `spelling` is how texts write them.
+    The language model has words as in its file; `spelling` gives their normalised form.
     """
     number_by_unit = {unit: number for number, unit in enumerate(units, start=1)}
     space = number_by_unit.get(SPACE)

@@ -1,8 +1,8 @@
-"""Events in time: when which kind of sound is there; sigmoid by frame; frame F1 and segment F1.
+"""Sound event detection: onset, offset and class; sigmoid by frame; frame F1 and segment F1.
 
-A corpus writes onset, offset (seconds) and kind of each event, with `|` between:
-`0.2-1.5:speech|3-3.4:dog`; `-` stands for none. A frame is marked where an event covers its middle.
-Voice activity is the same with one kind.
+Labels are onset, offset (seconds) and class of each event, separated by `|`, as in
+`0.2-1.5:speech|3-3.4:dog`; `-` for a recording without events. An event is active in a frame if it
+covers the middle of the frame. Voice activity detection is the same with one class.
 """
 
 import re
@@ -28,36 +28,39 @@ from ossicle.tasks.base import Task, are_texts, is_number
 SEPARATOR: Final = "|"
 NONE: Final = "-"
 SEGMENT_S: Final = 1.0
-ROUNDING_S: Final = 0.01  # an end this far outside a recording is a rounded number
-_JOINED = re.compile(r"[,;\s][\d.]+-[\d.]+:")  # another event inside the kind of one
+ROUNDING_S: Final = 0.01  # an end this far outside a recording is rounding
+_JOINED = re.compile(r"[,;\s][\d.]+-[\d.]+:")  # another event inside the class of one
 _EVENT = re.compile(r"(?P<onset>[\d.]+)-(?P<offset>[\d.]+):(?P<kind>.+)")
 
 
 @final
 class Events(Task):
-    """Each of C kinds of event, or not, in every frame.
+    """Any of C classes of event in each frame.
 
     Attributes:
-        kinds: Their names, in the order of the outputs.
+        kinds: The names of the classes, in the order of the outputs.
         frame_rate: Frames per second.
-        threshold: Probability above which a frame is marked.
+        threshold: Probability above which an event is active in a frame.
     """
 
     name: ClassVar[str] = "events"
     suggested_by: ClassVar[tuple[str, ...]] = ("events",)
     has_times: ClassVar[bool] = True
-    about: ClassVar[str] = "when which kind of sound is there, such as voice activity"
+    about: ClassVar[str] = "onset, offset and class of each sound event, such as speech"
     heads: ClassVar[tuple[str, ...]] = ("frames", "superb-frames")
     by_frame: ClassVar[bool] = True
+    label_format: ClassVar[str] = (
+        "onset-offset:class for each event, in seconds, separated by |; - for none"
+    )
     example: ClassVar[tuple[str, str]] = ("0-0.12:dog|0.12-0.3:speech", "0-0.12:speech")
     primary_metric: ClassVar[str] = "frame_f1"
     reported: ClassVar[Mapping[str, Metric]] = {
         "frame_f1": Metric("frame F1"),
         "segment_f1": Metric("segment F1"),
     }
-    recording_score_name: ClassVar[str] = "share of right marks"
+    recording_score_name: ClassVar[str] = "frame accuracy"
     settings: ClassVar[Mapping[str, Setting]] = {
-        "threshold": Setting("probability above which a frame is marked", 0.5)
+        "threshold": Setting("probability above which an event is active in a frame", 0.5)
     }
 
     def __init__(self, kinds: Sequence[str], frame_rate: float, threshold: float = 0.5) -> None:
@@ -68,11 +71,11 @@ class Events(Task):
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Events":
-        """Return the task of finding the events of the training recordings."""
+        """Return the task with the classes of event of the training recordings."""
         kinds = sorted({kind for one in dataset.train for _, _, kind in events(one.label)})
         if not kinds:
             raise LabelError(
-                f"{dataset.name}: the training recordings hold no event; write such as "
+                f"{dataset.name}: the training recordings have no events; write labels such as "
                 f"0.2-1.5:speech{SEPARATOR}3-3.4:dog"
             )
         task = cls(kinds, frame_rate, **settings)
@@ -81,7 +84,7 @@ class Events(Task):
         return task
 
     def marks(self, label: str, num_frames: int) -> Bool[np.ndarray, "T C"]:
-        """Return which kinds cover the middle of which frames."""
+        """Return which classes are active in which frames."""
         middles = (np.arange(num_frames) + 0.5) / self.frame_rate
         made = np.zeros((num_frames, len(self.kinds)), dtype=bool)
         for onset, offset, kind in events(label):
@@ -89,7 +92,7 @@ class Events(Task):
         return made
 
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
-        """Return the mean over recordings of the binary cross-entropy of frames and kinds."""
+        """Return the mean over recordings of the binary cross-entropy over frames and classes."""
         losses = []
         for output, label in zip(outputs.rows(), labels, strict=True):
             target = torch.from_numpy(self.marks(label, len(output))).to(output)
@@ -97,11 +100,11 @@ class Events(Task):
         return torch.stack(losses).mean()
 
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the logit of the mean probability of each kind, frame by frame."""
+        """Return the logit of the mean probability of each class, frame by frame."""
         return mean_of_sigmoid(stacked(outputs))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
-        """Return the events as `label`, and how many frames there are."""
+        """Return the events as `label`, and the number of `frames`."""
         marked = (output.sigmoid() > self.threshold).numpy()  # (T, C)
         found = []
         for number, kind in enumerate(self.kinds):
@@ -126,7 +129,7 @@ class Events(Task):
     def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a quick function from chosen rows to frame_f1 and segment_f1."""
+        """Return a fast function from row numbers to frame_f1 and segment_f1."""
         by_frame, by_segment = self._counts(labels, decoded)
         return lambda rows: {
             "frame_f1": micro_f1(by_frame[rows]),
@@ -136,12 +139,12 @@ class Events(Task):
     def recording_scores(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> list[float]:
-        """Return the share of frames and kinds that are marked as they should be."""
+        """Return the fraction of frames and classes that are correct."""
         pairs = self._pairs(labels, decoded)
         return [float((truth == said).mean()) for truth, said in pairs]
 
     def check_labels(self, labels: Sequence[str]) -> None:
-        """Raise LabelError for the first kind that was not seen in training."""
+        """Raise LabelError for the first class that was not seen in training."""
         for label in labels:
             for _, _, kind in events(label):
                 self._number(kind)
@@ -160,11 +163,11 @@ class Events(Task):
         raise LabelError(
             f"{len(outside)} of {len(utterances)} recordings have events beyond their end: "
             f"{listing(told, 3)}.{_reason(outside)} Events are in seconds from the beginning of "
-            "the recording, or of its part where the row names one. Correct them"
+            "the recording, or of its part if the row names one. Correct them"
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the name of the task, the kinds, the frame rate and the threshold."""
+        """Return the name of the task, the classes, the frame rate and the threshold."""
         return {
             "name": self.name,
             "kinds": list(self.kinds),
@@ -211,10 +214,10 @@ class Events(Task):
 
 
 def events(label: str) -> list[tuple[float, float, str]]:
-    """Return onset, offset and kind of every event of a label.
+    """Return onset, offset and class of every event of a label.
 
     Raises:
-        LabelError: it is no list of events.
+        LabelError: it is not a list of events.
     """
     found = []
     for part in (piece.strip() for piece in label.split(SEPARATOR)):
@@ -224,8 +227,8 @@ def events(label: str) -> list[tuple[float, float, str]]:
         onset, offset = (_seconds(match["onset"]), _seconds(match["offset"])) if match else (0, 0)
         if match is None or not onset < offset or _JOINED.search(match["kind"]):
             raise LabelError(
-                f"'{part}' in the label '{label}' is not an event; write onset, offset in seconds "
-                f"and kind, as in 0.2-1.5:speech, with {SEPARATOR} between events, or choose "
+                f"'{part}' in the label '{label}' is not an event; write onset, offset (seconds) "
+                f"and class, as in 0.2-1.5:speech, with {SEPARATOR} between events, or choose "
                 "another --task"
             )
         found.append((onset, offset, match["kind"].strip()))
@@ -233,7 +236,7 @@ def events(label: str) -> list[tuple[float, float, str]]:
 
 
 def _reason(outside: Sequence[tuple[Utterance, float, float]]) -> str:
-    """Return what is likely wrong with events beyond the end of their recordings."""
+    """Return the likely reason for events beyond the end of their recordings."""
     if all(end - one.start_s <= length + ROUNDING_S for one, length, end in outside):
         return " They seem to count from the beginning of the file: subtract the start of the part."
     if all(end / 1000 <= length + ROUNDING_S for _, length, end in outside):

@@ -1,7 +1,8 @@
-"""Intent in several slots: one value for each slot of a recording; all right or wrong.
+"""Intent classification with slots: one value for each slot; accuracy over whole recordings.
 
-A corpus writes `action=activate,object=lights,location=kitchen`. Each slot is a classification of
-its own, and the loss is the sum of their cross-entropies; a recording is right if all slots are.
+Labels are such as `action=activate,object=lights,location=kitchen`. Each slot is classified
+separately and the loss is the sum of their cross-entropies; a recording is correct if all its slots
+are.
 
 Sources: Lugosch et al. 2019, https://arxiv.org/abs/1904.03670; SUPERB,
 https://arxiv.org/abs/2105.01051.
@@ -35,7 +36,8 @@ class Intent(Task):
 
     name: ClassVar[str] = "intent"
     suggested_by: ClassVar[tuple[str, ...]] = ("slotvalues",)
-    about: ClassVar[str] = "a value for each of several slots of a recording, all right or wrong"
+    about: ClassVar[str] = "one value for each of several slots; correct if all are"
+    label_format: ClassVar[str] = "slot=value for each slot, separated by commas"
     example: ClassVar[tuple[str, str]] = ("action=on,object=lamp", "action=off,object=music")
     primary_metric: ClassVar[str] = "accuracy"
     reported: ClassVar[Mapping[str, Metric]] = {"accuracy": Metric("accuracy")}
@@ -47,19 +49,19 @@ class Intent(Task):
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Intent":
-        """Return the task of the slots and values of the training recordings."""
+        """Return the task with the slots and values of the training recordings."""
         del frame_rate, settings
         slots = tuple(parts(dataset.train[0].label))
         seen: dict[str, set[str]] = {slot: set() for slot in slots}
         for one in dataset.train:
             for slot, value in _in_order(one.label, slots).items():
                 seen[slot].add(value)
-        alike = [slot for slot, values in seen.items() if len(values) < 2]
-        if alike:
-            told = ", ".join(f"{slot}={min(seen[slot])}" for slot in alike)
+        constant = [slot for slot, values in seen.items() if len(values) < 2]
+        if constant:
+            values = ", ".join(f"{slot}={min(seen[slot])}" for slot in constant)
             raise LabelError(
-                f"{dataset.name}: all {len(dataset.train)} training recordings have {told}; there "
-                "is nothing to learn. Leave the slot out, or add recordings in which it differs"
+                f"{dataset.name}: all {len(dataset.train)} training recordings have {values}; "
+                "there is nothing to learn. Leave the slot out, or add recordings with other values"
             )
         task = cls({slot: sorted(values) for slot, values in seen.items()})
         for part in (dataset.valid, dataset.test):
@@ -78,7 +80,7 @@ class Intent(Task):
         return torch.cat([mean_of_softmax(part) for part in self._split(stacked(outputs))])
 
     def decode(self, output: Tensor) -> dict[str, Any]:
-        """Return the likeliest values as `label`, and the `probs` of all values by slot."""
+        """Return the most likely values as `label`, and the probabilities by slot as `slots`."""
         probs, said = {}, []
         for (slot, names), part in zip(self.values.items(), self._split(output), strict=True):
             probs[slot] = dict(zip(names, part.softmax(dim=-1).tolist(), strict=True))
@@ -88,7 +90,7 @@ class Intent(Task):
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return accuracy over recordings, and that of every slot."""
+        """Return the accuracy over recordings, and that of each slot."""
         right = self._right(labels, decoded)
         by_slot = dict(zip(self.values, right.mean(axis=0).tolist(), strict=True))
         accuracy = float(right.all(axis=1).mean())
@@ -105,14 +107,14 @@ class Intent(Task):
     def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a quick function from chosen rows to accuracy."""
+        """Return a fast function from row numbers to accuracy."""
         right = np.asarray(self._right(labels, decoded).all(axis=1))
         return lambda rows: {"accuracy": float(right[rows].mean())}
 
     def recording_scores(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> list[float]:
-        """Return 1 for each recording of which all slots are right, 0 for the others."""
+        """Return 1 for each recording with all slots correct, 0 for the others."""
         return [float(right) for right in np.asarray(self._right(labels, decoded).all(axis=1))]
 
     @classmethod
@@ -154,7 +156,7 @@ class Intent(Task):
     def _right(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> NDArray[np.bool_]:
-        """Return (N, slots): what is as it should be."""
+        """Return (N, slots): whether each slot is correct."""
         said = (self._numbers(one["label"]) for one in decoded)
         pairs = zip(map(self._numbers, labels), said, strict=True)
         return np.array([[a == b for a, b in zip(*pair, strict=True)] for pair in pairs])
@@ -164,16 +166,16 @@ def parts(label: str) -> dict[str, str]:
     """Return the values of a label by slot.
 
     Raises:
-        LabelError: it is no list of slot=value.
+        LabelError: it is not a list of slot=value.
     """
     found: dict[str, str] = {}
     for part in label.split(","):
         slot, equals, value = (piece.strip() for piece in part.partition("="))
         if not (slot and equals and value) or slot in found:
             raise LabelError(
-                f"the label '{label}' is no list of slots; an intent wants "
-                "action=on,object=lamp. Choose the columns of the slots, separated by commas, or "
-                "another --task"
+                f"the label '{label}' is not a list of slots; expected one such as "
+                "action=on,object=lamp. Name the columns of the slots, as in label=action,object, "
+                "or choose another --task"
             )
         found[slot] = value
     return found
@@ -183,7 +185,7 @@ def _in_order(label: str, slots: Sequence[str]) -> dict[str, str]:
     found = parts(label)
     if found.keys() != set(slots):
         raise LabelError(
-            f"the label '{label}' has the slots {', '.join(found)}, and the first training "
-            f"recording has {', '.join(slots)}; every recording needs the same"
+            f"the label '{label}' has the slots {', '.join(found)}; expected those of the first "
+            f"training recording, {', '.join(slots)}"
         )
     return {slot: found[slot] for slot in slots}

@@ -1,8 +1,8 @@
-"""Regression: numbers for a recording, such as valence, arousal and dominance; 1 - CCC.
+"""Regression: numbers, such as valence, arousal and dominance; the loss is 1 - CCC.
 
-A corpus writes `valence=3.5,arousal=2`, or one bare number. Outputs are in the spread of the
-training recordings, and put back into the corpus's unit when they are decoded; CCC is the same in
-either.
+Labels are such as `valence=3.5,arousal=2`, or one number. Outputs are standardised by mean and
+standard deviation of the training recordings; decoding puts them back into the unit of the labels.
+The CCC is the same in either unit.
 
     loss = mean over dimensions of 1 - ccc over the batch
 
@@ -36,14 +36,15 @@ class Regression(Task):
     """A number in each of C dimensions.
 
     Attributes:
-        means: Of each dimension over the training recordings, by its name.
-        deviations: Likewise.
+        means: Mean of each dimension over the training recordings, by name.
+        deviations: Standard deviation of each dimension over the training recordings, by name.
     """
 
     name: ClassVar[str] = "regression"
     suggested_by: ClassVar[tuple[str, ...]] = ("dimensions",)
-    about: ClassVar[str] = "numbers for a recording, such as valence, arousal and dominance"
+    about: ClassVar[str] = "numbers, such as valence, arousal and dominance"
     heads: ClassVar[tuple[str, ...]] = ("superb", "mean", "cls", "meanstd")
+    label_format: ClassVar[str] = "a number, or name=number for each dimension, separated by commas"
     example: ClassVar[tuple[str, str]] = ("valence=3.5,arousal=2", "valence=1,arousal=6")
     primary_metric: ClassVar[str] = "ccc"
     reported: ClassVar[Mapping[str, Metric]] = {"ccc": Metric("CCC", percent=False)}
@@ -58,7 +59,7 @@ class Regression(Task):
     def from_dataset(
         cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any
     ) -> "Regression":
-        """Return the task of the dimensions that the training recordings are annotated in."""
+        """Return the task with the dimensions of the training recordings."""
         del frame_rate, settings
         names = tuple(numbers(dataset.train[0].label))
         rows = [_in_order(one.label, names, one.key) for one in dataset.train]
@@ -68,7 +69,7 @@ class Regression(Task):
             if not deviation > EPS:
                 raise LabelError(
                     f"{dataset.name}: {name} is {mean:g} in all {len(rows)} training recordings; "
-                    "there is nothing to learn. Add recordings in which it differs, or leave it out"
+                    "there is nothing to learn. Add recordings with other values, or leave it out"
                 )
         for one in (*dataset.valid, *dataset.test):
             _in_order(one.label, names, one.key)
@@ -78,16 +79,19 @@ class Regression(Task):
         )
 
     def targets(self, labels: Sequence[str]) -> Float[np.ndarray, "B C"]:
-        """Return the annotated values, in the corpus's unit."""
+        """Return the annotated values, in the unit of the labels."""
         return np.array([_in_order(label, self.dimensions, f"'{label}'") for label in labels])
 
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
-        """Return 1 - CCC over the batch, a mean over dimensions; of one recording, the error."""
+        """Return the mean over dimensions of 1 - CCC over the batch.
+
+        For a single recording, which has no correlation, the mean squared error.
+        """
         output = outputs.values  # (B, C)
         spread = np.array([self.deviations[name] for name in self.dimensions])
         centre = np.array([self.means[name] for name in self.dimensions])
         target = torch.from_numpy((self.targets(labels) - centre) / spread).to(output)
-        if len(output) == 1:  # a single recording has no correlation
+        if len(output) == 1:
             return (output - target).square().mean()
         mine, theirs = output - output.mean(0), target - target.mean(0)
         apart = (output.mean(0) - target.mean(0)).square()
@@ -99,7 +103,7 @@ class Regression(Task):
         return stacked(outputs).mean(dim=0)
 
     def decode(self, output: Tensor) -> dict[str, Any]:
-        """Return the `values` by dimension, and the same as a corpus writes them as `label`."""
+        """Return the `values` by dimension, and the same as a `label`."""
         values = {
             name: self.means[name] + self.deviations[name] * value
             for name, value in zip(self.dimensions, output.tolist(), strict=True)
@@ -110,7 +114,7 @@ class Regression(Task):
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return the mean ccc, and that of every dimension."""
+        """Return the ccc of each dimension, and their mean."""
         targets, values = self.targets(labels), self._values(decoded)
         by_dimension = {
             name: concordance(values[:, i], targets[:, i]) for i, name in enumerate(self.dimensions)
@@ -130,7 +134,7 @@ class Regression(Task):
     def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a function from chosen rows to the mean ccc."""
+        """Return a function from row numbers to the mean ccc."""
         targets, values = self.targets(labels), self._values(decoded)
 
         def of(rows: NDArray[np.intp]) -> Mapping[str, float]:
@@ -142,13 +146,13 @@ class Regression(Task):
     def recording_scores(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> list[float]:
-        """Return minus the absolute error in deviations of training, a mean over dimensions."""
+        """Return minus the mean absolute error, in standard deviations of the training data."""
         spread = np.array([self.deviations[name] for name in self.dimensions])
         errors = np.abs(self._values(decoded) - self.targets(labels)) / spread
         return [-float(error) for error in errors.mean(axis=1)]
 
     def check_labels(self, labels: Sequence[str]) -> None:
-        """Raise LabelError for the first label that is no numbers of these dimensions."""
+        """Raise LabelError for the first label that does not hold numbers of these dimensions."""
         self.targets(labels)
 
     def to_dict(self) -> dict[str, Any]:
@@ -179,7 +183,7 @@ def numbers(label: str) -> dict[str, float]:
     """Return the values of a label by dimension.
 
     Raises:
-        LabelError: it is no number, or no list of name=number.
+        LabelError: it is not a number, and not a list of name=number.
     """
     found = {}
     for part in label.split(","):
@@ -191,8 +195,9 @@ def numbers(label: str) -> dict[str, float]:
             value = math.nan
         if not math.isfinite(value) or not name or name in found:
             raise LabelError(
-                f"the label '{label}' is no list of numbers; a regression wants 3.5, or "
-                "valence=3.5,arousal=2. Choose the column that holds the numbers, or another --task"
+                f"the label '{label}' is not a number; expected one such as 3.5, or several such "
+                "as valence=3.5,arousal=2. Name the column that holds the numbers with "
+                "label=COLUMN, or choose another --task"
             )
         found[name] = value
     return found
@@ -202,7 +207,7 @@ def _in_order(label: str, names: Sequence[str], where: str) -> list[float]:
     found = numbers(label)
     if found.keys() != set(names):
         raise LabelError(
-            f"{where} is annotated in {', '.join(found)}, and the first training recording in "
-            f"{', '.join(names)}; every recording needs the same dimensions"
+            f"{where} has the dimensions {', '.join(found)}; expected those of the first training "
+            f"recording, {', '.join(names)}"
         )
     return [found[name] for name in names]

@@ -1,10 +1,10 @@
-"""Slot filling in SUPERB's form: text with markers around the value of each slot, with CTC.
+"""Slot filling as in SUPERB: a text with markers around the value of each slot, with CTC.
 
     play B-artist the beatles E-artist now
 
-A marker is one unit, everything else is written by character. Slot-type F1 tells which slots were
-found in a recording, a mean over recordings; slot-value CER how far their values are from the
-reference, over all of them together, a slot that was not found counting as an empty value.
+A marker is one unit; all other text is spelt by character. Slot-type F1 compares the slots found in
+a recording with those of the reference, and is averaged over recordings. Slot-value CER compares
+their values, over all recordings together; a slot that was not found counts as an empty value.
 
 Source: SUPERB, Yang et al. 2021, https://arxiv.org/abs/2105.01051, section 2.2 and its code, which
 compares each reference value with the nearest of the slot's values.
@@ -29,8 +29,9 @@ class SlotFilling(Transcription):
 
     name: ClassVar[str] = "slots"
     suggested_by: ClassVar[tuple[str, ...]] = ("slots",)
-    about: ClassVar[str] = "a text with slots marked in it, as in play B-artist abba E-artist"
+    about: ClassVar[str] = "a transcript by character, with its slots marked"
     higher_is_better: ClassVar[bool] = True
+    label_format: ClassVar[str] = "the text, with B-SLOT and E-SLOT around the value of each slot"
     example: ClassVar[tuple[str, str]] = ("B-x a E-x", "B-y b E-y")
     primary_metric: ClassVar[str] = "slot_type_f1"
     reported: ClassVar[Mapping[str, Metric]] = {
@@ -40,7 +41,7 @@ class SlotFilling(Transcription):
     recording_score_name: ClassVar[str] = "slot-type F1"
 
     def written(self, text: str) -> str:
-        """Return the text as the rule writes it; markers stay as they are."""
+        """Return the normalised text; markers stay as they are."""
         words = (word if _is_marker(word) else self.rule(word) for word in text.split())
         return " ".join(word for word in words if word)
 
@@ -55,13 +56,13 @@ class SlotFilling(Transcription):
 
     @staticmethod
     def join(units: Sequence[str]) -> str:
-        """Return the text; markers stand alone."""
+        """Return the text, with spaces around markers."""
         spaced = [f" {unit} " if len(unit) > 2 else unit for unit in units]
         return " ".join("".join(spaced).split())
 
     @classmethod
     def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-        """Return errors and characters of the slots' values of each recording."""
+        """Return errors and characters of the slot values of each recording."""
         rows = []
         for label, one in zip(labels, said, strict=True):
             truth, found = slots(label), slots(one)
@@ -78,7 +79,7 @@ class SlotFilling(Transcription):
     def recording_scores(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> list[float]:
-        """Return the F1 of the slots' types of each recording."""
+        """Return the slot-type F1 of each recording."""
         pairs = zip(labels, (one["label"] for one in decoded), strict=True)
         return [
             type_f1(set(slots(self.written(label))), set(slots(self.written(said))))
@@ -88,7 +89,7 @@ class SlotFilling(Transcription):
     def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a quick function from chosen rows to the two metrics."""
+        """Return a fast function from row numbers to the two metrics."""
         edits = self._edits(labels, decoded)["slot_value_cer"]
         types = np.array(self.recording_scores(labels, decoded))
 
@@ -105,7 +106,7 @@ def _is_marker(word: str) -> bool:
 
 
 def slots(text: str) -> dict[str, list[str]]:
-    """Return the values of each slot of a text; one that is empty or not closed does not count."""
+    """Return the values of each slot of a text, without slots that are empty or not closed."""
     found: dict[str, list[str]] = {}
     inside: dict[str, list[str]] = {}
     for word in text.split():
@@ -121,6 +122,6 @@ def slots(text: str) -> dict[str, list[str]]:
 
 
 def type_f1(truth: set[str], found: set[str]) -> float:
-    """Return F1 of the slots' types; 1 where there are none and none was found."""
+    """Return the F1 of slot types; 1 if there are none and none was found."""
     total = len(truth) + len(found)
     return 2 * len(truth & found) / total if total else 1.0

@@ -1,6 +1,6 @@
-"""Tagging: any number of tags for a recording; sigmoid and binary cross-entropy; mAP and mAUC.
+"""Tagging (multi-label classification): sigmoid and binary cross-entropy; mAP and mAUC.
 
-A corpus writes tags separated by `|`: `dog|rain`; `-` stands for none.
+Labels are tags separated by `|`, as in `dog|rain`; `-` for a recording without tags.
 """
 
 from collections import Counter
@@ -29,15 +29,16 @@ NONE: Final = "-"
 
 @final
 class Tagging(Task):
-    """Each of C tags, or not.
+    """Any of C tags for a recording.
 
     Attributes:
-        tags: Their names, in the order of the outputs.
+        tags: The names of the tags, in the order of the outputs.
     """
 
     name: ClassVar[str] = "tagging"
     suggested_by: ClassVar[tuple[str, ...]] = ("tags",)
-    about: ClassVar[str] = "any number of tags for a recording"
+    about: ClassVar[str] = "any number of tags"
+    label_format: ClassVar[str] = "the tags, separated by |; - for none"
     example: ClassVar[tuple[str, str]] = ("dog|rain", "rain|wind")
     primary_metric: ClassVar[str] = "map"
     reported: ClassVar[Mapping[str, Metric]] = {"map": Metric("mAP"), "mauc": Metric("mAUC")}
@@ -50,14 +51,14 @@ class Tagging(Task):
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Tagging":
-        """Return the task of finding the tags of the training recordings."""
+        """Return the task with the tags of the training recordings."""
         del frame_rate, settings
         _refuse_joined(dataset)
         tags = sorted({tag for one in dataset.train for tag in split(one.label)})
         if len(tags) < 2:
             raise LabelError(
-                f"{dataset.name}: the training recordings have {len(tags)} kinds of tag; give two "
-                f"at least, separated by '{SEPARATOR}' where a recording has several"
+                f"{dataset.name}: the training recordings have {len(tags)} different tags; use at "
+                f"least two, and separate those of one recording by '{SEPARATOR}'"
             )
         task = cls(tags)
         for part in (dataset.valid, dataset.test):
@@ -83,7 +84,7 @@ class Tagging(Task):
         return mean_of_sigmoid(stacked(outputs))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
-        """Return the tags that are likelier than not as `label`, and the `probs` of all."""
+        """Return the tags with a probability above 1/2 as `label`, and the `probs` of all."""
         probs = dict(zip(self.tags, output.sigmoid().tolist(), strict=True))
         found = [tag for tag, prob in probs.items() if prob > 0.5]
         return {"label": SEPARATOR.join(found) or NONE, "probs": probs}
@@ -91,7 +92,7 @@ class Tagging(Task):
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return map and mauc, means over the tags that some recordings have and some have not."""
+        """Return map and mauc: means over tags that some recordings have and others have not."""
         targets, scores = self.targets(labels), self._scores(decoded)
         judged = [
             tag for tag, of_one in zip(self.tags, targets.T, strict=True) if of_one.mean() > 0
@@ -107,7 +108,7 @@ class Tagging(Task):
     def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a function from chosen rows to map and mauc."""
+        """Return a function from row numbers to map and mauc."""
         targets, scores = self.targets(labels), self._scores(decoded)
 
         def of(rows: NDArray[np.intp]) -> Mapping[str, float]:
@@ -162,7 +163,10 @@ class Tagging(Task):
 
 
 def _refuse_joined(dataset: Dataset) -> None:
-    """Raise where tags are joined by something else: then labels have parts in common."""
+    """Raise LabelError if tags seem to be separated by another mark than `SEPARATOR`.
+
+    That is so if no label has `SEPARATOR`, and parts between other marks occur in several labels.
+    """
     labels = sorted({one.label for one in dataset.train})
     if any(SEPARATOR in label for label in labels):
         return
@@ -174,12 +178,12 @@ def _refuse_joined(dataset: Dataset) -> None:
                 common = max(found, key=counts.__getitem__)
                 raise LabelError(
                     f"{dataset.name}: '{label}' looks like several tags, since '{common}' is also "
-                    f"in others. Say separator={mark} in the data string, or write tags with "
+                    f"in other labels. Add separator={mark} to the data string, or write tags with "
                     f"'{SEPARATOR}' between them"
                 )
 
 
 def split(label: str) -> list[str]:
-    """Return the tags of a label; each counts once."""
+    """Return the tags of a label, without repetitions."""
     parts = [tag.strip() for tag in label.split(SEPARATOR)]
     return list(dict.fromkeys(tag for tag in parts if tag and tag != NONE))

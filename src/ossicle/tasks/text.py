@@ -1,15 +1,15 @@
-"""How transcripts are written before they are compared: case, punctuation, Unicode form.
+"""Text normalisation of transcripts: case, punctuation and Unicode form.
 
-One rule for references, hypotheses and the words of a language model, so that a difference of
-spelling that the rule takes away is an error nowhere.
+The same rule applies to references, hypotheses and the words of a language model, so that a
+difference that it removes never counts as an error.
 
     as in the corpus                        — Dabi, m’ani ne A&E.
     case=lower                              — dabi, m’ani ne a&e.
     case=lower,punctuation=remove           dabi m'ani ne a e
 
-Punctuation is what Unicode calls so (general category P, as jiwer's `RemovePunctuation` and
-Whisper's normalisers have it). It becomes a space, as in Whisper's basic normaliser; an apostrophe
-between two letters is a part of its word and stays, written ' (U+0027).
+Punctuation is Unicode's general category P, as in jiwer's `RemovePunctuation` and Whisper's
+normalisers. It is replaced by a space, as in Whisper's basic normaliser; an apostrophe between two
+letters belongs to its word and is kept, written ' (U+0027).
 """
 
 import unicodedata
@@ -22,14 +22,14 @@ from ossicle.settings import Setting
 
 APOSTROPHES: Final = "'\N{RIGHT SINGLE QUOTATION MARK}\N{MODIFIER LETTER APOSTROPHE}"
 TEXT_SETTINGS: Final[dict[str, Setting]] = {
-    "case": Setting("lower: all text in lower case", "keep", ("keep", "lower")),
+    "case": Setting("lower: convert all text to lower case", "keep", ("keep", "lower")),
     "punctuation": Setting(
-        "remove: punctuation becomes a space, but for apostrophes in words",
+        "remove: replace punctuation by spaces, except apostrophes within words",
         "keep",
         ("keep", "remove"),
     ),
     "unicode": Setting(
-        "normalisation form; nfkc also replaces ligatures, full-width letters and the like",
+        "Unicode normalisation; nfkc also replaces ligatures, full-width letters and so on",
         "nfc",
         ("nfc", "nfkc"),
     ),
@@ -38,7 +38,7 @@ TEXT_SETTINGS: Final[dict[str, Setting]] = {
 
 @dataclass(frozen=True, slots=True)
 class TextRule:
-    """How a text is written.
+    """A text normalisation.
 
     Attributes:
         case: keep or lower.
@@ -51,7 +51,7 @@ class TextRule:
     unicode: str = "nfc"
 
     def __call__(self, text: str) -> str:
-        """Return the text as the rule writes it, words separated by single spaces."""
+        """Return the normalised text, words separated by single spaces."""
         form: Literal["NFKC", "NFC"] = "NFKC" if self.unicode == "nfkc" else "NFC"
         text = unicodedata.normalize(form, text)
         if self.case == "lower":
@@ -66,10 +66,10 @@ class TextRule:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the rule that is a part of this data; what is absent is at its default.
+        """Return the rule of a saved task; settings that are absent have their default.
 
         Raises:
-            AdapterFileError: a setting has a value that it cannot have.
+            AdapterFileError: a setting has an unknown value.
         """
         given = {key: data[key] for key in TEXT_SETTINGS if key in data}
         for key, value in given.items():
@@ -82,7 +82,7 @@ class TextRule:
 
 
 def _without_punctuation(text: str) -> str:
-    """Return the text with spaces for punctuation and one kind of apostrophe in words."""
+    """Return the text with spaces for punctuation and U+0027 for apostrophes in words."""
     written = []
     for place, sign in enumerate(text):
         around = text[place - 1 : place] + text[place + 1 : place + 2]

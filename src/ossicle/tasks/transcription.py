@@ -1,4 +1,4 @@
-"""Recognition with CTC: texts by character, texts by word, phones."""
+"""Speech recognition by character or by word, and phone recognition, with CTC."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, final
@@ -19,15 +19,16 @@ class SpeechRecognition(Transcription):
 
     name: ClassVar[str] = "asr"
     suggested_by: ClassVar[tuple[str, ...]] = ("transcript",)
-    about: ClassVar[str] = "a text for a recording, written by character with CTC"
+    about: ClassVar[str] = "a transcript, by character"
+    label_format: ClassVar[str] = "the text"
     example: ClassVar[tuple[str, str]] = ("no", "on")
     primary_metric: ClassVar[str] = "wer"
     reported: ClassVar[Mapping[str, Metric]] = {"wer": Metric("WER"), "cer": Metric("CER")}
-    recording_score_name: ClassVar[str] = "right words"
+    recording_score_name: ClassVar[str] = "word accuracy"
 
     @staticmethod
     def spell(text: str) -> list[str]:
-        """Return the characters; a run of spaces is one."""
+        """Return the characters; a run of spaces counts as one."""
         return list(" ".join(text.split()))
 
     @staticmethod
@@ -37,21 +38,22 @@ class SpeechRecognition(Transcription):
 
     @classmethod
     def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-        """Return those of words and of characters."""
+        """Return the edits of words and of characters."""
         return {"wer": word_edits(labels, said), "cer": character_edits(labels, said)}
 
 
 @final
 class WordRecognition(Transcription):
-    """Text by word, for a few words; a word that training has not cannot be written."""
+    """Text by word, for small vocabularies; words without training data cannot be written."""
 
     name: ClassVar[str] = "words"
-    about: ClassVar[str] = "a text for a recording, written by word with CTC"
+    about: ClassVar[str] = "a transcript with a small vocabulary, by word"
+    label_format: ClassVar[str] = "the text"
     example: ClassVar[tuple[str, str]] = ("no one", "one no")
     primary_metric: ClassVar[str] = "wer"
     reported: ClassVar[Mapping[str, Metric]] = {"wer": Metric("WER")}
     by_word: ClassVar[bool] = False  # units are words already
-    recording_score_name: ClassVar[str] = "right words"
+    recording_score_name: ClassVar[str] = "word accuracy"
 
     @staticmethod
     def spell(text: str) -> list[str]:
@@ -60,40 +62,41 @@ class WordRecognition(Transcription):
 
     @staticmethod
     def join(units: Sequence[str]) -> str:
-        """Return the words with spaces between."""
+        """Return the words, separated by spaces."""
         return " ".join(units)
 
     @classmethod
     def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-        """Return those of words."""
+        """Return the edits of words."""
         return {"wer": word_edits(labels, said)}
 
 
 @final
 class PhoneRecognition(Transcription):
-    """Phones, which spaces part in the corpus."""
+    """Phones, separated by spaces."""
 
     name: ClassVar[str] = "phones"
     suggested_by: ClassVar[tuple[str, ...]] = ("phones",)
-    about: ClassVar[str] = "phones for a recording, written with spaces between, with CTC"
+    about: ClassVar[str] = "the phones, separated by spaces"
+    label_format: ClassVar[str] = "the phones, separated by spaces"
     example: ClassVar[tuple[str, str]] = ("n oʊ", "ɒ n")
     primary_metric: ClassVar[str] = "per"
     reported: ClassVar[Mapping[str, Metric]] = {"per": Metric("PER")}
     by_word: ClassVar[bool] = False
     settings: ClassVar[Mapping[str, Setting]] = UNSEEN
-    recording_score_name: ClassVar[str] = "right phones"
+    recording_score_name: ClassVar[str] = "phone accuracy"
 
     @staticmethod
     def spell(text: str) -> list[str]:
-        """Return what spaces part."""
+        """Return the phones."""
         return text.split()
 
     @staticmethod
     def join(units: Sequence[str]) -> str:
-        """Return the phones with spaces between."""
+        """Return the phones, separated by spaces."""
         return " ".join(units)
 
     @classmethod
     def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
-        """Return those of phones."""
+        """Return the edits of phones."""
         return {"per": word_edits(labels, said)}

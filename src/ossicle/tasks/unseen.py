@@ -14,7 +14,8 @@ from ossicle.settings import Setting
 
 UNSEEN: Final = {
     "unseen": Setting(
-        "units that no training transcript has: count them as errors, or stop with an error",
+        "characters, words or phones that no training transcript has: count them as errors, or "
+        "stop with an error",
         "count",
         ("count", "error"),
     )

@@ -55,8 +55,9 @@ class Verification(Task):
 
     name: ClassVar[str] = "verification"
     suggested_by: ClassVar[tuple[str, ...]] = ("trials",)
-    about: ClassVar[str] = "whether two recordings are of one speaker"
+    about: ClassVar[str] = "whether two recordings are of the same speaker"
     heads: ClassVar[tuple[str, ...]] = ("speaker-mean", "speaker-meanstd", "speaker-attentive")
+    label_format: ClassVar[str] = "the speaker"
     example: ClassVar[tuple[str, str]] = ("anna", "ben")
     higher_is_better: ClassVar[bool] = False
     primary_metric: ClassVar[str] = "eer"

@@ -106,7 +106,7 @@ def test_plain_python_numbers_come_back():
         ([], [], ["a"], "No recordings"),
         (["a"], ["a", "a"], ["a"], "1 targets, 2 predictions"),
         (["a", "z"], ["a", "y"], ["a"], r"Not among the labels \['a'\]: \['y', 'z'\]"),
-        (["a"], ["a"], ["a", "a"], "A label is there twice"),
+        (["a"], ["a"], ["a", "a"], "Labels are repeated"),
     ],
 )
 def test_unusable_labels_are_refused(function, target, predicted, labels, message):
