@@ -144,9 +144,9 @@ def test_a_damaged_entry_is_noticed_and_made_again(build, clips, empty_cache):
     third.write_bytes(b"")
     again = trained(build("hubert"), "lora[1:]", clips, "float32")
     assert alike(again, without)
-    assert (again[2].computed, again[2].store.damaged) == (3, 3)
+    assert (again[2].computed, again[2].cache.damaged) == (3, 3)
     *_, healed = trained(build("hubert"), "lora[1:]", clips, "float32")
-    assert (healed.computed, healed.store.damaged) == (0, 0)
+    assert (healed.computed, healed.cache.damaged) == (0, 0)
 
 
 def test_a_piece_that_is_cropped_at_random_is_not_kept_and_a_window_is(build, utterances):
@@ -163,7 +163,7 @@ def test_a_piece_that_is_cropped_at_random_is_not_kept_and_a_window_is(build, ut
     [
         ("lora", {"augmented": True}, "--augment changes the waves, so nothing stays the same"),
         ("lora", {"epochs": 1}, "one epoch reads every recording once"),
-        ("full", {}, "nothing that costs time is frozen"),
+        ("full", {}, "the frozen part costs no time"),
         ("lora", {"cache": "off"}, "--cache off"),
     ],
 )
@@ -171,22 +171,22 @@ def test_where_it_does_not_pay_nothing_is_kept_and_the_reason_is_told(
     build, clips, empty_cache, expression, changes, why
 ):
     *_, frozen = trained(build("hubert"), expression, clips, **{"cache": "auto"} | changes)
-    assert (frozen.store, frozen.why) == (None, why)
+    assert (frozen.cache, frozen.why) == (None, why)
     assert not empty_cache.exists()
 
 
 def test_a_filter_bank_alone_is_not_worth_keeping_and_a_cnn_is(build, clips):
     *_, whisper = trained(build("whisper"), "full", clips, "auto")
-    assert whisper.why == "nothing that costs time is frozen"
+    assert whisper.why == "the frozen part costs no time"
     *_, hubert = trained(build("hubert"), "full@encoder", clips, "auto")
-    assert (hubert.why, hubert.numbers) == ("it pays", "float32")
+    assert (hubert.why, hubert.numbers) == ("it saves time", "float32")
 
 
 def test_what_would_not_fit_is_not_begun(build, clips, monkeypatch):
     # 4 recordings, 0.79 s, 50 frames of 64 numbers in a layer for every 4000 samples: about 40 kB
     monkeypatch.setenv("OSSICLE_CACHE_GB", "0.00003")
     *_, frozen = trained(build("hubert"), "lora[1:]", clips, "auto")
-    assert frozen.store is None
+    assert frozen.cache is None
     assert frozen.why.endswith("the cache may hold 0.0 GB; --cache float16 would fit")
     monkeypatch.setenv("OSSICLE_CACHE_GB", "0.00005")
-    assert trained(build("hubert"), "lora[1:]", clips, "auto")[2].store is not None
+    assert trained(build("hubert"), "lora[1:]", clips, "auto")[2].cache is not None

@@ -332,7 +332,7 @@ def test_a_run_says_what_it_kept_and_the_next_reads_it(
     given = (f"--backbone={backbone}", f"--data={corpus}", "--epochs=2", "--batch-size=4")
     first = ossicle("train", *given, "--recipe=lora", f"--out={tmp_path / 'first'}")
     # 6 recordings a side: training and validation computed and read once, the test computed
-    line = "cache: what enters layer 0, in float32; 18 computed, 12 read"
+    line = "cache: input of layer 0, in float32; 18 computed, 12 read"
     assert first.out.splitlines()[-2] == line
     again = ossicle("train", *given, "--recipe=bottleneck", f"--out={tmp_path / 'again'}")
     assert "in float32; 0 computed, 30 read" in again.out
@@ -343,7 +343,7 @@ def test_a_run_says_what_it_kept_and_the_next_reads_it(
 
     told = ossicle("cache", "info").out
     assert "18 entries" in told
-    assert f"{backbone}, what enters layer 0, float32" in told
+    assert f"{backbone}, input of layer 0, float32" in told
     kept = json.loads(ossicle("cache", "info", "--json").out)
     assert [store["entries"] for store in kept["stores"]] == [18]
     assert kept["bytes"] == sum(f.stat().st_size for f in tmp_path.rglob("cache/*/*/*.safetensors"))

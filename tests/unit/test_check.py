@@ -105,9 +105,9 @@ def test_a_tensor_without_a_gradient_is_found(build, kind):
     with pytest.raises(NoGradient) as caught:
         attach(backbone, Recipe(Placement(Deaf())))
     assert str(caught.value) == (
-        f"2 of 4 tensors on {backbone.anatomy.family} would not train, for no gradient reaches "
-        "them: 0/0/ffn/unheard, 0/1/ffn/unheard. The model's code goes around them; choose other "
-        "sites, or load it through ossicle.load_backbone"
+        f"2 of 4 tensors on {backbone.anatomy.family} would not train, because no gradient "
+        "reaches them: 0/0/ffn/unheard, 0/1/ffn/unheard. The model's code does not use them; choose "
+        "other sites, or load the model with ossicle.load_backbone"
     )
 
 

@@ -89,6 +89,24 @@ def replace_module(model: nn.Module, site, adapter: nn.Module, gate: float) -> b
     return True
 
 
+@torch.no_grad()
+def test_candidates_at_one_site_all_change_the_same_tensor(build, noise):
+    model = mixed(build("hubert"), "softmax", ("bottleneck(width=4)@ffn", "scale@ffn"))
+    inputs = model.backbone.batch(noise(4000, 4000))
+    by_hand = build("hubert")
+    for layer, logits in enumerate((LOGITS[:2], -LOGITS[:2])):
+        adapters = [slot.adapter for slot in model.active_slots if slot.site.layer == layer]
+        weights = logits.softmax(0)
+
+        def summed(_, args, y, adapters=adapters, weights=weights):
+            changes = [one(args[0], y) - y for one in adapters]
+            return y + weights[0] * changes[0] + weights[1] * changes[1]
+
+        by_hand.model.encoder.layers[layer].feed_forward.register_forward_hook(summed)
+    expected = by_hand(*inputs).hidden
+    torch.testing.assert_close(model.encode(*inputs).hidden, expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("candidates", [CANDIDATES, CANDIDATES[:2]], ids=len)
 @torch.no_grad()
 def test_a_mixture_of_whole_layers_is_the_sum_of_layers_with_one_candidate(

@@ -30,12 +30,28 @@ def opened(backbone: Backbone, recipe: str = "linear", head: str = "mean") -> Fr
 
 
 def name(frozen: FrozenPart) -> str:
-    assert frozen.store is not None
-    return frozen.store.folder.name
+    assert frozen.cache is not None
+    return frozen.cache.folder.name
 
 
 def test_the_same_prefix_has_the_same_name(build: Callable[..., Backbone]) -> None:
     assert name(opened(build("hubert"))) == name(opened(build("hubert")))
+
+
+def with_frozen(backbone: Backbone, shift: float) -> FrozenPart:
+    model = attach(backbone, Recipe.parse("bias@ffn.out[0]"))
+    model.add("second", Recipe.parse("scale@ffn[1]"), build_head("mean", backbone.anatomy, 3))
+    model.use("default", "second", train=["second"])
+    with torch.no_grad():
+        model.tensors()["0/0/ffn.out/bias"].add_(shift)
+    how = {"cache": "float32", "epochs": 2, "augmented": False, "precision": "float32"}
+    return open_frozen_part(model, [4000], {"a.wav": "hash of its sound"}, **how)
+
+
+def test_frozen_adapters_below_the_cut_have_entries_of_their_own(build) -> None:
+    first, same, other = (with_frozen(build("hubert"), shift) for shift in (0.0, 0.0, 1e-3))
+    assert first.cut == other.cut
+    assert name(first) == name(same) != name(other)
 
 
 def test_means_and_frames_have_stores_of_their_own(build: Callable[..., Backbone]) -> None:
@@ -70,12 +86,12 @@ def test_two_pieces_of_a_recording_are_two_entries(
     build: Callable[..., Backbone], tmp_path: Path
 ) -> None:
     frozen = opened(build("hubert"))
-    assert frozen.store is not None
+    assert frozen.cache is not None
     utterance = Utterance("a.wav", tmp_path / "a.wav", "high")
     key, absent = frozen.find(utterance, (0, 1600))
     assert key is not None
     assert absent is None
-    frozen.store.put(key, np.ones((1, 5, 64), np.float32), 1600)
+    frozen.cache.put(key, np.ones((1, 5, 64), np.float32), 1600)
     for other in ((1600, 3200), (0, 3200), (800, 1600)):
         assert frozen.find(utterance, other)[1] is None
     _, item = frozen.find(utterance, (0, 1600))

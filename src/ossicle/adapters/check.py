@@ -1,10 +1,10 @@
 """Prove, before any training, that every adapter is reached and every tensor gets a gradient.
 
-An adapter that the forward pass goes around trains to nothing and says nothing. So `attach` runs
-one forward and one backward pass on noise. Tensors that start at zero hide the gradient of those
-before them (LoRA's `up` hides `down`), hence every tensor is shaken first and restored afterwards.
-A handful of ReLUs may all be off by chance, so what looks dead is shaken harder before it is
-called so.
+An adapter that the forward pass does not go through would train without any effect and without an
+error. So `attach` runs one forward and one backward pass on noise. Tensors that start at zero block
+the gradient of others (LoRA's `up` blocks `down`), so all tensors are perturbed first and restored
+afterwards. A few ReLUs may all be inactive by chance, so tensors without a gradient are perturbed
+more strongly before an error is raised.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,25 +21,25 @@ from ossicle.heads import Head
 from ossicle.recipes.recipe import Recipe
 
 PROBE_S = 0.5
-SHAKE = 0.02
-HARDER = 4.0  # by how much from one attempt to the next
+NOISE = 0.02
+FACTOR = 4.0  # by how much from one attempt to the next
 ATTEMPTS = 4
 
 
 def attach(
     backbone: Backbone, recipe: Recipe, head: Head | None = None, *, name: str = "default"
 ) -> AdaptedModel:
-    """Return the backbone with the recipe's adapters in place, active and proved to work.
+    """Return the backbone with the recipe's adapters attached, active and proved to work.
 
     Args:
         backbone: From `load_backbone`.
-        recipe: What to add.
-        head: From frames to the output of the task; None: adapters alone.
-        name: Of the adapter set.
+        recipe: The adapters to add.
+        head: From frames to the output of the task; None: adapters only.
+        name: Name of the adapter set.
 
     Raises:
         SiteNotFound: the backbone has no such site.
-        RecipeMismatch: a method cannot stand at its site, or a layer does not exist.
+        RecipeMismatch: a method does not fit its site, or a layer does not exist.
         SiteNeverCalled: the forward pass does not go through a site.
         NoGradient: a tensor would not train.
     """
@@ -67,8 +67,8 @@ def check(model: AdaptedModel) -> None:
     if dead:
         raise NoGradient(
             f"{len(dead)} of {len(parameters)} tensors on {model.backbone.anatomy.family} would "
-            f"not train, for no gradient reaches them: {listing(dead)}. The model's code goes "
-            "around them; choose other sites, or load it through ossicle.load_backbone"
+            f"not train, because no gradient reaches them: {listing(dead)}. The model's code does "
+            "not use them; choose other sites, or load the model with ossicle.load_backbone"
         )
 
 
@@ -76,7 +76,7 @@ def _alive(model: AdaptedModel, parameters: dict[str, nn.Parameter], seed: int) 
     """Return the tensors that receive a gradient in one pass, after checking that it is one."""
     device = next(model.parameters()).device
     was_training = model.training
-    with _shaken(list(parameters.values()), seed), torch.enable_grad():
+    with _perturbed(list(parameters.values()), seed), torch.enable_grad():
         model.eval()
         for tap in model.taps:
             tap.calls = 0
@@ -127,13 +127,13 @@ def _check_calls(model: AdaptedModel) -> None:
 
 
 @contextmanager
-def _shaken(parameters: Sequence[nn.Parameter], seed: int) -> Iterator[None]:
+def _perturbed(parameters: Sequence[nn.Parameter], seed: int) -> Iterator[None]:
     before = [parameter.detach().clone() for parameter in parameters]
     generator = torch.Generator().manual_seed(seed)
     try:
         with torch.no_grad():
             for parameter in parameters:
-                noise = torch.randn(parameter.shape, generator=generator) * SHAKE * HARDER**seed
+                noise = torch.randn(parameter.shape, generator=generator) * NOISE * FACTOR**seed
                 parameter.add_(noise.to(parameter.device))
         yield
     finally:

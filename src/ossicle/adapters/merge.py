@@ -1,8 +1,8 @@
-"""Merging: put an adapter set into the weights of a copy of the backbone.
+"""Merge adapters into the weights of a copy of the backbone.
 
-Possible where an adapter is linear in what enters its site (LoRA), or in what leaves it (BitFit,
-norm tuning, (IA)^3, scale-and-shift). The merged backbone runs as fast as the frozen one and needs
-ossicle no more, but carries one adapter set alone.
+Possible for adapters that are linear in the input of their site (LoRA) or in its output (BitFit,
+norm tuning, (IA)^3, scale-and-shift). The merged backbone is as fast as the original and does not
+need ossicle, but has one adapter set only.
 """
 
 import copy
@@ -20,15 +20,14 @@ from ossicle.errors import MergeError, listing
 def merge(model: AdaptedModel) -> Backbone:
     """Return a copy of the backbone with the active sets in its weights, and no adapters.
 
-    Its output equals the adapted model's but for rounding. What a set trains in place is in the
-    weights already. The head stays where it is: `model.head`.
+    Its output equals that of the adapted model up to rounding. The head is not included; it is
+    `model.head`.
 
     Args:
-        model: In evaluation mode: dropout inside an adapter is left out.
+        model: The model; dropout inside adapters is ignored.
 
     Raises:
-        MergeError: some adapters are no linear maps; every one of them is named. The model is left
-            as it was.
+        MergeError: some adapters are not linear; all of them are named. The model is unchanged.
     """
     twin = copy.deepcopy(model)
     problems: list[tuple[Slot, str]] = []
@@ -58,7 +57,7 @@ def _fold(backbone: Backbone, slot: Slot) -> None:
     if slot.gate is not None:
         raise MergeError("it is a candidate of a mixture; keep the best candidate alone first")
     if slot.reads is not None:
-        raise MergeError(f"it reads what enters {slot.reads}, and no weight there leads here")
+        raise MergeError(f"it reads the input of {slot.reads}, which no weight here multiplies")
     if site.next_linear is not None:
         reader = backbone.model.get_submodule(site.next_linear)
         reader.weight.copy_(adapter.fold_next(reader.weight))
@@ -66,8 +65,8 @@ def _fold(backbone: Backbone, slot: Slot) -> None:
     path = site.last_linear or (site.owned_modules[0] if len(site.owned_modules) == 1 else "")
     module = backbone.model.get_submodule(path)
     if not isinstance(module, nn.Linear | nn.LayerNorm):
-        adapter.fold(torch.zeros(0), torch.zeros(0))  # says why, unless it is for want of a weight
-        raise MergeError(f"what leaves {site} is made by no single linear or norm")
+        adapter.fold(torch.zeros(0), torch.zeros(0))  # raises if not linear at all
+        raise MergeError(f"the output of {site} does not come from a single linear layer or norm")
     weight, bias = adapter.fold(module.weight, module.bias)
     module.weight.copy_(weight)
     if bias is not None:

@@ -1,19 +1,21 @@
-"""The cache on disk: what frozen prefixes make of recordings, each computed once.
+"""The cache on disk: outputs of the frozen part of a model, computed once per recording.
 
-    CACHE/STORE/store.json             what its entries were computed by
-    CACHE/STORE/ab/abcd….safetensors   one entry: the states of one piece of a recording
+    CACHE/NAME/store.json             settings that its entries depend on
+    CACHE/NAME/ab/abcd….safetensors   one entry: the states of one piece of a recording
 
-A store is named by a hash of all that its numbers depend on but the sound, an entry by a hash of
-the sound and the piece; nothing is ever changed in place, so nothing can be out of date. Entries
-are written under another name first, so that processes can share a cache, and hold a hash of the
-whole file, so that one that was cut short or changed counts as absent. What was not read for
-longest goes first when the cache is full. An entry that cannot be read or written is as if it were
-not there: a cache makes a run faster, and never ends it.
+A folder NAME holds the entries of one `StateCache`. NAME is a hash of everything that the states
+depend on except the sound; the name of an entry is a hash of the sound and the piece. Files are
+never changed in place, so no entry can be out of date. Entries are written under a temporary name
+first, so that processes can share a cache, and contain a hash of the whole file: a truncated or
+changed entry counts as missing. The least recently used entries are removed when the cache is full.
+An entry that cannot be read or written is treated as missing: a cache makes a run faster, and never
+stops it.
 
-The folder may hold files of others. Only what ossicle wrote is counted or removed: a store whose
-`store.json` hashes to its name, and in it entries whose header names the store and the entry.
+The folder may contain files of other programs. Only files that ossicle wrote are counted or
+removed: folders whose `store.json` hashes to their name, and in them entries whose header names
+the folder and the entry.
 
-OSSICLE_CACHE names the folder, OSSICLE_CACHE_GB its greatest size.
+OSSICLE_CACHE names the folder, OSSICLE_CACHE_GB its size limit.
 """
 
 import hashlib
@@ -50,16 +52,16 @@ _NAME: Final = re.compile(r"[0-9a-f]{32}\.safetensors|\.[0-9a-f]{32}\.part")
 
 
 def cache_folder() -> Path:
-    """Return where the cache is: OSSICLE_CACHE, or the user's cache folder."""
+    """Return the folder of the cache: OSSICLE_CACHE, or the user's cache folder."""
     named = os.environ.get("OSSICLE_CACHE")
     return Path(named).expanduser() if named else platformdirs.user_cache_path("ossicle")
 
 
 def cache_limit() -> int:
-    """Return the greatest size of the cache in bytes: OSSICLE_CACHE_GB, or 50 GB.
+    """Return the size limit of the cache in bytes: OSSICLE_CACHE_GB, or 50 GB.
 
     Raises:
-        RunError: it is no positive number.
+        RunError: OSSICLE_CACHE_GB is not a positive number.
     """
     text = os.environ.get("OSSICLE_CACHE_GB", str(LIMIT_GB))
     try:
@@ -72,39 +74,39 @@ def cache_limit() -> int:
 
 
 def free_bytes(folder: Path) -> int:
-    """Return the room on the disk of a folder, which need not be there yet."""
+    """Return the free space on the disk of a folder, which need not exist yet."""
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     return shutil.disk_usage(there).free
 
 
 def digest(*parts: object) -> str:
-    """Return a hash of some values, by what they print as."""
+    """Return a hash of values in their printed form."""
     joined = "\0".join(str(part) for part in parts)
     return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
 
 
 class StateCache:
-    """The entries of one kind.
+    """The entries for one model, cut and number format.
 
     Attributes:
-        folder: Where they lie.
-        damaged: Entries that were found cut short or changed, and were removed.
-        fault: Why the last entry could not be written; None: all were.
+        folder: Their folder.
+        damaged: Number of truncated or changed entries that were found and removed.
+        fault: The reason why an entry could not be written; None: all were written.
     """
 
     def __init__(
         self, cache: Path, limit: int, facts: Mapping[str, Any], about: Mapping[str, Any]
     ) -> None:
-        """Open the store, and make it where there is none.
+        """Open the folder of these entries, and create it if needed.
 
         Args:
             cache: The folder of the whole cache.
-            limit: Its greatest size in bytes.
-            facts: All that the numbers depend on but the sound; they name the store.
-            about: What a person wants to know beside it.
+            limit: Size limit of the whole cache in bytes.
+            facts: Everything that the states depend on except the sound; its hash names the folder.
+            about: Further facts for `ossicle cache info`.
 
         Raises:
-            RunError: the folder cannot be made or written to.
+            RunError: the folder cannot be created or written.
         """
         self.folder = cache / _store_name(facts)
         self.damaged = 0
@@ -120,11 +122,11 @@ class StateCache:
         except OSError as error:
             raise RunError(
                 f"the cache '{cache}' cannot be written to: {error.strerror or error}. Name "
-                "another folder in OSSICLE_CACHE, or say --cache off"
+                "another folder in OSSICLE_CACHE, or use --cache off"
             ) from error
 
     def get(self, key: str) -> tuple[NDArray[Any], int] | None:
-        """Return the states of an entry and the real length of its values; None: not there."""
+        """Return the states of an entry and the length of its model input; None: no such entry."""
         file = self._file(key)
         try:
             metadata = check_tensors(file)
@@ -145,12 +147,12 @@ class StateCache:
         return states, length
 
     def put(self, key: str, states: NDArray[Any], length: int) -> None:
-        """Keep an entry; where that fails, say so in `fault` and keep no more.
+        """Write an entry; if that fails, set `fault` and write no more.
 
         Args:
-            key: Of the sound and the piece.
+            key: Hash of the sound and the piece.
             states: (S, T, ...), float32 or float16.
-            length: Real entries of the values that they were made of.
+            length: Real entries of the model input.
         """
         if self.fault is not None:
             return
@@ -174,7 +176,7 @@ class StateCache:
         return self.folder / key[:2] / f"{key}.safetensors"
 
     def _make_room(self, size: int) -> None:
-        """Remove what was not used for longest, so that an entry of that size fits."""
+        """Remove the least recently used entries, so that an entry of that size fits."""
         if self._size is None or self._unseen > UNSEEN * self._limit:
             self._size = sum(entry.size for entry in all_entries(self._cache))
             self._unseen = 0
@@ -196,9 +198,9 @@ class Entry:
     """A file of the cache.
 
     Attributes:
-        file: Where it lies.
-        size: In bytes.
-        used: When it was last read or written, in seconds since 1970.
+        file: Its path.
+        size: Size in bytes.
+        used: Time of its last use, in seconds since 1970.
     """
 
     file: Path
@@ -207,7 +209,7 @@ class Entry:
 
 
 def entries(store: Path) -> Iterator[Entry]:
-    """Yield the files of a store that are named as entries, and half-written ones."""
+    """Yield the files in a folder of the cache that are named as entries, complete or partial."""
     for file in store.glob("??/*"):
         if not _NAME.fullmatch(file.name) or file.is_symlink() or not file.is_file():
             continue
@@ -217,23 +219,23 @@ def entries(store: Path) -> Iterator[Entry]:
 
 
 def all_entries(cache: Path) -> Iterator[Entry]:
-    """Yield the entries of all stores of a cache, and nothing else that its folder holds."""
+    """Yield the entries of all folders of a cache, and no other files."""
     for folder, _ in _stores(cache):
         yield from entries(folder)
 
 
 def stores(cache: Path) -> Iterator[tuple[dict[str, Any], list[Entry]]]:
-    """Yield the facts of each store of a cache with its entries."""
+    """Yield the facts of each folder of a cache, with its entries."""
     for folder, facts in _stores(cache):
         yield facts, list(entries(folder))
 
 
 def clear(cache: Path) -> tuple[int, int]:
-    """Remove what ossicle has written to a cache; folders only if nothing else is in them.
+    """Remove all files that ossicle wrote to a cache, and folders that are empty afterwards.
 
     Returns:
-        The bytes of the entries that were removed, and the number of stores that hold other files
-        and so remain as folders.
+        The size of the removed entries in bytes, and the number of folders that remain because they
+        contain other files.
     """
     freed, remaining = 0, 0
     for folder, _ in list(_stores(cache)):
@@ -250,7 +252,7 @@ def clear(cache: Path) -> tuple[int, int]:
 
 
 def _stores(cache: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield each folder that is a store, with what its `store.json` says."""
+    """Yield each folder that ossicle wrote, with the contents of its `store.json`."""
     for file in sorted(cache.glob(f"*/{FACTS}")):
         try:
             found = strict_json.read_object(file)
@@ -268,12 +270,12 @@ def _store_name(facts: Mapping[str, Any]) -> str:
 
 
 def _entry_facts(file: Path) -> dict[str, str]:
-    """Return what the header of an entry says of its place."""
+    """Return the metadata that ties an entry to its path."""
     return {"ossicle": FORMAT, "store": file.parent.parent.name, "entry": file.stem}
 
 
 def _remove(entry: Entry) -> bool:
-    """Remove a file of a store if ossicle wrote it, and return whether it did."""
+    """Remove a file if ossicle wrote it, and return whether it was removed."""
     if entry.file.suffix != _PART:
         try:
             metadata = read_metadata(entry.file)
@@ -286,7 +288,7 @@ def _remove(entry: Entry) -> bool:
 
 
 def _write(file: Path, *parts: bytes | memoryview) -> None:
-    """Write a file under another name, one of this process, and put it in its place."""
+    """Write a file under a temporary name of this process, then rename it."""
     part = file.with_name(f".{uuid.uuid4().hex}{_PART}")
     try:
         with part.open("wb") as opened:
@@ -297,16 +299,16 @@ def _write(file: Path, *parts: bytes | memoryview) -> None:
 
 
 def as_numbers(states: NDArray[Any], numbers: str) -> NDArray[Any]:
-    """Return the states as they are kept.
+    """Return the states in the number format of the cache.
 
     Raises:
-        RunError: some are too large for float16.
+        RunError: some values are too large for float16.
     """
-    with np.errstate(over="ignore"):  # told below
+    with np.errstate(over="ignore"):  # reported below
         kept = np.ascontiguousarray(states, dtype=np.dtype(numbers))
     if not np.isfinite(kept).all() and np.isfinite(states).all():
         raise RunError(
-            f"this backbone makes numbers up to {np.abs(states).max():.0f}, which float16 cannot "
-            "hold; say --cache float32, or off"
+            f"the states of this backbone reach {np.abs(states).max():.0f}, too large for float16; "
+            "use --cache float32 or --cache off"
         )
     return kept

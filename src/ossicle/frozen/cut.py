@@ -1,11 +1,11 @@
-"""The frozen prefix of a recipe: found, run by itself, and gone on from.
+"""The cut: run the frozen part of a forward pass by itself, and continue from its output.
 
     values -> features -> layer 0 -> ... -> layer k-1 | layer k -> ... -> final norm -> head
               nothing trains, nothing is random       cut       the rest
 
-What comes out of the prefix is the same in every epoch, for every seed, and for every recipe with
-the same cut, so it is worth keeping. Where nothing in the backbone trains and the head reads no
-more than a mean, that mean is all there is to keep.
+The output of the frozen part is the same in every epoch, for every seed, and for every recipe with
+the same cut, so it can be cached. If nothing in the backbone trains and the head reads only the
+mean over time, that mean is all that has to be cached.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,18 +21,19 @@ from ossicle.anatomy import END, FEATURES, VALUES
 from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.heads import SUMMARIES, Outputs
 
-# What the model takes for one wave, (N,) or (T, M), and how much of it is real. Rows differ in N.
+# Model input of one recording, (N,) or (T, M), and its number of real entries. Rows differ in N.
 Row = tuple[Float[Tensor, "..."], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where the frozen prefix ends.
+    """The end of the frozen part.
 
     Attributes:
-        depth: The last depth that nothing changes: see `ossicle.anatomy.site`.
-        keep: Whether what enters every layer below is read above, too.
-        summary: What the head needs of the frames, one of `ossicle.heads.SUMMARIES`; None: all.
+        depth: Depth of the cut: see `ossicle.anatomy.site`.
+        keep: Whether the inputs of all layers below the cut are read above it.
+        summary: The summary of the frames that the head reads, one of `ossicle.heads.SUMMARIES`;
+            None: all frames.
     """
 
     depth: int
@@ -40,25 +41,25 @@ class Cut:
     summary: str | None = None
 
     def describe(self, backbone: Backbone) -> str:
-        """Return what is at the cut, in words."""
+        """Return the tensor at the cut in words, e.g. "input of layer 6"."""
         what = {
-            VALUES: "what the model takes",
-            FEATURES: "what the front end makes",
-            backbone.anatomy.num_layers: "what leaves the last layer",
-            backbone.anatomy.output_depth: "what leaves the backbone",
-        }.get(self.depth, f"what enters layer {self.depth}")
-        below = " and every layer below" if self.keep and self.depth > 0 else ""
+            VALUES: "model input",
+            FEATURES: "features of the front end",
+            backbone.anatomy.num_layers: "output of the last layer",
+            backbone.anatomy.output_depth: "backbone output",
+        }.get(self.depth, f"input of layer {self.depth}")
+        below = " and of every layer below" if self.keep and self.depth > 0 else ""
         return f"{what}{below}" + (f", {SUMMARIES[self.summary].words}" if self.summary else "")
 
 
 def find_cut(model: AdaptedModel, *, below_adapters: bool = False) -> Cut:
-    """Return the deepest point below which nothing trains and nothing is random.
+    """Return the deepest cut below which nothing trains and nothing is random.
 
-    Frozen adapters may be below it, and are then run as a part of the backbone.
+    Frozen adapters below it are run as a part of the backbone.
 
     Args:
-        model: Its active sets count.
-        below_adapters: Keep below frozen adapters too, because they depend on the row.
+        model: The model, with the sets active that will be run.
+        below_adapters: Stay below frozen adapters too, because they differ from row to row.
     """
     backbone, slots = model.backbone, model.active_slots
     limits = [
@@ -90,18 +91,18 @@ def runs_in_batches(backbone: Backbone) -> bool:
 
 
 def _spans_layers(slot: Slot) -> bool:
-    """Return whether a slot acts from one layer to another, so that no cut may lie between."""
+    """Return whether the adapter acts across layers, so that no cut is possible within it."""
     return slot.site.exit == END or slot.placement.method.changes_length
 
 
 def frozen_below(model: AdaptedModel, cut: Cut) -> list[Slot]:
-    """Return the active adapters that are a part of what is run to the cut."""
+    """Return the active adapters in the frozen part."""
     return [slot for slot in model.active_slots if slot.site.depth < cut.depth]
 
 
 @torch.no_grad()
 def run_to_cut(backbone: Backbone, rows: Sequence[Row], cut: Cut) -> list[Float[Tensor, "..."]]:
-    """Return the states of each row, (S, T, ...): S of them, the last at the cut."""
+    """Return the states of each row, (S, T, ...): S tensors, the last one at the cut."""
     if not rows or cut.depth == VALUES:
         return [values[None] for values, _ in rows]
     if len(rows) > 1 and not runs_in_batches(backbone):
@@ -127,10 +128,10 @@ def run_on(
     cut: Cut,
     to: Cut,
 ) -> list[Float[Tensor, "..."]]:
-    """Return what the frozen prefix makes of states at one cut up to a deeper one."""
+    """Return the states at a deeper cut, from those at an earlier one."""
     if len(states) > 1 and not runs_in_batches(backbone):
         pairs = zip(states, lengths, strict=True)
-        return [made for one, size in pairs for made in run_on(backbone, [one], [size], cut, to)]
+        return [deep for one, size in pairs for deep in run_on(backbone, [one], [size], cut, to)]
     partial = backbone.advance(pad_at_cut(backbone, states, lengths, cut), to.depth, keep=to.keep)
     return _split(backbone, partial, to)
 
@@ -147,7 +148,7 @@ def _split(backbone: Backbone, partial: PartialForward, cut: Cut) -> list[Float[
 
 
 def summarised(state: Float[Tensor, "..."], cut: Cut) -> Float[Tensor, "..."]:
-    """Return what the head needs of the states of a row."""
+    """Return the states of a row, reduced to the summary that the head reads."""
     return state if cut.summary is None else SUMMARIES[cut.summary].of(state)
 
 
@@ -161,11 +162,11 @@ def run_from_cut(
     """Return the outputs of rows, as `AdaptedModel.outputs` does, from their states.
 
     Args:
-        model: With the sets active that the cut was found for.
-        states: From `run_to_cut`, of each row.
-        lengths: Real entries of the values of each row.
-        cut: Where they were taken.
-        finish: From `AdaptedModel.compiled_finish`; None: `Backbone.finish` as it is.
+        model: The model, with the same active sets as in `find_cut`.
+        states: States of each row from `run_to_cut`.
+        lengths: Real entries of the model input of each row.
+        cut: The cut that the states belong to.
+        finish: From `AdaptedModel.compiled_finish`; None: `Backbone.finish`.
     """
     partial = pad_at_cut(model.backbone, states, lengths, cut)
     return model.apply_head((finish or model.backbone.finish)(partial))

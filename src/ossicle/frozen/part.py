@@ -1,13 +1,14 @@
-"""The frozen part of a run: computed for every recording, and where it pays only once.
+"""The frozen part of a run: computed once per recording if its outputs are cached.
 
-With `--cache auto` it is kept where all of this holds:
+With `--cache auto` they are cached if all of this holds:
 
     there is more than one epoch
-    training recordings are not augmented: a changed wave has states of its own
-    something that costs time is frozen: a CNN, or a layer
-    all states in float32 take at most half of the free disk, and no more than the cache may hold
+    training recordings are not augmented: each changed waveform would need states of its own
+    the frozen part costs time: it contains a CNN or a layer
+    the states of all recordings in float32 take at most half of the free disk space, and at most
+    the size limit of the cache
 
-Pieces that are cropped at random are never kept.
+Random crops are never cached.
 """
 
 import hashlib
@@ -72,24 +73,24 @@ class Example:
 
 @dataclass
 class FrozenPart:
-    """What is frozen below a cut, and where its results are kept.
+    """The part of the model below a cut, with the cache of its outputs.
 
     Attributes:
-        cut: Where it ends.
-        store: Where the states of recordings are kept; None: they are computed each time.
-        numbers: float32 or float16: how they are kept.
+        cut: The end of the frozen part.
+        cache: The cache of its outputs; None: they are computed every time.
+        numbers: Number format in the cache: float32 or float16.
         contents: A hash of each recording's sound, by key.
-        why: Why they are kept, or why not.
-        computed: Rows that passed through the frozen part.
-        read: Rows that did not have to.
-        finish: What runs above the cut, where it is compiled.
+        why: The reason for caching, or for not caching.
+        computed: Rows that were computed.
+        read: Rows that were read from the cache.
+        finish: The compiled rest of the forward pass; None: not compiled.
     """
 
     cut: Cut
-    store: StateCache | None = None
+    cache: StateCache | None = None
     numbers: str = "float32"
     contents: Mapping[str, str] = field(default_factory=dict)
-    why: str = "nothing was said about a cache"
+    why: str = "no cache was requested"
     computed: int = 0
     read: int = 0
     finish: Callable[[PartialForward], Encoded] | None = None
@@ -97,28 +98,28 @@ class FrozenPart:
     def find(
         self, utterance: Utterance, span: tuple[int, int]
     ) -> tuple[str | None, Example | None]:
-        """Return the key of a piece, None where there is no store, and its states if they are kept.
+        """Return the key of a piece, None without a cache, and its states if they are cached.
 
         Args:
             utterance: The recording.
-            span: First sample of the piece and one past its last.
+            span: First sample of the piece, and one past its last.
         """
-        if self.store is None or utterance.key not in self.contents:
+        if self.cache is None or utterance.key not in self.contents:
             return None, None
         key = digest(self.contents[utterance.key], *span)
-        found = self.store.get(key)
+        found = self.cache.get(key)
         if found is None:
             return key, None
         states, length = found
         return key, Example(None, torch.from_numpy(states).float(), length, key)
 
     def outputs(self, model: AdaptedModel, examples: Sequence[Example]) -> Outputs:
-        """Return the outputs of a batch, as `AdaptedModel.outputs` does; keep new states."""
+        """Return the outputs of a batch as `AdaptedModel.outputs` does; cache new states."""
         new = [one for one in examples if one.states is None]
         rows = [one.row for one in new if one.row is not None]
         self.computed += len(new)
         self.read += len(examples) - len(new)
-        kept = self.store is not None and any(one.key is not None for one in new)
+        kept = self.cache is not None and any(one.key is not None for one in new)
         if len(new) == len(examples) and not kept and runs_in_batches(model.backbone):
             partial = advance_to_cut(model.backbone, rows, self.cut)
             return model.apply_head((self.finish or model.backbone.finish)(partial))
@@ -129,35 +130,31 @@ class FrozenPart:
         return run_from_cut(model, known, lengths, self.cut, self.finish)
 
     def _keep(self, example: Example, states: Tensor) -> Tensor:
-        """Return the states as they will be read: rounded in the first epoch as in the others."""
-        if self.store is None or example.key is None:
+        """Cache the states and return them as they will be read, so that all epochs are equal."""
+        if self.cache is None or example.key is None:
             return states
         kept = as_numbers(states.cpu().numpy(), self.numbers)
-        self.store.put(example.key, kept, example.length)
+        self.cache.put(example.key, kept, example.length)
         return torch.from_numpy(kept).float().to(states.device)
 
     def to_dict(self, backbone: Backbone) -> dict[str, Any]:
-        """Return what happened, for the metrics of a run."""
+        """Return the use of the cache, for the metrics of a run."""
         about = {
             "cut": self.cut.describe(backbone),
-            "kept": self.numbers if self.store else None,
+            "kept": self.numbers if self.cache else None,
             "why": self.why,
             "computed": self.computed,
             "read": self.read,
         }
-        if self.store is not None and self.store.damaged:
-            about["damaged"] = self.store.damaged
-        if self.store is not None and self.store.fault:
-            about["fault"] = self.store.fault
+        if self.cache is not None and self.cache.damaged:
+            about["damaged"] = self.cache.damaged
+        if self.cache is not None and self.cache.fault:
+            about["fault"] = self.cache.fault
         return about
 
 
 def check_cache(cache: str) -> None:
-    """Raise unless the setting is known.
-
-    Raises:
-        RunError: it is not.
-    """
+    """Raise RunError unless the setting is one of `CACHES`."""
     if cache not in CACHES:
         raise RunError(f"cache is '{cache}'; use {', '.join(CACHES)}.{did_you_mean(cache, CACHES)}")
 
@@ -172,31 +169,29 @@ def open_frozen_part(
     augmented: bool,
     precision: str,
 ) -> FrozenPart:
-    """Return the frozen part of the active sets, with a store where `cache` asks for it or it pays.
+    """Return the frozen part of the active sets, with a cache if requested or if it saves time.
 
     Args:
-        model: Before any training.
+        model: The model before training.
         sizes: Samples of every recording.
         contents: A hash of each recording's sound, by key.
         cache: `auto`, `off`, `float32` or `float16`.
-        epochs: Of the run.
-        augmented: Whether training waves are changed.
-        precision: In which the forward pass computes.
+        epochs: Number of epochs.
+        augmented: Whether training recordings are augmented.
+        precision: Number format of the forward pass.
 
     Raises:
-        RunError: the setting is unknown, or a cache was asked for and cannot be written to.
+        RunError: the setting is unknown, or a requested cache cannot be written.
     """
     check_cache(cache)
     cut, backbone = find_cut(model), model.backbone
     if cache == "off":
         return FrozenPart(cut, why="--cache off")
     if augmented:
-        return FrozenPart(cut, why="--augment changes the waves, so nothing stays the same")
+        return FrozenPart(cut, why="--augment changes the waveforms from epoch to epoch")
     numbers = "float32" if cache == "auto" else cache
-    if cache == "auto":
-        against = _against(backbone, cut, sizes, epochs)
-        if against:
-            return FrozenPart(cut, why=against)
+    if cache == "auto" and (reason := _reason_not_to_cache(backbone, cut, sizes, epochs)):
+        return FrozenPart(cut, why=reason)
     facts = {
         "weights": weights_digest(backbone),
         "depth": cut.depth,
@@ -216,24 +211,27 @@ def open_frozen_part(
         facts["adapters"] = adapters_digest(adapters)
     try:
         about = {"backbone": backbone.name, "cut": cut.describe(backbone)}
-        store = StateCache(cache_folder(), cache_limit(), facts, about)
+        states = StateCache(cache_folder(), cache_limit(), facts, about)
     except RunError as error:
         if cache != "auto":
             raise
         return FrozenPart(cut, why=str(error))
-    why = "it pays" if cache == "auto" else f"--cache {cache}"
-    return FrozenPart(cut, store, numbers, contents, why)
+    why = "it saves time" if cache == "auto" else f"--cache {cache}"
+    return FrozenPart(cut, states, numbers, contents, why)
 
 
-def _against(backbone: Backbone, cut: Cut, sizes: Sequence[int], epochs: int) -> str | None:
-    """Return why a cache would not pay; None: it would."""
+def _reason_not_to_cache(
+    backbone: Backbone, cut: Cut, sizes: Sequence[int], epochs: int
+) -> str | None:
+    """Return why a cache would save no time or does not fit; None: it saves time and fits."""
     if epochs < 2:
-        return "one epoch reads every recording once"
+        return "a single epoch reads every recording once"
     has_cnn = "cnn" in backbone.anatomy.site_names
     if cut.depth == VALUES or (cut.depth == FEATURES and not has_cnn):
-        return "nothing that costs time is frozen"
+        return "the frozen part costs no time"
     needed, half_free = states_bytes(backbone, cut, sizes), free_bytes(cache_folder()) // 2
-    for most, what in ((cache_limit(), "the cache may hold"), (half_free, "half of the disk is")):
+    limits = ((cache_limit(), "the limit of the cache is"), (half_free, "half of the free disk is"))
+    for most, what in limits:
         if needed > most:
             half = "; --cache float16 would fit" if needed <= 2 * most else ""
             return f"it would take {needed / GB:.1f} GB, and {what} {most / GB:.1f} GB{half}"
@@ -241,7 +239,7 @@ def _against(backbone: Backbone, cut: Cut, sizes: Sequence[int], epochs: int) ->
 
 
 def states_bytes(backbone: Backbone, cut: Cut, sizes: Sequence[int]) -> int:
-    """Return the bytes that the states of recordings take in float32, from those of some noise."""
+    """Return the size of all states in float32, estimated from a second of noise."""
     probe = max(int(PROBE_S * backbone.sample_rate), backbone.min_samples)
     wave = np.random.default_rng(0).normal(0, 0.1, probe).astype(np.float32)
     (states,) = run_to_cut(backbone, [backbone.row(wave)], cut)
@@ -253,7 +251,7 @@ def states_bytes(backbone: Backbone, cut: Cut, sizes: Sequence[int]) -> int:
 
 
 def adapters_digest(slots: Sequence[Slot]) -> str:
-    """Return a hash of frozen adapters: what they are, where, and all their tensors."""
+    """Return a hash of adapters: their placements, sites and tensors."""
     hashed = hashlib.blake2b(digest_size=16)
     for slot in slots:
         hashed.update(f"{slot.key} {slot.placement} {slot.reads}".encode())
