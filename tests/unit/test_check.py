@@ -106,8 +106,8 @@ def test_a_tensor_without_a_gradient_is_found(build, kind):
         attach(backbone, Recipe(Placement(Deaf())))
     assert str(caught.value) == (
         f"2 of 4 tensors on {backbone.anatomy.family} would not train, because no gradient "
-        "reaches them: 0/0/ffn/unheard, 0/1/ffn/unheard. The model's code does not use them; choose "
-        "other sites, or load the model with ossicle.load_backbone"
+        "reaches them: 0/0/ffn/unheard, 0/1/ffn/unheard. The model's code does not use them; "
+        "choose other sites, or load the model with ossicle.load_backbone"
     )
 
 
