@@ -1,25 +1,25 @@
-"""Every error that ossicle raises for a reason a user can mend.
+"""Exceptions for every problem that a user can fix.
 
     OssicleError
-    ├── RecipeError               a recipe that cannot be read
+    ├── RecipeError               a recipe cannot be parsed
     │   └── UnknownRecipe         ... because no preset or method has that name
-    ├── SiteNotFound              a backbone has no site of that name
+    ├── SiteNotFound              the backbone has no site of that name
     ├── RecipeMismatch            a recipe or a saved adapter does not fit this backbone
-    ├── AttachError               an adapter is in place and would train to nothing
-    │   ├── SiteNeverCalled       ... the forward pass does not go through its site
-    │   └── NoGradient            ... its tensors receive no gradient
-    ├── MergeError                an adapter that no weights of the backbone can take in
-    ├── BackboneError             a backbone that cannot be found, read or used
-    ├── AdapterFileError          an adapter folder that is damaged or is none
-    ├── DataError                 labelled recordings that cannot be used
-    │   ├── AudioError            ... recordings that cannot be read or hold no sound
-    │   ├── ManifestError         ... a list of recordings that is not complete
-    │   ├── SplitError            ... a split that leaks or leaves a side empty
-    │   └── LabelError            ... a label never seen in training, or only one class
-    └── RunError                  a run folder that cannot be started, resumed or read
+    ├── AttachError               an adapter is attached but would not train
+    │   ├── SiteNeverCalled       ... the forward pass does not call its site
+    │   └── NoGradient            ... its parameters receive no gradient
+    ├── MergeError                an adapter cannot be merged into weights of the backbone
+    ├── BackboneError             a backbone cannot be found, loaded or used
+    ├── AdapterFileError          an adapter folder is damaged, or a folder is not one
+    ├── DataError                 labelled recordings cannot be used
+    │   ├── AudioError            ... a recording cannot be decoded or is silent
+    │   ├── ManifestError         ... a list of recordings is incomplete
+    │   ├── SplitError            ... a split leaks between its parts or leaves one empty
+    │   └── LabelError            ... a label was not seen in training, or there is only one class
+    └── RunError                  a run folder cannot be started, resumed or read
 
-A message says what is so, what was expected and what to do, with the values. The command line
-prints it without a traceback and exits with status 2.
+A message names the problem, the offending value, what was expected and how to fix it. The command
+line prints it without a traceback and exits with status 2.
 """
 
 from collections.abc import Iterable
@@ -27,11 +27,11 @@ from difflib import get_close_matches
 
 
 class OssicleError(Exception):
-    """Base of all errors that a user can mend."""
+    """Base class of all errors that a user can fix."""
 
 
 class RecipeError(OssicleError):
-    """A recipe that cannot be read."""
+    """A recipe cannot be parsed."""
 
 
 class UnknownRecipe(RecipeError):
@@ -39,7 +39,7 @@ class UnknownRecipe(RecipeError):
 
 
 class SiteNotFound(OssicleError):
-    """A backbone has no site of that name."""
+    """The backbone has no site of that name."""
 
 
 class RecipeMismatch(OssicleError):
@@ -47,61 +47,61 @@ class RecipeMismatch(OssicleError):
 
 
 class AttachError(OssicleError):
-    """An adapter is in place and would train to nothing."""
+    """An adapter is attached but would not train."""
 
 
 class SiteNeverCalled(AttachError):
-    """A forward pass does not go through an adapter's site exactly once."""
+    """A forward pass does not call an adapter's site exactly once."""
 
 
 class NoGradient(AttachError):
-    """A tensor that should train receives no gradient."""
+    """A trainable parameter receives no gradient."""
 
 
 class MergeError(OssicleError):
-    """An adapter that no weights of the backbone can take in."""
+    """An adapter cannot be merged into weights of the backbone."""
 
 
 class BackboneError(OssicleError):
-    """A backbone that cannot be found, read or used."""
+    """A backbone cannot be found, loaded or used."""
 
 
 class AdapterFileError(OssicleError):
-    """An adapter folder that is damaged or is none."""
+    """An adapter folder is damaged, or a folder is not an adapter folder."""
 
 
 class DataError(OssicleError):
-    """Labelled recordings that cannot be used."""
+    """Labelled recordings cannot be used."""
 
 
 class AudioError(DataError):
-    """Recordings that cannot be read or hold no sound."""
+    """A recording cannot be decoded or is silent."""
 
 
 class ManifestError(DataError):
-    """A list of recordings that is not complete."""
+    """A list of recordings is incomplete."""
 
 
 class SplitError(DataError):
-    """A split that leaks from one side to another or leaves a side empty."""
+    """A split leaks between its parts or leaves one of them empty."""
 
 
 class LabelError(DataError):
-    """A label never seen in training, or a training set of one class."""
+    """A label was not seen in training, or the training set has only one class."""
 
 
 class RunError(OssicleError):
-    """A run folder that cannot be started, resumed or read."""
+    """A run folder cannot be started, resumed or read."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean 'x'?"`` for the nearest known name, or an empty string."""
+    """Return ``" Did you mean 'x'?"`` for the closest known name, or an empty string."""
     near = get_close_matches(name[:80], list(known), n=1, cutoff=0.5)
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
 def listing(items: Iterable[object], most: int = 10) -> str:
-    """Return the items separated by commas, the first ``most`` of them and a count of the rest."""
+    """Return the first ``most`` items joined by commas, and how many were left out."""
     texts = [str(item) for item in items]
     rest = f", ... and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + rest

@@ -86,7 +86,9 @@ def test_no_head_sees_a_padded_frame(name):
 
 
 def test_a_model_without_a_cls_token_has_no_cls_head():
-    with pytest.raises(RecipeMismatch, match="reads a CLS token and hubert has none; use mean"):
+    with pytest.raises(
+        RecipeMismatch, match="needs a CLS token, which hubert does not have; use mean"
+    ):
         build_head("cls", SPEECH, 2)
 
 

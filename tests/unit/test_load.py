@@ -178,13 +178,13 @@ def test_the_settings_of_a_named_architecture_can_be_changed():
         ("config:wavlm-base?hidden_size", r"'hidden_size' is not a setting; write name=value"),
         ("config:wavlm-base?=3", r"'=3' is not a setting"),
         ("config:wavlm-base?seed=x", r"seed in .* is 'x'; expected a whole number"),
-        ("config:wavlm-base?hidden_size=100", r"is no valid architecture: .*divisible"),
+        ("config:wavlm-base?hidden_size=100", r"is not a valid architecture: .*divisible"),
         (
             "config:hubert-base?num_attention_heads=0",
             r"num_attention_heads=0; it must lie from 1 to",
         ),
-        ("config:wavlm-base?feat_extract_norm=batch", r"is no valid architecture: .*batch"),
-        ("config:wavlm-base?hidden_act=gulu", r"is no valid architecture: .*gulu"),
+        ("config:wavlm-base?feat_extract_norm=batch", r"is not a valid architecture: .*batch"),
+        ("config:wavlm-base?hidden_act=gulu", r"is not a valid architecture: .*gulu"),
         ("config:wavlm-base?add_adapter=true", r"this wavlm has add_adapter=True: layers of anoth"),
     ],
 )
@@ -245,7 +245,7 @@ def test_pickled_weights_are_not_read(folder):
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     torch.save(tensors, folder / "pytorch_model.bin")
-    with pytest.raises(BackboneError, match="ossicle reads no pickled weights"):
+    with pytest.raises(BackboneError, match="ossicle does not load pickled weights"):
         load_backbone(str(folder))
 
 

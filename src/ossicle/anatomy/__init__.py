@@ -1,4 +1,4 @@
-"""Where an adapter may stand: named sites, the same names for every family. Plain data."""
+"""Named sites where adapters can be attached; the same names for every family, as plain data."""
 
 from ossicle.anatomy.names import CNN_SITES, LAYER_SITES, OUTER_SITES, SITE_NAMES
 from ossicle.anatomy.site import (

@@ -1,4 +1,4 @@
-"""Where an adapter may stand: ports, sites and the anatomy of a backbone, as plain data."""
+"""Ports, sites and the anatomy of a backbone: the places for adapters, as plain data."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from typing import Any, Final, Literal
 from ossicle.anatomy.names import SITE_NAMES
 from ossicle.errors import RecipeMismatch, SiteNotFound, did_you_mean
 
-# Depths of a backbone with L layers, beside 0 to L - 1, which stand for what enters that layer, and
-# L for what leaves the last.
-VALUES: Final = -2  # samples or mel frames, as the model takes them
-FEATURES: Final = -1  # what the CNN or the filter bank makes of them
+# A depth is a point of the forward pass. Depth 0 to L - 1 is the input of that layer, L the output
+# of the last layer, L + 1 the output of the backbone. Two depths come before the first layer:
+VALUES: Final = -2  # model input: samples or mel frames
+FEATURES: Final = -1  # output of the CNN or filter bank
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """One end of a site: a tensor that goes into a module or comes out of it.
+    """One end of a site: an input or output tensor of a module.
 
     Attributes:
-        module: Dotted path inside the model.
-        side: Whether the tensor enters or leaves the module.
-        index: Its position among the arguments, or in a returned tuple.
-        keyword: Its name, where the model may pass it by keyword.
+        module: Dotted path of the module inside the model.
+        side: Whether the tensor is an input or an output of the module.
+        index: Position of the tensor among the arguments, or in a returned tuple.
+        keyword: Argument name, if the model may pass the tensor by keyword.
     """
 
     module: str
@@ -30,19 +30,19 @@ class Port:
     keyword: str | None = None
 
 
-END: Final = Port("end", "output")  # of a hook point through which all goes that a head is given
+END: Final = Port("end", "output")  # hook point that the backbone output passes through
 
 
 @dataclass(frozen=True, slots=True)
 class Convolution:
-    """What one layer of the CNN is, for methods that put a copy of it beside it.
+    """Hyper-parameters of one CNN layer, for methods that run a copy of it in parallel.
 
     Attributes:
-        kernel: Samples, or frames of the layer before, that one frame sees.
-        stride: By how many the next frame is further.
-        bias: Whether the convolution has one.
-        norm: Over time for each channel, over the channels of a frame, or none.
-        eps: Of the norm.
+        kernel: Kernel size, in samples or frames of the previous layer.
+        stride: Stride, in the same unit.
+        bias: Whether the convolution has a bias.
+        norm: `group` (over time, per channel), `layer` (over the channels of a frame) or None.
+        eps: Epsilon of the norm.
     """
 
     kernel: int
@@ -54,28 +54,31 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A named place between two ports: x enters it, the frozen model makes y of x.
+    """A named part of the model with input x (at its entry) and output y (at its exit).
 
     Attributes:
         name: One of `ossicle.anatomy.names.SITE_NAMES`.
-        layer: Number of the transformer layer (at `cnn`: of the CNN), from 0; None outside.
-        entry: Where x is taken; several ports: x is what passes them, stacked; None where nothing
+        layer: Number of the transformer layer (at `cnn`: of the CNN layer), from 0; None for sites
+            outside the layers.
+        entry: Port where x is read; several ports: x is their tensors, stacked; None where nothing
             can be inserted (regions such as `backbone`).
-        exit: Where y is taken and given back.
+        exit: Port where y is read and replaced.
         width_in: Channels of x.
         width_out: Channels of y.
-        depth: The last depth before it: what is frozen up to there does not depend on the site.
-        owned_modules: Modules whose parameters belong to the site, for training in place.
-        eps: The epsilon of a LayerNorm; None for every other site.
-        feeds: The linear that reads y and nothing else, if any; merging may change its columns.
-        ends_in: The linear whose output y is, in a block of several modules; merging may change its
-            rows.
+        depth: Last depth before the site: the forward pass up to there does not depend on it.
+        owned_modules: Paths of the modules whose parameters belong to the site, for training in
+            place.
+        eps: Epsilon of a LayerNorm; None for every other site.
+        next_linear: Path of the linear that alone reads y, if there is one; merging may change its
+            columns.
+        last_linear: Path of the linear that computes y, in a block of several modules; merging may
+            change its rows.
         can_grow: Whether the sequence may be longer between the two ports.
-        num_special: Tokens before the first patch, CLS first; 0 where every token is a frame.
-        grid: Rows (frequency) and columns (time) of the patches, 0 where every clip has its own;
-            None where there are none.
-        max_tokens: Length of the table of positions; None where there is none.
-        convolution: What the layer of the CNN is; None for every other site.
+        num_special: Number of tokens before the first patch, CLS first; 0 if tokens are frames.
+        grid: Rows (frequency) and columns (time) of the patches; 0 columns if they depend on the
+            clip; None if tokens are frames.
+        max_tokens: Number of positional embeddings; None if positions are not limited.
+        convolution: Hyper-parameters of a CNN layer; None for every other site.
     """
 
     name: str
@@ -108,15 +111,15 @@ def module_site(
     eps: float | None = None,
     **facts: Any,
 ) -> Site:
-    """Return the site of one module, or of the way from one to another, first argument to result.
+    """Return the site of one module, or of a sequence of modules.
 
     Args:
-        name: Of the site.
-        layer: Its layer.
+        name: Name of the site.
+        layer: Number of its layer.
         module: Path of the module, or of the first and the last.
-        widths: Of what enters and what leaves.
-        depth: The last depth before it.
-        eps: Of a LayerNorm.
+        widths: Channels of its input and output.
+        depth: Last depth before it.
+        eps: Epsilon of a LayerNorm.
         facts: Further attributes of the site.
     """
     first, last = (module, module) if isinstance(module, str) else module
@@ -137,11 +140,11 @@ def layer_sites(
     """Return the sites of one transformer layer.
 
     Args:
-        layer: Its number.
-        modules: The module's path for every site but `attn.kv`, a hook point in `attn`, and
-            those between two linears, such as `ffn.act` between `ffn.in` and `ffn.out`.
-        widths: Of the residual stream and of the feed-forward block inside.
-        eps: Of its LayerNorms.
+        layer: Number of the layer.
+        modules: Module path of every site except `attn.kv`, which is a hook point in `attn`, and
+            the sites between two linears, such as `ffn.act` between `ffn.in` and `ffn.out`.
+        widths: Channels of the residual stream, and inside the feed-forward block.
+        eps: Epsilon of its LayerNorms.
         can_grow: Whether the layer takes a longer sequence than the one before it gave.
         facts: Further attributes of all its sites.
     """
@@ -177,10 +180,10 @@ def whole_sites(
 
     Args:
         layers: Path of every layer.
-        enter: Where the whole sequence is ready for the first layer, or for the positions.
-        width: Of the residual stream.
-        depth: The last depth before `enter`.
-        owned: Modules of the encoder.
+        enter: Port with the whole sequence, before the first layer or before positions are added.
+        width: Channels of the residual stream.
+        depth: Last depth before `enter`.
+        owned: Paths of the modules of the encoder.
         facts: Further attributes of both.
     """
     entries = tuple(Port(path, "input", keyword="hidden_states") for path in layers)
@@ -209,13 +212,13 @@ class Anatomy:
     """All sites of one backbone.
 
     Attributes:
-        family: Name of the family, e.g. `wavlm`.
-        num_layers: Transformer layers.
+        family: Name of the backbone family, e.g. `wavlm`.
+        num_layers: Number of transformer layers.
         width: Channels of the residual stream.
         sites: Every site, layer by layer.
         has_cls: Whether token 0 of the output is a CLS token.
-        unused: Parameters that never train: a forward pass does not read them, or the model's
-            authors keep them fixed.
+        unused: Names of parameters that never train, because no forward pass reads them or the
+            model's authors keep them fixed.
     """
 
     family: str
@@ -227,16 +230,18 @@ class Anatomy:
 
     @property
     def output_depth(self) -> int:
-        """The depth of what leaves the backbone, after the final norm where there is one."""
+        """Depth of the backbone output, after the final norm if the model has one."""
         return self.num_layers + 1
 
     @property
     def site_names(self) -> list[str]:
-        """The names of the sites, each once, in the order of the vocabulary of the family."""
+        """Names of the sites, each once, in the order in which the family lists them."""
         return list(dict.fromkeys(site.name for site in self.sites))
 
     def find(self, name: str, layers: Iterable[int] | None = None) -> Sequence[Site]:
-        """Return the sites of that name in the given layers (None: in all; so outside the layers).
+        """Return the sites of that name in the given layers (None: in all layers).
+
+        A site outside the layers is returned whatever the layers.
 
         Raises:
             SiteNotFound: the family has no site of that name.

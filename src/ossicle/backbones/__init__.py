@@ -1,4 +1,4 @@
-"""Who a family is: one file a family."""
+"""Backbones: pretrained transformers over speech and sound, one file per model family."""
 
 from ossicle.backbones.backbone import Backbone
 from ossicle.backbones.families import FAMILIES, NAMED

@@ -1,13 +1,12 @@
 """Audio Spectrogram Transformer: a ViT over 16 x 16 patches of a mel spectrogram, pre-norm.
 
-Its input always has `max_length` mel frames (1024: 10.24 s): a shorter wave is padded with zeros
-before the normalisation, as the authors do, and every token, padded or not, is a real one to the
-model. A row therefore never depends on the batch it is in. Token 0 is CLS, token 1 the distillation
-token.
+The input always has `max_length` mel frames (1024, or 10.24 s): a shorter wave is padded with zeros
+before normalisation, as in the authors' code, and the model treats every token as real. A row
+therefore does not depend on the batch it is in. Token 0 is CLS, token 1 the distillation token.
 
-With `?length=own` behind its name a wave has as many columns of patches as fit into it, and the
-positions of the first columns: a second then costs a tenth of ten. This is another input than the
-one the model was trained on, so that an adapter fits the one or the other.
+With `?length=own` after the name, a wave gets as many columns of patches as fit into it, with the
+positions of the first columns; one second then costs a tenth of ten seconds. The model was not
+pretrained on such inputs, so adapters for the two settings are not interchangeable.
 
 Source: Gong et al. 2021, https://arxiv.org/abs/2104.01778.
 """
@@ -65,7 +64,7 @@ class AST(Family):
         "std": 4.5689974,
     }
     layers_path: ClassVar[str] = "layers"
-    # `encoder` in checkpoints of transformers 4, whose names it changes while reading
+    # `encoder` is the prefix in checkpoints of transformers 4, which are renamed while loading
     top_modules: ClassVar[tuple[str, ...]] = ("embeddings", "layers", "encoder", "layernorm")
 
     def __init__(self, *, own_length: bool = False) -> None:
@@ -100,11 +99,11 @@ class AST(Family):
         return Anatomy(self.name, count, width, tuple(sites), has_cls=True)
 
     def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "F M"], int]:
-        """Return the mel frames of a wave, padded with zeros to `max_length` or of its own length.
+        """Return the mel frames of a wave, padded with zeros to `max_length` unless `own_length`.
 
-        The mean of the training set is taken off, and twice its deviation divided by.
+        Normalised by the mean and twice the standard deviation of the pretraining data.
         """
-        if not hasattr(extractor, "mel_filters"):  # where torchaudio is there, it makes them
+        if not hasattr(extractor, "mel_filters"):  # the extractor then uses torchaudio
             row, _ = super().values(extractor, wave)
             frames = min(num_mel_frames(len(wave)), extractor.max_length)
             row = row[:frames] if self.own_length else row
@@ -118,7 +117,7 @@ class AST(Family):
 
     def features(
         self,
-        model: Any,  # noqa: ARG002 - the mel frames are made already
+        model: Any,  # noqa: ARG002 - mel frames are computed before the model runs
         values: Float[Tensor, "B F M"],
         lengths: Int[Tensor, " B"],
         state: ForwardState,
@@ -132,7 +131,7 @@ class AST(Family):
     def embed(
         self, model: Any, features: Float[Tensor, "B F M"], state: ForwardState
     ) -> Float[Tensor, "B T D"]:
-        """Return CLS, the distillation token and the patches; rows of unequal length one by one."""
+        """Return CLS, distillation token and patches; rows of unequal length run one by one."""
         if not self.own_length:
             tokens: Tensor = model.embeddings(features)
             return tokens
@@ -152,17 +151,17 @@ class AST(Family):
         normed: Tensor = model.layernorm(hidden)
         return normed
 
-    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - of 16 kHz
-        """Return one window of the mel spectrogram, or those of one patch."""
+    def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - always 16 kHz
+        """Return the samples of one mel frame, or with `own_length` of one patch."""
         return WINDOW + (config.patch_size - 1) * HOP if self.own_length else WINDOW
 
-    def max_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - of 16 kHz
-        """Return the wave that fills `max_length` mel frames."""
+    def max_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - always 16 kHz
+        """Return the samples of `max_length` mel frames."""
         samples: int = (config.max_length - 1) * HOP + WINDOW
         return samples
 
     def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002
-        """Return the tokens, which are as many for every wave unless it has its own length."""
+        """Return the number of tokens, the same for every wave unless `own_length`."""
         rows, columns = _grid(config)
         if self.own_length:
             frames = min(num_mel_frames(num_samples), config.max_length)
@@ -184,7 +183,7 @@ class AST(Family):
 
 
 def _embed(model: Any, features: Float[Tensor, "B F M"]) -> Float[Tensor, "B T D"]:
-    """Return the tokens of clips of one length, with the positions of the first columns."""
+    """Return the tokens of clips of equal length, with the positions of the first columns."""
     embeddings = model.embeddings
     patches = embeddings.patch_embeddings(features)
     rows, columns = _grid(model.config)
@@ -197,7 +196,7 @@ def _embed(model: Any, features: Float[Tensor, "B F M"]) -> Float[Tensor, "B T D
 
 
 def _grid(config: Any) -> tuple[int, int]:
-    """Return the rows (frequency) and columns (time) of the patches, which are numbered by rows."""
+    """Return the numbers of rows (frequency) and columns (time) of the patches, in row order."""
     rows = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
     columns = (config.max_length - config.patch_size) // config.time_stride + 1
     return rows, columns

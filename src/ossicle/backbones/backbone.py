@@ -1,4 +1,4 @@
-"""A loaded backbone: a frozen model with its anatomy and the partial its input is made."""
+"""A loaded backbone: a frozen model with its sites and feature extractor."""
 
 import hashlib
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ FINGERPRINT_VALUES = 64
 
 
 class Backbone(nn.Module):
-    """A frozen model, prepared and described.
+    """A frozen transformers model, prepared for adapters.
 
     Attributes:
-        name: How it was asked for: a shipped name, a hub id, a folder, or `config:<name>`.
-        family: What kind of model it is.
+        name: Name it was loaded by: a shipped name, hub id, folder, or `config:<name>`.
+        family: Its model family.
         model: The transformers model.
         anatomy: Its sites.
-        stochastic: Whether dropout and SpecAugment of frozen parts act in training.
-        fingerprint: A short hash of the weights as loaded, to tell one checkpoint from another;
-            empty on the meta device.
-        adapted: Whether an AdaptedModel has put adapters on it.
+        stochastic: Whether dropout and SpecAugment of the backbone are active in training.
+        fingerprint: Short hash of the weights as loaded, to tell checkpoints apart; empty on the
+            meta device.
+        adapted: Whether an AdaptedModel has attached adapters to it.
         state: The state of its forward passes.
     """
 
@@ -62,51 +62,51 @@ class Backbone(nn.Module):
 
     @property
     def sample_rate(self) -> int:
-        """Samples per second that the model expects."""
+        """Sample rate of the model input, in Hz."""
         rate: int = self.extractor.sampling_rate
         return rate
 
     @property
     def min_samples(self) -> int:
-        """The shortest wave that makes a frame."""
+        """Samples of the shortest wave that gives a frame."""
         return self.family.min_samples(self.model.config, self.extractor)
 
     @property
     def max_samples(self) -> int | None:
-        """The longest wave that the model takes whole; None: any length."""
+        """Samples of the longest wave that the model reads whole; None: no limit."""
         return self.family.max_samples(self.model.config, self.extractor)
 
     def num_frames(self, num_samples: int) -> int:
-        """Return how many real frames a wave of that length makes."""
+        """Return the number of real frames of a wave of that length."""
         return self.family.num_frames(self.model.config, self.extractor, num_samples)
 
     @property
     def frame_rate(self) -> float:
-        """Frames per second; 0 where all waves make the same number."""
+        """Frames per second; 0 if every wave has the same number of frames."""
         short, long = (self.num_frames(seconds * self.sample_rate) for seconds in (5, 15))
         return (long - short) / 10
 
     def values(self, wave: NDArray[np.float32]) -> Float[Tensor, "..."]:
-        """Return what the model takes for one wave (N,): samples, or mel frames.
+        """Return the model input of one wave (N,): samples, or mel frames.
 
-        The feature extractor of the checkpoint decides on normalisation and mel settings.
+        Normalisation and mel settings are those of the checkpoint's feature extractor.
         """
         return self.family.values(self.extractor, wave)[0]
 
     def batch(
         self, waves: Sequence[NDArray[np.float32]]
     ) -> tuple[Float[Tensor, "B ..."], Int[Tensor, " B"]]:
-        """Return the values of several waves, padded with zeros, and their lengths."""
+        """Return the model input of several waves, padded with zeros, and their lengths."""
         return self.collate([self.row(wave) for wave in waves])
 
     def row(self, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "N ..."], int]:
-        """Return the values of one wave and how many of them are real."""
+        """Return the model input of one wave and how many of its entries are real."""
         return self.family.values(self.extractor, wave)
 
     def collate(
         self, rows: Sequence[tuple[Float[Tensor, "..."], int]]
     ) -> tuple[Float[Tensor, "B ..."], Int[Tensor, " B"]]:
-        """Return several rows as one batch, padded with zeros, and their lengths."""
+        """Pad rows with zeros to one batch; return it with their lengths."""
         lengths = torch.tensor([length for _, length in rows])
         return nn.utils.rnn.pad_sequence([row for row, _ in rows], batch_first=True), lengths
 
@@ -115,14 +115,15 @@ class Backbone(nn.Module):
         return self.finish(PartialForward(VALUES, values, lengths))
 
     def advance(self, partial: PartialForward, depth: int, *, keep: bool = False) -> PartialForward:
-        """Run a batch from where it is to a depth, at most the output's.
+        """Continue a forward pass up to a depth, at most that of the output.
 
-        A batch that was stopped, stored and set in again goes on as if it had not been.
+        A forward pass that was stopped, stored and resumed gives the same result as one that was
+        not.
 
         Args:
-            partial: The batch.
-            depth: Where to stop: see `ossicle.anatomy.site`.
-            keep: Keep what enters every layer as well.
+            partial: The forward pass so far.
+            depth: Depth to stop at, see `ossicle.anatomy.site`.
+            keep: Whether to keep the input of every layer.
         """
         try:
             return self._run(partial, depth, keep=keep)
@@ -130,7 +131,7 @@ class Backbone(nn.Module):
             self.forward_state.clear()
 
     def finish(self, partial: PartialForward) -> Encoded:
-        """Run a batch from where it is to the end and return what a head is given."""
+        """Finish a forward pass and return the input of the head."""
         try:
             out = self._run(partial, self.anatomy.output_depth)
             hidden = self.model.end(out.hidden)
@@ -142,14 +143,14 @@ class Backbone(nn.Module):
             self.forward_state.clear()
 
     def head_mask(self, partial: PartialForward) -> Bool[Tensor, "B T"]:
-        """Return the frames of a batch at the end that a head may read."""
+        """Return the mask of frames that a head may read, for a finished forward pass."""
         if partial.frame_mask is not None:
             return partial.frame_mask
         return self.family.head_mask(self.model, partial.hidden, partial.lengths)
 
     def _run(self, partial: PartialForward, depth: int, *, keep: bool = False) -> PartialForward:
         family, model, state = self.family, self.model, self.forward_state
-        hidden, here, below = partial.hidden, partial.depth, list(partial.layer_inputs)
+        hidden, here, layer_inputs = partial.hidden, partial.depth, list(partial.layer_inputs)
         state.frame_mask, state.layer_inputs = partial.frame_mask, partial.layer_inputs
         layers = model.get_submodule(family.layers_path)
         if here == VALUES < depth:
@@ -160,16 +161,16 @@ class Backbone(nn.Module):
             layer_kwargs = family.layer_kwargs(model, hidden, state)
             for layer in layers[here : min(depth, len(layers))]:
                 if keep:
-                    below.append(hidden)
+                    layer_inputs.append(hidden)
                 hidden, here = family.run_layer(layer, hidden, layer_kwargs), here + 1
         if here == len(layers) < depth:
             hidden, here = family.finish(model, hidden), here + 1
-        return PartialForward(here, hidden, partial.lengths, state.frame_mask, tuple(below))
+        return PartialForward(here, hidden, partial.lengths, state.frame_mask, tuple(layer_inputs))
 
     def checkpoint_layers(self) -> None:
-        """Keep no activations inside the layers from now on; the backward pass makes them again.
+        """Turn on gradient checkpointing in every layer.
 
-        Less memory for about a third more time. A forward pass without gradients is as before.
+        Less memory for about a third more time. Forward passes without gradients do not change.
         """
         for site in self.anatomy.find("layer"):
             layer: Any = self.model.get_submodule(site.owned_modules[0])
@@ -178,9 +179,9 @@ class Backbone(nn.Module):
             layer.forward = MethodType(_checkpointed, layer)
 
     def save(self, folder: Path | str) -> None:
-        """Write the model and its feature extractor in the hub's layout, say after merging.
+        """Save the model and its feature extractor in the hub's layout, e.g. after merging.
 
-        What transformers reads there has LayerDrop off, and SpecAugment unless `stochastic`.
+        The saved configuration has LayerDrop off, and SpecAugment off unless `stochastic`.
         """
         part = self.family.weights_prefix
         tensors = {f"{part}{name}": value for name, value in self.model.state_dict().items()}
@@ -189,19 +190,19 @@ class Backbone(nn.Module):
             self.extractor.save_pretrained(folder)
 
     def train(self, mode: bool = True) -> "Backbone":
-        """Stay in evaluation mode, so that nothing frozen is random, unless `stochastic`."""
+        """Stay in evaluation mode, so that frozen parts are deterministic, unless `stochastic`."""
         super().train(mode and self.stochastic)
         self.hold_statistics()
         return self
 
     def hold_statistics(self) -> None:
-        """Keep every batch norm in evaluation mode: its running statistics are not saved."""
+        """Keep batch norms in evaluation mode, because running statistics are not saved."""
         for module in self.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 module.eval()
 
     def _prepare(self) -> None:
-        """Give every attention its state and its hook point, then let the family do its own."""
+        """Give every attention module the state and a hook point; then call `Family.prepare`."""
         self.model.config._attn_implementation = ATTENTION
         for site in self.anatomy.find("attn"):
             attention = self.model.get_submodule(site.owned_modules[0])
@@ -210,10 +211,10 @@ class Backbone(nn.Module):
         self.family.prepare(self.model, self.forward_state)
 
     def _fingerprint(self) -> str:
-        """Hash the first values of every module that a site owns.
+        """Return a hash of the first weights of every module that a site owns.
 
-        In half precision and by site: quick, and the same after a change of dtype or a renaming of
-        modules.
+        Hashed in half precision and in the order of sites, which is fast and does not change with
+        the dtype or with module names.
         """
         digest = hashlib.blake2b(digest_size=8, person=self.family.variant.encode())
         paths = (path for site in self.anatomy.sites if site.entry for path in site.owned_modules)
@@ -225,7 +226,7 @@ class Backbone(nn.Module):
 
 
 def _checkpointed(layer: Any, *args: Any, **kwargs: Any) -> Any:
-    """Run the layer's own forward; where a gradient is wanted, twice instead of remembering."""
+    """Run the layer's own forward, with recomputation in the backward pass."""
     plain = MethodType(type(layer).forward, layer)
     if not torch.is_grad_enabled():
         return plain(*args, **kwargs)

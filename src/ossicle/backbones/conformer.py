@@ -1,11 +1,11 @@
-"""What conformers share: two half-step feed-forward blocks around attention and convolution.
+"""Sites of conformer layers: two half-step feed-forward blocks around attention and convolution.
 
     x = x + 1/2 ffn1(norm.ffn1(x));  x = x + attn(norm.attn(x));  x = x + conv(x)
     out = norm.layer(x + 1/2 ffn(norm.ffn(x)))
 
-`ffn` is the second block, so that a recipe for another family stands in a conformer too; what an
-adapter adds at `ffn1` or `ffn` is halved with the block. A layer takes no longer sequence than the
-one before it gave, because positions are made once for all layers.
+`ffn` is the second block, so that recipes for other families also fit conformers; the output of an
+adapter at `ffn1` or `ffn` is halved with that of the block. A layer cannot lengthen its input,
+because positions are computed once for all layers.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from ossicle.anatomy import Site, layer_sites
 
 
 def conformer_sites(config: Any, layer: int, eps: float) -> list[Site]:
-    """Return the sites of one layer; `eps` is that of its LayerNorms."""
+    """Return the sites of one layer whose LayerNorms have epsilon `eps`."""
     top = f"encoder.layers.{layer}"
     blocks = {"ffn1": f"{top}.ffn1", "ffn": f"{top}.ffn2"}
     modules = {
@@ -40,6 +40,6 @@ def conformer_sites(config: Any, layer: int, eps: float) -> list[Site]:
 
 
 def positions(model: Any, hidden: Float[Tensor, "B T D"]) -> dict[str, Any]:
-    """Return the positions that every layer is given: they depend on the length alone."""
+    """Return the relative positions for all layers, which depend on the length only."""
     embed = model.encoder.embed_positions
     return {"relative_position_embeddings": None if embed is None else embed(hidden)}

@@ -1,8 +1,8 @@
 """data2vec for audio: wav2vec 2.0's layers, post-norm in every size, and a deeper positional CNN.
 
-The positions come from a stack of five convolutions. Only the input of the first is zero in padded
-frames, so that in the stock model a clip's frames depend on the padding beside them; `prepare`
-makes every one see zeros there.
+Positions come from five convolutions. In transformers' model only the input of the first is zero in
+padded frames, so a clip's frames depend on its padding; `prepare` sets the input of each to zero
+there.
 
 Source: Baevski et al. 2022, https://arxiv.org/abs/2202.03555.
 """
@@ -20,7 +20,7 @@ from ossicle.backbones.speech import LARGE, SpeechFamily
 
 @final
 class Data2VecAudio(SpeechFamily):
-    """data2vec-audio: positions that do not see padding."""
+    """data2vec-audio, with positions that do not depend on padding."""
 
     name: ClassVar[str] = "data2vec-audio"
     model_type: ClassVar[str] = "data2vec-audio"
@@ -30,14 +30,14 @@ class Data2VecAudio(SpeechFamily):
     }
 
     def prepare(self, model: Any, state: ForwardState) -> None:
-        """Make every positional convolution see zeros in padded frames."""
+        """Set padded frames to zero before every positional convolution."""
         for layer in model.encoder.pos_conv_embed.layers:
             layer.forward_state = state
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             layer.forward = MethodType(_without_padding, layer)
 
     def tiny(self) -> dict[str, Any]:
-        """Return settings for tests: two convolutions for the positions."""
+        """Return settings for tests, with two positional convolutions."""
         return {**super().tiny(), "num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 5}
 
 

@@ -1,4 +1,4 @@
-"""Every family, one line each, and every named architecture."""
+"""Registry of all families and of all named architectures."""
 
 from collections.abc import Mapping
 from typing import Any, Final

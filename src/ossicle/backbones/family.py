@@ -1,4 +1,4 @@
-"""What a family of backbones is: its sites, its quirks, its frames, a tiny random one."""
+"""Interface of a backbone family: sites, forward pass in steps, lengths, a tiny model for tests."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ from ossicle.backbones.attention import ForwardState
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What a backbone makes of a batch.
+    """Output of a backbone for a batch.
 
     Attributes:
-        hidden: What the transformer leaves to the head: the output of the last layer, after the
-            final norm where there is one, or what an adapter at `layers` made of all of them.
-        frame_mask: True is real; padded frames are False.
+        hidden: Output of the last layer, after the final norm if there is one; or the output of an
+            adapter at `layers`.
+        frame_mask: Mask, True for real frames, False for padding.
     """
 
     hidden: Float[Tensor, "B T D"]
@@ -32,14 +32,14 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class PartialForward:
-    """A batch on its way through a backbone.
+    """A forward pass stopped at a depth, so that it can be stored and resumed.
 
     Attributes:
-        depth: How far it has come: see `ossicle.anatomy.site`.
-        hidden: Its state there.
-        lengths: Real entries of each row of the values it began as.
-        frame_mask: True is real; None: every frame is.
-        below: What entered the layers 0, 1, ... so far; empty where it was not kept.
+        depth: Depth it has reached, see `ossicle.anatomy.site`.
+        hidden: Hidden states at that depth.
+        lengths: Real entries of each row of the model input.
+        frame_mask: Mask, True for real frames; None: all frames are real.
+        layer_inputs: Inputs of layers 0, 1, ... so far; empty if they were not kept.
     """
 
     depth: int
@@ -50,18 +50,18 @@ class PartialForward:
 
 
 class Family(ABC):
-    """One architecture. An instance holds no state.
+    """One architecture. Instances are stateless.
 
     Attributes:
-        name: The word for it in messages and saved adapters.
+        name: Name in messages and saved adapters.
         model_type: `model_type` of its transformers configuration.
-        named: Settings of true-size models, for `config:<name>`.
+        named: Settings of released models, for `config:<name>`.
         extractor: Settings of the feature extractor of those models.
-        part: How the names of the weights begin of the part that hears; empty: all of them.
-        inside: How the names of the weights of that part begin, up to the first dot. In a
-            checkpoint without a prefix, whatever begins otherwise belongs to a head.
-        stack: Path of the layers in that part.
-        variant: What tells backbones with the same weights apart whose adapters differ.
+        weights_prefix: Prefix of the weights of the part that ossicle runs; empty: the whole model.
+        top_modules: Top-level modules of that part. In a checkpoint without a prefix, all other
+            weights belong to a task head.
+        layers_path: Path of the list of layers in that part.
+        variant: Setting that tells apart backbones with equal weights but different adapters.
     """
 
     name: ClassVar[str]
@@ -82,14 +82,14 @@ class Family(ABC):
         """
 
     def model_class(self, config: Any) -> Any:
-        """Return the transformers class of the part that hears."""
+        """Return the transformers class of the part that ossicle runs."""
         return MODEL_MAPPING[type(config)]
 
     def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:
-        """Return what a feature extractor gives and a model reads, which must be equal.
+        """Return settings of feature extractor and model that must be equal.
 
         Returns:
-            Rows of a setting of the extractor, its value, one of the configuration, its value.
+            Rows of: extractor setting, its value, configuration setting, its value.
         """
         shared = ((key, getattr(extractor, key, None)) for key in ("num_mel_bins", "max_length"))
         return [
@@ -97,39 +97,39 @@ class Family(ABC):
         ]
 
     def encoder(self, model: Any) -> Any:
-        """Return the part of a loaded model that hears; the whole of it, for most."""
+        """Return the part of a loaded model that ossicle runs, for most families all of it."""
         return model.get_submodule(self.weights_prefix.rstrip("."))
 
     def prepare(self, model: Any, state: ForwardState) -> None:  # noqa: B027 - most families need nothing
-        """Change a loaded model so that every site is really called and no row sees its padding.
+        """Patch a loaded model so that every site is called and padding does not change a row.
 
         Args:
-            model: The transformers model, whose attentions have their state already.
-            state: The state of the forward passes of this backbone.
+            model: The transformers model; its attention modules already have `forward_state`.
+            state: State of this backbone's forward passes.
         """
 
     def values(
         self, extractor: Any, wave: NDArray[np.float32]
     ) -> tuple[Float[Tensor, "N ..."], int]:
-        """Return what the model takes for one wave, time first, and how much of it is real."""
+        """Return the model input of one wave, time first, and how many of its entries are real."""
         made = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
         row = torch.as_tensor(np.asarray(made["input_values"][0], dtype=np.float32))
         return row, len(row)
 
     def features(
         self,
-        model: Any,  # noqa: ARG002 - where the values are a filter bank's there is nothing to run
+        model: Any,  # noqa: ARG002 - the default is for inputs that are features already
         values: Float[Tensor, "B ..."],
-        lengths: Int[Tensor, " B"],  # noqa: ARG002 - likewise
-        state: ForwardState,  # noqa: ARG002 - likewise
+        lengths: Int[Tensor, " B"],  # noqa: ARG002 - as above
+        state: ForwardState,  # noqa: ARG002 - as above
     ) -> Float[Tensor, "B T C"]:
-        """Run the front end on a padded batch, so that padding does not change a row.
+        """Run the front end on a padded batch; padding must not change a row.
 
         Args:
             model: The transformers model.
-            values: What `values` made of each wave, padded with zeros.
+            values: Model input, padded with zeros.
             lengths: Real entries of each row of `values`.
-            state: Is told which frames are real, where not all are.
+            state: State in which to set `frame_mask`, unless all frames are real.
         """
         return values
 
@@ -137,51 +137,51 @@ class Family(ABC):
     def embed(
         self, model: Any, features: Float[Tensor, "B T C"], state: ForwardState
     ) -> Float[Tensor, "B S D"]:
-        """Return what enters the first layer."""
+        """Return the input of the first layer."""
 
     def layer_kwargs(
         self,
-        model: Any,  # noqa: ARG002 - most layers are given frames alone
-        hidden: Float[Tensor, "B T D"],  # noqa: ARG002 - likewise
-        state: ForwardState,  # noqa: ARG002 - likewise
+        model: Any,  # noqa: ARG002 - most layers take hidden states only
+        hidden: Float[Tensor, "B T D"],  # noqa: ARG002 - as above
+        state: ForwardState,  # noqa: ARG002 - as above
     ) -> dict[str, Any]:
-        """Return what every layer is given beside its frames."""
+        """Return further keyword arguments for every layer."""
         return {}
 
     def run_layer(
         self, layer: Any, hidden: Float[Tensor, "B T D"], layer_kwargs: dict[str, Any]
     ) -> Float[Tensor, "B S D"]:
-        """Run a layer; the mask of the frames is in the state."""
+        """Run one layer; attention takes the frame mask from the forward state."""
         made: Tensor = layer(hidden, attention_mask=None, **layer_kwargs)
         return made
 
     def finish(
         self,
-        model: Any,  # noqa: ARG002 - post-norm models have nothing behind the last layer
+        model: Any,  # noqa: ARG002 - post-norm models end with the last layer
         hidden: Float[Tensor, "B T D"],
     ) -> Float[Tensor, "B T D"]:
-        """Return what leaves the model, of what leaves the last layer."""
+        """Return the backbone output, given the output of the last layer."""
         return hidden
 
     def head_mask(
         self,
-        model: Any,  # noqa: ARG002 - most families keep silence out before their layers
+        model: Any,  # noqa: ARG002 - most families mask padding before their layers
         hidden: Float[Tensor, "B T D"],
-        lengths: Int[Tensor, " B"],  # noqa: ARG002 - likewise
+        lengths: Int[Tensor, " B"],  # noqa: ARG002 - as above
     ) -> Bool[Tensor, "B T"]:
-        """Return the frames that a head may read, where all were real inside the model."""
+        """Return the mask of frames for the head, if the model itself treats all as real."""
         return hidden.new_ones(hidden.shape[:2], dtype=torch.bool)
 
     @abstractmethod
     def min_samples(self, config: Any, extractor: Any) -> int:
-        """Return the shortest wave, in samples at the backbone's rate, that makes a frame."""
+        """Return the samples, at the backbone's rate, of the shortest wave that gives a frame."""
 
     @abstractmethod
     def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:
-        """Return how many real frames a wave of that length makes."""
+        """Return the number of real frames of a wave of that length."""
 
     def max_samples(self, config: Any, extractor: Any) -> int | None:  # noqa: ARG002
-        """Return the longest wave that the model takes whole; None: any length."""
+        """Return the samples of the longest wave that the model reads whole; None: no limit."""
         return None
 
     @abstractmethod

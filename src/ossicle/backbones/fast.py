@@ -1,23 +1,23 @@
-"""The same numbers as transformers' modules, sooner: the CNN of one wave, and its positions.
+"""Faster CPU implementations of the frozen CNN and of the positional convolution.
 
-Exact up to rounding (the bounds are in `tests/parity/test_fast.py`), and used where nothing inside
-trains or is attached, in float32 on a CPU, where it was measured to be faster; elsewhere the
-modules run as they are. `load_backbone(..., fast=False)` turns it off.
+Equal to transformers' modules up to rounding (bounds in `tests/parity/test_fast.py`). Used in
+float32 on a CPU, at sizes where they were measured to be faster, and only if nothing inside the
+module trains or has a hook. `load_backbone(..., fast=False)` turns them off.
 
-CNN: activations in place, and of the two forms
+CNN: activations run in place. For the two kinds of norm:
 
-    group norm over time    the norm is folded into the first convolution, whose output has the
-                            mean W m and the variance W S W^T, m and S those of the input's windows
-    layer norm by frame     every convolution is a sum of matrix products over views of (T, C), so
-                            that no norm has to turn its input round:
+    group norm over time    the norm is folded into the first convolution, whose output has mean
+                            W m and variance W S W^T, where m and S are those of the input windows
+    layer norm per frame    every convolution is a sum of matrix products over views of (T, C), so
+                            that the norm needs no transpose:
 
         kernel 3, stride 2      y_t = x_2t W_0 + x_2t+1 W_1 + x_2t+2 W_2
                                       |-- (2 C) -- one row --|   |- next row's first half -|
 
-Positions: the grouped convolution over 128 frames is a product of spectra, block by block:
+Positions: the grouped convolution over 128 frames runs as overlap-save in the frequency domain:
 
     frames  |---- block ----|
-                     |---- block ----|      each gives its size less kernel - 1 frames
+                     |---- block ----|      each block gives BLOCK - kernel + 1 frames
 """
 
 import math
@@ -29,13 +29,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.activations import GELUActivation
 
-BLOCK: Final = 256  # frames in a spectrum, at least twice the kernel
-CHANNELS: Final = 512  # of the CNN; in a smaller one the time goes elsewhere
-PRODUCTS: Final = 1024  # for one number of the positions; with fewer a convolution is as fast
+BLOCK: Final = 256  # frames in an FFT block, at least twice the kernel
+CHANNELS: Final = 512  # fewest CNN channels for which `run_cnn` saves time
+PRODUCTS: Final = 1024  # fewest multiplications per output value for which the FFT saves time
 
 
 def can_run_cnn(cnn: Any, values: Tensor) -> bool:
-    """Whether the CNN may run here as `run_cnn` does it."""
+    """Return whether `run_cnn` may replace this CNN for this input."""
     return (
         values.device.type == "cpu"
         and values.dtype == torch.float32
@@ -48,7 +48,7 @@ def can_run_cnn(cnn: Any, values: Tensor) -> bool:
 
 
 def run_cnn(cnn: Any, wave: Float[Tensor, " N"]) -> Float[Tensor, "T C"]:
-    """Return what the CNN makes of one wave."""
+    """Return the CNN output for one wave."""
     first = cnn.conv_layers[0]
     with torch.no_grad():
         if isinstance(getattr(first, "layer_norm", None), nn.GroupNorm):
@@ -70,12 +70,12 @@ def _normed_over_time(cnn: Any, wave: Float[Tensor, " N"]) -> Float[Tensor, "T C
 def _folded(
     layer: Any, windows: Float[Tensor, "T K"]
 ) -> tuple[Float[Tensor, "C K"], Float[Tensor, " C"]]:
-    """Return weight and bias of the convolution with its norm over these windows in it."""
+    """Return weight and bias of the convolution with the norm over these windows folded in."""
     seen = windows.double()
     mean = seen.mean(dim=0)
     covariance = seen.t() @ seen / len(seen) - torch.outer(mean, mean)
     weight = layer.conv.weight[:, 0].double()  # (C, K)
-    # a bias would be taken away again by the norm
+    # the norm would cancel a bias of the convolution
     spread = ((weight @ covariance) * weight).sum(dim=1).clamp(min=0)
     norm = layer.layer_norm
     gain = norm.weight.double() * torch.rsqrt(spread + norm.eps)
@@ -94,11 +94,11 @@ def _normed_by_frame(cnn: Any, wave: Float[Tensor, " N"]) -> Float[Tensor, "T C"
 
 
 def _convolved(conv: nn.Conv1d, hidden: Float[Tensor, "S D"]) -> Float[Tensor, "T C"]:
-    """Return the convolution as matrix products over views."""
+    """Compute the convolution by matrix products over views."""
     (kernel,), (stride,), channels = conv.kernel_size, conv.stride, hidden.shape[1]
     hidden = hidden.contiguous()
     frames = (len(hidden) - kernel) // stride + 1
-    # One channel: rows of a view may overlap, which a matrix product copies into place.
+    # One channel: rows of the view may overlap; the matrix product copies them first.
     step = kernel if channels == 1 else stride
     made: Tensor | None = None
     for start in range(0, kernel, step):
@@ -121,7 +121,7 @@ def _gelu(hidden: Tensor) -> Tensor:
 
 
 def can_run_positions(embedding: Any, hidden: Tensor) -> bool:
-    """Whether the positions may be made here as `run_positions` does it."""
+    """Return whether `run_positions` may replace this positional embedding for this input."""
     conv = getattr(embedding, "conv", None)
     return (
         isinstance(conv, nn.Conv1d)
@@ -137,7 +137,7 @@ def can_run_positions(embedding: Any, hidden: Tensor) -> bool:
 
 
 def run_positions(embedding: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-    """Return the positions of frames: the convolution by spectra, its bias and activation."""
+    """Return the positions of frames: FFT convolution, bias and activation."""
     conv = embedding.conv
     batch, frames, _ = hidden.shape
     kernel, groups = conv.kernel_size[0], conv.groups
@@ -158,14 +158,14 @@ def run_positions(embedding: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tenso
 
 
 def _weight_spectrum(conv: Any) -> Tensor:
-    """Return the weight's conjugate spectrum (F, G, out, in), made once for a frozen weight."""
+    """Return the conjugate spectrum of the weight (F, G, out, in), cached while it is unchanged."""
     version = sum(parameter._version for parameter in conv.parameters())
     kept = getattr(conv, "_ossicle_spectrum", None)
     if kept is None or kept[0] != version:
         with torch.no_grad():
             spectrum = torch.fft.rfft(conv.weight, n=BLOCK).conj()  # (D, in, F)
             ordered = spectrum.unflatten(0, (conv.groups, -1)).permute(3, 0, 1, 2).contiguous()
-        # past nn.Module's own __setattr__: no buffer, for it belongs to no checkpoint
+        # bypasses nn.Module.__setattr__: not a buffer, because no checkpoint has it
         object.__setattr__(conv, "_ossicle_spectrum", (version, ordered.resolve_conj()))
         kept = conv._ossicle_spectrum
     found: Tensor = kept[1]
@@ -173,7 +173,7 @@ def _weight_spectrum(conv: Any) -> Tensor:
 
 
 def _is_watched(module: nn.Module) -> bool:
-    """Whether something inside trains, or hooks would not be called."""
+    """Return whether a parameter inside trains, or a hook inside would not be called."""
     return any(parameter.requires_grad for parameter in module.parameters()) or any(
         one._forward_hooks or one._forward_pre_hooks for one in module.modules()
     )

@@ -1,10 +1,10 @@
-"""Kaldi's log-mel filter bank for one wave, all frames at once.
+"""Kaldi's log-mel filter bank, vectorised over the frames of one wave.
 
     frame <- frame - mean;  frame_n <- frame_n - 0.97 frame_n-1;  frame <- frame * window
     out   <- log(max(|rfft(frame, 512)|^2 @ filters, 1.19e-7))
 
-Window and filters are those of the checkpoint's feature extractor, which computes the same frame by
-frame in Python.
+Window and filters are those of the checkpoint's feature extractor, which computes the same values
+frame by frame in Python.
 
 Source: the `fbank` of Kaldi, https://kaldi-asr.org/doc/feat.html.
 """
@@ -27,20 +27,20 @@ FLOOR: Final = 1.192092955078125e-07
 
 
 def num_mel_frames(num_samples: int) -> int:
-    """Return the frames of a wave at 16 kHz, all of whose samples are in the wave."""
+    """Return the number of mel frames of a wave at 16 kHz, without partial frames."""
     return max(0, (num_samples - WINDOW) // HOP + 1)
 
 
 def log_mel(
     extractor: Any, wave: NDArray[np.float32], dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "T M"]:
-    """Return the filter bank of a wave (N,), with the window and filters of an extractor.
+    """Return the log-mel frames of a wave (N,), with the window and filters of an extractor.
 
     Args:
-        extractor: Of the checkpoint.
-        wave: At 16 kHz.
-        dtype: In which to compute. In float32 no number differs by more than 2e-3 from the
-            extractor's, the mean by 1e-4; in float64 by 1e-5, for three times the time.
+        extractor: Feature extractor of the checkpoint.
+        wave: Samples at 16 kHz.
+        dtype: Precision of the computation. Float32 differs from the extractor by at most 2e-3,
+            and by 1e-4 on average; float64 by 1e-5, in three times the time.
     """
     window, filters = (
         torch.from_numpy(part).to(dtype) for part in (extractor.window, extractor.mel_filters)

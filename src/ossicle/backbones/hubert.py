@@ -1,4 +1,4 @@
-"""HuBERT, and ContentVec, which is a HuBERT base trained to forget the speaker.
+"""HuBERT, and ContentVec: a HuBERT base trained to discard speaker information.
 
 Sources: Hsu et al. 2021, https://arxiv.org/abs/2106.07447; Qian et al. 2022,
 https://arxiv.org/abs/2204.09224.
@@ -12,7 +12,7 @@ from ossicle.backbones.speech import BASE, LARGE, PRE_NORM, SpeechFamily
 
 @final
 class Hubert(SpeechFamily):
-    """HuBERT and ContentVec: no quirks."""
+    """HuBERT and ContentVec."""
 
     name: ClassVar[str] = "hubert"
     model_type: ClassVar[str] = "hubert"

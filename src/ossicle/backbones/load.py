@@ -1,11 +1,11 @@
-"""From a name to a backbone: one that ossicle ships, a hub id, a folder, or random weights.
+"""Load a backbone by name: a shipped one, a hub id, a folder, or random weights.
 
-tiny-hubert, tiny-ast                     small ones that ossicle ships, on speech and on sounds
-microsoft/wavlm-base-plus                 a model-hub id, `?revision=...` for a revision
+tiny-hubert, tiny-ast                     small models shipped with ossicle, for speech and sounds
+microsoft/wavlm-base-plus                 a hub id; `?revision=...` for a revision
 models/hubert, ./tiny-hubert              a folder in the hub's layout
-config:wavlm-large                        the true architecture with random weights
-config:ast-base?max_length=512&seed=1     the same with settings changed, other weights
-tiny-ast?length=own                       AST that takes every clip at its own length
+config:wavlm-large                        the architecture of a released model, random weights
+config:ast-base?max_length=512&seed=1     the same with other settings and another seed
+tiny-ast?length=own                       AST that reads every clip at its own length
 """
 
 from collections.abc import Sequence
@@ -51,20 +51,22 @@ def load_backbone(
     device: str = "cpu",
     places: Sequence[Path] = HERE,
 ) -> Backbone:
-    """Return a frozen, prepared and described backbone.
+    """Load a frozen backbone, ready for adapters.
 
     Args:
-        name: See the head of this module.
-        weights: False: architecture alone, on the meta device, for counting.
-        stochastic: Keep dropout and SpecAugment of the checkpoint in training. LayerDrop is always
-            off: the adapters of a layer that is left out would neither act nor train.
-        fast: Let exact shortcuts stand in for frozen modules: `ossicle.backbones.fast`.
-        device: Where it shall run.
-        places: Folders in which a relative path may start; the first that has it counts.
+        name: Name, hub id or folder; see the docstring of this module.
+        weights: Whether to load weights; False gives the architecture on the meta device, for
+            counting parameters.
+        stochastic: Whether to keep dropout and SpecAugment of the checkpoint in training.
+            LayerDrop is always off, because adapters of a dropped layer would not train.
+        fast: Whether faster equivalents may replace frozen modules, see `ossicle.backbones.fast`.
+        device: Device to load it to.
+        places: Folders to search for a relative path, in this order.
 
     Raises:
-        BackboneError: no such model, a family that ossicle does not know, a missing
-            `preprocessor_config.json`, weights that are incomplete or not safetensors.
+        BackboneError: the model is not found, its family is not supported,
+            `preprocessor_config.json` is missing, or the weights are incomplete or not
+            safetensors.
     """
     is_random = name.startswith(RANDOM)
     downloads = not is_random and folder_of(name.partition("?")[0], places) is None
@@ -95,23 +97,23 @@ def _random(name: str, *, weights: bool, stochastic: bool) -> Backbone:
 
 
 def _option(short: str, key: str, text: str, default: Any) -> Any:
-    """Return the value of an option, of the type that transformers' own has."""
+    """Return the value of an option, with the type of transformers' default."""
     check_setting(f"'{short}'", key, vars(default), BackboneError)
     like = getattr(default, key)
     if not isinstance(like, bool | int | float | str):
-        raise BackboneError(f"{key} of '{short}' is not a number or a text, so no name can set it")
+        raise BackboneError(f"{key} of '{short}' is not a number or a text and cannot be set in a name")
     value: Any = read_value(f"{key} of '{short}'", text, (type(like),), error=BackboneError)
     return float(value) if isinstance(like, float) else value  # transformers is strict
 
 
 def _check_memory(name: str, family: Family, settings: dict[str, Any]) -> None:
-    """Raise for an architecture of more random numbers than a machine should be asked for."""
+    """Raise BackboneError for more random weights than fit into memory."""
     model = _unloaded(name, family, settings, "meta")[0]
     count = sum(parameter.numel() for parameter in model.parameters())
     if count > MAX_PARAMETERS:
         raise BackboneError(
-            f"'{name}' has {count} parameters; random weights are made for at most "
-            f"{MAX_PARAMETERS}. Choose a smaller architecture, or count it: ossicle params"
+            f"'{name}' has {count} parameters; random weights are limited to {MAX_PARAMETERS}. "
+            "Choose a smaller architecture, or count it without weights: ossicle params"
         )
 
 
@@ -122,7 +124,7 @@ def _unloaded(name: str, family: Family, settings: dict[str, Any], device: str) 
         with torch.device(device):
             return AutoModel.from_config(config), config
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise BackboneError(f"'{name}' is no valid architecture: {one_line(error)}") from error
+        raise BackboneError(f"'{name}' is not a valid architecture: {one_line(error)}") from error
 
 
 def random_backbone(
@@ -134,7 +136,7 @@ def random_backbone(
     weights: bool = True,
     stochastic: bool = False,
 ) -> Backbone:
-    """Return a backbone of that architecture with random weights, the same for a seed."""
+    """Return a backbone of that architecture with random weights that depend on the seed only."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model, config = _unloaded(name, family, settings, "cpu" if weights else "meta")
@@ -157,7 +159,7 @@ def _pretrained(name: str, places: Sequence[Path], *, weights: bool, stochastic:
     config = read_config(path, family.model_type, data)
     extractor = read_extractor(path, family, source.read(EXTRACTOR))
     check_fit(path, family, config, extractor)
-    family.describe(config)  # raises for what ossicle does not describe, before weights are read
+    family.describe(config)  # raises for unsupported settings, before weights are read
     if weights:
         model = load_weights(path, source.weights(), family, config)
     else:
@@ -166,29 +168,29 @@ def _pretrained(name: str, places: Sequence[Path], *, weights: bool, stochastic:
 
 
 def _family(path: str, data: dict[str, Any]) -> Family:
-    kind = data.get("model_type")
-    found = next((family for family in FAMILIES.values() if family.model_type == kind), None)
+    model_type = data.get("model_type")
+    found = next((family for family in FAMILIES.values() if family.model_type == model_type), None)
     if found is None:
         raise BackboneError(
-            f"'{path}' is of the type {kind!r:.60} by its {CONFIG}. ossicle knows: "
-            f"{', '.join(FAMILIES)}"
+            f"'{path}' has model_type {model_type!r:.60} in its {CONFIG}, which ossicle does not "
+            f"support. Supported families: {', '.join(FAMILIES)}"
         )
     return found
 
 
 def _of_length(family: Family, length: object, name: str) -> Family:
-    """Return the family that takes clips as the option `length` says."""
+    """Return the family for the option `length`."""
     if length is None:
         return family
     if length != "own" or not isinstance(family, AST):
         raise BackboneError(
-            f"length is {length!r} in '{name}'; AST takes length=own, and no other family any"
+            f"length is {length!r} in '{name}'; only AST has this option, and its value is own"
         )
     return AST(own_length=True)
 
 
 def _finish(name: str, family: Family, model: Any, extractor: Any, *, stochastic: bool) -> Backbone:
     model.config.layerdrop = 0.0
-    if not stochastic:  # data2vec's configuration has no such switch, and its code asks for it
+    if not stochastic:  # also where the configuration lacks it: data2vec's code reads it
         model.config.apply_spec_augment = False
     return Backbone(name, family, model, extractor, stochastic=stochastic)

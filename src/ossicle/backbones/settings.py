@@ -1,8 +1,8 @@
-"""What config.json and preprocessor_config.json may say: checked before anything is built from it.
+"""Validation of config.json and preprocessor_config.json before a model is built from them.
 
-Only settings of the architecture are passed on. Whatever else a file holds (code of its own in
-`auto_map`, a way to quantise, an attention, names of classes) is left out, so that no code from a
-folder ever runs and no further package is asked for.
+Only settings of the architecture are used. Everything else (remote code in `auto_map`,
+quantisation, attention implementation, class names) is ignored, so that no code from a folder runs
+and no further package is imported.
 """
 
 import inspect
@@ -20,9 +20,9 @@ from ossicle.errors import BackboneError
 
 CONFIG: Final = "config.json"
 EXTRACTOR: Final = "preprocessor_config.json"
-MAX_PARAMETERS: Final = 4_000_000_000  # of random weights: 16 GB
+MAX_PARAMETERS: Final = 4_000_000_000  # random weights: 16 GB
 
-# The least and the largest value, several times beyond every released model.
+# Smallest and largest value of each setting, well beyond every released model.
 Range = tuple[int, int] | tuple[float, float]
 _WIDTH: Final = (1, 1 << 15)
 _LAYERS: Final = (1, 256)
@@ -48,8 +48,8 @@ _RANGES: Final[Mapping[str, Range]] = {
     "vocab_size": (1, 10_000_000),
     "layer_norm_eps": (1e-30, 1.0),
 }
-_LISTS: Final = ("conv_dim", "conv_kernel", "conv_stride")  # a value for each layer
-_OF_EXTRACTOR: Final[Mapping[str, Range]] = {
+_LISTS: Final = ("conv_dim", "conv_kernel", "conv_stride")  # one value for each CNN layer
+_EXTRACTOR_RANGES: Final[Mapping[str, Range]] = {
     "feature_size": (1, 1024),
     "num_mel_bins": (1, 1024),
     "sampling_rate": (1000, 192_000),
@@ -60,15 +60,15 @@ _OF_EXTRACTOR: Final[Mapping[str, Range]] = {
     "stride": _KERNEL,
     "std": (1e-6, 1e6),
 }
-_LEFT_OUT: Final = {  # settings of every transformers model that say nothing of the architecture
+_LEFT_OUT: Final = {  # settings that do not describe the architecture
     *("architectures", "auto_map", "dtype", "torch_dtype", "id2label", "label2id", "num_labels"),
     *("return_dict", "use_return_dict", "output_hidden_states", "output_attentions", "model_type"),
     *("problem_type", "task_specific_params", "transformers_version", "name_or_path"),
     *("_name_or_path", "quantization_config", "_attn_implementation", "attn_implementation"),
 }
-_IN_VAIN: Final = {
-    "auto_map": "names code of its own, which is never run",
-    "quantization_config": "asks for quantised weights; they are loaded as they are, in float32",
+_IGNORED: Final = {
+    "auto_map": "names remote code, which is never run",
+    "quantization_config": "requests quantised weights; weights are loaded in float32",
 }
 _OWN_ATTENTION: Final = ("_attn_implementation", "attn_implementation")
 
@@ -76,17 +76,17 @@ log = logging.getLogger(__name__)
 
 
 def read_config(path: str, model_type: str, data: Mapping[str, Any]) -> PreTrainedConfig:
-    """Return the configuration of a model that config.json describes.
+    """Return the configuration described by config.json.
 
     Args:
-        path: Of the backbone, for messages.
-        model_type: As transformers calls it.
-        data: The content of the file.
+        path: Name of the backbone, for messages.
+        model_type: `model_type` of transformers.
+        data: Content of the file.
 
     Raises:
-        BackboneError: a setting is of the wrong type, out of range or does not fit another.
+        BackboneError: a setting has the wrong type, is out of range or contradicts another.
     """
-    _say_what_is_ignored(path, CONFIG, data)
+    _warn_ignored(path, CONFIG, data)
     defaults = CONFIG_MAPPING[model_type]().to_dict()
     kept = {
         key: value
@@ -97,10 +97,10 @@ def read_config(path: str, model_type: str, data: Mapping[str, Any]) -> PreTrain
 
 
 def build_config(where: str, model_type: str, settings: Mapping[str, Any]) -> PreTrainedConfig:
-    """Return the configuration with these settings, the others as transformers has them.
+    """Return the configuration with these settings and transformers' defaults for the others.
 
     Raises:
-        BackboneError: a setting is of the wrong type, out of range or does not fit another.
+        BackboneError: a setting has the wrong type, is out of range or contradicts another.
     """
     for key, value in settings.items():
         _check_number(where, key, value, _RANGES.get(key, _ANY))
@@ -108,52 +108,53 @@ def build_config(where: str, model_type: str, settings: Mapping[str, Any]) -> Pr
         with quiet_transformers():
             made: PreTrainedConfig = CONFIG_MAPPING[model_type](**settings)
     except (ArithmeticError, LookupError, TypeError, ValueError, StrictDataclassError) as error:
-        raise BackboneError(f"{where} is no valid architecture: {one_line(error)}") from error
+        raise BackboneError(f"{where} is not a valid architecture: {one_line(error)}") from error
     return made
 
 
 def read_extractor(path: str, family: Family, data: Mapping[str, Any]) -> Any:
-    """Return the feature extractor that preprocessor_config.json describes.
+    """Return the feature extractor described by preprocessor_config.json.
 
     Args:
-        path: Of the backbone, for messages.
-        family: Whose extractor it must be.
-        data: The content of the file.
+        path: Name of the backbone, for messages.
+        family: Family that the extractor must belong to.
+        data: Content of the file.
 
     Raises:
-        BackboneError: it is of another family, or a setting is of the wrong type or out of range.
+        BackboneError: it belongs to another family, or a setting has the wrong type or is out of
+            range.
     """
-    _say_what_is_ignored(path, EXTRACTOR, data)
-    mine = family.extractor["feature_extractor_type"]
-    asked = data.get("feature_extractor_type", mine)
-    if asked != mine:
+    _warn_ignored(path, EXTRACTOR, data)
+    expected = family.extractor["feature_extractor_type"]
+    found = data.get("feature_extractor_type", expected)
+    if found != expected:
         raise BackboneError(
-            f"backbone '{path}': {EXTRACTOR} is of a {asked!r:.60} and {family.name} takes a "
-            f"{mine}; use the {EXTRACTOR} that was saved with this model"
+            f"backbone '{path}': {EXTRACTOR} has feature_extractor_type {found!r:.60}; "
+            f"{family.name} needs {expected}. Use the {EXTRACTOR} that was saved with this model"
         )
-    known = inspect.signature(getattr(transformers, mine)).parameters
+    known = inspect.signature(getattr(transformers, expected)).parameters
     kept = {key: data[key] for key in data if key in known and key not in ("self", "kwargs")}
-    return build_extractor(f"backbone '{path}': {EXTRACTOR}", mine, kept)
+    return build_extractor(f"backbone '{path}': {EXTRACTOR}", expected, kept)
 
 
 def build_extractor(where: str, name: str, settings: Mapping[str, Any]) -> Any:
     """Return a feature extractor of that class with these settings.
 
     Raises:
-        BackboneError: a setting is of the wrong type or out of range.
+        BackboneError: a setting has the wrong type or is out of range.
     """
     made = getattr(transformers, name)
     defaults = inspect.signature(made).parameters
     for key, value in settings.items():
-        like = defaults[key].default if key in defaults else None
-        is_flag = isinstance(like, bool)
+        default = defaults[key].default if key in defaults else None
+        is_flag = isinstance(default, bool)
         if is_flag and not isinstance(value, bool):
             raise BackboneError(f"{where} has {key}={value!r:.60}; expected true or false")
         if not is_flag:
-            _check_number(where, key, value, _OF_EXTRACTOR.get(key, _ANY))
-            if isinstance(like, int | float) and type(value) not in (int, float):
+            _check_number(where, key, value, _EXTRACTOR_RANGES.get(key, _ANY))
+            if isinstance(default, int | float) and type(value) not in (int, float):
                 raise BackboneError(
-                    f"{where} has {key}={value!r:.60}; expected a number like {like}"
+                    f"{where} has {key}={value!r:.60}; expected a number like {default}"
                 )
     try:
         with quiet_transformers():
@@ -163,7 +164,7 @@ def build_extractor(where: str, name: str, settings: Mapping[str, Any]) -> Any:
 
 
 def check_fit(path: str, family: Family, config: Any, extractor: Any) -> None:
-    """Raise where the feature extractor gives something else than the model reads."""
+    """Raise BackboneError if feature extractor and model do not fit each other."""
     for given, value, read, expected in family.must_agree(config, extractor):
         if value != expected:
             raise BackboneError(
@@ -173,12 +174,12 @@ def check_fit(path: str, family: Family, config: Any, extractor: Any) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """Return the message of an error without line breaks, or its type where it has none."""
+    """Return the message of an error on one line, or its type if it has no message."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def _say_what_is_ignored(path: str, file: str, data: Mapping[str, Any]) -> None:
-    for key, words in _IN_VAIN.items():
+def _warn_ignored(path: str, file: str, data: Mapping[str, Any]) -> None:
+    for key, words in _IGNORED.items():
         if data.get(key):
             log.warning("backbone '%s': %s in %s is ignored: it %s", path, key, file, words)
     for key in _OWN_ATTENTION:
@@ -188,14 +189,14 @@ def _say_what_is_ignored(path: str, file: str, data: Mapping[str, Any]) -> None:
 
 
 def _check_number(where: str, key: str, value: Any, allowed: Range) -> None:
-    """Raise for a number that is out of range, also as an item of a list."""
+    """Raise BackboneError for a number out of range, also inside a list."""
     if isinstance(value, list | tuple) and (key in _LISTS or key not in _RANGES):
         if len(value) > _LAYERS[1]:
             raise BackboneError(f"{where} has {len(value)} values for {key}; at most {_LAYERS[1]}")
         for one in value:
             _check_number(where, key, one, allowed)
-    elif key in _RANGES or key in _OF_EXTRACTOR:
-        _check_kind(where, key, value, allowed)
+    elif key in _RANGES or key in _EXTRACTOR_RANGES:
+        _check_type(where, key, value, allowed)
     if isinstance(value, int | float) and not allowed[0] <= value <= allowed[1]:
         shown = f"{value:.6g}" if isinstance(value, float) else str(value)[:60]
         raise BackboneError(
@@ -203,8 +204,8 @@ def _check_number(where: str, key: str, value: Any, allowed: Range) -> None:
         )
 
 
-def _check_kind(where: str, key: str, value: Any, allowed: Range) -> None:
+def _check_type(where: str, key: str, value: Any, allowed: Range) -> None:
     wanted = (int,) if isinstance(allowed[0], int) else (int, float)
     if isinstance(value, bool) or not isinstance(value, wanted):
-        kind = "a whole number" if wanted == (int,) else "a number"
-        raise BackboneError(f"{where} has {key}={value!r:.60}; expected {kind}")
+        wanted_type = "a whole number" if wanted == (int,) else "a number"
+        raise BackboneError(f"{where} has {key}={value!r:.60}; expected {wanted_type}")

@@ -1,4 +1,4 @@
-"""Where the files of a backbone are: shipped with ossicle, in a folder, or on the hub."""
+"""Locate the files of a backbone: shipped with ossicle, in a folder, or on the hub."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ SHIPPED: Final = {
     file.parent.name: file.parent
     for file in sorted((Path(__file__).parent / "pretrained").glob("*/config.json"))
 }
-PROCESSOR: Final = "processor_config.json"  # where newer checkpoints have their extractor
+PROCESSOR: Final = "processor_config.json"  # holds the extractor in newer checkpoints
 
 
 def folder_of(path: str, places: Sequence[Path] = HERE) -> Path | None:
-    """Return the folder that a name stands for; None if there is none on this machine."""
+    """Return the local folder of a backbone; None if the name is not one."""
     if path in SHIPPED:
         return SHIPPED[path]
     folder = find(path, places)
@@ -32,8 +32,8 @@ class Source:
     """The files of one backbone.
 
     Attributes:
-        path: As it was asked for.
-        folder: Where it lies; None: on the hub.
+        path: Name, hub id or folder as the user gave it.
+        folder: Local folder of the files; None if they are on the hub.
     """
 
     def __init__(self, path: str, revision: str | None, places: Sequence[Path] = HERE) -> None:
@@ -62,7 +62,7 @@ class Source:
         """Return the safetensors files.
 
         Raises:
-            BackboneError: there are none.
+            BackboneError: the backbone has none.
         """
         try:
             return [self._file(WEIGHTS)]
@@ -83,14 +83,14 @@ class Source:
         if self.folder is None:
             found = cached_file(self.path, name, revision=self._revision)
             if found is None:
-                raise FileNotFoundError(f"there is no {name}")
+                raise FileNotFoundError(f"{name} not found")
             return Path(found)
         if not (self.folder / name).exists():
             raise FileNotFoundError(f"the folder has no {name}")
         return self.folder / name
 
     def _from_processor(self) -> dict[str, Any] | None:
-        """Return the extractor's part of a file that also holds a tokenizer's, if there is one."""
+        """Return the feature extractor's settings from the processor file, if there is one."""
         try:
             part = read_object(self._file(PROCESSOR)).get("feature_extractor")
         except (OSError, RuntimeError, ValueError):
@@ -105,7 +105,7 @@ class Source:
             raise self._unreadable(INDEX, error) from error
 
     def _converted(self) -> Path | None:
-        """Return the safetensors file that the hub offers in place of pickled weights, if any."""
+        """Return the safetensors file that the hub converted from pickled weights, if any."""
         found = auto_conversion(self.path, ignore_errors_during_conversion=True)
         if not found or not found[0]:
             return None
@@ -122,7 +122,7 @@ class Source:
             )
         elif not any(self.folder.glob("*.safetensors")) and name == WEIGHTS:
             reason = (
-                "the folder has no .safetensors file; ossicle reads no pickled weights. "
+                "the folder has no .safetensors file, and ossicle does not load pickled weights. "
                 "Save the model again with transformers' save_pretrained"
             )
         elif isinstance(error, FileNotFoundError):

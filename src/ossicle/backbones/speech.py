@@ -1,9 +1,9 @@
-"""What wav2vec 2.0 and its kin share: a CNN over the waveform, then a transformer.
+"""Base of wav2vec 2.0 and similar models: a CNN over the waveform, then a transformer.
 
     wave (B, N) -> features (B, C, T) -> projection (B, T, D) -> encoder (B, T, D)
 
-The layers of HuBERT, WavLM, data2vec and UniSpeech-SAT are those of wav2vec 2.0, in two kinds that
-differ in where the norms stand:
+HuBERT, WavLM, data2vec and UniSpeech-SAT have the layers of wav2vec 2.0, in two variants that
+differ in the place of the norms:
 
     post-norm   h = norm.attn(x + attn(x));    out = norm.ffn(h + ffn(h))
     pre-norm    h = x + attn(norm.attn(x));    out = h + ffn(norm.ffn(h))
@@ -84,18 +84,18 @@ EXTRACTOR: Final[Mapping[str, Any]] = MappingProxyType(
 
 
 class SpeechFamily(Family):
-    """What they have in common; each adds its names, and what is its own."""
+    """A CNN over the waveform and a transformer; subclasses add names and deviations."""
 
     extractor: ClassVar[Mapping[str, Any]] = EXTRACTOR
     layers_path: ClassVar[str] = "encoder.layers"
     top_modules: ClassVar[tuple[str, ...]] = TOP_MODULES
 
     def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:  # noqa: ARG002 - see Family
-        """Return that the waveform has one channel."""
+        """Return the number of channels of the waveform, which must be 1."""
         return [("feature_size", extractor.feature_size, "the channels of a waveform", 1)]
 
     def describe(self, config: Any) -> Anatomy:
-        """Return the sites, the same for all but for where the norms stand."""
+        """Return the sites, which differ only in the place of the norms."""
         return describe(self.name, config)
 
     def features(
@@ -105,12 +105,12 @@ class SpeechFamily(Family):
         lengths: Int[Tensor, " B"],
         state: ForwardState,
     ) -> Float[Tensor, "B T C"]:
-        """Run the CNN so that no row sees its padding.
+        """Run the CNN so that padding does not change a row.
 
-        The stock forward runs it over the padded batch. Where the first layer normalises over time
-        (wav2vec 2.0 and HuBERT base) the padding then changes every frame: by 22 % for a 3 s wave
-        padded to 3.7 s, by 12 % with an attention mask. Here rows of unequal length pass one by
-        one, which is exact and, on a CPU, also faster.
+        transformers runs it over the padded batch. If the first layer normalises over time (wav2vec
+        2.0 and HuBERT base), padding then changes every frame: by 22 % for a 3 s wave padded to
+        3.7 s, by 12 % with an attention mask. Here rows of unequal length run one by one, which is
+        exact and, on a CPU, also faster.
         """
         cnn, config = model.feature_extractor, model.config
         is_fast = state.fast and fast.can_run_cnn(cnn, values)
@@ -134,7 +134,7 @@ class SpeechFamily(Family):
     def embed(
         self, model: Any, features: Float[Tensor, "B T C"], state: ForwardState
     ) -> Float[Tensor, "B S D"]:
-        """Run the projection and add the positions."""
+        """Run the projection and add positions."""
         encoder, hidden = model.encoder, project(model, features, state)
         hidden = hidden + _positions(encoder.pos_conv_embed, hidden, state)
         if not _is_pre_norm(model.config):
@@ -143,11 +143,11 @@ class SpeechFamily(Family):
         return embedded
 
     def finish(self, model: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        """Run the final norm, which pre-norm models have."""
+        """Run the final norm of pre-norm models."""
         return model.encoder.layer_norm(hidden) if _is_pre_norm(model.config) else hidden
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
-        """Return the receptive field of the CNN: 400 samples for every released model."""
+        """Return the receptive field of the CNN: 400 samples in every released model."""
         return receptive_field(config.conv_kernel, config.conv_stride)
 
     def num_frames(
@@ -156,7 +156,7 @@ class SpeechFamily(Family):
         extractor: Any,  # noqa: ARG002 - see Family
         num_samples: int,
     ) -> int:
-        """Return the frames of the CNN."""
+        """Return the number of CNN frames."""
         return num_frames(num_samples, config.conv_kernel, config.conv_stride)
 
     def tiny(self) -> dict[str, Any]:
@@ -183,10 +183,10 @@ def describe(family: str, config: Any) -> Anatomy:
 def _positions(
     embed: Any, hidden: Float[Tensor, "B T D"], state: ForwardState
 ) -> Float[Tensor, "B T D"]:
-    """Return the positions of frames, on a CPU never in half precision.
+    """Return the positions of frames, in float32 on a CPU.
 
-    In bfloat16 torch 2.13 gives wrong numbers for some convolutions on CPUs with AMX, that of
-    `tiny-hubert`'s positions among them: see benchmarks/half_convolutions.py.
+    In bfloat16 torch 2.13 computes wrong values for some convolutions on CPUs with AMX, among them
+    the positional convolution of `tiny-hubert`: see benchmarks/half_convolutions.py.
     """
     with torch.autocast("cpu", enabled=False):
         is_half = hidden.device.type == "cpu" and hidden.dtype in (torch.bfloat16, torch.float16)
@@ -202,33 +202,33 @@ def _is_pre_norm(config: Any) -> bool:
 
 
 def mask_embedding(config: Any) -> tuple[str, ...]:
-    """Return the name of the embedding that SpecAugment puts in, where the model has one."""
+    """Return the name of the parameter that SpecAugment inserts, if the model has one."""
     masks = config.mask_time_prob > 0 or config.mask_feature_prob > 0
     return ("masked_spec_embed",) if masks else ()
 
 
 def refuse_adapters(family: str, config: Any) -> None:
-    """Raise for a checkpoint with adapters of another library in it."""
+    """Raise BackboneError for a checkpoint that contains adapter layers already."""
     for switch in ("add_adapter", "adapter_attn_dim", "use_intermediate_ffn_before_adapter"):
         if getattr(config, switch, None):
             raise BackboneError(
-                f"this {family} has {switch}={getattr(config, switch)!r}: layers of another "
-                "adapter inside the checkpoint. Load a checkpoint without them"
+                f"this {family} checkpoint has adapter layers of its own "
+                f"({switch}={getattr(config, switch)!r}). Load a checkpoint without them"
             )
 
 
 def norm_site(name: str, depth: int, width: int, eps: float) -> Site:
-    """Return the norm of the encoder, which stands before the first layer or after the last."""
+    """Return the norm of the encoder, which is before the first layer or after the last."""
     return module_site(name, None, "encoder.layer_norm", (width, width), depth, eps)
 
 
 def outer_sites(config: Any, channels: int, depth: int) -> list[Site]:
-    """Return what stands around the layers.
+    """Return the sites outside the layers.
 
     Args:
-        config: Of the model.
-        channels: Of what the projection reads.
-        depth: The last depth before anything that has parameters.
+        config: Configuration of the model.
+        channels: Input channels of the projection.
+        depth: Last depth before any parameter.
     """
     width = config.hidden_size
     layers = [f"encoder.layers.{layer}" for layer in range(config.num_hidden_layers)]
@@ -252,7 +252,7 @@ def outer_sites(config: Any, channels: int, depth: int) -> list[Site]:
 
 
 def cnn_sites(config: Any) -> list[Site]:
-    """Return a site for every layer of the CNN; its tensors are (B, C, T)."""
+    """Return a site for every CNN layer; its tensors are (B, C, T)."""
     widths = [1, *config.conv_dim]
     norm_of_first = getattr(config, "feat_extract_norm", "layer")
     norms = [norm_of_first] + [norm_of_first if norm_of_first == "layer" else None] * len(widths)
@@ -291,9 +291,9 @@ def _layer_sites(config: Any, layer: int) -> list[Site]:
 def project(
     model: Any, features: Float[Tensor, "B T C"], state: ForwardState
 ) -> Float[Tensor, "B S D"]:
-    """Run the projection, and SpecAugment where the backbone was loaded with it; padding is zero.
+    """Run the projection, and SpecAugment if the backbone is stochastic; set padding to zero.
 
-    A clip that is too short for one mask stays whole.
+    A batch too short for one mask is not masked.
     """
     projected = model.feature_projection(features)
     hidden: Tensor = projected[0] if isinstance(projected, tuple) else projected

@@ -1,4 +1,4 @@
-"""Keeps what transformers would print off the terminal."""
+"""Silence the log messages and progress bars of transformers."""
 
 import warnings
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from transformers.utils import logging as transformers_logging
 
 @contextmanager
 def quiet_transformers(*, bars: bool = False) -> Iterator[None]:
-    """Keep notes of transformers and its hub client off the terminal, and their bars if not asked.
+    """Silence transformers and its hub client, and unless `bars` their progress bars.
 
-    Notes are about unused heads, about every retry without a network, and about the lowest of AST's
-    own 128 mel filters, which is empty.
+    They would report unused heads, every retry without a network, and that the lowest of AST's 128
+    mel filters is empty.
     """
     notes = [(one, one.get_verbosity()) for one in (transformers_logging, hub_logging)]
     had_bars = transformers_logging.is_progress_bar_enabled()

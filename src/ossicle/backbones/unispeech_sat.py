@@ -1,4 +1,4 @@
-"""UniSpeech-SAT: HuBERT's layers, pretrained to tell speakers apart as well; post- and pre-norm.
+"""UniSpeech-SAT: HuBERT's layers with speaker-aware pretraining; post- and pre-norm.
 
 Source: Chen et al. 2021, https://arxiv.org/abs/2110.05752.
 """
@@ -13,7 +13,7 @@ from ossicle.backbones.speech import BASE, LARGE, PRE_NORM, SpeechFamily
 
 @final
 class UniSpeechSat(SpeechFamily):
-    """UniSpeech-SAT: its mask embedding is there even where SpecAugment is off."""
+    """UniSpeech-SAT; it has a mask embedding even if SpecAugment is off."""
 
     name: ClassVar[str] = "unispeech-sat"
     model_type: ClassVar[str] = "unispeech-sat"

@@ -1,6 +1,6 @@
-"""w2v-BERT 2.0: conformer layers over mel bands, two frames of 10 ms stacked; causal convolutions.
+"""w2v-BERT 2.0: conformer layers with causal convolutions over pairs of 10 ms mel frames.
 
-Source: Barrault et al. 2023, https://arxiv.org/abs/2312.05187 (Seamless), whose encoder it is.
+Source: Barrault et al. 2023 (Seamless), https://arxiv.org/abs/2312.05187; this is its encoder.
 """
 
 from collections.abc import Mapping
@@ -26,14 +26,14 @@ from ossicle.backbones.speech import (
     refuse_adapters,
 )
 
-STACKED = 2  # mel frames in one frame
-FULL_SCALE = 2**15  # Kaldi takes 16-bit numbers
+STACKED = 2  # mel frames per frame
+FULL_SCALE = 2**15  # Kaldi expects 16-bit samples
 EPS = np.float32(1e-7)
 
 
 @final
 class W2vBert(Family):
-    """w2v-BERT 2.0: it has no CNN, so `projection` reads mel bands."""
+    """w2v-BERT 2.0; it has no CNN, so `projection` reads mel bands."""
 
     name: ClassVar[str] = "w2v-bert"
     model_type: ClassVar[str] = "wav2vec2-bert"
@@ -50,7 +50,7 @@ class W2vBert(Family):
     top_modules: ClassVar[tuple[str, ...]] = TOP_MODULES
 
     def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:
-        """Return that two mel frames are stacked in one, as wide as the projection reads."""
+        """Return the stacking of mel frames and the input width of the projection."""
         width = extractor.num_mel_bins * extractor.stride
         return [
             ("stride", extractor.stride, "frames stacked", STACKED),
@@ -63,7 +63,7 @@ class W2vBert(Family):
         ]
 
     def describe(self, config: Any) -> Anatomy:
-        """Return the sites of conformer layers behind a projection of mel bands."""
+        """Return the sites of conformer layers after a projection of mel bands."""
         refuse_adapters(self.name, config)
         count, eps = config.num_hidden_layers, config.layer_norm_eps
         sites = [site for layer in range(count) for site in conformer_sites(config, layer, eps)]
@@ -72,13 +72,13 @@ class W2vBert(Family):
         return Anatomy(self.name, count, config.hidden_size, tuple(sites), unused=unused)
 
     def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "T M"], int]:
-        """Return the stacked mel frames, every band normalised over the wave.
+        """Return the stacked mel frames, with every band normalised over the wave.
 
-        A frame that lacks its second half is left out.
+        A last mel frame without a partner is dropped.
         """
         if hasattr(extractor, "mel_filters"):
-            # In float64, and by numpy in its order in memory, as the extractor: a band that hardly
-            # changes is divided by the root of EPS, which makes rounding large.
+            # In float64, and in numpy with the extractor's memory order: a nearly constant band is
+            # divided by about sqrt(EPS), which magnifies rounding errors.
             made = log_mel(extractor, wave * np.float32(FULL_SCALE), torch.float64)
             mels = made.T.contiguous().numpy().T
             mels = (mels - mels.mean(axis=0)) / np.sqrt(mels.var(axis=0, ddof=1) + EPS)
@@ -92,12 +92,12 @@ class W2vBert(Family):
 
     def features(
         self,
-        model: Any,  # noqa: ARG002 - the mel frames are made already
+        model: Any,  # noqa: ARG002 - mel frames are computed before the model runs
         values: Float[Tensor, "B T M"],
         lengths: Int[Tensor, " B"],
         state: ForwardState,
     ) -> Float[Tensor, "B T M"]:
-        """Return the mel frames; the convolutions look back alone, so padding is not seen."""
+        """Return the mel frames; the convolutions are causal, so they do not reach padding."""
         if not bool((lengths == values.shape[1]).all()):
             frames = torch.arange(values.shape[1], device=values.device)
             state.frame_mask = frames < lengths[:, None]
@@ -127,12 +127,12 @@ class W2vBert(Family):
             layer.conv_module.forward = MethodType(_with_mask, layer.conv_module)
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
-        """Return the wave of two mel frames."""
+        """Return the samples of two mel frames."""
         samples: int = extractor.sampling_rate * (WINDOW_MS + HOP_MS) // 1000
         return samples
 
     def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002
-        """Return the pairs of mel frames."""
+        """Return the number of pairs of mel frames."""
         return num_mel_frames(num_samples) // STACKED
 
     def tiny(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ossicle.backbones.speech import BASE, LARGE, PRE_NORM, SpeechFamily
 
 @final
 class Wav2Vec2(SpeechFamily):
-    """wav2vec 2.0: no quirks."""
+    """wav2vec 2.0."""
 
     name: ClassVar[str] = "wav2vec2"
     model_type: ClassVar[str] = "wav2vec2"

@@ -1,7 +1,7 @@
 """wav2vec 2.0 with conformer layers, with relative or rotary positions.
 
-The depthwise convolution of a stock layer reads the padding beside a clip; `prepare` makes it see
-zeros there.
+In transformers' model the depthwise convolution reads the padding of a clip; `prepare` sets its
+input to zero there.
 
 Source: Gulati et al. 2020, https://arxiv.org/abs/2005.08100; Wang et al. 2020,
 https://arxiv.org/abs/2010.05171 (fairseq S2T, whose models these are).
@@ -28,7 +28,7 @@ from ossicle.backbones.speech import (
     refuse_adapters,
 )
 
-EPS_IN_LAYERS: Final = 1e-5  # of torch: transformers leaves layer_norm_eps out there
+EPS_IN_LAYERS: Final = 1e-5  # torch's default: transformers ignores layer_norm_eps in the layers
 NEVER_CALLED: Final = (
     "encoder.pos_conv_embed.conv.bias",
     "encoder.pos_conv_embed.conv.parametrizations.weight.original0",
@@ -39,7 +39,7 @@ _LARGE: Final = {**LARGE, "feat_extract_norm": "layer", "conv_bias": True, "hidd
 
 @final
 class Wav2Vec2Conformer(SpeechFamily):
-    """wav2vec2-conformer: convolutions that do not see padding."""
+    """wav2vec2-conformer, with convolutions that do not read padding."""
 
     name: ClassVar[str] = "wav2vec2-conformer"
     model_type: ClassVar[str] = "wav2vec2-conformer"
@@ -49,7 +49,7 @@ class Wav2Vec2Conformer(SpeechFamily):
     }
 
     def describe(self, config: Any) -> Anatomy:
-        """Return the sites of conformer layers behind the CNN of wav2vec 2.0."""
+        """Return the sites of conformer layers after the CNN of wav2vec 2.0."""
         refuse_adapters(self.name, config)
         width, count = config.hidden_size, config.num_hidden_layers
         sites = [s for layer in range(count) for s in conformer_sites(config, layer, EPS_IN_LAYERS)]
@@ -63,7 +63,7 @@ class Wav2Vec2Conformer(SpeechFamily):
         return Anatomy(self.name, count, width, tuple(sites), unused=unused)
 
     def prepare(self, model: Any, state: ForwardState) -> None:
-        """Make every depthwise convolution see zeros in padded frames."""
+        """Set padded frames to zero before every convolution module."""
         for layer in model.encoder.layers:
             convolution = layer.conv_module.pointwise_conv1
             convolution.forward_state = state
@@ -73,7 +73,7 @@ class Wav2Vec2Conformer(SpeechFamily):
     def embed(
         self, model: Any, features: Float[Tensor, "B T C"], state: ForwardState
     ) -> Float[Tensor, "B S D"]:
-        """Run the projection; the layers are given their positions apart."""
+        """Run the projection; the layers receive positions as a keyword argument."""
         embedded: Tensor = model.encoder.dropout(project(model, features, state))
         return embedded
 
@@ -83,7 +83,7 @@ class Wav2Vec2Conformer(SpeechFamily):
         hidden: Float[Tensor, "B T D"],
         state: ForwardState,  # noqa: ARG002 - see Family
     ) -> dict[str, Any]:
-        """Return the positions."""
+        """Return the relative positions."""
         return positions(model, hidden)
 
     def finish(self, model: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
@@ -97,7 +97,7 @@ class Wav2Vec2Conformer(SpeechFamily):
 
 
 def _without_padding(convolution: Any, hidden: Float[Tensor, "B D T"]) -> Float[Tensor, "B C T"]:
-    """Return zeros where the frame is padding: without a bias, zeros stay zeros up to the GLU."""
+    """Set padded frames to zero; they stay zero up to the GLU, because there is no bias."""
     mask = convolution.forward_state.frame_mask
     if mask is not None:
         hidden = hidden * mask[:, None].to(hidden.dtype)

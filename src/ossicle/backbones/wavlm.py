@@ -1,8 +1,8 @@
 """WavLM: HuBERT's layers with a gated relative position bias in the attention.
 
-Its stock attention hands the weights of its four projections to a fused function and never calls
-the projections: whatever is attached to them trains to nothing. `prepare` puts a computation in
-its place that calls them, and that reads masks and prefixes as every other family's does.
+In transformers' model the attention passes the weights of its four projections to a fused function
+and never calls the projections, so adapters attached to them would not train. `prepare` replaces it
+by a forward that calls them and uses the attention function of the other families.
 
 Source: Chen et al. 2022, https://arxiv.org/abs/2110.13900, section III.
 """
@@ -20,7 +20,7 @@ from ossicle.backbones.speech import BASE, LARGE, SpeechFamily
 
 @final
 class WavLM(SpeechFamily):
-    """WavLM: attention that calls its projections."""
+    """WavLM, with attention that calls its projections."""
 
     name: ClassVar[str] = "wavlm"
     model_type: ClassVar[str] = "wavlm"
@@ -38,7 +38,7 @@ class WavLM(SpeechFamily):
         """Make every attention call its projections."""
         attentions = [module for module in model.modules() if hasattr(module, "compute_bias")]
         for attention in attentions:
-            # In a list, for a module in it would be one of this attention's own.
+            # In a list, because as an attribute it would become a submodule of this attention.
             attention.holder_of_positions = attentions[:1]
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             attention.forward = MethodType(forward, attention)
@@ -46,7 +46,7 @@ class WavLM(SpeechFamily):
     def run_layer(
         self, layer: Any, hidden: Float[Tensor, "B T D"], layer_kwargs: dict[str, Any]
     ) -> Float[Tensor, "B S D"]:
-        """Run a layer and hand the bias of the positions on to the next."""
+        """Run a layer and pass its position bias on to the next."""
         made: Tensor
         made, layer_kwargs["position_bias"] = layer(hidden, **layer_kwargs)
         return made
@@ -55,19 +55,19 @@ class WavLM(SpeechFamily):
 def forward(
     attention: Any,
     hidden_states: Float[Tensor, "B T D"],
-    attention_mask: Tensor | None = None,  # noqa: ARG001 - the state has it
+    attention_mask: Tensor | None = None,  # noqa: ARG001 - the forward state has the mask
     position_bias: Float[Tensor, "H T T"] | None = None,
     **_: Any,
 ) -> tuple[Float[Tensor, "B T D"], None, Float[Tensor, "H T T"]]:
-    """Return what WavLM's attention makes, by calling q, k, v and o; no weights; the positions.
+    """Return the attention output, None for the attention weights, and the position bias.
 
-    The first layer that runs asks for the bias of the positions and hands it on; one in which the
-    sequence has another length asks for its own.
+    The first layer that runs computes the position bias for all; a layer with another sequence
+    length computes it again.
     """
     batch, frames, _width = hidden_states.shape
     if position_bias is None or position_bias.shape[-1] != frames:
         (holder,) = attention.holder_of_positions
-        # (H, T, T), in whose order every layer will read it
+        # (H, T, T), contiguous because every layer reads it in this order
         position_bias = holder.compute_bias(frames, frames).contiguous()
     heads = (batch, frames, attention.num_heads, attention.head_dim)
     split = hidden_states.view(heads).transpose(1, 2)  # (B, H, T, E)

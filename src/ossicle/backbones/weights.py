@@ -1,12 +1,12 @@
-"""From safetensors files to a model, in which every tensor has its place and every place a tensor.
+"""Load safetensors weights strictly.
 
-transformers fills what is missing with random numbers and leaves out what it has no place for. Both
-change what a model computes, so both are refused here, as are tensors of another shape, integers
-without a scale, and weights that are not finite. What lies outside the part that ossicle runs (the
-head of a task, projections of pretraining, Whisper's decoder) is not looked at.
+transformers initialises missing weights at random and drops unexpected ones. Both change the output
+of a model, so both are errors here, as are tensors of another shape, integers without a scale and
+non-finite weights. Weights outside the part that ossicle runs (task heads, projections of
+pretraining, Whisper's decoder) are ignored.
 
-Shapes are read from the headers of the files and compared with the configuration before memory is
-asked for.
+Shapes are read from the file headers and compared with the configuration before memory is
+allocated.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,8 +28,8 @@ from ossicle.strict_json import read_object
 WEIGHTS: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
 MAX_SHARDS: Final = 1000
-OPTIONAL: Final = ("masked_spec_embed",)  # of SpecAugment in pretraining
-COUNTER: Final = "num_batches_tracked"  # of a batch norm, a whole number
+OPTIONAL: Final = ("masked_spec_embed",)  # used by SpecAugment only
+COUNTER: Final = "num_batches_tracked"  # of a batch norm, an integer
 FLOATS: Final = ("F16", "BF16", "F32", "F64")
 MANY: Final = 10_000_000  # numbers, 40 MB
 LARGEST: Final = torch.finfo(torch.float32).max
@@ -37,13 +37,13 @@ LARGEST: Final = torch.finfo(torch.float32).max
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A tensor in a file.
+    """Header of a tensor in a safetensors file.
 
     Attributes:
-        key: Its name there.
-        file: Where it is.
-        dtype: As the format calls it.
-        shape: Its sizes.
+        key: Name in the file.
+        file: Path of the file.
+        dtype: Dtype in the notation of safetensors, e.g. `F32`.
+        shape: Shape.
     """
 
     key: str
@@ -56,32 +56,32 @@ def load_weights(path: str, files: Iterable[Path], family: Family, config: Any) 
     """Return the part of the model that ossicle runs, with its weights in float32.
 
     Args:
-        path: Of the backbone, for messages.
-        files: The safetensors files of one checkpoint.
-        family: What kind of model it is.
-        config: Its configuration.
+        path: Name of the backbone, for messages.
+        files: Safetensors files of one checkpoint.
+        family: Model family.
+        config: Configuration of the model.
 
     Raises:
-        BackboneError: the files are damaged, or hold something else than the configuration says.
+        BackboneError: the files are damaged or do not fit the configuration.
     """
     prefix = f"{family.model_class(config).base_model_prefix}."
     stored = _of_part(family, prefix, _headers(path, files))
     for one in stored.values():
         if one.dtype not in FLOATS and not one.key.endswith(COUNTER):
             raise BackboneError(
-                f"the weights of '{path}': '{one.key}' is stored as {one.dtype}, without a scale "
-                "that could make numbers of it; ossicle reads F16, BF16, F32 and F64. Save the "
-                "model again without quantisation"
+                f"the weights of '{path}': '{one.key}' has dtype {one.dtype}; ossicle reads F16, "
+                "BF16, F32 and F64, not quantised weights. Save the model again without "
+                "quantisation"
             )
     _compare_sizes(path, stored, meta_model(path, family, config))
     tensors = _read(path, stored)
-    kind = family.model_class(config)
-    model, report = kind.from_pretrained(
+    model_class = family.model_class(config)
+    model, report = model_class.from_pretrained(
         None,
         config=config,
         state_dict=tensors,
         dtype=torch.float32,
-        ignore_mismatched_sizes=True,  # they are in the report, and refused below
+        ignore_mismatched_sizes=True,  # they are in the report, and raise below
         output_loading_info=True,
     )
     _check(path, family, report)
@@ -92,22 +92,22 @@ def meta_model(path: str, family: Family, config: Any) -> Any:
     """Return the part of the model that ossicle runs, on the meta device.
 
     Raises:
-        BackboneError: there is no such model.
+        BackboneError: the configuration is not valid.
     """
     try:
         with torch.device("meta"):
             return family.model_class(config)(config)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise BackboneError(
-            f"backbone '{path}': {CONFIG} is no valid architecture: {one_line(error)}"
+            f"backbone '{path}': {CONFIG} is not a valid architecture: {one_line(error)}"
         ) from error
 
 
 def shards(path: str, index: Path) -> list[str]:
-    """Return the names of the files that an index lists.
+    """Return the file names listed in an index of sharded weights.
 
     Raises:
-        BackboneError: it is damaged, or names files elsewhere.
+        BackboneError: the index is damaged, or lists files in other folders.
     """
     try:
         listed = read_object(index).get("weight_map")
@@ -122,7 +122,7 @@ def shards(path: str, index: Path) -> list[str]:
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise BackboneError(
                 f"backbone '{path}': {INDEX} lists {name!r:.80}, which is not the name of a "
-                ".safetensors file beside it"
+                ".safetensors file in the same folder"
             )
     return names
 
@@ -131,7 +131,7 @@ def _headers(path: str, files: Iterable[Path]) -> dict[str, Stored]:
     found: dict[str, Stored] = {}
     for file in files:
         try:
-            if not file.is_file():  # a pipe would block
+            if not file.is_file():  # reading a pipe would block
                 raise OSError("it is not a file")
             with safe_open(file, framework="pt") as opened:
                 for key in opened.keys():  # noqa: SIM118 - not a mapping
@@ -152,8 +152,8 @@ def _headers(path: str, files: Iterable[Path]) -> dict[str, Stored]:
 def _of_part(family: Family, prefix: str, found: Mapping[str, Stored]) -> dict[str, Stored]:
     """Return the tensors of the part that ossicle runs, by their names inside it.
 
-    A model with a head of its own puts the name of the architecture before the names of the part:
-    then, whatever does not begin so is the head's.
+    A checkpoint with a task head prefixes the names of the base model with that of the
+    architecture; tensors without this prefix then belong to the head.
     """
     has_prefix = any(key.startswith(prefix + family.weights_prefix) for key in found)
     begins = prefix + family.weights_prefix if has_prefix else family.weights_prefix
@@ -164,23 +164,23 @@ def _of_part(family: Family, prefix: str, found: Mapping[str, Stored]) -> dict[s
 
 
 def _compare_sizes(path: str, stored: Mapping[str, Stored], model: Any) -> None:
-    """Raise where the configuration describes a far larger model than the files hold.
+    """Raise BackboneError if the configuration describes a far larger model than the files hold.
 
-    The names of the tensors are compared later: some have changed since older files were written,
-    and transformers, which knows them, first makes room for the whole model.
+    Names are compared later, by transformers: it knows names that have changed since older
+    checkpoints, but allocates the whole model first.
     """
     described = sum(value.numel() for value in model.state_dict().values())
     there = sum(prod(one.shape) for one in stored.values())
     if described > MANY + 2 * there:
         raise BackboneError(
-            f"the weights of '{path}' do not fit its {CONFIG}, which describes a model of "
-            f"{described} numbers; the files hold {there} for it. Use the {CONFIG} and the weights "
+            f"the weights of '{path}' do not fit its {CONFIG}, which describes a model with "
+            f"{described} parameters; the files hold {there}. Use the {CONFIG} and the weights "
             "that were saved together"
         )
 
 
 def _read(path: str, stored: Mapping[str, Stored]) -> dict[str, Tensor]:
-    """Return the tensors, all of them finite in float32."""
+    """Return the tensors; raise BackboneError for values that are not finite in float32."""
     tensors: dict[str, Tensor] = {}
     with ExitStack() as stack:
         opened = {
@@ -191,7 +191,7 @@ def _read(path: str, stored: Mapping[str, Stored]) -> dict[str, Tensor]:
             tensor = opened[one.file].get_tensor(one.key)
             if tensor.numel() and not _is_finite(tensor):
                 raise BackboneError(
-                    f"the weights of '{path}': '{one.key}' holds numbers that are not finite in "
+                    f"the weights of '{path}': '{one.key}' holds values that are not finite in "
                     "float32. Download or save the checkpoint again"
                 )
             tensors[name] = tensor
@@ -200,27 +200,27 @@ def _read(path: str, stored: Mapping[str, Stored]) -> dict[str, Tensor]:
 
 def _is_finite(tensor: Tensor) -> bool:
     low, high = tensor.aminmax()
-    return low.item() >= -LARGEST and high.item() <= LARGEST  # neither holds for not-a-number
+    return low.item() >= -LARGEST and high.item() <= LARGEST  # both are false for NaN
 
 
 def _check(path: str, family: Family, report: Mapping[str, Any]) -> None:
-    """Raise unless every tensor found its place and every place its tensor."""
+    """Raise BackboneError for missing, unexpected or misshapen tensors."""
     missing = sorted(set(report["missing_keys"]) - set(OPTIONAL))
     extra = sorted(set(report["unexpected_keys"]) - set(OPTIONAL))
     shapes = sorted(report["mismatched_keys"], key=str)
-    said = []
+    problems = []
     if missing:
-        said.append(f"{len(missing)} tensors are missing, the first '{missing[0]}'")
+        problems.append(f"{len(missing)} tensors are missing, the first '{missing[0]}'")
     if extra:
-        said.append(f"{len(extra)} are not part of such a {family.name}, the first '{extra[0]}'")
+        problems.append(f"{len(extra)} are unexpected in {family.name}, the first '{extra[0]}'")
     if shapes:
         name, there, described = shapes[0]
-        said.append(
+        problems.append(
             f"{len(shapes)} have another shape, the first '{name}': {tuple(there)} in the file, "
-            f"{tuple(described)} by {CONFIG}"
+            f"{tuple(described)} in {CONFIG}"
         )
-    if said:
+    if problems:
         raise BackboneError(
-            f"the weights of '{path}' do not fit its {CONFIG}: {'; '.join(said)}. Use the {CONFIG} "
-            "and the weights that were saved together"
+            f"the weights of '{path}' do not fit its {CONFIG}: {'; '.join(problems)}. Use the "
+            f"{CONFIG} and the weights that were saved together"
         )

@@ -1,9 +1,9 @@
 """The encoder of Whisper: two convolutions over mel bands, then pre-norm layers.
 
-It always hears `chunk_length` seconds (30): a shorter wave is padded with silence before the mel
-bands are made, and the padded frames are real ones to the model, which was trained so. A row
-therefore never depends on the batch it is in. Heads pool over the frames of the wave alone. The
-decoder is left out.
+The input always has `chunk_length` seconds (30): a shorter wave is padded with silence before the
+mel spectrogram, and the model treats padded frames as real, as in its training. A row therefore
+does not depend on the batch it is in. Heads pool over the frames of the wave only. The decoder is
+not loaded.
 
 Source: Radford et al. 2022, https://arxiv.org/abs/2212.04356.
 """
@@ -30,12 +30,12 @@ from ossicle.anatomy import (
 from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.family import Family
 
-EPS: Final = 1e-5  # of torch: Whisper's configuration has none
-STRIDE: Final = 2  # mel frames in a frame, by the second convolution
+EPS: Final = 1e-5  # torch's default: Whisper's configuration has no such setting
+STRIDE: Final = 2  # mel frames per frame, from the second convolution
 
 
 def _size(width: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
-    """Return settings of an encoder; the decoder, which is left out, is as small as can be."""
+    """Return settings of an encoder, with a minimal decoder, which is not loaded."""
     return {
         "d_model": width,
         "encoder_layers": layers,
@@ -78,18 +78,18 @@ class Whisper(Family):
     )
 
     def model_class(self, config: Any) -> Any:  # noqa: ARG002 - see Family
-        """Return the class of the encoder, so that a decoder is neither made nor read."""
+        """Return the class of the encoder, so that no decoder is built or loaded."""
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
         return WhisperEncoder
 
     def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:
-        """Return that there is a mel band for each the model reads, and a position a frame."""
+        """Return the number of mel bands, and that of frames and positions."""
         frames = extractor.n_samples // extractor.hop_length // STRIDE
         return [
             ("feature_size", extractor.feature_size, "num_mel_bins", config.num_mel_bins),
             (
-                f"chunk_length={extractor.chunk_length}, which makes frames",
+                f"chunk_length={extractor.chunk_length}, that is frames",
                 frames,
                 "max_source_positions",
                 config.max_source_positions,
@@ -97,7 +97,7 @@ class Whisper(Family):
         ]
 
     def describe(self, config: Any) -> Anatomy:
-        """Return the sites of the encoder's layers; its blocks have no modules of their own."""
+        """Return the sites of the encoder; its feed-forward blocks are not modules."""
         width, count = config.d_model, config.encoder_layers
         facts = {"max_tokens": config.max_source_positions}
         sites = [
@@ -116,15 +116,15 @@ class Whisper(Family):
             region("features", ("conv1", "conv2"), FEATURES),
             region("backbone", ("",), FEATURES),
         ]
-        # transformers says that this table of sines is not for training
+        # transformers marks this table of sines as fixed
         return Anatomy(self.name, count, width, tuple(sites), unused=("embed_positions.weight",))
 
     def prepare(self, model: Any, state: ForwardState) -> None:  # noqa: ARG002 - see Family
-        """Turn LayerDrop off, as in every family; this one does not look at its configuration."""
+        """Turn LayerDrop off; this model reads an attribute instead of its configuration."""
         model.layerdrop = 0.0
 
     def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "T M"], int]:
-        """Return the mel frames of a whole chunk, and how many are of the wave."""
+        """Return the mel frames of a whole chunk, and how many of them the wave fills."""
         made = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
         row = torch.as_tensor(np.asarray(made["input_features"][0], dtype=np.float32)).T
         return row.contiguous(), min(-(-len(wave) // extractor.hop_length), len(row))
@@ -135,7 +135,7 @@ class Whisper(Family):
         features: Float[Tensor, "B F M"],
         state: ForwardState,  # noqa: ARG002 - nothing is padding while a Whisper runs
     ) -> Float[Tensor, "B T D"]:
-        """Run the two convolutions on whole chunks and add the positions."""
+        """Run the two convolutions on whole chunks and add positions."""
         hidden = F.gelu(model.conv1(features.transpose(1, 2)))
         hidden = F.gelu(model.conv2(hidden)).transpose(1, 2)
         hidden = hidden + model.embed_positions.weight
@@ -149,7 +149,7 @@ class Whisper(Family):
     def head_mask(
         self, model: Any, hidden: Float[Tensor, "B T D"], lengths: Int[Tensor, " B"]
     ) -> Bool[Tensor, "B T"]:
-        """Return the frames of the wave, without those of the silence behind it."""
+        """Return the mask of frames of the wave, without those of the silence after it."""
         added = hidden.shape[1] - model.config.max_source_positions  # prompts kept for the head
         frames = torch.arange(hidden.shape[1] - added, device=hidden.device)
         real = frames < -(-lengths // STRIDE)[:, None]
@@ -166,7 +166,7 @@ class Whisper(Family):
         return samples
 
     def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:
-        """Return the frames of the wave, without those of the silence behind it."""
+        """Return the number of frames of the wave, without those of the silence after it."""
         mel_frames = -(-num_samples // extractor.hop_length)
         frames: int = min(-(-mel_frames // STRIDE), config.max_source_positions)
         return frames

@@ -1,4 +1,4 @@
-"""From frames to the output of a task."""
+"""Heads: modules that compute the output of a task from the frames of a backbone."""
 
 from typing import Final
 
@@ -37,12 +37,12 @@ def build_head(name: str, anatomy: Anatomy, num_outputs: int) -> Head:
     """Return a new head of that name.
 
     Raises:
-        RecipeError: there is no such head.
-        RecipeMismatch: the backbone lacks what the head reads.
+        RecipeError: no head has that name.
+        RecipeMismatch: the head does not fit this backbone.
     """
     if name not in HEADS:
         raise RecipeError(
-            f"no head '{name}'; there are: {', '.join(HEADS)}.{did_you_mean(name, HEADS)}"
+            f"no head '{name}'; available: {', '.join(HEADS)}.{did_you_mean(name, HEADS)}"
         )
     return HEADS[name](anatomy, num_outputs)
 

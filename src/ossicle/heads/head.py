@@ -1,16 +1,19 @@
-"""From frames to the output of a task: the choice of what a classifier sees.
+"""Heads for whole recordings and for frames.
 
-    mean      linear(mean over real frames or tokens)                     paper D's, for all methods
-    cls       linear(token 0)                                             models with a CLS token
-    meanstd   linear(mean and standard deviation over real frames)        as in x-vectors
-    superb    linear(mean of projector(frames)), projector 256 wide       SUPERB's downstream model
-    frames         linear(frame), for each frame                          CTC
-    superb-frames  linear(projector(frame)), projector 256 wide           SUPERB's phone recognition
+    mean      linear(mean over real frames or tokens)                  Cappellazzo et al. 2023
+    cls       linear(token 0)                                          models with a CLS token
+    meanstd   linear(mean and standard deviation over real frames)     as in x-vectors
+    superb    linear(mean of projector(frames)), projector 256 wide    SUPERB's downstream model
+    frames         linear(frame), for each frame                       CTC
+    superb-frames  linear(projector(frame)), projector 256 wide        SUPERB's phone recognition
 
-The deviation of meanstd divides by the number of frames n, where torch.std divides by n - 1.
+The standard deviation of meanstd divides by the number of frames n; torch.std divides by n - 1.
 
 D backbone width, C outputs. Parameters: mean, cls and frames (D + 1) C; meanstd (2 D + 1) C; superb
 and superb-frames (D + 1) 256 + 257 C.
+
+Source of `mean`: Cappellazzo et al. 2023, https://arxiv.org/abs/2312.03694, which uses it with
+every method.
 """
 
 from abc import ABC, abstractmethod
@@ -26,20 +29,20 @@ from ossicle.heads.outputs import Outputs
 from ossicle.heads.pool import masked_deviation, masked_mean
 
 PROJECTOR_WIDTH = 256
-FRAMES_LR = 1e-2  # SUPERB's for CTC on a frozen backbone; with 1e-3 it says blanks for long
+FRAMES_LR = 1e-2  # SUPERB's for CTC on a frozen backbone; at 1e-3 it predicts only blanks for long
 
 
 class Head(nn.Module, ABC):
-    """A module from frames to outputs. Built from an anatomy and the number of outputs.
+    """Base class of heads. A head is built from an anatomy and the number of outputs.
 
     Attributes:
-        name: The word for it.
-        width: Of the frames it reads.
-        num_outputs: Of a row, or of a frame.
-        default_lr: Learning rate when the run names none.
+        name: Name of the head in settings and files.
+        width: Channels of the frames it reads.
+        num_outputs: Number of outputs for each row, or for each frame.
+        default_lr: Learning rate if the run does not set one.
         by_frame: Whether there is an output for each frame.
-        summary: The one of `ossicle.heads.pool.SUMMARIES` that it makes the same of as of all
-            frames; None: it needs them all.
+        summary: Key of `ossicle.heads.pool.SUMMARIES`: a shorter sequence that gives the same
+            output, so that it can be cached instead of all frames; None: all frames are needed.
     """
 
     name: ClassVar[str]
@@ -58,7 +61,7 @@ class Head(nn.Module, ABC):
     def forward(
         self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B ..."]:
-        """Return the outputs of each row, or of each of its frames; padded ones do not count."""
+        """Return the outputs of each row, or of each of its frames; padding is ignored."""
 
     def outputs(self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]) -> Outputs:
         """Return the outputs of each row as a task reads them."""
@@ -93,7 +96,7 @@ class ClsHead(Head):
         super().__init__(anatomy, num_outputs)
         if not anatomy.has_cls:
             raise RecipeMismatch(
-                f"head 'cls' reads a CLS token and {anatomy.family} has none; "
+                f"head 'cls' needs a CLS token, which {anatomy.family} does not have; "
                 "use mean, meanstd or superb"
             )
         self.linear = nn.Linear(anatomy.width, num_outputs)
@@ -169,7 +172,7 @@ class FramesHead(Head):
 
 
 class SuperbFramesHead(Head):
-    """SUPERB's model of phone recognition: a projector and a linear layer on each frame."""
+    """SUPERB's phone recognition head: a projector and a linear layer on each frame."""
 
     name: ClassVar[str] = "superb-frames"
     by_frame: ClassVar[bool] = True
@@ -192,9 +195,10 @@ class SuperbFramesHead(Head):
 
 
 def check_time_axis(head: str, anatomy: Anatomy) -> None:
-    """Raise unless the backbone's frames follow each other in time."""
+    """Raise RecipeMismatch unless the backbone's tokens are frames in time order."""
     if any(site.grid for site in anatomy.sites):
         raise RecipeMismatch(
-            f"head '{head}' reads frames in time, and the tokens of {anatomy.family} are patches "
-            "of time and frequency; use a backbone over waves, or a task for whole recordings"
+            f"head '{head}' needs frames in time order, and the tokens of {anatomy.family} are "
+            "patches of time and frequency; use a backbone over waveforms, or a task for whole "
+            "recordings"
         )

@@ -1,4 +1,4 @@
-"""From frames to one vector, over the real ones alone."""
+"""Pooling over the real frames of each row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ def masked_mean(
 def masked_deviation(
     frames: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
 ) -> Float[Tensor, "B D"]:
-    """Return the standard deviation over the real frames.
+    """Return the standard deviation over the real frames of each row.
 
-    The sum of squares is divided by n, their number. `torch.std`, and with it most published code
-    for this pooling, divides by n - 1 and gives NaN for a single frame.
+    The sum of squares is divided by the number of frames n. `torch.std`, which most published code
+    uses for this pooling, divides by n - 1 and returns NaN for a single frame.
     """
     mean = masked_mean(frames, frame_mask)
     variance = masked_mean((frames - mean[:, None]).square(), frame_mask)
@@ -34,11 +34,11 @@ def masked_deviation(
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A shorter sequence that some heads make the same of.
+    """A shorter sequence for which some heads compute the same output as for all frames.
 
     Attributes:
-        of: From states (S, T, D), all of whose frames are real, to (S, T', D).
-        words: What it is, for messages.
+        of: Function from states (S, T, D) without padding to states (S, T', D).
+        words: Description for messages.
     """
 
     of: Callable[[Float[Tensor, "S T D"]], Float[Tensor, "S P D"]]
@@ -54,7 +54,7 @@ def _first(states: Float[Tensor, "S T D"]) -> Float[Tensor, "S P D"]:
 
 
 def _mean_and_deviation(states: Float[Tensor, "S T D"]) -> Float[Tensor, "S P D"]:
-    """Return two frames, m + s and m - s, whose mean is m and whose deviation s."""
+    """Return two frames, m + s and m - s, with mean m and standard deviation s."""
     real = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
     mean, deviation = masked_mean(states, real), masked_deviation(states, real)
     return torch.stack((mean + deviation, mean - deviation), dim=1)
@@ -62,6 +62,6 @@ def _mean_and_deviation(states: Float[Tensor, "S T D"]) -> Float[Tensor, "S P D"
 
 SUMMARIES: Final = {
     "mean": Summary(_mean, "averaged over its frames"),
-    "first": Summary(_first, "the first frame of it"),
-    "meanstd": Summary(_mean_and_deviation, "mean and deviation over its frames"),
+    "first": Summary(_first, "its first frame only"),
+    "meanstd": Summary(_mean_and_deviation, "mean and standard deviation over its frames"),
 }

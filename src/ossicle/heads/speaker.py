@@ -1,16 +1,17 @@
-"""Heads that embed a speaker: the classes they are trained on are left behind.
+"""Speaker embedding heads. The classifier over training speakers is used by the loss only.
 
     embedding  e = pooling(projector(frames)), projector as wide as the backbone
-    output     (e, W e, cos(W, e)) with W (C, E) the speakers of training
+    output     (e, W e, cos(W, e)) with W (C, E) the weights of the training speakers
 
-    speaker-mean       pooling is the mean over real frames                      paper B, 768 wide
-    speaker-meanstd    mean and standard deviation (by n, its code by n - 1)     its option
-    speaker-attentive  sum over frames of softmax(v . tanh(A frame)) frame       A 128 wide
+    speaker-mean       mean over real frames                               Inoue et al. 2024
+    speaker-meanstd    mean and standard deviation (divided by n, in their code by n - 1)
+    speaker-attentive  sum over frames of softmax(v . tanh(A frame)) frame, A 128 wide
 
 D backbone width, C speakers. Parameters: (D + 1) D + D C; meanstd (D + 1) D + 2 D C; attentive
-(D + 1) D + D C + (D + 1) 128 + 128. A loss reads W e or the cosines, a trial the embedding alone.
+(D + 1) D + D C + (D + 1) 128 + 128. Losses read W e or the cosines; trials compare embeddings.
 
-Source of the attentive pooling: Safari et al. 2020, https://arxiv.org/abs/2008.01077.
+Sources: Inoue et al. 2024, https://arxiv.org/abs/2407.21066; of the attentive pooling, Safari et
+al. 2020, https://arxiv.org/abs/2008.01077.
 """
 
 from abc import abstractmethod
@@ -29,7 +30,7 @@ ATTENTION_WIDTH = 128
 
 
 class SpeakerHead(Head):
-    """A pooled embedding, and what a loss over the speakers of training needs."""
+    """A pooled embedding, with scores of the training speakers for the loss."""
 
     pooled: ClassVar[int] = 1  # times the backbone's width
 
@@ -41,7 +42,7 @@ class SpeakerHead(Head):
     def forward(
         self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B O"]:
-        """Return embedding, products and cosines of each row: O = E + 2 C."""
+        """Return the embedding, inner products and cosines of each row: O = E + 2 C."""
         embedding = self.pool(self.projector(hidden), frame_mask)
         cosines = F.linear(
             F.normalize(embedding, dim=-1), F.normalize(self.speakers.weight, dim=-1)
@@ -77,13 +78,13 @@ class SpeakerMeanStdHead(SpeakerHead):
     def pool(
         self, frames: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B E"]:
-        """Return mean and deviation, one after the other."""
+        """Return mean and standard deviation, concatenated."""
         both = masked_mean(frames, frame_mask), masked_deviation(frames, frame_mask)
         return torch.cat(both, dim=-1)
 
 
 class SpeakerAttentiveHead(SpeakerHead):
-    """A mean over real frames by learnt weights."""
+    """A mean over real frames with learned weights."""
 
     name: ClassVar[str] = "speaker-attentive"
 
@@ -95,7 +96,7 @@ class SpeakerAttentiveHead(SpeakerHead):
     def pool(
         self, frames: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B E"]:
-        """Return the weighted mean; padded frames weigh nothing."""
+        """Return the weighted mean; padded frames have weight zero."""
         scores = self.score(torch.tanh(self.attention(frames)))  # (B, T, 1)
         weights = scores.masked_fill(~frame_mask[..., None], float("-inf")).softmax(dim=1)
         mean: Tensor = (weights * frames).sum(dim=1)
