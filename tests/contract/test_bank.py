@@ -164,7 +164,7 @@ class PeaksAdapter(Adapter):
         super().__init__()
         self.gain = torch.nn.Parameter(torch.ones(width))
 
-    def forward(self, x, y):  # noqa: ARG002 - every adapter is given x and y
+    def forward(self, x, y):  # noqa: ARG002 - every adapter receives x and y
         return y * self.gain if self.gain.detach().max().item() > 0 else y
 
 

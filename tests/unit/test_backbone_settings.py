@@ -62,7 +62,7 @@ def test_code_of_a_folder_never_runs_and_nobody_is_asked(
     assert loaded.fingerprint == build("hubert").fingerprint
     assert not marker.exists()
     assert not (folder / "marker").exists()
-    assert f"auto_map in {file} is ignored: it names code of its own, which is never" in caplog.text
+    assert f"auto_map in {file} is ignored: it names remote code, which is never run" in caplog.text
 
 
 def test_code_of_an_unknown_type_never_runs(write, monkeypatch, tmp_path_factory):
@@ -70,14 +70,14 @@ def test_code_of_an_unknown_type_never_runs(write, monkeypatch, tmp_path_factory
     folder = write("hubert", model_type="mine", auto_map={"AutoConfig": "own.Own"})
     (folder / "own.py").write_text(CODE.format(marker=str(marker)))
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    assert "is of the type 'mine' by its config.json" in message_of(folder)
+    assert "has model_type 'mine' in its config.json" in message_of(folder)
     assert not marker.exists()
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"quantization_config": {"load_in_8bit": True}}, "asks for quantised weights"),
+        ({"quantization_config": {"load_in_8bit": True}}, "requests quantised weights"),
         ({"_attn_implementation": "flash_attention_2"}, "ossicle computes attention itself"),
         ({"attn_implementation": "flex_attention"}, "ossicle computes attention itself"),
     ],
@@ -148,8 +148,8 @@ def test_json_that_no_program_wrote_is_a_line(write, file, text, words):
         ("hubert", {"hidden_act": 3}, "is not a valid architecture"),
         ("hubert", {"hidden_act": "gulu"}, "is not a valid architecture"),
         ("hubert", {"feat_extract_norm": "batch"}, "is not a valid architecture"),
-        ("hubert", {"model_type": ["hubert"]}, "is of the type ['hubert']"),
-        ("hubert", {"model_type": None}, "is of the type None"),
+        ("hubert", {"model_type": ["hubert"]}, "has model_type ['hubert']"),
+        ("hubert", {"model_type": None}, "has model_type None"),
     ],
 )
 def test_a_configuration_that_describes_no_model_is_a_line(write, kind, settings, words):
@@ -181,9 +181,9 @@ def test_settings_of_other_things_than_the_architecture_are_not_read(write, buil
         ("hubert", {"feature_size": 2}, "feature_size=2"),
         ("hubert", {"do_normalize": "yes"}, "do_normalize='yes'; expected true or false"),
         ("hubert", {"padding_value": 1e308}, "padding_value=1e+308"),
-        ("hubert", {"feature_extractor_type": "WhisperFeatureExtractor"}, "hubert takes a Wav2Vec"),
-        ("hubert", {"feature_extractor_type": "NoSuchThing"}, "hubert takes a Wav2Vec2Feature"),
-        ("hubert", {"feature_extractor_type": 5}, "is of a 5 and hubert takes a"),
+        ("hubert", {"feature_extractor_type": "WhisperFeatureExtractor"}, "hubert needs Wav2Vec"),
+        ("hubert", {"feature_extractor_type": "NoSuchThing"}, "hubert needs Wav2Vec2Feature"),
+        ("hubert", {"feature_extractor_type": 5}, "has feature_extractor_type 5; hubert needs"),
         ("whisper", {"feature_size": 128}, "feature_size=128 and config.json num_mel_bins=80"),
         (
             "whisper",
@@ -192,7 +192,7 @@ def test_settings_of_other_things_than_the_architecture_are_not_read(write, buil
         ),
         ("whisper", {"hop_length": 80}, "that is frames=100 and config.json"),
         ("whisper", {"chunk_length": 10**6}, "chunk_length=1000000; it must lie from 1 to 120"),
-        ("whisper", {"feature_extractor_type": "ASTFeatureExtractor"}, "whisper takes a Whisper"),
+        ("whisper", {"feature_extractor_type": "ASTFeatureExtractor"}, "whisper needs Whisper"),
         ("whisper", {"n_fft": 10**9}, "n_fft=1000000000"),
         ("ast", {"num_mel_bins": 80}, "num_mel_bins=80 and config.json num_mel_bins=128"),
         ("ast", {"max_length": 32}, "max_length=32 and config.json max_length=64"),

@@ -175,7 +175,7 @@ def test_whole_numbers_without_a_scale_are_refused_by_name(build, tmp_path, dtyp
 def test_a_size_is_compared_with_the_file_before_memory_is_asked_for(build, tmp_path, settings):
     build("wav2vec2").save(tmp_path)  # a model of gigabytes by its configuration
     edit(tmp_path, **settings)
-    with pytest.raises(BackboneError, match=r"describes a model of \d{8,} numbers; the files"):
+    with pytest.raises(BackboneError, match=r"describes a model with \d{8,} parameters; the files"):
         load_backbone(str(tmp_path))
 
 

@@ -74,7 +74,7 @@ class DeafAdapter(Adapter):
         self.heard = nn.Parameter(torch.zeros(width))
         self.unheard = nn.Parameter(torch.zeros(width))
 
-    def forward(self, x, y):  # noqa: ARG002 - every adapter is given x and y
+    def forward(self, x, y):  # noqa: ARG002 - every adapter receives x and y
         return y + self.heard
 
 
@@ -96,7 +96,7 @@ class ZeroedAdapter(Adapter):
         self.factor = factor
         self.shift = nn.Parameter(torch.zeros(width))
 
-    def forward(self, x, y):  # noqa: ARG002 - every adapter is given x and y
+    def forward(self, x, y):  # noqa: ARG002 - every adapter receives x and y
         return y + self.shift * self.factor
 
 
@@ -199,7 +199,7 @@ def test_every_head_lets_every_adapter_of_ast_train(build, head):
 
 def test_an_unknown_site_of_this_family_is_named(build):
     with pytest.raises(
-        SiteNotFound, match=r"hubert has no site 'norm.final', the LayerN.* It has: attn, att"
+        SiteNotFound, match=r"hubert has no site 'norm.final', LayerN.* It has: attn, att"
     ):
         attach(build("hubert"), Recipe.parse("norm@norm.final"))
     with pytest.raises(SiteNotFound, match=r"Did you mean 'norm.final'\?"):

@@ -80,7 +80,7 @@ def test_the_dropout_of_lora_is_on_its_own_path_alone():
 
 @pytest.mark.parametrize("name", ["attn", "ffn", "ffn.act", "norm.attn", "layer", "projection"])
 def test_lora_stands_beside_linear_layers_alone(name):
-    with pytest.raises(RecipeMismatch, match=f"beside a linear layer and '{name}' is none"):
+    with pytest.raises(RecipeMismatch, match=f"needs a linear layer, and '{name}' is not one"):
         LoRA().build(site(name))
 
 

@@ -30,35 +30,51 @@ WRONG = [
     (WIDE, "weighted-sum[0]", "names layers, and layers is outside the layers; leave the brackets"),
     # what excludes or needs another
     (WIDE, "weighted-sum + l-adapter", "'weighted-sum' and 'l-adapter' exclude each other"),
-    (WIDE, "prompt + prompt(length=3)", "two placements put prompts at encoder and exclude each"),
-    (WIDE, "deep-prompt[1:]", "the recipe has none there; add prompt.length=10.@encoder"),
-    (WIDE, "prompt(length=3) + deep-prompt[1:]", "has 3 there; add prompt.length=10.@encoder"),
+    (WIDE, "prompt + prompt(length=3)", "two placements insert prompts at encoder; replace them"),
+    (WIDE, "deep-prompt[1:]", "missing in this recipe; use prompt.length=10.@encoder"),
+    (
+        WIDE,
+        "prompt(length=3) + deep-prompt[1:]",
+        "of length 3 in this recipe; use prompt.length=10.@encoder",
+    ),
     (PATCHES, "prompt + deep-prompt", "1 of 3 tensors on ast would not train"),
     # sites that the family, or the method, has not
     (PATCHES, "chapter", "ast has no site 'cnn', one layer of the CNN over the waveform"),
-    (PATCHES, "p-adapter", "ast has no site 'transformer', the projection and the transformer"),
-    (PATCHES, "p-adapter@encoder", "pseudo features stand beside frames and encoder has patches"),
+    (PATCHES, "p-adapter", "ast has no site 'transformer', the projection and all transformer"),
+    (PATCHES, "p-adapter@encoder", "pseudo features need frames, and encoder has patches"),
     (
         CONFORMER,
         "prompt@layer",
-        "the sequence cannot grow at layer in layer 0 .* prompts at encode",
+        "the sequence cannot get longer at layer in layer 0 .* prompts at encode",
     ),
-    (WIDE, "prompt@ffn", "the sequence cannot grow at ffn in layer 0 .* at encoder, or at layer"),
-    (WIDE, "prompt(keep=true)@layer", "prompts at layer in layer 0 leave with it"),
-    (WIDE, "prompt(drop_distillation=true)", "takes the distillation token out and encoder has no"),
-    (WIDE, "convpass(grid=true)", "runs over patches and ffn in layer 0 has frames"),
-    (WIDE, "convpass(position=before)@ffn.in", "ffn.in in layer 0 gives it 64 channels where 96"),
+    (
+        WIDE,
+        "prompt@ffn",
+        "the sequence cannot get longer at ffn in layer 0 .* encoder, or at layer",
+    ),
+    (WIDE, "prompt(keep=true)@layer", "prompts at layer in layer 0 are removed after it"),
+    (
+        WIDE,
+        "prompt(drop_distillation=true)",
+        "removes the distillation token, which encoder does not",
+    ),
+    (WIDE, "convpass(grid=true)", "needs patches, and ffn in layer 0 has frames"),
+    (
+        WIDE,
+        "convpass(position=before)@ffn.in",
+        "has 64 channels at ffn.in in layer 0 instead of 96",
+    ),
     (
         WIDE,
         "bottleneck(insertion=parallel, position=before, residual=true, reads=ffn.out)",
-        "ffn in layer 0 gives it 96 channels where 64 are due",
+        "has 96 channels at ffn in layer 0 instead of 64",
     ),
-    (WIDE, "moa@ffn.in", "stands beside a block and ffn.in in layer 0 maps 64 channels to 96"),
-    (WIDE, "weighted-sum@ffn", "reads all layers and 'ffn' is one place; put it at layers"),
-    (WIDE, "prefix@attn", "made of keys and values and 'attn' has none; put it at attn.kv"),
-    (WIDE, "prompt + deep-prompt@ffn", "deep prompts enter a layer and 'ffn' is none"),
-    (WIDE, "p-adapter@layer", "enter the transformer and 'layer' is inside or beside it"),
-    (WIDE, "chapter@ffn", "copies a layer of the CNN and 'ffn' is none; put it at cnn"),
+    (WIDE, "moa@ffn.in", "equal .* widths, and ffn.in in layer 0 maps 64 channels to 96"),
+    (WIDE, "weighted-sum@ffn", "reads all layers, not 'ffn' alone; attach it at layers"),
+    (WIDE, "prefix@attn", "which 'attn' does not have; attach it at attn.kv"),
+    (WIDE, "prompt + deep-prompt@ffn", "deep prompts are inserted in layers, and 'ffn' is not one"),
+    (WIDE, "p-adapter@layer", "before the transformer, not at 'layer'; attach them"),
+    (WIDE, "chapter@ffn", "copies a CNN layer, and 'ffn' is not one; attach it at cnn"),
     # reading elsewhere
     (WIDE, "bottleneck(reads=layr)", "no site 'layr'; .* Did you mean 'layer'"),
     (WIDE, "bottleneck(reads=3)", "no site '3'; available: "),
@@ -76,7 +92,7 @@ WRONG = [
     # words
     (WIDE, "bottleneck(init=ones)", "init is 'ones'; use one of zero, normal, torch"),
     (WIDE, "p-adapter(where=middle)", "where is 'middle'; use prefix or suffix"),
-    (WIDE, "moa(slots=2)", "slots and normalise are for routing=soft"),
+    (WIDE, "moa(slots=2)", "slots and normalise need routing=soft"),
 ]
 
 
@@ -102,7 +118,7 @@ def test_two_sets_that_exclude_each_other_do_not_act_together(build):
     model.add("prompts", Recipe.parse("prompt"))
     model.add("more", Recipe.parse("prompt(length=2)"))
     model.use("sum", "prompts")
-    with pytest.raises(AttachError, match="prompts, more cannot act together: two placements put"):
+    with pytest.raises(AttachError, match="prompts, more cannot act together: two placements"):
         model.use("prompts", "more")
     assert model.active == ("sum", "prompts")
 

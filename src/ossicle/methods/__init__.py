@@ -1,4 +1,4 @@
-"""What stands at a site: one file a method."""
+"""Adapter methods, one file each."""
 
 from typing import Final
 

@@ -1,16 +1,16 @@
-"""AdapterBias: one vector added to every frame, by a weight that the frame itself decides.
+"""AdapterBias: one vector added to every frame, with a weight computed from the frame.
 
     y  <-  y + v * (w . a + b)
 
-a is what enters the second linear of the feed-forward block, and y what leaves the block.
+a is the input of the second linear of the feed-forward block, y the output of the block.
 
 Parameters at one site: D_in + 1 + D_out.
 
-v starts at one and w as torch's linear does, as in paper A's reference code: a new adapter changes
-something.
+v is initialised to one and w by torch's default, as in the code of Chen et al., so a new adapter
+changes the output.
 
-Sources: Fu et al. 2022, https://arxiv.org/abs/2205.00305; paper A's predecessor (Chen et al. 2023,
-https://arxiv.org/abs/2210.06175), whose code takes a there.
+Sources: Fu et al. 2022, https://arxiv.org/abs/2205.00305; Chen et al. 2023,
+https://arxiv.org/abs/2210.06175, whose code reads a at that place.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class AdapterBias(Method):
         return False
 
     def build(self, site: Site) -> "AdapterBiasModule":
-        """Return a vector as wide as y, and a linear on x."""
+        """Return the adapter: a vector as wide as y, and a linear on x."""
         return AdapterBiasModule(site.width_in, site.width_out)
 
 

@@ -1,17 +1,16 @@
-"""What stands at a site: the two classes that every method extends.
+"""Base classes of methods: `Method` holds settings and builds an `Adapter` for each site.
 
-A `Method` is settings; it builds, for one site, an `Adapter`: a small module that is given what
-entered the site and what the frozen site made of it.
+An adapter is a small module with access to the input x and output y of its frozen site:
 
-    before(x) -> x           what the frozen site gets to see; nearly always x itself
-    forward(x, y) -> y       what the rest of the model gets to see
+    before(x) -> x           replaces the input of the site; most adapters return x unchanged
+    forward(x, y) -> y       replaces the output of the site
 
-    x  (B, T, D_in)   what entered the site, after every `before`
-    y  (B, T, D_out)  what the frozen site, and any adapter before this one, made of it
+    x  (B, T, D_in)   input of the site, after every `before`
+    y  (B, T, D_out)  output of the site, after the adapters that come first
 
-A placement may give an adapter another x: what enters another site of the same layer. An adapter
-that says `reads_mask` is given the mask of real frames as a third argument (None: all are real),
-for it mixes frames. One that makes the sequence longer in `before` says what the mask then is.
+A placement can let an adapter read the input of another site of the same layer as x. An adapter
+that mixes frames sets `reads_mask` and receives the mask of real frames as a third argument (None:
+all are real). One that lengthens the sequence in `before` returns the longer mask in `mask_inside`.
 """
 
 from abc import ABC, abstractmethod
@@ -26,17 +25,17 @@ from ossicle.anatomy import Site
 from ossicle.errors import MergeError, RecipeError, RecipeMismatch
 from ossicle.settings import Kinds, Limits, Value, alternatives, check_setting, check_value
 
-NUMBERS: Final = Limits(-1_000_000, 1_000_000)  # of every setting
-MAX_SIZE: Final = 1 << 17  # a width, several times that of any backbone
-MAX_TOKENS: Final = 4096  # put into a sequence at one site
+NUMBERS: Final = Limits(-1_000_000, 1_000_000)  # range of every setting
+MAX_SIZE: Final = 1 << 17  # largest width, well beyond that of any backbone
+MAX_TOKENS: Final = 4096  # most tokens inserted at one site
 Part: TypeAlias = Literal["adapter", "norm", "backbone"]
 
 
 class Adapter(nn.Module, ABC):
-    """A module beside a frozen site. Its parameters are all that trains there.
+    """A trainable module attached to a frozen site.
 
     Attributes:
-        reads_mask: Whether `before` and `forward` are also given the mask of real frames.
+        reads_mask: Whether `before` and `forward` also receive the mask of real frames.
         removes_tokens: Whether `forward` removes the tokens that `before` inserted.
         commutes_with_mean: Whether it is the same linear map for every frame, so that applying it
             to the mean over frames equals the mean of its outputs.
@@ -49,43 +48,43 @@ class Adapter(nn.Module, ABC):
     supports_vmap: ClassVar[bool] = True
 
     def before(self, x: Any, *_: Any) -> Any:
-        """Return what the frozen site shall see instead of x; x itself unless overridden."""
+        """Return the input for the frozen site; x unless overridden."""
         return x
 
     @abstractmethod
     def forward(self, x: Any, y: Any, *frame_mask: Any) -> Any:
-        """Return what leaves the site instead of y."""
+        """Return the tensor that replaces y."""
 
     def mask_inside(self, frame_mask: Bool[Tensor, "B T"] | None) -> Bool[Tensor, "B S"] | None:
-        """Return the mask of real frames between `before` and `forward`; the same as outside."""
+        """Return the mask of real frames between `before` and `forward`; unchanged by default."""
         return frame_mask
 
     def fold(
         self,
-        weight: Tensor,  # noqa: ARG002 - what cannot fold does not look at it
-        bias: Tensor | None,  # noqa: ARG002 - likewise
+        weight: Tensor,  # noqa: ARG002 - the default cannot be folded
+        bias: Tensor | None,  # noqa: ARG002 - as above
     ) -> tuple[Tensor, Tensor | None]:
-        """Return weight and bias of the site's own module with the adapter in them.
+        """Return weight and bias of the site's own module with the adapter folded in.
 
         Raises:
-            MergeError: no weights do what the adapter does.
+            MergeError: the adapter cannot be expressed by these weights.
         """
         raise MergeError(
-            f"{type(self).__name__} is no linear map of what enters its site, so that no weights "
-            "can take it in; keep it beside the backbone"
+            f"{type(self).__name__} is not a linear map of the input of its site, so it cannot be "
+            "merged into weights; keep it as a separate adapter"
         )
 
     def fold_next(self, weight: Tensor) -> Tensor:
-        """Return the weight of the linear that reads y and nothing else, likewise.
+        """Return the weight of the linear that alone reads y, with the adapter folded in.
 
         Raises:
-            MergeError: no weights do what the adapter does.
+            MergeError: the adapter cannot be expressed by this weight.
         """
         return self.fold(weight, None)[0]
 
 
 class TrainInPlace:
-    """Says: insert nothing, train the site's own parameters in place."""
+    """Marker returned by `Method.build`: insert nothing, train the site's own parameters."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +92,13 @@ class Method(ABC):
     """The settings of one method. Subclasses are frozen dataclasses; all fields have defaults.
 
     Attributes:
-        name: The word for it in recipes.
-        default_at: Sites where it stands when a recipe names none.
-        default_lr: Learning rate when neither recipe nor run names one.
-        part: Under which heading its parameters are counted.
-        reads: The site of the layer whose entry gives x, unless a placement says otherwise; None:
-            the site's own entry.
-        example: The least recipe that it can stand in, where its name alone is none.
+        name: Name in recipes.
+        default_at: Sites it is attached to if the recipe names none.
+        default_lr: Learning rate if neither recipe nor run sets one.
+        part: Category its parameters are counted under.
+        default_reads: Site of the same layer whose input is x, unless a placement sets `reads`;
+            None: the site itself.
+        example: Smallest valid recipe, if the name alone is not one.
     """
 
     name: ClassVar[str]
@@ -114,35 +113,35 @@ class Method(ABC):
         """Return an adapter for the site, on torch's current default device.
 
         Raises:
-            RecipeMismatch: the method cannot stand at this site.
+            RecipeMismatch: the method cannot be attached to this site.
         """
 
     @property
     def starts_as_identity(self) -> bool:
-        """Whether a new adapter leaves the backbone's output as it was."""
+        """Whether a new adapter leaves the output of the backbone unchanged."""
         return True
 
     @property
     def changes_input(self) -> bool:
-        """Whether its adapters override `before`, which needs the site's own entry."""
+        """Whether its adapters override `before`, so that they must read the site's own entry."""
         return False
 
     @property
     def changes_length(self) -> bool:
-        """Whether its adapters change how many tokens, or keys, a row has."""
+        """Whether its adapters change the number of tokens, or keys, of a row."""
         return False
 
-    def check(  # noqa: B027 - most methods get on with all others
+    def check(  # noqa: B027 - most methods go with all others
         self, others: Sequence[tuple["Method", tuple[str, ...]]]
     ) -> None:
-        """Look at what else a recipe has: every other method with its sites.
+        """Check the other methods of a recipe, given with their sites.
 
         Raises:
-            RecipeMismatch: the two exclude each other, or one is missing that this one needs.
+            RecipeMismatch: one of them excludes this method, or a method it needs is missing.
         """
 
     def width_for_head(self, width: int) -> int:
-        """Return how wide the frames are that the head sees, where it was `width` without it."""
+        """Return the input width of the head, which is `width` without this method."""
         return width
 
     @classmethod
@@ -153,10 +152,10 @@ class Method(ABC):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Value]) -> Self:
-        """Return the method with these settings, the others at their defaults.
+        """Return the method with these settings and defaults for the others.
 
         Raises:
-            RecipeError: a setting that the method does not have, or a value of the wrong type.
+            RecipeError: the method has no such setting, or a value has the wrong type.
         """
         kinds = cls.setting_kinds()
         for key, value in settings.items():
@@ -179,7 +178,9 @@ class Method(ABC):
 
 
 def inner_width(site: Site, width: int | None, reduction: float | None) -> int:
-    """Return an adapter's inner size: `width`, or the narrower side of the site / `reduction`.
+    """Return the inner size of an adapter.
+
+    It is `width`, or if `reduction` is given, the narrower side of the site divided by it.
 
     Raises:
         RecipeMismatch: the site is narrower than `reduction`, or than `width`.
@@ -212,7 +213,7 @@ def check_positive(*, most: int = MAX_SIZE, **settings: float | None) -> None:
 
 
 def check_choice(name: str, value: str, known: Iterable[str]) -> None:
-    """Raise ValueError for a setting that is none of the known words."""
+    """Raise ValueError for a setting that is not one of the known values."""
     words = list(known)
     if value not in words:
         choice = " or ".join(words) if len(words) == 2 else f"one of {', '.join(words)}"
@@ -220,7 +221,7 @@ def check_choice(name: str, value: str, known: Iterable[str]) -> None:
 
 
 def check_dropout(dropout: float) -> None:
-    """Raise ValueError for a share of dropout outside [0, 1)."""
+    """Raise ValueError for a dropout probability outside [0, 1)."""
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout is {dropout}; it must lie in [0, 1)")
 
@@ -228,5 +229,5 @@ def check_dropout(dropout: float) -> None:
 def real_only(
     frames: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"] | None
 ) -> Float[Tensor, "B T D"]:
-    """Return the frames with zeros in the place of padding, so that nothing leaks from there."""
+    """Return the frames with padding set to zero."""
     return frames if frame_mask is None else frames.masked_fill(~frame_mask[..., None], 0.0)

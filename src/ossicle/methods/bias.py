@@ -1,11 +1,11 @@
-"""BitFit: train the biases alone.
+"""BitFit: train only the biases.
 
     y  <-  y + bias
 
-at every linear and every LayerNorm. A bias added to a module's output equals a change of the
-module's own bias, step for step, and leaves the backbone untouched, so that many adapters can
-share it. The `attn.k` bias is part of the method and of its count, but a constant added to every
-key raises all scores of a query alike, and the softmax does not see it.
+at every linear and every LayerNorm. Training this bias is equivalent to training the module's own,
+step for step, but leaves the backbone unchanged, so that many adapters can share it. The `attn.k`
+bias is part of the method and of its parameter count but has no effect: it adds the same value to
+all scores of a query, which the softmax cancels.
 
 Parameters at one site: D_out.
 
@@ -46,7 +46,7 @@ class Bias(Method):
 
 
 class BiasAdapter(Adapter):
-    """`bias` (D_out,), zero at the start."""
+    """`bias` (D_out,), initialised to zero."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class BiasAdapter(Adapter):
 
     def forward(
         self,
-        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter is given x and y
+        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter receives x and y
         y: Float[Tensor, "B T D_out"],
     ) -> Float[Tensor, "B T D_out"]:
         """Return y + bias."""
@@ -63,5 +63,5 @@ class BiasAdapter(Adapter):
     def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add to the bias."""
         if bias is None:
-            raise MergeError("there is no bias to add to: this module of the backbone has none")
+            raise MergeError("this module of the backbone has no bias to add to")
         return weight, bias + self.bias

@@ -1,15 +1,18 @@
-"""Bottleneck adapter: down, non-linearity, up; beside or after a block, or before it.
+"""Bottleneck adapter: down-projection, activation, up-projection.
 
     A(t) = scale * up(act(down(dropout(t))))
 
-The places and skips are those of `ossicle.methods.insertion`. The emotion paper's BA is the default
-after the feed-forward block; PEFT-SER's adapter scales by 0.1.
+It is inserted in one of the ways of `ossicle.methods.insertion`. The default is the BA of
+Lashkarashvili et al. 2024, after the feed-forward block; PEFT-SER's adapter has scale 0.1.
 
 Parameters at one site: R * (D_in + D_out) + R + D_out.
 
-D_in is the width of what A reads, D_out of what leaves the site. `down` starts as torch's linear
-does and `up` at zero, so that wherever the table of `insertion` keeps y (or x) a new adapter
-changes nothing.
+D_in is the width of t, D_out that of the site's output. `down` is initialised by torch's default
+and `up` to zero, so a new adapter changes nothing wherever `insertion` keeps y (or x).
+
+Sources: Houlsby et al. 2019, https://arxiv.org/abs/1902.00751; Lashkarashvili et al. 2024,
+https://arxiv.org/abs/2402.11747; Feng & Narayanan 2023 (PEFT-SER),
+https://arxiv.org/abs/2306.05350.
 """
 
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ from torch import Tensor, nn
 
 from ossicle.anatomy import Site
 from ossicle.methods.base import check_choice, check_dropout, check_positive, inner_width
-from ossicle.methods.insertion import Inserted, InsertedAdapter, start
+from ossicle.methods.insertion import Inserted, InsertedAdapter, init_weights
 
 ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {
     "gelu": nn.GELU,
@@ -33,14 +36,14 @@ ACTIVATIONS: Final[dict[str, type[nn.Module]]] = {
 
 @dataclass(frozen=True)
 class Bottleneck(Inserted):
-    """Settings of a bottleneck adapter, beside those of its place.
+    """Settings of a bottleneck adapter, in addition to those of its insertion.
 
     Attributes:
-        width: Inner size R; ignored where `reduction` is given.
+        width: Inner size R; ignored if `reduction` is given.
         reduction: R = width of the backbone / reduction, rounded.
         activation: `gelu`, `relu`, `silu`, `tanh` or `none`.
-        scale: On what A makes.
-        dropout: On the adapter's input, while training.
+        scale: Factor on the output of A.
+        dropout: Dropout probability of the adapter's input.
     """
 
     name: ClassVar[str] = "bottleneck"
@@ -59,7 +62,7 @@ class Bottleneck(Inserted):
         check_dropout(self.dropout)
 
     def build(self, site: Site) -> "BottleneckAdapter":
-        """Return the adapter for what it reads and makes there."""
+        """Return the adapter for the widths of the site."""
         return BottleneckAdapter(self, site)
 
 
@@ -75,7 +78,7 @@ class BottleneckAdapter(InsertedAdapter):
         self.activation = ACTIVATIONS[method.activation]()
         self.dropout = nn.Dropout(method.dropout)
         self.up = nn.Linear(inner, made)
-        start(method.init, [self.down, self.up])
+        init_weights(method.init, [self.down, self.up])
 
     def adapt(self, t: Float[Tensor, "B T D_in"], *_: Tensor | None) -> Float[Tensor, "B T D_out"]:
         """Return scale * up(act(down(t)))."""

@@ -1,13 +1,13 @@
-"""CHAPTER: a copy of each CNN layer beside it, added with a small weight.
+"""CHAPTER: a copy of each CNN layer in parallel with it, added with a small weight.
 
     y  <-  y + scale * gelu(norm(conv(x)))
 
-The convolution has kernel and stride of the layer, and the norm is of the layer's kind. CHAPTER has
-this in the CNN and bottleneck adapters in the transformer.
+The convolution has the layer's kernel and stride, the norm the layer's type. CHAPTER uses this in
+the CNN and bottleneck adapters in the transformer.
 
 Parameters at one site: C_in * C_out * K + bias * C_out + norm * 2 * C_out.
 
-The convolution's weight starts at zero and so do all biases: a new adapter changes nothing.
+The weight and all biases are initialised to zero, so a new adapter changes nothing.
 
 Source: Chen et al. 2022, https://arxiv.org/abs/2212.01282, with its reference code.
 """
@@ -26,10 +26,10 @@ from ossicle.methods.base import Adapter, Method
 
 @dataclass(frozen=True)
 class Chapter(Method):
-    """Settings of the adapters of the CNN.
+    """Settings of CHAPTER's CNN adapters.
 
     Attributes:
-        scale: Weight of what the copy makes.
+        scale: Factor on the output of the copy.
     """
 
     name: ClassVar[str] = "chapter"
@@ -41,13 +41,13 @@ class Chapter(Method):
         """Return the copy of a CNN layer."""
         if site.convolution is None:
             raise RecipeMismatch(
-                f"'chapter' copies a layer of the CNN and '{site.name}' is none; put it at cnn"
+                f"'chapter' copies a CNN layer, and '{site.name}' is not one; attach it at cnn"
             )
         return ChapterAdapter(site, self.scale)
 
 
 class ChapterAdapter(Adapter):
-    """`conv` (C_out, C_in, K), and `norm` (C_out,) where the layer has one."""
+    """`conv` (C_out, C_in, K), and `norm` (C_out,) if the layer has one."""
 
     def __init__(self, site: Site, scale: float) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class ChapterAdapter(Adapter):
     def forward(
         self, x: Float[Tensor, "B C_in N"], y: Float[Tensor, "B C_out T"]
     ) -> Float[Tensor, "B C_out T"]:
-        """Return y plus what the copy makes of x."""
+        """Return y plus the scaled output of the copy."""
         made = self.conv(x)
         if isinstance(self.norm, nn.LayerNorm):
             made = self.norm(made.transpose(1, 2)).transpose(1, 2)

@@ -3,13 +3,13 @@
     z  =  conv(conv5(relu(conv3(LN(y)))))
     y  <-  y + z * sigmoid(W2 relu(W1 mean_t(z)))
 
-conv3 maps D channels to D / 2 and the last back, each in D / 2 groups with kernel 3; conv5 between
-them has kernel 5. None has a bias. The mean is over real frames; in the reference code it is over
-padding too, which makes a clip depend on the batch it is in.
+conv3 maps D channels to D / 2 and the last one back, each in D / 2 groups with kernel 3; conv5
+between them has kernel 5. None has a bias. The mean is over real frames; the reference code
+includes padding, so that a clip depends on its batch.
 
 Parameters at one site: 8 * D + 5 * (D // 2) + 2 * D * (D // reduction).
 
-All start as torch's do, so that a new adapter changes something.
+All are initialised by torch's defaults, so a new adapter changes the output.
 
 Source: Li et al. 2023 (SURE), https://arxiv.org/abs/2303.03267, with its reference code.
 """
@@ -32,7 +32,7 @@ class ConvAdapter(Method):
     """Settings of ConvAdapter.
 
     Attributes:
-        reduction: Of the squeeze: it is D / reduction wide.
+        reduction: The squeeze is D / reduction wide.
     """
 
     name: ClassVar[str] = "conv-adapter"
@@ -45,11 +45,11 @@ class ConvAdapter(Method):
 
     @property
     def starts_as_identity(self) -> bool:
-        """False: nothing in it starts at zero."""
+        """False: nothing in it is initialised to zero."""
         return False
 
     def build(self, site: Site) -> "ConvAdapterModule":
-        """Return the adapter for an even width that the squeeze leaves something of."""
+        """Return the adapter; the width must be even and at least `reduction`."""
         width = site.width_out
         if width % 2 or width < self.reduction:
             raise RecipeMismatch(
@@ -60,7 +60,7 @@ class ConvAdapter(Method):
 
 
 class ConvAdapterModule(Adapter):
-    """`norm` (D,); `narrow` (D/2, 2, 3), `middle` (D/2, 1, 5), `widen` (D, 1, 3); the squeeze."""
+    """`norm` (D,); `narrow` (D/2, 2, 3), `middle` (D/2, 1, 5), `widen` (D, 1, 3); two linears."""
 
     reads_mask: ClassVar[bool] = True
 
@@ -76,11 +76,11 @@ class ConvAdapterModule(Adapter):
 
     def forward(
         self,
-        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter is given x and y
+        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter receives x and y
         y: Float[Tensor, "B T D"],
         frame_mask: Bool[Tensor, "B T"] | None,
     ) -> Float[Tensor, "B T D"]:
-        """Return y plus the excited output of the convolutions; padded frames are zero to each."""
+        """Return y plus the gated output of the convolutions, which read padding as zero."""
 
         def real(channels: Float[Tensor, "B C T"]) -> Float[Tensor, "B C T"]:
             return real_only(channels.transpose(1, 2), frame_mask).transpose(1, 2)

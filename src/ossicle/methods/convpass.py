@@ -2,16 +2,16 @@
 
     A(t) = up(act(conv(act(down(t)))))        act(z) = z * sigmoid(1.702 z)
 
-Along time (`grid` off) the convolution runs over the sequence of frames or tokens; this is the form
-whose parameters paper D's table counts. Over the patch grid (`grid` on) it runs over frequency and
-time as the paper's text describes; every token before the patches (CLS, the distillation token,
-prompts) is a picture of one pixel to it. In paper D's reference code the convolution's output is
-thrown away and its weights never train; here it acts. The places and skips are those of
+With `grid` off the convolution runs along the sequence of frames or tokens; the table of
+Cappellazzo et al. counts the parameters of this form. With `grid` on it runs over frequency and
+time, as their text describes, and treats every token before the patches (CLS, distillation token,
+prompts) as an image of one pixel. Their code discards the output of the convolution, whose weights
+never train; here it is used. The adapter is inserted in one of the ways of
 `ossicle.methods.insertion`.
 
 Parameters at one site: R * (D_in + D_out) + R + D_out + R * R * K ** (1 + grid) + R.
 
-Sources: Jie & Deng 2022, https://arxiv.org/abs/2207.07039; paper D,
+Sources: Jie & Deng 2022, https://arxiv.org/abs/2207.07039; Cappellazzo et al. 2023,
 https://arxiv.org/abs/2312.03694, section III.
 """
 
@@ -25,20 +25,20 @@ from torch import Tensor, nn
 from ossicle.anatomy import Site
 from ossicle.errors import RecipeMismatch
 from ossicle.methods.base import check_positive, inner_width, real_only
-from ossicle.methods.insertion import Inserted, InsertedAdapter, start
+from ossicle.methods.insertion import Inserted, InsertedAdapter, init_weights
 
-MAX_KERNEL: Final = 255  # of a grid its square is stored
+MAX_KERNEL: Final = 255  # a convolution over the grid stores its square
 
 
 @dataclass(frozen=True)
 class Convpass(Inserted):
-    """Settings of Convpass, beside those of its place.
+    """Settings of Convpass, in addition to those of its insertion.
 
     Attributes:
         width: Inner size R; None: from `reduction`.
         reduction: R = width of the backbone / reduction, rounded.
-        kernel: Frames, or patches on a side, that the convolution sees; odd.
-        grid: Over the patch grid instead of along time.
+        kernel: Kernel size in frames, or in patches per side; odd.
+        grid: Whether to convolve over the patch grid instead of along time.
     """
 
     name: ClassVar[str] = "convpass"
@@ -60,12 +60,12 @@ class Convpass(Inserted):
         """Return the adapter; one over the grid needs patches."""
         if self.grid and site.grid is not None and not site.grid[1]:
             raise RecipeMismatch(
-                "convpass(grid=true) runs over a fixed picture, and here every clip has its own "
-                "length; leave grid out, or load the backbone without ?length=own"
+                "convpass(grid=true) needs a fixed grid of patches, and with ?length=own every "
+                "clip has another; leave grid out, or load the backbone without ?length=own"
             )
         if self.grid and site.grid is None:
             raise RecipeMismatch(
-                f"convpass(grid=true) runs over patches and {site} has frames; leave grid out"
+                f"convpass(grid=true) needs patches, and {site} has frames; leave grid out"
             )
         return ConvpassAdapter(self, site)
 
@@ -84,12 +84,12 @@ class ConvpassAdapter(InsertedAdapter):
         self.down = nn.Linear(read, inner)
         self.conv = kind(inner, inner, method.kernel, padding="same")
         self.up = nn.Linear(inner, made)
-        start(method.init, [self.down, self.conv, self.up])
+        init_weights(method.init, [self.down, self.conv, self.up])
 
     def adapt(
         self, t: Float[Tensor, "B T D_in"], *frame_mask: Bool[Tensor, "B T"] | None
     ) -> Float[Tensor, "B T D_out"]:
-        """Return A(t); padded frames are zero to the convolution."""
+        """Return A(t); the convolution reads padding as zero."""
         low = quick_gelu(self.down(t))  # (B, T, R)
         mixed = self._along_time(low, *frame_mask) if self.grid is None else self._over_grid(low)
         made: Tensor = self.up(quick_gelu(mixed))

@@ -1,12 +1,13 @@
-"""Deep prompts: at every further layer new ones take the place of what became of the first.
+"""Deep prompts: new prompts at every further layer replace the output of the previous ones.
 
-    x <- [CLS, D_i, rest of x]        at layer i, over the P tokens that `prompt` put there
+    x <- [CLS, D_i, rest of x]        at layer i, in place of the P tokens inserted by `prompt`
 
 Parameters at one site: P * D.
 
-Paper D's DPT-25 is `prompt(length=25, ...)@encoder + deep-prompt(length=25)@layer[1:]`.
+The DPT-25 of Cappellazzo et al. is
+`prompt(length=25, ...)@encoder + deep-prompt(length=25)@layer[1:]`.
 
-Sources: Jia et al. 2022, https://arxiv.org/abs/2203.12119; paper D,
+Sources: Jia et al. 2022, https://arxiv.org/abs/2203.12119; Cappellazzo et al. 2023,
 https://arxiv.org/abs/2312.03694.
 """
 
@@ -30,7 +31,7 @@ class DeepPrompt(Method):
     """Settings of deep prompts.
 
     Attributes:
-        length: P; the length of the prompts at the encoder.
+        length: Number of prompts P; must equal that of the prompts at the encoder.
         init: `vpt` or `xavier`.
     """
 
@@ -57,24 +58,27 @@ class DeepPrompt(Method):
 
     @property
     def changes_length(self) -> bool:
-        """True; of equal length among those of one recipe alone."""
+        """True: it needs prompts at the encoder, which lengthen the sequence."""
         return True
 
     def check(self, others: Sequence[tuple[Method, tuple[str, ...]]]) -> None:
-        """Raise unless there are prompts of the same length at the encoder."""
+        """Raise RecipeMismatch unless there are prompts of the same length at the encoder."""
         lengths = [o.length for o, at in others if isinstance(o, Prompt) and "encoder" in at]
         if lengths != [self.length]:
-            has = f"has {lengths[0]} there" if lengths else "has none there"
+            has = f"of length {lengths[0]}" if lengths else "missing"
             raise RecipeMismatch(
-                f"deep-prompt(length={self.length}) takes the place of prompts at encoder, and the "
-                f"recipe {has}; add prompt(length={self.length})@encoder, and give deep-prompt "
-                "the layers [1:]"
+                f"deep-prompt(length={self.length}) replaces the prompts at encoder, which are "
+                f"{has} in this recipe; use prompt(length={self.length})@encoder together with "
+                f"deep-prompt(length={self.length})@layer[1:]"
             )
 
     def build(self, site: Site) -> "DeepPromptAdapter":
         """Return the prompts of one layer."""
         if site.name != "layer":
-            raise RecipeMismatch(f"deep prompts enter a layer and '{site.name}' is none")
+            raise RecipeMismatch(
+                f"deep prompts are inserted in layers, and '{site.name}' is not one; attach them "
+                "at layer[1:]"
+            )
         return DeepPromptAdapter(self, site)
 
 
@@ -94,7 +98,7 @@ class DeepPromptAdapter(Adapter):
 
     def forward(
         self,
-        x: Float[Tensor, "B T D"],  # noqa: ARG002 - every adapter is given x and y
+        x: Float[Tensor, "B T D"],  # noqa: ARG002 - every adapter receives x and y
         y: Float[Tensor, "B T D"],
     ) -> Float[Tensor, "B T D"]:
         """Return y."""

@@ -1,19 +1,18 @@
-"""E-adapter: a bottleneck with a norm of its own and a skip inside, after the feed-forward block.
+"""E-adapter: a bottleneck with a LayerNorm and a skip connection, after the feed-forward block.
 
     y  <-  y + LN(up(act(down(y))))
 
-The predecessor of paper B, and its baseline after Houlsby, have the same module after the attention
-as well. In its code the output of the block goes through the adapter before the residual is added
-and normalised; a summary of it says that the adapter takes the place of the non-linearity, which
-the code does not do.
+Otake et al. use the same module after the attention as well in their baseline (after Houlsby). In
+their code the adapter transforms the output of the block before the residual is added and
+normalised.
 
 Parameters at one site: 2 * R * D + R + 3 * D.
 
-Both linears start normal(0, 0.001) with zero biases, and the norm as torch's does. Its epsilon of
-1e-5 outweighs the variance then, so that a new adapter changes little; but it is not the identity.
+Both linears are initialised normal(0, 0.001) with zero biases, and the norm by torch's default. Its
+epsilon of 1e-5 is then larger than the variance, so a new adapter changes little, but something.
 
-Sources: Otake et al. 2023, https://arxiv.org/abs/2210.16032, with its reference code; paper B,
-https://arxiv.org/abs/2407.21066.
+Sources: Otake et al. 2023, https://arxiv.org/abs/2210.16032, with its reference code; Inoue et al.
+2024 (ELP-adapters), https://arxiv.org/abs/2407.21066.
 """
 
 from dataclasses import dataclass
@@ -53,11 +52,11 @@ class EAdapter(Method):
 
     @property
     def starts_as_identity(self) -> bool:
-        """False: the norm makes something even of very little."""
+        """False: the norm scales up even a small output."""
         return False
 
     def build(self, site: Site) -> "EAdapterModule":
-        """Return the adapter, as wide as what leaves the site."""
+        """Return the adapter for the output width of the site."""
         return EAdapterModule(self, site)
 
 
@@ -78,7 +77,7 @@ class EAdapterModule(Adapter):
 
     def forward(
         self,
-        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter is given x and y
+        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter receives x and y
         y: Float[Tensor, "B T D_out"],
     ) -> Float[Tensor, "B T D_out"]:
         """Return y + LN(up(act(down(y))))."""

@@ -1,7 +1,7 @@
-"""Full fine-tuning: train a region's own parameters in place.
+"""Full fine-tuning: train the parameters of a site in place.
 
-`full@backbone` trains everything; `full@layer[-2:]` the two uppermost layers. Nothing is inserted,
-so the backbone itself changes and cannot be shared with other adapters.
+`full@backbone` trains everything, `full@layer[-2:]` the last two layers. Nothing is inserted, so
+the backbone itself changes and cannot be shared with other adapters.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Full(Method):
     part: ClassVar[Part] = "backbone"
 
     def build(self, site: Site) -> TrainInPlace:
-        """Return the order to train the site's own parameters."""
+        """Return the marker for training the site's own parameters."""
         if not site.owned_modules:
             raise RecipeMismatch(f"'{site.name}' has no parameters of its own to train in place")
         return TrainInPlace()

@@ -1,16 +1,16 @@
-"""Weighted gate: a learnt gain on every channel of every layer's output.
+"""Weighted gate: a learned gain on every channel of every layer's output.
 
     y  <-  scale * sigmoid(gate) * y
 
-The emotion paper multiplies each block's hidden states by sigmoid(g). It states neither the start
-of g, nor a factor, nor whether the gated states go on to the next layer or to the weighted sum
-alone. The default goes on to the next layer, with the factor 2 and g = 0, which starts as the
-identity; `scale=1` halves every layer at the start, and `weighted-sum(gated=true)` gates the states
-alone.
+Lashkarashvili et al. multiply the hidden states of each layer by sigmoid(g). They state neither the
+initial g, nor a factor, nor whether the gated states also are the input of the next layer or only
+of the weighted sum. By default they are, with factor 2 and g = 0, which starts as the identity;
+`scale=1` starts by halving every layer, and `weighted-sum(gated=true)` gates the states of the sum
+only.
 
 Parameters at one site: D.
 
-Source: paper C, https://arxiv.org/abs/2402.11747.
+Source: Lashkarashvili et al. 2024, https://arxiv.org/abs/2402.11747.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Gate(Method):
 
     @property
     def starts_as_identity(self) -> bool:
-        """True with the factor 2, for sigmoid(0) is a half."""
+        """True if `scale` is 2, because sigmoid(0) is 0.5."""
         return self.scale == 2
 
     def build(self, site: Site) -> "GateAdapter":
@@ -52,7 +52,7 @@ class Gate(Method):
 
 
 class GateAdapter(Adapter):
-    """`gate` (D,), zero at the start."""
+    """`gate` (D,), initialised to zero."""
 
     def __init__(self, width: int, scale: float) -> None:
         super().__init__()
@@ -61,8 +61,8 @@ class GateAdapter(Adapter):
 
     def forward(
         self,
-        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter is given x and y
+        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter receives x and y
         y: Float[Tensor, "B T D_out"],
     ) -> Float[Tensor, "B T D_out"]:
-        """Return y times its gain."""
+        """Return scale * sigmoid(gate) * y."""
         return y * (self.scale * self.gate.sigmoid())

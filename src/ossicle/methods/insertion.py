@@ -1,4 +1,4 @@
-"""Where an adapter A stands beside, after or before a block: paper D's six places and their skips.
+"""Ways to insert an adapter A at a site: sequential or parallel, before or after, with a residual.
 
     insertion    position   residual off            residual on
     sequential   after      y <- A(y)               y <- y + A(y)
@@ -6,15 +6,15 @@
     parallel     before     y <- y + A(x)           y <- y + A(x) + x
     sequential   before     x <- A(x); y <- y + x   x <- x + A(x)
 
-"Before" reads what enters the site, "after" what leaves it. The residual is the adapter's own
-skip; unless stated it is on for sequential and off for parallel, which is the rule of paper D
-(its table VII takes each away). Sequential-before without the residual is what paper D's table III
-measured: the adapter's output replaces the input of the block and is added again to its output.
+"Before" reads the input of the site, "after" its output. The residual is the adapter's own skip
+connection; by default it is on for sequential and off for parallel, as in Cappellazzo et al., whose
+table VII removes each. Sequential-before without residual is the variant measured in their table
+III: the adapter's output replaces the input of the site and is also added to its output.
 
 Sources: Houlsby et al. 2019, https://arxiv.org/abs/1902.00751 (after both blocks); Pfeiffer et al.
 2021, https://arxiv.org/abs/2005.00247 (after the feed-forward block); He et al. 2022,
-https://arxiv.org/abs/2110.04366 (parallel); paper D, https://arxiv.org/abs/2312.03694, tables III
-and VII.
+https://arxiv.org/abs/2110.04366 (parallel); Cappellazzo et al. 2023,
+https://arxiv.org/abs/2312.03694, tables III and VII (six placements).
 """
 
 from abc import abstractmethod
@@ -34,15 +34,15 @@ NORMAL_STD: Final = 0.02
 
 @dataclass(frozen=True)
 class Inserted(Method):
-    """Settings of an adapter that stands at a block.
+    """Settings of an adapter that is inserted at a site.
 
     Attributes:
         insertion: `sequential` or `parallel`.
         position: `before` or `after` the site.
-        residual: The adapter's own skip; None: on if sequential, off if parallel.
-        init: `zero`: the last linear starts at zero, the others as torch's do; `normal`: all
-            weights normal(0, 0.02) and biases zero, which is what paper D's reference code ends up
-            with, whatever it writes; `torch`: all as torch's do, as in paper A's code.
+        residual: Whether the adapter has its own skip connection; None: if sequential.
+        init: Initialisation. `zero`: last linear zero, the others by torch's default; `normal`:
+            weights normal(0, 0.02) and biases zero, as results from the code of Cappellazzo et
+            al.; `torch`: torch's default, as in the code of Chen et al. 2023 (SUPERB adapters).
     """
 
     insertion: str = "sequential"
@@ -57,12 +57,12 @@ class Inserted(Method):
 
     @property
     def has_residual(self) -> bool:
-        """Whether the adapter has its own skip, with the default resolved."""
+        """Whether the adapter has its own skip connection, with the default resolved."""
         return self.insertion == "sequential" if self.residual is None else self.residual
 
     @property
     def starts_as_identity(self) -> bool:
-        """True where A starts at zero and the table of the module keeps y (or x) as it is."""
+        """True if A is initialised to zero and the table above keeps y (or x)."""
         return self.init == "zero" and self.has_residual == (self.insertion == "sequential")
 
     @property
@@ -71,24 +71,24 @@ class Inserted(Method):
         return self.insertion == "sequential" and self.position == "before"
 
     def widths(self, site: Site) -> tuple[int, int]:
-        """Return how wide what A reads is, and what A makes.
+        """Return the input and output width of A.
 
         Raises:
-            RecipeMismatch: a skip, or the block's input, would have to change its width.
+            RecipeMismatch: a skip connection, or the input of the site, would change its width.
         """
         if self.position == "after":
             return site.width_out, site.width_out
         if site.width_in != site.width_out and (self.has_residual or self.changes_input):
             raise RecipeMismatch(
-                f"'{self.name}' with these settings passes on what it reads, and {site} gives it "
-                f"{site.width_in} channels where {site.width_out} are due; put it at attn, ffn or "
-                "layer, read elsewhere, or choose position=after"
+                f"'{self.name}' with these settings adds or replaces its input, which has "
+                f"{site.width_in} channels at {site} instead of {site.width_out}; attach it at "
+                "attn, ffn or layer, read elsewhere, or choose position=after"
             )
         return site.width_in, site.width_out
 
 
 class InsertedAdapter(Adapter):
-    """The table above, for any A."""
+    """An adapter A inserted as in the table above."""
 
     def __init__(self, method: Inserted) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class InsertedAdapter(Adapter):
     def adapt(
         self, t: Float[Tensor, "B T D_in"], *frame_mask: Bool[Tensor, "B T"] | None
     ) -> Float[Tensor, "B T D_out"]:
-        """Return A(t), without a skip."""
+        """Return A(t), without the skip connection."""
 
     def _with_skip(
         self, t: Float[Tensor, "B T D_in"], *frame_mask: Bool[Tensor, "B T"] | None
@@ -121,15 +121,15 @@ class InsertedAdapter(Adapter):
         y: Float[Tensor, "B T D_out"],
         *frame_mask: Bool[Tensor, "B T"] | None,
     ) -> Float[Tensor, "B T D_out"]:
-        """Return the line of the module's table that the settings choose."""
+        """Return the y of the table above for these settings."""
         if self.replaces_input:
             return y if self.residual else y + x
         made = self._with_skip(x if self.reads_input else y, *frame_mask)
         return y + made if self.parallel else made
 
 
-def start(init: str, modules: list[nn.Linear | nn.Conv1d | nn.Conv2d]) -> None:
-    """Give the layers of a new adapter their first values; the last of them is the one up."""
+def init_weights(init: str, modules: list[nn.Linear | nn.Conv1d | nn.Conv2d]) -> None:
+    """Initialise the layers of a new adapter; the last of them is the up-projection."""
     if init == "normal":
         for module in modules:
             nn.init.trunc_normal_(module.weight, std=NORMAL_STD)

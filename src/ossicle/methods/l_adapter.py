@@ -1,18 +1,18 @@
-"""L-adapters: every layer's output goes to the head through a small module of its own.
+"""L-adapters: the output of every layer reaches the head through a small module of its own.
 
     A_l = LN(act(W_l h_l + b_l))        y  <-  sum_l softmax(w)_l A_l
 
-h_l is what leaves layer l, for the last layer what leaves the transformer. The modules have neither
-an up-projection nor a skip, so the frames that the head sees are `width` wide. Of what enters the
-first layer nothing is read.
+h_l is the output of layer l; for the last layer, that of the backbone. The modules have neither an
+up-projection nor a skip connection, so the input of the head is `width` wide. The input of layer 0
+is not read.
 
 Parameters at one site: L * (W * D + 3 * W) + L.
 
-Weights start normal(0, 0.001), biases zero, the norms as torch's do, and w at 1 / L. What the head
-sees is another thing from the start.
+Weights are initialised normal(0, 0.001), biases to zero, norms by torch's default, and w to 1 / L.
+A new adapter changes the input of the head.
 
-Sources: Otake et al. 2023, https://arxiv.org/abs/2210.16032, with its reference code; paper B,
-https://arxiv.org/abs/2407.21066.
+Sources: Otake et al. 2023, https://arxiv.org/abs/2210.16032, with its reference code; Inoue et al.
+2024 (ELP-adapters), https://arxiv.org/abs/2407.21066.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class LAdapter(ReadsLayers):
     """Settings of the L-adapters of a backbone.
 
     Attributes:
-        width: W, of the frames that the head sees.
+        width: Width W of the input of the head.
         activation: `gelu`, `relu`, `silu`, `tanh` or `none`.
     """
 
@@ -50,7 +50,7 @@ class LAdapter(ReadsLayers):
         check_positive(width=self.width, most=MAX_WIDTH)
         check_choice("activation", self.activation, ACTIVATIONS)
 
-    def width_for_head(self, width: int) -> int:  # noqa: ARG002 - whatever the backbone's is
+    def width_for_head(self, width: int) -> int:  # noqa: ARG002 - independent of the backbone's
         """Return W."""
         return self.width
 
@@ -76,9 +76,9 @@ class LAdapterModule(Adapter):
     def forward(
         self, x: Float[Tensor, "B L T D"], y: Float[Tensor, "B T D"]
     ) -> Float[Tensor, "B T W"]:
-        """Return the weighted sum of what the modules make of the layers' outputs."""
+        """Return the weighted sum of the modules' outputs."""
         outputs = [*x.unbind(1)[1:], y]
-        # unbound at once: the gradient of each weight[l] alone would be as large as weight
+        # unbound together: the gradient of each weight[l] would be a tensor as large as weight
         parts = (part.unbind(0) for part in (self.weight, self.bias, self.gain, self.shift))
         made = []
         for hidden, weight, bias, gain, shift in zip(outputs, *parts, strict=True):

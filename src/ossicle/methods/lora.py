@@ -1,19 +1,21 @@
-"""LoRA: a low-rank path beside a frozen linear layer.
+"""LoRA: a low-rank path in parallel with a frozen linear layer.
 
     y  <-  y + scale * up(down(dropout(x)))
 
-with R = rank, or width / reduction rounded, and the scale one of
+with R = rank, or width / reduction rounded, and scale one of
 
-    alpha / rank         the authors'
-    alpha / reduction    paper D's (its reference code divides by the reduction rate)
+    alpha / rank         as in Hu et al.
+    alpha / reduction    as in the code of Cappellazzo et al.
     a number             as given
 
 Parameters at one site: R * (D_in + D_out).
 
-Source: Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1.
-Initialised as in the authors' code: `down` Kaiming-uniform, `up` zero, so that a new adapter
-changes nothing. Paper D's reference code ends up with both normal(0, 0.02), which disturbs its
-backbone from the first step: `init=normal`.
+Initialised as in the authors' code: `down` Kaiming-uniform, `up` zero, so a new adapter changes
+nothing. In the code of Cappellazzo et al. both end up normal(0, 0.02), which changes the output
+from the first step: `init=normal`.
+
+Sources: Hu et al. 2021, https://arxiv.org/abs/2106.09685, section 4.1; Cappellazzo et al. 2023,
+https://arxiv.org/abs/2312.03694.
 """
 
 import math
@@ -48,12 +50,12 @@ class LoRA(Method):
     """Settings of LoRA.
 
     Attributes:
-        rank: Inner size R; ignored where `reduction` is given.
+        rank: Inner size R; ignored if `reduction` is given.
         reduction: R = width / reduction, rounded to the nearest whole number.
         alpha: Numerator of the scale.
         scale: `alpha/rank`, `alpha/reduction`, or a number.
-        dropout: On the low-rank path's input, while training.
-        init: `zero`: `up` starts at zero; `normal`: both start normal(0, 0.02).
+        dropout: Dropout probability of the input of the low-rank path.
+        init: Initialisation. `zero`: `up` is zero; `normal`: both are normal(0, 0.02).
     """
 
     name: ClassVar[str] = "lora"
@@ -77,15 +79,15 @@ class LoRA(Method):
 
     @property
     def starts_as_identity(self) -> bool:
-        """True where `up` starts at zero."""
+        """True if `up` is initialised to zero."""
         return self.init == "zero"
 
     def build(self, site: Site) -> "LoRAAdapter":
         """Return the low-rank path for a linear site."""
         if site.name not in LINEAR_SITES:
             raise RecipeMismatch(
-                f"LoRA stands beside a linear layer and '{site.name}' is none; "
-                f"choose among {', '.join(LINEAR_SITES)}"
+                f"LoRA needs a linear layer, and '{site.name}' is not one; "
+                f"attach it at {', '.join(LINEAR_SITES)}"
             )
         rank = inner_width(site, self.rank, self.reduction)
         if isinstance(self.scale, str):

@@ -1,24 +1,24 @@
-"""Mixture of adapters: several bottlenecks beside a block, each frame choosing among them softly.
+"""Mixture of adapters: several bottlenecks in parallel with a block, with soft routing.
 
     dense   y <- y + sum_n p_n(x) A_n(x)        p = softmax(W x + b) for each frame
-    soft    y <- y + C A(D^T x)                 each adapter sees a mixture of frames, a slot
+    soft    y <- y + C A(D^T x)                 adapters read slots, that is, mixtures of frames
 
-In the soft form the logits x Phi give D by a softmax over the frames and C by one over all slots.
-The A_n are bottlenecks with GELU, without a skip.
+In the soft form D is the softmax of the logits x Phi over frames, and C that over all slots. The
+A_n are bottlenecks with GELU, without skip connection.
 
 Parameters at one site: N * (2 * R * D + R + D) + (D * N + N if dense else D * N * slots) + unit.
 
-`normalise` computes the logits of the soft form from frames and a Phi of length 1, with a learnt
-scale. There are two ways to do so:
+`normalise` computes the logits of the soft form from frames and a Phi of unit length, with a
+learned scale, in one of two ways:
 
     width     x / |x| and Phi / |Phi| over the width; slots are mixtures of the frames x themselves,
               as in soft mixtures of experts
     experts   x / |x|, and Phi / |Phi| over the experts; slots are mixtures of the frames x / |x|,
               as in the reference code of mixtures of adapters
 
-Padded frames take no part. `up` starts at zero: a new adapter changes nothing. In the reference
-code the mixture at attention is added a second time after the feed-forward block, which its paper
-does not say; here it is added once.
+Padding is excluded. `up` is initialised to zero, so a new adapter changes nothing. The reference
+code adds the mixture at the attention a second time after the feed-forward block, which the paper
+does not mention; here it is added once.
 
 Sources: Cappellazzo et al. 2024, https://arxiv.org/abs/2402.00828, with its reference code;
 Puigcerver et al. 2023, https://arxiv.org/abs/2308.00951, with its reference code.
@@ -35,10 +35,10 @@ from torch.nn import functional as F
 from ossicle.anatomy import Site
 from ossicle.errors import RecipeMismatch
 from ossicle.methods.base import Adapter, Method, check_choice, check_positive, inner_width
-from ossicle.methods.insertion import start
+from ossicle.methods.insertion import init_weights
 
 EPS = 1e-6
-MAX_SLOTS: Final = 1024  # of all experts at a site
+MAX_SLOTS: Final = 1024  # for all experts of a site together
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class MoA(Method):
 
     Attributes:
         routing: `dense` or `soft`.
-        experts: N, adapters at a site.
-        width: Inner size R of each; ignored where `reduction` is given.
+        experts: Number of adapters N at a site.
+        width: Inner size R of each; ignored if `reduction` is given.
         reduction: R = width of the backbone / reduction, rounded; 128 in the paper.
-        slots: Mixtures that each adapter sees, in the soft form.
+        slots: Number of slots of each adapter, in the soft form.
         normalise: `none`, `width` or `experts`, in the soft form.
     """
 
@@ -73,14 +73,14 @@ class MoA(Method):
         if self.experts * self.slots > MAX_SLOTS:
             raise ValueError(f"experts times slots is more than {MAX_SLOTS}; choose fewer")
         if self.routing == "dense" and (self.slots != 1 or self.normalise != "none"):
-            raise ValueError("slots and normalise are for routing=soft")
+            raise ValueError("slots and normalise need routing=soft")
 
     def build(self, site: Site) -> "MoAAdapter":
         """Return the mixture for a block that keeps the width."""
         if site.width_in != site.width_out:
             raise RecipeMismatch(
-                f"a mixture of adapters stands beside a block and {site} maps {site.width_in} "
-                f"channels to {site.width_out}; put it at attn, ffn or layer"
+                f"a mixture of adapters needs equal input and output widths, and {site} maps "
+                f"{site.width_in} channels to {site.width_out}; attach it at attn, ffn or layer"
             )
         return (DenseMoA if self.routing == "dense" else SoftMoA)(self, site)
 
@@ -96,10 +96,10 @@ class MoAAdapter(Adapter):
         for down, up in zip(self.downs, self.ups, strict=True):
             assert isinstance(down, nn.Linear)
             assert isinstance(up, nn.Linear)
-            start("zero", [down, up])
+            init_weights("zero", [down, up])
 
     def _experts(self, parts: list[Tensor]) -> Float[Tensor, "N ..."]:
-        """Return what each adapter makes of its part."""
+        """Return the output of each adapter for its own input."""
         return torch.stack(
             [
                 up(F.gelu(down(part)))
@@ -109,7 +109,7 @@ class MoAAdapter(Adapter):
 
 
 class DenseMoA(MoAAdapter):
-    """And `router` (N, D) with bias."""
+    """Dense routing, with `router` (N, D) and its bias."""
 
     def __init__(self, method: MoA, site: Site) -> None:
         super().__init__(method, site)
@@ -118,14 +118,14 @@ class DenseMoA(MoAAdapter):
     def forward(
         self, x: Float[Tensor, "B T D"], y: Float[Tensor, "B T D"]
     ) -> Float[Tensor, "B T D"]:
-        """Return y plus the mixture that each frame chooses."""
+        """Return y plus the mixture weighted by the router of each frame."""
         chosen = self.router(x).softmax(-1)  # (B, T, N)
         made = self._experts([x] * len(self.downs))  # (N, B, T, D)
         return y + torch.einsum("btn,nbtd->btd", chosen, made)
 
 
 class SoftMoA(MoAAdapter):
-    """And `phi` (D, N, slots); `unit`, the scale, where normalised."""
+    """Soft routing, with `phi` (D, N, slots) and, if normalised, the scale `unit`."""
 
     reads_mask: ClassVar[bool] = True
 
@@ -142,7 +142,7 @@ class SoftMoA(MoAAdapter):
         y: Float[Tensor, "B T D"],
         frame_mask: Bool[Tensor, "B T"] | None,
     ) -> Float[Tensor, "B T D"]:
-        """Return y plus the slots' outputs, given back to the frames."""
+        """Return y plus the outputs of the slots, combined for each frame."""
         keys: Tensor = x
         mixed: Tensor = x
         phi: Tensor = self.phi

@@ -2,11 +2,14 @@
 
     y  <-  y + normalised(x) * gain + shift
 
-where y = normalised(x) * g + s is the frozen LayerNorm. Its gain and shift thereby become g + gain
-and s + shift, and follow the same steps as if they were trained themselves. Papers B and D train
-the LayerNorms next to their adapters.
+where y = normalised(x) * g + s is the frozen LayerNorm. Its gain and shift become g + gain and
+s + shift, and take the same steps as if they were trained themselves. Inoue et al. 2024 and
+Cappellazzo et al. 2023 train the LayerNorms together with their adapters.
 
 Parameters at one site: 2 * D.
+
+Sources: Inoue et al. 2024, https://arxiv.org/abs/2407.21066; Cappellazzo et al. 2023,
+https://arxiv.org/abs/2312.03694.
 """
 
 from dataclasses import dataclass
@@ -31,17 +34,17 @@ class Norm(Method):
     part: ClassVar[Part] = "norm"
 
     def build(self, site: Site) -> "NormAdapter":
-        """Return zero changes to a LayerNorm's gain and shift."""
+        """Return the adapter of a LayerNorm."""
         if site.eps is None:
             raise RecipeMismatch(
-                f"'norm' trains a LayerNorm and '{site.name}' is none; "
-                "choose a site that begins with norm."
+                f"'norm' trains a LayerNorm, and '{site.name}' is not one; "
+                "attach it at a site whose name begins with norm."
             )
         return NormAdapter(site.width_out, site.eps)
 
 
 class NormAdapter(Adapter):
-    """`gain` (D,) and `shift` (D,), zero at the start."""
+    """`gain` (D,) and `shift` (D,), initialised to zero."""
 
     def __init__(self, width: int, eps: float) -> None:
         super().__init__()
@@ -58,5 +61,5 @@ class NormAdapter(Adapter):
     def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add to gain and shift."""
         if bias is None:
-            raise MergeError("there is no shift to add to: this norm of the backbone has none")
+            raise MergeError("this norm of the backbone has no shift to add to")
         return weight + self.gain, bias + self.shift

@@ -1,18 +1,19 @@
-"""P-adapter: learnt pseudo features beside those of the CNN, through projection and transformer.
+"""P-adapter: learned pseudo features, appended to the CNN features.
 
     prefix   x <- [P, x]        suffix   x <- [x, P]
     linear   P = E              nonlinear   P = W2 tanh(W1 E + b1) + b2
 
-The four variants of paper B. It leaves open how many there are, how wide the network is, what its
-non-linearity is and whether they enter before or after the projection; here they enter before it
-(`transformer`), or after it with `@encoder`. They leave behind the last layer, so that frame masks,
-pooling and the lengths of CTC are those of the recording.
+The four variants of Inoue et al., who do not state the number of pseudo features, the width and
+activation of the network, or whether they are inserted before or after the projection. Here it is
+before (`transformer`), or after with `@encoder`. They are removed after the last layer, so that
+frame masks, pooling and CTC lengths are those of the recording.
 
 Parameters at one site: P * D_in + nonlinear * (2 * D_in * H + H + D_in).
 
-E and the weights start normal(0, 0.02), biases at zero; a new adapter changes something.
+E and the weights are initialised normal(0, 0.02), biases to zero, so a new adapter changes the
+output.
 
-Source: paper B, https://arxiv.org/abs/2407.21066; of its text the variants alone are known here.
+Source: Inoue et al. 2024 (ELP-adapters), https://arxiv.org/abs/2407.21066, variants only.
 """
 
 from dataclasses import dataclass
@@ -38,10 +39,10 @@ class PAdapter(Method):
     """Settings of a P-adapter.
 
     Attributes:
-        length: P, pseudo features.
+        length: Number of pseudo features P.
         where: `prefix` or `suffix`.
-        nonlinear: Whether the features go through a small network.
-        hidden: H, inner size of that network.
+        nonlinear: Whether the features pass through a small network.
+        hidden: Inner size H of that network.
     """
 
     name: ClassVar[str] = "p-adapter"
@@ -76,18 +77,18 @@ class PAdapter(Method):
         """Return the pseudo features of a site inside which the sequence may be longer."""
         if site.name not in ("transformer", "encoder"):
             raise RecipeMismatch(
-                f"pseudo features enter the transformer and '{site.name}' is inside or beside it; "
-                "put them at transformer or encoder"
+                f"pseudo features are inserted before the transformer, not at '{site.name}'; "
+                "attach them at transformer or encoder"
             )
         if site.num_special:
             raise RecipeMismatch(
-                f"pseudo features stand beside frames and {site} has patches; use prompt there"
+                f"pseudo features need frames, and {site} has patches; use prompt instead"
             )
         return PAdapterModule(self, site)
 
 
 class PAdapterModule(TokensAdapter):
-    """`features` (P, D_in), and `into` (H, D_in) and `out` (D_in, H) where nonlinear."""
+    """`features` (P, D_in); if nonlinear, also `network`: (H, D_in), tanh, (D_in, H)."""
 
     def __init__(self, method: PAdapter, site: Site) -> None:
         super().__init__(method.length, suffix=method.where == "suffix")

@@ -1,18 +1,18 @@
-"""Prefix tuning: learnt keys and values that every frame attends to, in each layer.
+"""Prefix tuning: learned keys and values in each layer, which every frame attends to.
 
     k <- [K, k]        v <- [V, v]
 
-after the projections of keys and values, which they do not go through; there are no further
-queries, and no network makes the prefixes. Where in the sequence they stand makes no difference to
-an attention: paper D's code puts them after CLS.
+They are inserted after the key and value projections. There are no additional queries, and no
+network computes the prefixes. Their place in the sequence does not matter to attention; the code of
+Cappellazzo et al. puts them after CLS.
 
 Parameters at one site: P * D_out.
 
-D_out is keys and values side by side: 2 D. Paper D counts keys and values apart, so that its
-prefix-24 is `length=12`. They start uniform within sqrt(6 / (768 + D)) as in its code; a new prefix
-changes something.
+D_out is 2 D, keys and values concatenated. Cappellazzo et al. count keys and values separately, so
+their prefix-24 is `length=12`. Initialised uniform within sqrt(6 / (768 + D)), as in their code, so
+a new prefix changes the output.
 
-Sources: Li & Liang 2021, https://arxiv.org/abs/2101.00190; paper D,
+Sources: Li & Liang 2021, https://arxiv.org/abs/2101.00190; Cappellazzo et al. 2023,
 https://arxiv.org/abs/2312.03694.
 """
 
@@ -34,8 +34,8 @@ class Prefix(Method):
     """Settings of prefix tuning.
 
     Attributes:
-        length: P, keys in a layer, and as many values.
-        dropout: On both, while training; 0.1 in SURE.
+        length: Number P of keys, and of values, in each layer.
+        dropout: Dropout probability of both; 0.1 in SURE.
     """
 
     name: ClassVar[str] = "prefix"
@@ -62,7 +62,8 @@ class Prefix(Method):
         """Return the keys and values of one layer."""
         if site.name != "attn.kv":
             raise RecipeMismatch(
-                f"a prefix is made of keys and values and '{site.name}' has none; put it at attn.kv"
+                f"a prefix adds keys and values, which '{site.name}' does not have; attach it at "
+                "attn.kv"
             )
         if site.max_tokens is not None and self.length > site.max_tokens:
             raise RecipeMismatch(
@@ -84,9 +85,9 @@ class PrefixAdapter(Adapter):
 
     def forward(
         self,
-        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter is given x and y
+        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter receives x and y
         y: Float[Tensor, "B T D_out"],
     ) -> Float[Tensor, "B S D_out"]:
-        """Return the prefix before keys and values."""
+        """Return keys and values with the prefix in front."""
         both = self.dropout(torch.cat((self.keys, self.values), dim=1)).to(y.dtype)  # (P, 2 D)
         return torch.cat((both.expand(len(y), -1, -1), y), dim=1)

@@ -1,19 +1,21 @@
-"""Prompts: learnt tokens in the sequence, through the whole transformer or through each layer.
+"""Prompts: learned tokens inserted into the sequence.
 
-    at encoder   x <- [CLS, P, x]    shallow prompts: through all layers, then out, or kept
-    at layer     x <- [P, x]         embedding prompts: through that layer alone
+    at encoder   x <- [CLS, P, x]    shallow prompts: in all layers, then removed or kept
+    at layer     x <- [P, x]         embedding prompts: in that layer only
 
-Where the backbone has a CLS token the prompts stand after it. Paper D's SPT puts them in the place
-of the distillation token (`drop_distillation`) and keeps them for the head (`keep`), which averages
-over all tokens; both are off by default, as in visual prompt tuning, where the head reads what is
-not a prompt. Prompts have no positions. With `deep-prompt` at the further layers they are DPT's.
+If the backbone has a CLS token, prompts follow it. The SPT of Cappellazzo et al. replaces the
+distillation token by them (`drop_distillation`) and keeps them for the head (`keep`), which
+averages over all tokens. Both are off by default, as in visual prompt tuning, where the head reads
+the other tokens only. Prompts have no positions. Together with `deep-prompt` at the further layers
+they are DPT.
 
 Parameters at one site: P * D.
 
-They start uniform within sqrt(6 / (768 + D)), as visual prompt tuning's do, or (`init=xavier`)
-within sqrt(6 / (P + D)), as PEFT-SER's. A new prompt is read by every frame: it changes something.
+Initialised uniform within sqrt(6 / (768 + D)), as in visual prompt tuning, or with `init=xavier`
+within sqrt(6 / (P + D)), as in PEFT-SER. Every frame attends to a new prompt, so it changes the
+output.
 
-Sources: Jia et al. 2022, https://arxiv.org/abs/2203.12119; paper D,
+Sources: Jia et al. 2022, https://arxiv.org/abs/2203.12119; Cappellazzo et al. 2023,
 https://arxiv.org/abs/2312.03694; Feng & Narayanan 2023 (PEFT-SER),
 https://arxiv.org/abs/2306.05350.
 """
@@ -37,10 +39,10 @@ class Prompt(Method):
     """Settings of prompts.
 
     Attributes:
-        length: P, prompts at a site.
-        keep: Leave them in for the head; at `encoder` alone.
-        drop_distillation: Take the distillation token out.
-        init: `vpt` or `xavier`.
+        length: Number P of prompts at a site.
+        keep: Whether to keep them for the head; at `encoder` only.
+        drop_distillation: Whether to remove the distillation token.
+        init: Initialisation, `vpt` or `xavier`.
     """
 
     name: ClassVar[str] = "prompt"
@@ -71,19 +73,20 @@ class Prompt(Method):
         return True
 
     def check(self, others: Sequence[tuple[Method, tuple[str, ...]]]) -> None:
-        """Raise for two sets of prompts at the encoder."""
+        """Raise RecipeMismatch for a second placement of prompts at the encoder."""
         if any(isinstance(other, Prompt) and "encoder" in at for other, at in others):
             raise RecipeMismatch(
-                "two placements put prompts at encoder and exclude each other; give one the sum of "
+                "two placements insert prompts at encoder; replace them by one with the sum of "
                 "their lengths"
             )
 
     def build(self, site: Site) -> "PromptAdapter":
-        """Return the prompts of a site inside which the sequence may be longer."""
+        """Return the prompts of a site where the sequence can get longer."""
         if site.name not in ("encoder", "layer") or not site.can_grow:
             where = "encoder" if site.name == "layer" else "encoder, or at layer"
             raise RecipeMismatch(
-                f"the sequence cannot grow at {site} of this backbone; put prompts at {where}"
+                f"the sequence cannot get longer at {site} of this backbone; attach prompts at "
+                f"{where}"
             )
         if site.max_tokens is not None and self.length > site.max_tokens:
             raise RecipeMismatch(
@@ -92,12 +95,12 @@ class Prompt(Method):
             )
         if self.keep and site.name != "encoder":
             raise RecipeMismatch(
-                f"prompts at {site} leave with it; keep=true is for those at encoder"
+                f"prompts at {site} are removed after it; keep=true needs prompts at encoder"
             )
         if self.drop_distillation and site.num_special < 2:
             raise RecipeMismatch(
-                f"drop_distillation takes the distillation token out and {site} has none; leave "
-                "it out of the recipe"
+                f"drop_distillation removes the distillation token, which {site} does not have; "
+                "leave it out of the recipe"
             )
         return PromptAdapter(self, site)
 
@@ -117,7 +120,7 @@ class PromptAdapter(TokensAdapter):
     def before(
         self, x: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"] | None
     ) -> Float[Tensor, "B S D"]:
-        """Return x with the prompts in it, and without the distillation token if that goes."""
+        """Return x with the prompts, and without the distillation token if it is dropped."""
         grown = super().before(x, frame_mask)
         if not self.drop_distillation:
             return grown

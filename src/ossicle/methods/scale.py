@@ -1,14 +1,14 @@
-"""(IA)^3 and scale-and-shift (SSF): a learnt gain on every channel, and a shift.
+"""(IA)^3 and scale-and-shift (SSF): a learned gain on every channel, optionally with a shift.
 
-    y  <-  gain * y            (IA)^3, at keys, values and the feed-forward block's inside
+    y  <-  gain * y            (IA)^3, at keys, values and the activation of the feed-forward block
     y  <-  gain * y + shift    SSF, after every linear and norm
 
 Parameters at one site: D * (1 + shift).
 
-Gains start at one and shifts at zero, so that a new adapter changes nothing.
+Gains are initialised to one and shifts to zero, so a new adapter changes nothing.
 
 Sources: Liu et al. 2022, https://arxiv.org/abs/2205.05638, section 3.3; Lian et al. 2022,
-https://arxiv.org/abs/2210.08823, which starts both near these values at random.
+https://arxiv.org/abs/2210.08823, where both are initialised at random near these values.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Scale(Method):
     """Settings of (IA)^3 and SSF.
 
     Attributes:
-        shift: Learn a shift as well: SSF.
+        shift: Whether to learn a shift as well (SSF).
     """
 
     name: ClassVar[str] = "scale"
@@ -37,12 +37,12 @@ class Scale(Method):
     shift: bool = False
 
     def build(self, site: Site) -> "ScaleAdapter":
-        """Return gains, and shifts where wanted, as wide as the site's output."""
+        """Return an adapter as wide as the site's output."""
         return ScaleAdapter(site.width_out, shift=self.shift)
 
 
 class ScaleAdapter(Adapter):
-    """`gain` (D,), one at the start; `shift` (D,), zero at the start, where wanted."""
+    """`gain` (D,), initialised to one, and optionally `shift` (D,), initialised to zero."""
 
     def __init__(self, width: int, *, shift: bool) -> None:
         super().__init__()
@@ -51,10 +51,10 @@ class ScaleAdapter(Adapter):
 
     def forward(
         self,
-        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter is given x and y
+        x: Float[Tensor, "B T D_in"],  # noqa: ARG002 - every adapter receives x and y
         y: Float[Tensor, "B T D_out"],
     ) -> Float[Tensor, "B T D_out"]:
-        """Return gain * y, and the shift where there is one."""
+        """Return gain * y, plus the shift if there is one."""
         return y * self.gain if self.shift is None else y * self.gain + self.shift
 
     def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -64,13 +64,13 @@ class ScaleAdapter(Adapter):
         if self.shift is None:
             return scaled, moved
         if moved is None:
-            raise MergeError("a shift needs a bias to be added to, and this module has none")
+            raise MergeError("this module of the backbone has no bias to add a shift to")
         return scaled, moved + self.shift
 
     def fold_next(self, weight: Tensor) -> Tensor:
         """Scale the columns of the linear that reads y."""
         if self.shift is not None:
             raise MergeError(
-                "a shift between two linears is not merged; put it at ffn.in or ffn.out"
+                "a shift between two linears cannot be merged; attach it at ffn.in or ffn.out"
             )
         return weight * self.gain

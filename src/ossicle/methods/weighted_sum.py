@@ -1,15 +1,16 @@
-"""Weighted sum: what the head sees is a learnt mixture of all layers.
+"""Weighted sum: the head reads a learned mixture of all layers.
 
     y  <-  sum_i softmax(w)_i h_i
 
-over L + 1 states: what enters each of the L layers, and what leaves the transformer. `normalise`
-puts a LayerNorm without gain and shift on every state, as SUPERB's featurizer may. `gated` is the
-other reading of the emotion paper's weighted gate: the states, and not the stream between the
-layers, are multiplied by 2 sigmoid(g_i) (see `gate`).
+over L + 1 states: the input of each of the L layers, and the output of the backbone. `normalise`
+applies a LayerNorm without gain and shift to every state, an option of SUPERB's featurizer. `gated`
+is the other reading of the weighted gate of Lashkarashvili et al. 2024: the states of the sum, and
+not those between layers, are multiplied by 2 sigmoid(g_i) (see `gate`).
 
 Parameters at one site: L + 1 + gated * (L + 1) * D.
 
-w and g start at zero: the mean of all states. What the head sees is another thing from the start.
+w and g are initialised to zero, that is, the mean of all states. A new adapter changes the input of
+the head.
 
 Source: Yang et al. 2021 (SUPERB), https://arxiv.org/abs/2105.01051, with the code of s3prl.
 """
@@ -30,33 +31,33 @@ from ossicle.methods.base import Adapter, Method
 
 @dataclass(frozen=True)
 class ReadsLayers(Method):
-    """A method that makes what the head sees of all layers; a recipe has one of them."""
+    """A method that computes the input of the head from all layers; at most one in a recipe."""
 
     default_at: ClassVar[tuple[str, ...]] = ("layers",)
 
     @property
     def starts_as_identity(self) -> bool:
-        """False: what the head sees is another thing."""
+        """False: it changes the input of the head."""
         return False
 
     def check(self, others: Sequence[tuple[Method, tuple[str, ...]]]) -> None:
-        """Raise for a second method of this kind."""
+        """Raise RecipeMismatch for a second such method."""
         for other, _ in others:
             if isinstance(other, ReadsLayers):
                 raise RecipeMismatch(
-                    f"'{self.name}' and '{other.name}' exclude each other: each makes alone what "
-                    "the head sees; leave one of them out"
+                    f"'{self.name}' and '{other.name}' exclude each other, because each computes "
+                    "the input of the head; leave one of them out"
                 )
 
     def num_layers(self, site: Site) -> int:
-        """Return how many layers the site has.
+        """Return the number of layers of the site.
 
         Raises:
-            RecipeMismatch: the site is another than `layers`.
+            RecipeMismatch: the site is not `layers`.
         """
         if not isinstance(site.entry, tuple):
             raise RecipeMismatch(
-                f"'{self.name}' reads all layers and '{site.name}' is one place; put it at layers"
+                f"'{self.name}' reads all layers, not '{site.name}' alone; attach it at layers"
             )
         return len(site.entry)
 
@@ -66,8 +67,8 @@ class WeightedSum(ReadsLayers):
     """Settings of the weighted sum.
 
     Attributes:
-        normalise: Normalise every state over its channels.
-        gated: Gate every state, channel by channel.
+        normalise: Whether to normalise every state over its channels.
+        gated: Whether to gate every state, channel by channel.
     """
 
     name: ClassVar[str] = "weighted-sum"
@@ -81,7 +82,7 @@ class WeightedSum(ReadsLayers):
 
 
 class WeightedSumAdapter(Adapter):
-    """`weights` (L + 1,), and `gates` (L + 1, D) where gated."""
+    """`weights` (L + 1,), and `gates` (L + 1, D) if gated."""
 
     def __init__(self, method: WeightedSum, num_states: int, width: int) -> None:
         super().__init__()
