@@ -12,7 +12,7 @@ PAGE = Path(__file__).parents[2] / "docs/reference/corpora.md"
 HEAD = """# Corpora
 
 `--data READER:PATH?option=value&option=value` reads a corpus as its publisher releases it;
-`ossicle corpora READER` prints the card that stands here. How a data string is written, and what is
+`ossicle corpora READER` prints the same description. How a data string is written, and what is
 done to a recording, is in [Use your own recordings](../how-to/own-recordings.md).
 """
 

@@ -38,11 +38,11 @@ def test_a_recording_that_is_listed_and_gone_is_refused_or_left_out(corpus, plac
     gone, *rest = open_data(f"{corpus.name}:{place}").test
     assert rest
     gone.path.unlink()
-    with pytest.raises(DataError, match=r"1 of \d+ recordings are not there .*missing=leave-out"):
+    with pytest.raises(DataError, match=r"1 of \d+ recordings are missing .*missing=leave-out"):
         open_data(f"{corpus.name}:{place}")
     dataset = open_data(f"{corpus.name}:{place}?missing=leave-out")
     assert gone.key not in {one.key for one in dataset.utterances}
-    said = [notice for notice in dataset.notices if "and are left out" in notice]
+    said = [notice for notice in dataset.notices if "and were skipped" in notice]
     assert len(said) == 1
     assert gone.path.stem in said[0]
 
@@ -51,8 +51,8 @@ def test_a_release_that_is_not_whole_is_not_called_official_alone(corpus, place)
     if corpus.name in OF_ANY_SIZE:
         pytest.skip("a release of it has no size of its own")
     dataset = open_data(f"{corpus.name}:{place}")
-    assert "Not the whole release" in dataset.note
-    assert sum("Not the whole release" in notice for notice in dataset.notices) == 1
+    assert "Incomplete release" in dataset.note
+    assert sum("Incomplete release" in notice for notice in dataset.notices) == 1
 
 
 @pytest.mark.parametrize("name", ["fsdd", "esc10", "emodb"])
@@ -72,7 +72,7 @@ def test_validation_that_is_gone_is_drawn_from_training_and_never_from_test(corp
         path.unlink()
     options = "?missing=leave-out" if "missing" in corpus.options else ""
     if corpus.name in FOLDS:
-        with pytest.raises(SplitError, match="has no train part"):
+        with pytest.raises(SplitError, match="has no train recordings"):
             open_data(f"{corpus.name}:{place}{options}")
         return
     after = open_data(f"{corpus.name}:{place}{options}")
@@ -80,7 +80,7 @@ def test_validation_that_is_gone_is_drawn_from_training_and_never_from_test(corp
     assert tested.isdisjoint(one.key for one in (*after.valid, *after.train))
     assert after.valid
     assert {one.key for one in after.valid} <= {one.key for one in before.train}
-    drawn = [notice for notice in after.notices if "no validation part" in notice]
+    drawn = [notice for notice in after.notices if "no validation split" in notice]
     assert all(notice in after.note for notice in drawn)
 
 
@@ -114,4 +114,4 @@ def test_a_folder_below_is_answered_with_the_right_one(corpus, place):
 
 def test_a_folder_with_nothing_near_is_left_to_the_reader(tmp_path):
     (tmp_path / "a" / "b" / "c" / "d").mkdir(parents=True)
-    assert "holds no *.wav" in answer(f"emodb:{tmp_path / 'a' / 'b' / 'c' / 'd'}")
+    assert "has no *.wav" in answer(f"emodb:{tmp_path / 'a' / 'b' / 'c' / 'd'}")

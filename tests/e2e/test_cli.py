@@ -144,7 +144,7 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
         ),
         *(
             f"Warning: {side} has fewer than 5 recordings of 2 of 2 classes (high 3, low 3): "
-            "scores of these classes say little."
+            "metrics of these classes are unreliable."
             for side in ("valid", "test")
         ),
     ]
@@ -244,7 +244,7 @@ def test_a_bad_file_is_reported_and_the_others_are_named(
     bad, gone, short, last = done.err.splitlines()
     assert "bad.wav cannot be decoded" in bad
     assert "gone.wav does not exist" in gone
-    assert "short.wav is 2 ms long, and the backbone needs" in short
+    assert "short.wav is 2 ms long, but the backbone needs" in short
     assert last == "3 of 5 files could not be read."
     done = ossicle("predict", run, *files, "--json")
     found = [json.loads(line) for line in done.out.splitlines()]

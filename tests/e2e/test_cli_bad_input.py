@@ -63,7 +63,7 @@ def message_of(done: Any, *, progress: bool = False) -> str:
         ({"recipe": "lora@ffn1.in"}, "ffn1.in"),
         ({"recipe": "lora[7]"}, "this backbone has 2 layers, numbered from 0 to 1"),
         ({"recipe": "missing.toml"}, "recipe file 'missing.toml' cannot be read"),
-        ({"head": "mena"}, "no head 'mena'; there are: mean, cls, meanstd, superb"),
+        ({"head": "mena"}, "no head 'mena'; available: mean, cls, meanstd, superb"),
         ({"head": "mena"}, "Did you mean 'mean'?"),
         ({"head": "frames"}, "head 'frames' does not suit the task classification; use mean or"),
         ({"task": "asrr"}, "no task 'asrr'; available: classification, intent, "),
@@ -72,7 +72,7 @@ def message_of(done: Any, *, progress: bool = False) -> str:
         ({"task": "asr(", "epochs": "1"}, "'asr(' is not a task; write name or name(setting=value"),
         ({"schedule": "liner"}, "no schedule 'liner'; available: linear, cosine, constant, step"),
         ({"optimizer": "adamm"}, "no optimizer 'adamm'; available: adamw, adam"),
-        ({"augment": "spead"}, "no augmentation 'spead'; there are: speed, noise, mask"),
+        ({"augment": "spead"}, "no augmentation 'spead'; available: speed, noise, mask"),
         ({"precision": "fp16"}, "precision is 'fp16'; use float32, bfloat16, float16, auto"),
         ({"track": "tensorbord"}, "no tracker 'tensorbord'; there are: none, aim"),
         ({"settings": "ast/esc5"}, "no settings 'ast/esc5'; there are: ast/esc50"),
@@ -94,9 +94,9 @@ def message_of(done: Any, *, progress: bool = False) -> str:
         ({"warmup": "1"}, "warmup is 1; expected a number from 0 to below 1"),
         ({"seed": "-1"}, "seed is -1; expected a whole number from 0 to 4294967295"),
         ({"seed": str(2**70)}, "expected a whole number from 0 to 4294967295"),
-        ({"data": "audiofolder:nowhere"}, "nowhere does not exist, to be read as audiofolder."),
-        ({"data": "audiofoldr:nowhere"}, "names no reader"),
-        ({"data": "nowhere"}, "'nowhere' names no reader and no folder"),
+        ({"data": "audiofolder:nowhere"}, "nowhere does not exist (reader audiofolder)"),
+        ({"data": "audiofoldr:nowhere"}, "is neither a reader"),
+        ({"data": "nowhere"}, "'nowhere' is neither a reader nor an existing folder"),
     ],
 )
 def test_a_wrong_setting_is_named(
@@ -130,10 +130,10 @@ def broken(kind: str, file: Path) -> None:
 KINDS = {
     "empty": "cannot be decoded",
     "corrupt": "cannot be decoded",
-    "no samples": "holds no samples",
+    "no samples": "has no samples",
     "silent": "is silent",
     "nan": "4800 samples that are NaN or infinite",
-    "short": "is 2 ms long, and the backbone needs",
+    "short": "is 2 ms long, but the backbone needs",
 }
 
 
@@ -162,7 +162,7 @@ def test_every_unusable_recording_of_a_training_set_is_listed(
             "gone.wav,high,test\nalso.wav,low,test",
             "2 of 5 recordings are",
         ),
-        ("path,label,split", "b.wav,noise,test", "the label 'noise' is on 1 utterances of test"),
+        ("path,label,split", "b.wav,noise,test", "1 utterances of test (such as b.wav) have the label 'noise'"),
         ("path,label,split", "b.wav,high,", "have no split"),
     ],
 )
@@ -189,7 +189,7 @@ def test_one_class_cannot_be_trained_on(train: Callable[..., str], tmp_path: Pat
     (tmp_path / "sounds" / "dog").mkdir(parents=True)
     for seed in range(8):
         write_tone(tmp_path / "sounds" / "dog" / f"{seed}.wav", "high", 0.3, seed)
-    assert "training utterances are 'dog'. Give two labels at least." in train(
+    assert "training utterances are 'dog'. Use data with at least two labels." in train(
         data=tmp_path / "sounds"
     )
 

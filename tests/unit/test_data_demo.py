@@ -59,7 +59,7 @@ def test_a_folder_of_that_name_does_not_hide_it(tmp_path, monkeypatch):
 
 
 def test_a_label_it_does_not_have_is_answered_with_those_it_has():
-    with pytest.raises(DataError, match=r"label=emotion is not in .* command, manner, voice"):
+    with pytest.raises(DataError, match=r"label=emotion is not available.* command, manner, voice"):
         open_data("demo?label=emotion")
 
 

@@ -86,7 +86,8 @@ def contents(dataset):
 def test_a_recording_and_its_flac_on_two_sides_are_refused(write):
     data = sides(write("a.wav", sound(0)), write("b.wav", sound(1)), write("copy.flac", sound(0)))
     with pytest.raises(
-        SplitError, match=r"1 recordings are on two sides: a\.wav \(train\) and copy\.flac \(test\)"
+        SplitError,
+        match=r"1 recordings are in two splits: a\.wav \(train\) and copy\.flac \(test\)",
     ):
         check_contents(data, contents(data))
 

@@ -79,7 +79,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(folder):
         ("path,label\na.wav,\n", r"row 2 has no label\. Fill it in"),
         ("path,label\n,x\n", r"row 2 has no path"),
         ("path,label\nc, d.wav,x\n", r'row 2 has 3 fields and the header 2\. Put .* in "quotes"'),
-        ("path,label\na.wav,x\na.wav,y\n", r"row 3: a\.wav is in row 2 already"),
+        ("path,label\na.wav,x\na.wav,y\n", r"row 3: a\.wav is already in row 2"),
         ("path,label,start_s\na.wav,x,soon\n", r"row 2: start_s is 'soon'; expected seconds"),
         ("path,label,start_s\na.wav,x,-1\n", r"row 2: start_s is '-1'"),
         ("path,label,start_s\na.wav,x,nan\n", r"row 2: start_s is 'nan'"),
@@ -87,8 +87,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(folder):
         ("path,label,split\na.wav,x,trian\n", r"split is 'trian'; expected train.*mean 'train'"),
         ("path,label,split\na.wav,x,train\nb.wav,x,\n", r"1 of 2 rows have no split \(row 3\)"),
         ('path,label\n"a.wav"b,x\n', r"list\.csv is not a CSV file"),
-        ("path,label\n", r"lists no recordings"),
-        ("", r"lists no recordings"),
+        ("path,label\n", r"has no rows"),
+        ("", r"has no rows"),
     ],
 )
 def test_a_mistake_in_a_csv_names_its_row(folder, text, message):
@@ -104,7 +104,7 @@ def test_a_mistake_in_a_csv_names_its_row(folder, text, message):
         ('{"path": "a.wav", "label": ["x"]}\n', r"row 1: label is not a text or a number"),
         (
             '{"path": "a.wav", "label": "x"}\n\n{"path": "b.wav"}\n',
-            r"row 3 has no 'label', and other",
+            r"row 3 has no 'label', which other",
         ),
     ],
 )
@@ -116,7 +116,7 @@ def test_a_mistake_in_json_lines_names_its_row(folder, text, message):
 def test_all_missing_files_are_listed_at_once(folder):
     rows = "".join(f"gone{i}.wav,x\n" for i in range(12))
     with pytest.raises(
-        ManifestError, match=r"12 of 13 recordings are not there \(row 3: gone0\.wav.*and 2 more"
+        ManifestError, match=r"12 of 13 recordings are missing \(row 3: gone0\.wav.*and 2 more"
     ):
         listed(folder, "path,label\na.wav,x\n" + rows)
 

@@ -86,14 +86,14 @@ def test_joined_files_of_two_rates_are_refused(tmp_path, kind):
     container, subtype, _ = KINDS[kind]
     parts = [encoded(noise(0.5, rate), rate, container, subtype) for rate in (16000, 22050)]
     (tmp_path / "joined").write_bytes(b"".join(parts))
-    with pytest.raises(AudioError, match="joined goes on at 22050 Hz after sound at 16000 Hz"):
+    with pytest.raises(AudioError, match="joined continues at 22050 Hz after audio at 16000 Hz"):
         load_wave(tmp_path / "joined", 16000)
 
 
 def test_one_of_joined_files_that_was_cut_short_is_refused(tmp_path):
     first, second = (encoded(noise(0.5, seed=seed), 16000, "OGG", "VORBIS") for seed in (0, 1))
     (tmp_path / "a.ogg").write_bytes(first[: len(first) // 2] + second)
-    with pytest.raises(AudioError, match=r"a\.ogg is cut short: its last Ogg page is missing"):
+    with pytest.raises(AudioError, match=r"a\.ogg is truncated: its last Ogg page is missing"):
         load_wave(tmp_path / "a.ogg", 16000)
 
 
@@ -193,7 +193,9 @@ def test_a_size_smaller_than_the_sound_is_refused(tmp_path, build):
     wave = noise(0.5)
     content = wav(wave, stated=4000) if build is wav else build(wave, 4000)
     (tmp_path / "a").write_bytes(content)
-    with pytest.raises(AudioError, match=r"a states \d+ bytes of sound.* bytes follow that may be"):
+    with pytest.raises(
+        AudioError, match=r"a states \d+ bytes of audio.* more bytes follow that may be"
+    ):
         load_wave(tmp_path / "a", 16000)
 
 
@@ -202,7 +204,7 @@ def test_a_size_larger_than_the_sound_shows_a_cut(tmp_path, build):
     wave = noise(0.5)
     content = wav(wave, stated=32000) if build is wav else build(wave, 32000)
     (tmp_path / "a").write_bytes(content)
-    with pytest.raises(AudioError, match=r"a is cut short: its header states \d+ bytes of sound"):
+    with pytest.raises(AudioError, match=r"a is truncated: its header states \d+ bytes of audio"):
         load_wave(tmp_path / "a", 16000)
 
 
@@ -223,7 +225,7 @@ def test_what_follows_the_sound_and_is_not_sound_is_let_be(tmp_path, after):
 
 def test_a_wav_after_a_wav_is_refused(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav(noise(0.5)) + wav(noise(0.5)))
-    with pytest.raises(AudioError, match=r"states 16000 bytes of sound.* 16044 bytes follow"):
+    with pytest.raises(AudioError, match=r"states 16000 bytes of audio.* 16044 more bytes follow"):
         load_wave(tmp_path / "a.wav", 16000)
 
 

@@ -47,9 +47,9 @@ def test_absent_and_tiny_classes_are_named_by_side():
     test = part("c", {"cat": 3, "dog": 4, "owl": 5})
     data = dataset(part("a", FULL | {"owl": 9}), part("b", {"dog": 7}), test)
     assert list(size_notices(data, whole)) == [
-        "valid has no recordings of 2 of 3 classes (cat, owl), so it says nothing about them.",
-        "test has fewer than 5 recordings of 2 of 3 classes (cat 3, dog 4): scores of these "
-        "classes say little.",
+        "valid has no recordings of 2 of 3 classes (cat, owl), so it does not test them.",
+        "test has fewer than 5 recordings of 2 of 3 classes (cat 3, dog 4): metrics of these "
+        "classes are unreliable.",
     ]
 
 
@@ -58,7 +58,7 @@ def test_a_class_of_too_few_speakers_says_so():
     data = dataset(train, part("b", FULL, "ben"), part("c", FULL, "cid"), speaker_independent=True)
     valid, test = size_notices(data, whole)
     assert valid.startswith("valid has no recordings of 1 of 3 classes (owl)")
-    assert test.endswith("There are too few speakers for three sides: owl has 1.")
+    assert test.endswith("There are too few speakers for three splits: owl has 1.")
 
 
 def test_tags_are_classes_of_their_own():
@@ -71,7 +71,7 @@ def test_tags_are_classes_of_their_own():
 def test_labels_without_classes_need_a_few_recordings():
     data = dataset(part("a", FULL), part("b", {"x": 5}), part("c", {"y": 2}))
     assert list(size_notices(data, Task.classes_in)) == [
-        "test has only 2 recordings, so its scores say little."
+        "test has only 2 recordings, so its metrics are unreliable."
     ]
     assert describe_sizes(data, Task.classes_in)[0] == "train: 11 recordings"
 

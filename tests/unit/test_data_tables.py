@@ -67,7 +67,7 @@ def test_folders_do_not_split_where_a_column_or_an_option_does(tmp_path):
     dataset = open_data(str(root))
     assert [one.key for one in dataset.valid] == ["test/1.wav"]
     assert dataset.notices[0].startswith(
-        "metadata.csv: 5 of 6 recordings are in the folder of another side than their split"
+        "metadata.csv: 5 of 6 recordings are in the folder of another split than their split"
     )
     drawn = open_data(f"{root}?split=no&valid=0.2&test=0.2")
     assert not drawn.given
@@ -79,7 +79,7 @@ def test_a_folder_called_train_may_be_a_class_and_paths_without_a_side_are_refus
     assert not open_data(str(root)).given
     names = [*SIDED, "more/0.wav"]
     write(tmp_path, *names, metadata_dot_csv=listed(names))
-    with pytest.raises(ManifestError, match=r"1 of 7 paths are in no split folder.*more/0\.wav"):
+    with pytest.raises(ManifestError, match=r"1 of 7 paths are not in a split folder.*more/0\.wav"):
         open_data(str(root))
 
 
@@ -88,7 +88,7 @@ def test_recordings_that_the_table_does_not_list_are_named(tmp_path):
     root = write(tmp_path, *names, "x/new.ogg", ".hidden.wav", metadata_dot_csv=listed(names[:10]))
     told = [one for one in open_data(str(root)).notices if "not in metadata.csv" in one]
     names = "10.wav, 11.wav, x/new.ogg"
-    assert told == [f"3 recordings in {root} are not in metadata.csv and are left out: {names}."]
+    assert told == [f"3 recordings in {root} are not in metadata.csv and were skipped: {names}."]
 
 
 def test_a_table_inside_a_split_folder_must_agree_with_it(tmp_path):

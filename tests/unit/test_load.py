@@ -293,7 +293,7 @@ def test_a_model_of_an_unheard_of_type_is_refused(build, tmp_path):
 def test_adapters_inside_a_checkpoint_are_refused(build, tmp_path):
     folder = written(build("wav2vec2"), tmp_path)
     edit(folder / "config.json", add_adapter=True)
-    with pytest.raises(BackboneError, match=r"this wav2vec2 checkpoint has adapter layers of its own \(add_adapter=True"):
+    with pytest.raises(BackboneError, match=r"this wav2vec2 .*\(add_adapter=True\)"):
         load_backbone(str(folder), weights=False)
 
 

@@ -101,7 +101,9 @@ def _option(short: str, key: str, text: str, default: Any) -> Any:
     check_setting(f"'{short}'", key, vars(default), BackboneError)
     like = getattr(default, key)
     if not isinstance(like, bool | int | float | str):
-        raise BackboneError(f"{key} of '{short}' is not a number or a text and cannot be set in a name")
+        raise BackboneError(
+            f"{key} of '{short}' is not a number or a text and cannot be set in a name"
+        )
     value: Any = read_value(f"{key} of '{short}'", text, (type(like),), error=BackboneError)
     return float(value) if isinstance(like, float) else value  # transformers is strict
 

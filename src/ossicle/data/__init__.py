@@ -1,4 +1,4 @@
-"""Labelled recordings: read, checked, split, decoded and batched. Pure numpy, no torch."""
+"""Labelled recordings: read, check, split, decode and batch them. Pure numpy, no torch."""
 
 from ossicle.data.audio import duration_s, load_utterance, load_wave, random_crop, windows
 from ossicle.data.augment import AUGMENTATIONS, parse_augment

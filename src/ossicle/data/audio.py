@@ -1,8 +1,8 @@
 """Decode, resample, check and crop recordings; a wave is (N,) float32 in [-1, 1].
 
-wav, flac, ogg, opus, mp3 and whatever else libsndfile knows, told apart by their content, never by
-the name of the file, and read to their real end (see `streams`). Channels are averaged; soxr
-resamples at its HQ setting.
+Reads wav, flac, ogg, opus, mp3 and the other formats of libsndfile. The format is detected from the
+content, not the file name, and files are read to their real end (see `streams`). Channels are
+averaged; soxr resamples at its HQ setting.
 """
 
 from pathlib import Path
@@ -15,8 +15,8 @@ from ossicle.data.utterance import Utterance
 from ossicle.errors import AudioError
 
 SILENCE = 1e-4  # of full scale, -80 dBFS
-_FULL_SCALE_MOST = 8.0  # lossy codecs overshoot 1 a little; integers kept as floats by thousands
-_ROUNDING_S = 0.01  # an end this far outside the file is a rounded number, not a wrong one
+_FULL_SCALE_MOST = 8.0  # lossy codecs exceed 1 slightly; unscaled integers by thousands
+_ROUNDING_S = 0.01  # an end up to this far after the end of the file is taken as rounding
 
 
 def load_wave(
@@ -27,25 +27,25 @@ def load_wave(
     duration_s: float | None = None,
     span: Span | None = None,
 ) -> Wave:
-    """Return a recording, or a part of it, at a sample rate.
+    """Load a recording, or a part of it, at a sample rate.
 
-    A recording counts as silent where half of its peak-to-peak is below 1e-4 (-80 dBFS), so that a
-    constant offset is silence too. Overshoot past full scale is clipped.
+    A recording is silent if half its peak-to-peak amplitude is below 1e-4 (-80 dBFS), so that a
+    constant offset is silence too. Samples beyond full scale are clipped.
 
     Args:
-        path: The recording.
-        sample_rate: Of the result, in Hz.
-        start_s: Where the part begins, from the beginning of the file.
-        duration_s: Length of the part; None goes to the end of the file.
+        path: Path of the recording.
+        sample_rate: Sample rate of the result, in Hz.
+        start_s: Start of the part in the file.
+        duration_s: Length of the part; None: to the end of the file.
         span: First byte and number of bytes of the recording inside an archive.
 
     Returns:
         (N,) in [-1, 1], the mean over channels.
 
     Raises:
-        AudioError: the file is missing, not a regular file, cannot be decoded, is cut short, holds
-            no samples, NaN, infinity or silence, is longer than `LONGEST` samples, states a rate
-            below 1 or above 768 kHz, or the part lies outside it.
+        AudioError: the file is missing, not a regular file, cannot be decoded, is truncated, has
+            no samples, contains NaN or infinity, is silent, is longer than `LONGEST` samples, has a
+            sample rate below 1 or above 768 kHz, or the part lies outside it.
     """
     path = Path(path)
     with opened(path, span) as recording:
@@ -59,22 +59,22 @@ def load_wave(
 
 
 def usable(path: Path, wave: Wave, file_rate: int, sample_rate: int) -> Wave:
-    """Return a wave at another rate.
+    """Check a wave and resample it.
 
     Raises:
-        AudioError: it holds NaN, infinity, silence or numbers far beyond full scale.
+        AudioError: it contains NaN or infinity, is silent, or is far beyond full scale.
     """
     if not np.isfinite(wave).all():
         count = int((~np.isfinite(wave)).sum())
-        raise AudioError(f"{path} holds {count} samples that are NaN or infinite. Export it again.")
+        raise AudioError(f"{path} has {count} samples that are NaN or infinite. Export it again.")
     if np.ptp(wave) / 2 < SILENCE:
         raise AudioError(
             f"{path} is silent: half its peak-to-peak is {np.ptp(wave) / 2:.1e}, "
-            f"below {SILENCE:.0e} of full scale (-80 dBFS). Take it out of the data."
+            f"below {SILENCE:.0e} of full scale (-80 dBFS). Remove it from the data."
         )
     if (peak := float(np.abs(wave).max())) > _FULL_SCALE_MOST:
         raise AudioError(
-            f"{path} reaches {peak:g}, and full scale is 1. Export it again, scaled to [-1, 1]."
+            f"{path} has a peak of {peak:g}; full scale is 1. Export it again, scaled to [-1, 1]."
         )
     if file_rate != sample_rate:
         wave = soxr.resample(wave, file_rate, sample_rate, quality="HQ")
@@ -83,10 +83,10 @@ def usable(path: Path, wave: Wave, file_rate: int, sample_rate: int) -> Wave:
 
 
 def duration_s(path: str | Path) -> float:
-    """Return a recording's length in seconds, by decoding it: a header may be wrong.
+    """Return a recording's length in seconds, by decoding it, because headers can be wrong.
 
     Raises:
-        AudioError: the file is missing, cut short, empty or cannot be decoded.
+        AudioError: the file is missing, truncated, empty or cannot be decoded.
     """
     path = Path(path)
     with opened(path) as recording:
@@ -96,7 +96,7 @@ def duration_s(path: str | Path) -> float:
 
 
 def load_utterance(utterance: Utterance, sample_rate: int) -> Wave:
-    """Return an utterance's (N,) wave, as `load_wave` does."""
+    """Load the wave (N,) of an utterance, see `load_wave`."""
     return load_wave(
         utterance.path,
         sample_rate,
@@ -107,10 +107,10 @@ def load_utterance(utterance: Utterance, sample_rate: int) -> Wave:
 
 
 def windows(num_samples: int, max_samples: int) -> list[tuple[int, int]]:
-    """Return the (start, stop) pairs in which a recording is evaluated.
+    """Return (start, stop) of the windows in which a recording is evaluated.
 
-    A recording no longer than `max_samples` is one window. A longer one is ceil(N / max) windows
-    of exactly `max_samples`, evenly spaced from its start to its end, so that they may overlap:
+    A recording of at most `max_samples` is one window. A longer one has ceil(N / max) windows of
+    exactly `max_samples`, evenly spaced from start to end, which may overlap:
 
         N = 10, max = 4    |0 . . 3|
                                  |3 . . 6|
@@ -128,7 +128,7 @@ def windows(num_samples: int, max_samples: int) -> list[tuple[int, int]]:
 
 
 def random_crop(num_samples: int, max_samples: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Return the (start, stop) of the part to train on: all, or any `max_samples` in a row."""
+    """Return (start, stop) of the part to train on: all, or a random part of `max_samples`."""
     if num_samples <= max_samples:
         return 0, num_samples
     start = int(rng.integers(num_samples - max_samples + 1))
@@ -136,24 +136,24 @@ def random_crop(num_samples: int, max_samples: int, rng: np.random.Generator) ->
 
 
 def bounds(start_s: float, duration_s: float | None, rate: int) -> tuple[int, int | None]:
-    """Return the first sample of a part and one past its last; None: the end of the recording."""
+    """Return the first sample of a part and its last plus one; None: the end of the recording."""
     first = round(start_s * rate)
     return first, None if duration_s is None else first + round(duration_s * rate)
 
 
 def is_complete(wave: Wave, first: int, last: int | None) -> bool:
-    """Return whether a part is all there."""
+    """Return whether a part has all of its samples."""
     return first >= 0 and len(wave) >= (1 if last is None else max(1, last - first))
 
 
 def check_part(path: Path, total: int, rate: int, start_s: float, duration_s: float | None) -> None:
-    """Raise unless a recording of a number of samples has a part, give or take 10 ms at its end.
+    """Check that a part lies inside a recording, with 10 ms of tolerance at its end.
 
     Raises:
-        AudioError: it has not.
+        AudioError: it does not.
     """
     if not total:
-        raise AudioError(f"{path} holds no samples. Export it again or take it out of the data.")
+        raise AudioError(f"{path} has no samples. Export it again or remove it from the data.")
     first, last = bounds(start_s, duration_s, rate)
     last = total if last is None else last
     if 0 <= first < min(last, total) and last <= total + _ROUNDING_S * rate:

@@ -1,11 +1,11 @@
-"""Augmentation of a wave (N,), in training alone, drawn by seed, epoch and recording.
+"""Augmentation of training waves (N,), random by seed, epoch and recording.
 
-    speed   played 0.9, 1 or 1.1 times as fast                      Ko et al. 2015
+    speed   0.9, 1 or 1.1 times the speed                           Ko et al. 2015
     noise   white noise, 10 to 30 dB below the recording
-    mask    up to two spans of up to 0.1 s silent, and two bands of up to 400 Hz left out:
-            SpecAugment as it is approximated on waves              Park et al. 2019, SpeechBrain
+    mask    up to two spans of up to 0.1 s set to zero, and two bands of up to 400 Hz removed:
+            SpecAugment approximated on waveforms                   Park et al. 2019, SpeechBrain
 
-Masks are of the wave and not of a spectrogram, so that they are the same on every backbone.
+Masks apply to the waveform, not to a spectrogram, so that they are the same for every backbone.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,14 +37,14 @@ def speed(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:
 
 
 def noise(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:  # noqa: ARG001 - one form
-    """Return the wave with white noise in it."""
+    """Return the wave with white noise added."""
     ratio = 10 ** (-rng.uniform(*NOISE_DB) / 20)
     level = ratio * float(np.sqrt(np.mean(np.square(wave))))
     return wave + rng.normal(0, level, len(wave)).astype(np.float32)
 
 
 def mask(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:
-    """Return the wave without some spans and bands."""
+    """Return the wave with some spans silent and some bands removed."""
     spectrum = np.fft.rfft(wave)
     hz_per_bin = sample_rate / 2 / (len(spectrum) - 1)
     for _ in range(rng.integers(MASKS + 1)):
@@ -63,16 +63,16 @@ AUGMENTATIONS: Final[Mapping[str, Augmentation]] = {"speed": speed, "noise": noi
 
 
 def parse_augment(text: str) -> tuple[str, ...]:
-    """Return the augmentations that a setting names, separated by commas, in their order.
+    """Return the names in a comma-separated list of augmentations.
 
     Raises:
-        DataError: one is not known.
+        DataError: a name is unknown.
     """
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
         if name not in AUGMENTATIONS:
             raise DataError(
-                f"no augmentation '{name}'; there are: {', '.join(AUGMENTATIONS)}."
+                f"no augmentation '{name}'; available: {', '.join(AUGMENTATIONS)}."
                 f"{did_you_mean(name, AUGMENTATIONS)}"
             )
     return names

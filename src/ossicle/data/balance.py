@@ -1,17 +1,18 @@
-"""Share out units of many recordings, such as speakers, so that each side shows every label.
+"""Assign groups of recordings, such as speakers, to sides so that every side has every label.
 
-    cost of a side = 8 * (share of the labels that are absent)
+A side is train, valid or test; a unit is a group that stays together.
+
+    cost of a side = 8 * (fraction of labels that are absent)
                    + 2 * |size / wanted - 1|  +  8 * max(0, |size / wanted - 1| - 0.5)
                    + mean over labels of |count / wanted - 1|, at most 2 each
 
-A label counts as absent only where it can be there: one of a single unit belongs in training, and
-one of two units is on two sides at most. A side without units and a label that training lacks cost
-more than anything else. With few labels, covering one of them may cost a side up to three quarters
-of its wanted size; with hundreds, sides keep their size.
+A label counts as absent only if it could be present: a label of a single unit belongs in training,
+and one of two units is on at most two sides. A side without units, and a label absent from
+training, cost more than anything else. With few labels, covering one of them may change the size of
+a side by up to three quarters; with hundreds, sides keep their size.
 
-Whole units are moved, then swapped, as long as that lowers the cost. scikit-learn's
-StratifiedGroupKFold, which assigns each group once and has sides of one size, leaves labels out
-where few speakers have them.
+Units are moved, then swapped, as long as the cost decreases. scikit-learn's StratifiedGroupKFold
+assigns each group once, has sides of equal size, and misses labels that few speakers have.
 """
 
 from collections.abc import Sequence
@@ -21,20 +22,20 @@ from jaxtyping import Float, Int
 
 Counts = Int[np.ndarray, "units labels"]
 
-_EMPTY, _UNLEARNT = 1e6, 1e3  # a side without units; a label without training recordings
+_EMPTY, _UNTRAINED = 1e6, 1e3  # a side without units; a label without training recordings
 _ABSENT, _SIZE, _FAR_OFF = 8.0, 2.0, 8.0
-_TEST = 1.25  # times the cost of validation, and of training
-_SLACK = 0.5  # of the wanted size, beyond which a deviation costs more
-_GOOD_SIZE, _GOOD_SHARE = 0.1, 0.5  # deviations of a size and of a label that are close enough
-_MOST_CELLS = 4_000_000  # units (or pairs of them) times labels, of all changes that are tried
+_TEST = 1.25  # weight of the test side's cost
+_SLACK = 0.5  # relative deviation of a size above which it costs more
+_GOOD_SIZE, _GOOD_LABEL = 0.1, 0.5  # acceptable relative deviations of a size and of a label
+_MOST_CELLS = 4_000_000  # units (or pairs of units) times labels, over all changes tried
 
 
 class Balance:
-    """Judges and improves how units are shared out.
+    """Scores an assignment of units to sides and improves it.
 
     Args:
         counts: Recordings of each label in each unit.
-        fractions: Wanted share of train, valid and test; a side of share 0 stays empty.
+        fractions: Wanted fractions of train, valid and test; a side of fraction 0 stays empty.
     """
 
     def __init__(self, counts: Counts, fractions: Sequence[float]) -> None:
@@ -47,20 +48,20 @@ class Balance:
         self._missed = _ABSENT * (units_of_label > 1) / counts.shape[1]
 
     def cost(self, side_by_unit: Int[np.ndarray, " units"]) -> float:
-        """Return the cost of an assignment: the lower the better."""
+        """Return the cost of an assignment; lower is better."""
         return float(sum(self._cost(side, self._held(side_by_unit, side)) for side in self.sides))
 
     def is_good(self, side_by_unit: Int[np.ndarray, " units"]) -> bool:
-        """Return whether sides have their sizes, and about their share of every label."""
+        """Return whether sizes and label counts of all sides are acceptable."""
         held = np.stack([self._held(side_by_unit, side) for side in self.sides])
         wanted = self._wanted[self.sides]
         sizes = np.abs(held.sum(axis=1) / self._sizes[self.sides] - 1)
-        shares = np.abs(held - wanted) > np.maximum(1.0, _GOOD_SHARE * wanted)
+        shares = np.abs(held - wanted) > np.maximum(1.0, _GOOD_LABEL * wanted)
         far_off = int((shares | (held == 0)).sum())
         return far_off <= self._unavoidable and bool((sizes <= _GOOD_SIZE).all())
 
     def improved(self, side_by_unit: Int[np.ndarray, " units"]) -> Int[np.ndarray, " units"]:
-        """Return an assignment that no move, and where they are few no swap, makes better."""
+        """Return an assignment that no move improves, nor, if there are few units, any swap."""
         found = side_by_unit.copy()
         moving = self.counts.size * len(self.sides)
         swapping = len(found) ** 2 * self.counts.shape[1]
@@ -77,19 +78,19 @@ class Balance:
         return np.asarray(self.counts[side_by_unit == side].sum(axis=0))  # (labels,)
 
     def _cost(self, side: int, held: Float[np.ndarray, "*many labels"]) -> np.ndarray:
-        """Return the cost of a side for the recordings of each label that it would hold."""
+        """Return the cost of a side with these numbers of recordings of each label."""
         size = held.sum(axis=-1)
         off = np.abs(size / self._sizes[side] - 1)
         absent = held == 0
         wanted = np.maximum(self._wanted[side], 1e-9)
         each = np.minimum(np.abs(held / wanted - 1), 2.0).mean(axis=-1)
         cost = _SIZE * off + _FAR_OFF * np.maximum(0.0, off - _SLACK) + each
-        missed = absent @ (self._missed if side else np.full_like(self._missed, _UNLEARNT))
+        missed = absent @ (self._missed if side else np.full_like(self._missed, _UNTRAINED))
         cost = (_TEST if side == 2 else 1.0) * (cost + missed)
-        return np.asarray(np.round(cost + _EMPTY * (size == 0), 9))  # the same on every machine
+        return np.asarray(np.round(cost + _EMPTY * (size == 0), 9))  # equal on every machine
 
     def _move(self, found: Int[np.ndarray, " units"]) -> bool:
-        """Move the unit that lowers the cost most, if there is one."""
+        """Make the move that lowers the cost most; return whether there was one."""
         gain, unit, to = 0.0, -1, -1
         held = {side: self._held(found, side) for side in self.sides}
         now = {side: self._cost(side, held[side]) for side in self.sides}
@@ -110,7 +111,7 @@ class Balance:
         return unit >= 0
 
     def _swap(self, found: Int[np.ndarray, " units"]) -> bool:
-        """Swap the two units on two sides that lowers the cost most, if there are such."""
+        """Make the swap that lowers the cost most; return whether there was one."""
         gain, pair = 0.0, (-1, -1)
         held = {side: self._held(found, side) for side in self.sides}
         for number, side in enumerate(self.sides):

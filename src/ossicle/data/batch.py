@@ -1,26 +1,26 @@
-"""Put utterances of like length into one batch, so that little of it is padding."""
+"""Batch utterances of similar length, to reduce padding."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-_POOL = 50  # batches; large enough to find like lengths, small enough to mix utterances anew
+_POOL = 50  # batches; enough to find similar lengths, few enough to shuffle well
 
 
 def bucketed(
     num_samples: Sequence[int], batch_size: int, *, seed: int, epoch: int, shuffle: bool = True
 ) -> list[list[int]]:
-    """Return the batches of one epoch: every index once, by seed and epoch alone.
+    """Return the batches of one epoch: every index once, determined by seed and epoch.
 
         shuffled indices -> pools of 50 batches -> each sorted by length -> cut -> batches shuffled
 
     Args:
-        num_samples: The length of each utterance.
-        batch_size: Utterances in a batch; one batch may have fewer.
-        seed: Of the run, 0 or more.
-        epoch: From 0; each has an order of its own.
-        shuffle: False gives batches sorted by length, the longest first, so that a batch too large
-            for memory fails at once.
+        num_samples: Length of each utterance.
+        batch_size: Utterances per batch; one batch may have fewer.
+        seed: Seed of the run, 0 or more.
+        epoch: Number of the epoch, from 0.
+        shuffle: Whether to shuffle; otherwise batches are sorted by length, longest first, so that
+            a batch too large for memory fails at once.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}; it must be 1 or more")
@@ -41,16 +41,16 @@ def bucketed(
 def bucketed_by_length(
     num_samples: Sequence[int], budget: int, *, seed: int, epoch: int
 ) -> list[list[int]]:
-    """Return the batches of one epoch, as long as the budget allows and no longer.
+    """Return the batches of one epoch, limited by their total length.
 
-    As `bucketed`, but a batch is cut where its longest utterance times their number would pass the
-    budget. One that is longer alone is a batch of its own.
+    As `bucketed`, but a batch ends where its longest utterance times its size would exceed the
+    budget. An utterance longer than the budget is a batch of its own.
 
     Args:
-        num_samples: The length of each utterance.
-        budget: Most samples of a batch, padding included.
-        seed: Of the run, 0 or more.
-        epoch: From 0.
+        num_samples: Length of each utterance.
+        budget: Most samples of a batch, including padding.
+        seed: Seed of the run, 0 or more.
+        epoch: Number of the epoch, from 0.
     """
     lengths = np.asarray(num_samples, dtype=np.int64)
     rng = np.random.default_rng([seed, epoch])
@@ -70,7 +70,7 @@ def bucketed_by_length(
 
 
 def padded_fraction(num_samples: Sequence[int], batches: Sequence[Sequence[int]]) -> float:
-    """Return the share of padding, 0 to 1, where each batch is padded to its longest."""
+    """Return the fraction of padding, 0 to 1, if batches are padded to their longest utterance."""
     held = sum(len(batch) * max(num_samples[i] for i in batch) for batch in batches)
     return 1 - sum(num_samples[i] for batch in batches for i in batch) / held if held else 0.0
 

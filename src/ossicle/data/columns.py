@@ -1,4 +1,4 @@
-"""What a row of a table says: path, label, speaker, side, and the part of a file it is about."""
+"""Read the fields of a table row: path, label, speaker, split, and the part of a file."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ SIDE_BY_NAME: Final = {
     "testing": "test",
 }
 UNITS: Final = ("seconds", "milliseconds", "samples")
-ROUNDING_S: Final = 0.01  # two times this near each other are one, rounded
+ROUNDING_S: Final = 0.01  # two times that differ by at most this are equal up to rounding
 
 
 class Part(NamedTuple):
-    """A part of a file; a duration of None goes to its end."""
+    """A part of a file; a duration of None means to the end of the file."""
 
     start_s: float
     duration_s: float | None
@@ -31,15 +31,15 @@ WHOLE: Final = Part(0.0, None)
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table by what they are.
+    """Columns of a table by role.
 
     Attributes:
         table: Name of the table, for messages.
-        by_role: Role -> column: path, speaker, split, fold, start, stop, duration, length.
-        labels: The columns of the label, which is what a model predicts.
-        label_name: As `Dataset.label_name`.
-        unit: Of start, stop and duration: one of `UNITS`.
-        unused: Those without a role.
+        by_role: Column of each role: path, speaker, split, fold, start, stop, duration, length.
+        labels: Columns to predict.
+        label_name: Name of the label, see `Dataset.label_name`.
+        unit: Unit of start, stop and duration, one of `UNITS`.
+        unused: Columns without a role.
     """
 
     table: str
@@ -56,13 +56,13 @@ class Columns:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """A sentence that names the columns that are not used, if there are any."""
+        """Notice that names the unused columns, if there are any."""
         if not self.unused:
             return ()
         return (f"{self.table}: columns not used: {listing(self.unused, 20)}.",)
 
     def path(self, where: str, record: Mapping[str, str]) -> str:
-        """Return the path of a row as it is written."""
+        """Return the path of a row as written."""
         return _filled(where, record, self.by_role["path"])
 
     def label(self, where: str, record: Mapping[str, str]) -> str:
@@ -73,12 +73,12 @@ class Columns:
         return ",".join(f"{name}={value}" for name, value in values)
 
     def text(self, role: str, record: Mapping[str, str]) -> str:
-        """Return what a row says for a role, and nothing where it says nothing."""
+        """Return the text of a row for a role; empty if the row or the table has none."""
         column = self.by_role.get(role)
         return record.get(column, "").strip() if column else ""
 
     def side(self, where: str, record: Mapping[str, str]) -> str | None:
-        """Return the side that a row names."""
+        """Return the split of a row: train, valid, test or None."""
         name = self.text("split", record)
         if not name:
             return None
@@ -86,18 +86,18 @@ class Columns:
             return side
         column = self.by_role["split"]
         raise ManifestError(
-            f"{where}: the {column} is '{name}'; expected train, valid (dev, val, validation) or "
-            f"test.{did_you_mean(name, SIDE_BY_NAME)} If '{column}' is not the split, say split=no "
-            "or split=COLUMN; if it holds folds, say split=no&fold=" + column + "."
+            f"{where}: {column} is '{name}'; expected train, valid (dev, val, validation) or "
+            f"test.{did_you_mean(name, SIDE_BY_NAME)} If '{column}' is not the split, use split=no "
+            "or split=COLUMN; if it holds folds, use split=no&fold=" + column + "."
         )
 
     def part(self, where: str, record: Mapping[str, str], rate: Callable[[], int]) -> Part:
-        """Return the part of its file that a row is about.
+        """Return the part of its file that a row describes.
 
         Args:
             where: Table and row, for messages.
-            record: The row.
-            rate: Returns the sample rate of the row's file; asked where times are in samples.
+            record: Texts of the row by column.
+            rate: Function that returns the sample rate of the file; called if times are in samples.
         """
         if not self.timed:
             return WHOLE
@@ -120,7 +120,7 @@ class Columns:
 
     @cached_property
     def timed(self) -> bool:
-        """Whether rows may be about parts of files."""
+        """Whether rows can describe parts of files."""
         return not self.by_role.keys().isdisjoint(("start", "stop", "duration"))
 
     def _check_stop(
@@ -131,30 +131,30 @@ class Columns:
         duration: float | None,
         length: float | None,
     ) -> None:
-        """Raise where start, stop and duration of a row cannot all be so."""
+        """Raise ManifestError if start, stop and duration of a row contradict each other."""
         name = self.by_role
         if stop <= start:
             raise ManifestError(
-                f"{where}: {name['stop']} is {stop:g}, and the part begins at {start:g}. Expected "
-                f"a later end; if '{name['stop']}' is not the end of the part, say stop=no."
+                f"{where}: {name['stop']} is {stop:g}, but the part begins at {start:g}. Expected "
+                f"a later end; if '{name['stop']}' is not the end of the part, use stop=no."
             )
         if duration is not None and abs(stop - start - duration) > ROUNDING_S:
             raise ManifestError(
                 f"{where}: from {start:g} to {stop:g} is not a {name['duration']} of {duration:g}. "
-                "Correct the row, or say duration=no or stop=no."
+                "Correct the row, or use duration=no or stop=no."
             )
         if length is None or self.unit != "seconds" or stop <= length + ROUNDING_S:
-            return  # the length is that of the part or, as in many tables, of the file
+            return  # the length is that of the part or, in many tables, that of the file
         if abs(stop - start - length) > ROUNDING_S:
             times = f"{name.get('start', 'start')} and {name['stop']}"
             raise ManifestError(
-                f"{where}: {times} are {start:g} and {stop:g}, and {name['length']} is {length:g}, "
-                "so they are not seconds. Say what they are with unit=samples or "
-                "unit=milliseconds, or duration=no if the duration is wrong."
+                f"{where}: {times} are {start:g} and {stop:g}, but {name['length']} is {length:g}, "
+                "so they are not seconds. Give their unit with unit=samples or unit=milliseconds, "
+                "or use duration=no if the duration is wrong."
             )
 
     def _number(self, where: str, record: Mapping[str, str], role: str) -> float | None:
-        """Return a number, or None where the field is empty or absent."""
+        """Return the number in a field; None if the field is empty or absent."""
         text = self.text(role, record)
         if not text:
             return None
@@ -170,9 +170,9 @@ class Columns:
 
 
 def _filled(where: str, record: Mapping[str, str], column: str) -> str:
-    """Return what a row has in a column that every row needs."""
+    """Return the text of a required field."""
     if column not in record:
-        raise ManifestError(f"{where} has no '{column}', and other rows do.")
+        raise ManifestError(f"{where} has no '{column}', which other rows have.")
     if not (text := record[column]).strip():
-        raise ManifestError(f"{where} has no {column}. Fill it in or take the row out.")
+        raise ManifestError(f"{where} has no {column}. Fill it in or remove the row.")
     return text

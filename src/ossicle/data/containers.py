@@ -1,12 +1,12 @@
-"""Where the sound lies in a container, and whether its stated size can be true.
+"""Find the audio data of a container, and check the size in its header.
 
-    wav, rf64, w64, caf, aiff    chunks, one of which holds the sound
-    au, sphere                   a header, then the sound to the end of the file
+    wav, rf64, w64, caf, aiff    chunks, one of which holds the audio data
+    au, sphere                   a header, then audio data to the end of the file
 
-A program that streams cannot know the size and writes 0 or a very large one: the size is then what
-the file holds. Any other size that is too large shows that the file was cut short. A size that is
-smaller is true where chunks, tags or zeros follow the sound. Where anything else follows, it may be
-sound that would be lost, and the file is refused.
+A program that streams does not know the size and writes 0 or a very large one; the data then extend
+to the end of the file. Any other size that is too large means that the file is truncated. A size
+that is too small is right if chunks, tags or zeros follow the data. If anything else follows, it
+may be audio that would be lost, and the file is rejected.
 """
 
 import re
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import Final, NamedTuple
 
-_MPEG_TAGS: Final = (0x50, 0x55)  # of a wav: layers 1 and 2; layer 3
+_MPEG_TAGS: Final = (0x50, 0x55)  # format tags of a wav: layers 1 and 2; layer 3
 _MOST_32: Final = 0xFFFFFFFF
-# Sizes that programs write into a pipe (sox, ffmpeg, lame, arecord, espeak), with their headers.
+# Sizes that programs write into a pipe (sox, ffmpeg, lame, arecord, espeak), including headers.
 _UNKNOWN_32: Final = (
     range(0x7F000000, 0x7F000100),
     range(2_000_000_000, 2_000_000_100),
@@ -26,28 +26,28 @@ _UNKNOWN_32: Final = (
     range(0xFFFFE000, _MOST_32 + 1),
 )
 _UNKNOWN_64: Final = 2**62
-_TAGS: Final = (b"TAG", b"ID3", b"APETAGEX")  # of mp3, but written after any sound
+_TAGS: Final = (b"TAG", b"ID3", b"APETAGEX")  # mp3 tags, but written after any format
 _NAME: Final = re.compile(rb"[ -~]{4}")
-# Another file follows the sound, not a chunk.
+# Begins another file, not a chunk.
 _FILES: Final = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"riff", b"caff")
-_ABOUT: Final = (b"LIST", b"id3 ", b"bext", b"cue ", b"iXML", b"_PMX")  # often of a wrong size
-_PADDING: Final = 256  # bytes that are not worth refusing a file for
+_METADATA: Final = (b"LIST", b"id3 ", b"bext", b"cue ", b"iXML", b"_PMX")  # often of a wrong size
+_PADDING: Final = 256  # fewer bytes than this after the data are ignored
 _ZEROS_MOST: Final = 1 << 20
 
 
 class Refused(Exception):
-    """Why a recording cannot be used; reads on from its path."""
+    """A recording cannot be used; the message continues a sentence that begins with its path."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """Where the sound lies in a file.
+    """Location of the audio data in a file.
 
     Attributes:
-        start: Its first byte.
-        stop: One past its last.
-        pieces: Ranges of the file, and bytes that replace a size that is not true.
-        is_mpeg: Whether it consists of MPEG frames.
+        start: First byte.
+        stop: Last byte plus one.
+        pieces: Ranges of the file, with bytes that replace a wrong size in the header.
+        is_mpeg: Whether the data consist of MPEG frames.
     """
 
     start: int
@@ -56,16 +56,16 @@ class Sound:
     is_mpeg: bool = False
 
 
-class _Kind(NamedTuple):
-    """How a family of containers writes its chunks.
+class _Layout(NamedTuple):
+    """Chunk layout of a family of containers.
 
     Attributes:
         first: Bytes before the first chunk.
         header: struct format of name and size.
-        name: Beginning of the name of the chunk with the sound.
-        before: Bytes inside that chunk before the sound.
+        name: Beginning of the name of the chunk with the audio data.
+        before: Bytes of that chunk before the audio data.
         counted: Bytes of a chunk's header that its size includes.
-        align: A chunk begins at a multiple of it.
+        align: Alignment of chunks, in bytes.
     """
 
     first: int
@@ -77,7 +77,7 @@ class _Kind(NamedTuple):
 
 
 class _Size(NamedTuple):
-    """A size as it is written: its place, its struct format, what it includes beside the sound."""
+    """A size field: its position, struct format and value, and what it counts besides the data."""
 
     at: int
     format: str
@@ -85,23 +85,23 @@ class _Size(NamedTuple):
     extra: int = 0
 
 
-_RIFF: Final = _Kind(12, "<4sI")
-_KINDS: Final = {
+_RIFF: Final = _Layout(12, "<4sI")
+_LAYOUTS: Final = {
     b"RIFF": _RIFF,
     b"RF64": _RIFF,
     b"BW64": _RIFF,
-    b"RIFX": _Kind(12, ">4sI"),
-    b"FORM": _Kind(12, ">4sI", b"SSND", before=8),
-    b"caff": _Kind(8, ">4sq", before=4, align=1),
-    b"riff": _Kind(40, "<16sq", counted=24, align=8),  # Wave64
+    b"RIFX": _Layout(12, ">4sI"),
+    b"FORM": _Layout(12, ">4sI", b"SSND", before=8),
+    b"caff": _Layout(8, ">4sq", before=4, align=1),
+    b"riff": _Layout(40, "<16sq", counted=24, align=8),  # Wave64
 }
 
 
 def sound_of(data: mmap, low: int, high: int) -> Sound | None:
-    """Return where the sound is in a part of a file; None in a container not known here.
+    """Return the audio data in a range of a file; None for an unknown container.
 
     Raises:
-        Refused: the stated size is not true and cannot be corrected.
+        Refused: the size in the header is wrong and cannot be corrected.
     """
     magic = data[low : low + 4]
     if magic == b".snd" and high - low >= 24:
@@ -109,44 +109,45 @@ def sound_of(data: mmap, low: int, high: int) -> Sound | None:
         return _settled(data, low, high, low + start, _Size(low + 8, ">I", size))
     if magic == b"NIST":
         return _sphere(data, low, high)
-    kind = _KINDS.get(magic)
-    if kind is None:
+    layout = _LAYOUTS.get(magic)
+    if layout is None:
         return None
     wide, is_mpeg = 0, False
-    for name, start, size in _chunks(data, low + kind.first, high, kind):
-        if name == b"ds64":  # of rf64: holds what does not fit 32 bits
+    for name, start, size in _chunks(data, low + layout.first, high, layout):
+        if name == b"ds64":  # rf64's chunk for 64-bit sizes
             wide = start + 8
         elif name == b"fmt ":
             is_mpeg = int.from_bytes(data[start : start + 2], "little") in _MPEG_TAGS
-        elif name.startswith(kind.name):
-            written = _size(data, kind, start, size, wide)
-            return _settled(data, low, high, start + kind.before, written, kind, is_mpeg=is_mpeg)
+        elif name.startswith(layout.name):
+            written = _size(data, layout, start, size, wide)
+            start += layout.before
+            return _settled(data, low, high, start, written, layout, is_mpeg=is_mpeg)
     return None
 
 
-def _chunks(data: mmap, at: int, high: int, kind: _Kind) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, first byte and size of each chunk; the last may be larger than the file."""
-    length = struct.calcsize(kind.header)
+def _chunks(data: mmap, at: int, high: int, layout: _Layout) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, first byte and size of each chunk; the last may extend beyond the file."""
+    length = struct.calcsize(layout.header)
     while at + length <= high:
-        name, size = struct.unpack_from(kind.header, data, at)
-        start, size = at + length, size - kind.counted
+        name, size = struct.unpack_from(layout.header, data, at)
+        start, size = at + length, size - layout.counted
         yield name, start, size
         if size < 0:
             return
-        at = start + size + -size % kind.align
+        at = start + size + -size % layout.align
 
 
-def _size(data: mmap, kind: _Kind, start: int, size: int, wide: int) -> _Size:
-    """Return the written size of a chunk: its own, or that of rf64's table."""
+def _size(data: mmap, layout: _Layout, start: int, size: int, wide: int) -> _Size:
+    """Return the size field of a chunk: its own, or that in rf64's ds64 chunk."""
     if wide and size == _MOST_32 and wide + 8 <= start:
         return _Size(wide, "<Q", int(struct.unpack_from("<Q", data, wide)[0]))
-    number = kind.header[0] + kind.header[-1]
+    number = layout.header[0] + layout.header[-1]
     at = start - struct.calcsize(number)
-    return _Size(at, number, size + kind.counted, kind.before + kind.counted)
+    return _Size(at, number, size + layout.counted, layout.before + layout.counted)
 
 
 def _sphere(data: mmap, low: int, high: int) -> Sound | None:
-    """Read a NIST header, which is text; sound that is compressed inside has no size to compare."""
+    """Read a NIST header, which is text; compressed data have no size to compare."""
     lines = data[low : low + 1024].split(b"\n")
     fields = {line.split()[0]: line.split()[2] for line in lines[2:] if len(line.split()) > 2}
     try:
@@ -167,54 +168,52 @@ def _settled(
     high: int,
     start: int,
     size: _Size,
-    kind: _Kind | None = None,
+    layout: _Layout | None = None,
     *,
     is_mpeg: bool = False,
 ) -> Sound:
-    """Return where the sound is, with its size corrected where it was unknown."""
+    """Return the location of the audio data, with an unknown size corrected."""
     stated, held = size.value - size.extra, high - start
     end = start + max(0, stated)
-    if _is_unknown(size) or (stated <= 0 and not _is_known(data, end, high, kind)):
+    if _is_unknown(size) or (stated <= 0 and not _is_known(data, end, high, layout)):
         if size.format.endswith("q") and size.value >= 0 and stated <= 0:
-            raise Refused("was streamed, and its header does not state where the sound is")
+            raise Refused("was streamed, and its header does not say where the audio data are")
         true = struct.pack(size.format, held + size.extra)
         pieces = (range(low, size.at), true, range(size.at + len(true), high))
         return Sound(start, high, pieces, is_mpeg)
     if stated > held:
+        raise Refused(f"is truncated: its header states {stated} bytes of audio, but it has {held}")
+    if not _is_known(data, end, high, layout):
         raise Refused(
-            f"is cut short: its header states {stated} bytes of sound and it holds {held}"
-        )
-    if not _is_known(data, end, high, kind):
-        raise Refused(
-            f"states {stated} bytes of sound in its header, and {high - end} bytes follow that "
-            "may be sound"
+            f"states {stated} bytes of audio in its header, but {high - end} more bytes follow "
+            "that may be audio"
         )
     return Sound(start, end, (range(low, high),), is_mpeg)
 
 
 def _is_unknown(size: _Size) -> bool:
-    """Return whether a size is one that is written where it cannot be known."""
+    """Return whether a size is one that programs write if they do not know it."""
     if size.format.endswith("I"):
         return any(size.value in values for values in _UNKNOWN_32)
     return bool(size.format) and (size.value == -1 or size.value >= _UNKNOWN_64)
 
 
-def _is_known(data: mmap, at: int, high: int, kind: _Kind | None) -> bool:
-    """Return whether what follows the sound is known not to be sound."""
+def _is_known(data: mmap, at: int, high: int, layout: _Layout | None) -> bool:
+    """Return whether the bytes after the audio data are certainly not audio."""
     rest = high - at
     if rest < _PADDING or (rest <= _ZEROS_MOST and data[at:high].count(0) == rest):
         return True
     if data[at : at + 8].startswith(_TAGS):
         return True
-    if kind is None:
+    if layout is None:
         return False
-    return any(_are_chunks(data, first, high, kind) for first in {at, at + -at % 2})
+    return any(_are_chunks(data, first, high, layout) for first in {at, at + -at % 2})
 
 
-def _are_chunks(data: mmap, at: int, high: int, kind: _Kind) -> bool:
+def _are_chunks(data: mmap, at: int, high: int, layout: _Layout) -> bool:
     last = at
-    for name, start, size in _chunks(data, at, high, kind):
-        if name.startswith(_ABOUT):
+    for name, start, size in _chunks(data, at, high, layout):
+        if name.startswith(_METADATA):
             return True
         if not _NAME.match(name) or name.startswith(_FILES) or not 0 <= size <= high - start:
             return last > at and _is_known(data, last, high, None)

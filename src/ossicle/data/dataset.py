@@ -9,26 +9,24 @@ from ossicle.data.utterance import Trial, Utterance
 
 @dataclass(frozen=True)
 class Dataset:
-    """Utterances in their three parts.
+    """Utterances split into training, validation and test.
 
     Attributes:
-        name: The data string it was opened by.
-        train: What is learnt from.
-        valid: What settings and epochs are chosen by.
-        test: What is reported.
-        speaker_independent: Whether no speaker may stand on two sides.
-        given: Whether the test part is the corpus's, the folder's, a column's or an option's, and
-            not drawn by us.
-        note: One sentence on how it was split.
-        label_name: What the labels are, by the name of their column, such as `transcript`, `tags`
-            or `events`; without case, spaces, hyphens and underscores. Tasks go by it:
+        name: Data string it was opened from.
+        train: Training utterances.
+        valid: Utterances for model selection.
+        test: Utterances whose metrics are reported.
+        speaker_independent: Whether every speaker must be in a single split.
+        given: Whether the test split comes from the data or an option, not from a random draw.
+        note: One sentence on how the data were split.
+        label_name: Name of the label column, such as `transcript`, `tags` or `events`, without
+            case, spaces, hyphens and underscores. Tasks are suggested by it:
             `ossicle.tasks.suggest_task`.
-        trials: The pairs of recordings that speaker verification is evaluated on, by side; a side
-            without any is evaluated on all its pairs.
-        test_chooses: Whether the validation part is the test part, because a published protocol
-            that was asked for has it so.
-        notices: Sentences that a user must read before trusting a result: columns that were not
-            used, classes absent from a side, recordings left out. A run logs and stores them.
+        trials: Trials of speaker verification by split; without them, all pairs of a split count.
+        test_chooses: Whether the validation split is the test split, as in a published protocol
+            that an option selects.
+        notices: Sentences that a user should read before trusting a result: unused columns, classes
+            absent from a split, skipped recordings. A run logs and stores them.
     """
 
     name: str
@@ -45,20 +43,20 @@ class Dataset:
 
     @property
     def sides(self) -> dict[str, tuple[Utterance, ...]]:
-        """The three parts by name: train, valid, test."""
+        """The three splits by name: train, valid, test."""
         return {"train": self.train, "valid": self.valid, "test": self.test}
 
     @property
     def utterances(self) -> tuple[Utterance, ...]:
-        """All of them: train, then valid, then test."""
+        """All utterances: train, then valid, then test."""
         return self.train + self.valid + self.test
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The labels of the training part, sorted; a class's number is its place here."""
+        """Sorted labels of the training split; the index of a class is its position here."""
         return tuple(sorted({utterance.label for utterance in self.train}))
 
     @property
     def split(self) -> dict[str, str]:
-        """The side of every utterance by its key, as `write_manifest` takes it."""
+        """Split of every utterance by its key, as `write_manifest` takes it."""
         return {one.key: side for side, part in self.sides.items() for one in part}

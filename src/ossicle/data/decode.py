@@ -1,7 +1,7 @@
-"""Decode a recording in blocks, the mean over its channels, to its real end.
+"""Decode a recording in blocks to its real end, averaging channels.
 
-Nothing is allocated by what a header states, so that a header of a terabyte costs no more than the
-file behind it.
+Memory is not allocated from sizes in a header, so that a header that states a terabyte costs no
+more than the actual file.
 """
 
 import hashlib
@@ -25,19 +25,19 @@ from ossicle.errors import AudioError
 Wave = npt.NDArray[np.float32]
 Span = tuple[int, int]  # first byte and number of bytes of a recording inside an archive
 
-LONGEST: Final = 2**28  # samples that are held at a time: 4.7 h at 16 kHz, 1 GiB
+LONGEST: Final = 2**28  # most samples in memory at a time: 4.7 h at 16 kHz, 1 GiB
 SLOWEST_HZ, FASTEST_HZ = 1_000, 768_000
-_MOST: Final = 2**33  # samples of a recording: 24 h at 96 kHz; a small file can state any length
+_MOST: Final = 2**33  # most samples of a recording: 24 h at 96 kHz
 _FAR: Final = 2**62
 _BLOCK: Final = 2**18  # values
-_LENGTH_UNKNOWN: Final = 2**62  # frames; libsndfile's mark for a header without a count
+_LENGTH_UNKNOWN: Final = 2**62  # libsndfile's number of frames for a header without one
 
 
 class _Onward(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """Reads on without seeking, which soundfile does after each block where it can."""
+    """A sound file read without seeking, which soundfile otherwise does after each block."""
 
     def seekable(self) -> bool:
-        """Say that it cannot seek."""
+        """Return False."""
         return False
 
 
@@ -45,21 +45,21 @@ class Recording:
     """An open recording.
 
     Attributes:
-        path: Its file, for messages.
-        rate: Samples per second.
+        path: Path of its file, for messages.
+        rate: Sample rate in Hz.
     """
 
     def __init__(self, path: Path, data: mmap.mmap, low: int, high: int) -> None:
-        """Find its streams.
+        """Find the streams of the recording.
 
         Args:
-            path: Its file.
-            data: The same, open.
+            path: Path of the file.
+            data: Contents of the file.
             low: First byte of the recording.
-            high: One past its last.
+            high: Last byte plus one.
 
         Raises:
-            AudioError: it cannot be decoded or is cut short, as far as headers show.
+            AudioError: by its headers, it cannot be decoded or is truncated.
         """
         self.path = path
         self._data = data
@@ -77,10 +77,10 @@ class Recording:
             )
 
     def blocks(self, first: int = 0) -> Iterator[Wave]:
-        """Yield the samples from one of them to the end, the mean over channels.
+        """Yield samples from the given one to the end, averaged over channels.
 
         Raises:
-            AudioError: they cannot be decoded, or end before the header says.
+            AudioError: they cannot be decoded, or end earlier than the header states.
         """
         if first and len(self._streams) == 1 and (sought := self._streams[0].sought):
             with self._opened(sought) as file:
@@ -96,15 +96,15 @@ class Recording:
     def cut(
         self, blocks: Iterator[Wave], at: int, wanted: Sequence[tuple[int, int | None]]
     ) -> Iterator[tuple[int, Wave]]:
-        """Yield the number and the samples of each part, in one pass and as early as it is there.
+        """Yield the index and the samples of each part in one pass, as soon as it is complete.
 
-        No more is held than parts that are not complete. Where the recording ends before a part,
-        what there is of it is yielded.
+        Only incomplete parts are kept in memory. If the recording ends inside a part, the samples
+        up to there are yielded.
 
         Args:
-            blocks: Of this recording.
-            at: Number of their first sample.
-            wanted: First sample of each part and one past its last; None: the end.
+            blocks: Blocks of this recording.
+            at: Index of their first sample.
+            wanted: First sample and last plus one of each part; None: the end.
 
         Raises:
             AudioError: a part is longer than `LONGEST`.
@@ -130,13 +130,13 @@ class Recording:
             if held and at - held[0][0] > LONGEST:
                 raise AudioError(
                     f"{self.path} or a part of it is longer than {LONGEST / self.rate / 3600:.1f} "
-                    "h, the most that is held in memory at its rate. Cut it into shorter parts."
+                    "h, the limit at its sample rate. Cut it into shorter parts."
                 )
         for last, first, n in ends[done:]:
             yield n, _joined(held, first, last)
 
     def count(self) -> int:
-        """Return the number of samples by decoding all of them."""
+        """Return the number of samples, by decoding all of them."""
         return sum(map(len, self.blocks()))
 
     def file_hash(self) -> str:
@@ -150,8 +150,8 @@ class Recording:
         with self._opened(stream.pieces) as file:
             if file.samplerate != self.rate:
                 raise AudioError(
-                    f"{self.path} goes on at {file.samplerate} Hz after sound at {self.rate} Hz: "
-                    "two files were joined. Export them apart, or at one rate."
+                    f"{self.path} continues at {file.samplerate} Hz after audio at {self.rate} Hz: "
+                    "two files were joined. Export them separately, or at one sample rate."
                 )
             fewest = file.frames if stream.fewest is None else stream.fewest
             for block in self._read(file):
@@ -161,8 +161,8 @@ class Recording:
                 yield block
         if count < fewest < _LENGTH_UNKNOWN:
             raise AudioError(
-                f"{self.path} is cut short: its header states {fewest} samples and {count} can be "
-                "decoded. Copy or export it again."
+                f"{self.path} is truncated: its header states {fewest} samples, but only {count} "
+                "can be decoded. Copy or export it again."
             )
 
     def _read(self, file: _Onward, first: int = 0) -> Iterator[Wave]:
@@ -170,7 +170,7 @@ class Recording:
         try:
             if first:
                 file.seek(first)
-            while at < file.frames:  # what follows the last frame of a flac may be no frame
+            while at < file.frames:  # bytes after the last frame of a flac may not be a frame
                 size = min(most, file.frames - at)
                 block = file.read(size, dtype="float32", always_2d=True)  # (N, channels)
                 if not len(block):
@@ -190,18 +190,18 @@ class Recording:
 
 @contextmanager
 def opened(path: Path, span: Span | None = None) -> Iterator[Recording]:
-    """Open a recording that is a file, or lies inside one.
+    """Open a recording that is a file, or part of one.
 
     Raises:
-        AudioError: there is no such file, it is not a regular file, or it cannot be decoded.
+        AudioError: the file does not exist, is not a regular file, or cannot be decoded.
     """
     try:
         data = _mapped(path)
     except FileNotFoundError as error:
-        raise AudioError(f"{path} does not exist. Fix the path or take it out.") from error
+        raise AudioError(f"{path} does not exist. Fix the path or remove it.") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         reason = error.strerror if isinstance(error, OSError) else error
-        raise AudioError(f"{path} cannot be opened: {reason}. Take it out.") from error
+        raise AudioError(f"{path} cannot be opened: {reason}. Remove it from the data.") from error
     with data:
         low, high = (span[0], sum(span)) if span else (0, len(data))
         if not 0 <= low < high <= len(data):
@@ -211,10 +211,10 @@ def opened(path: Path, span: Span | None = None) -> Iterator[Recording]:
 
 def _mapped(path: Path) -> mmap.mmap:
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-        kinds = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
-        kind = kinds.get(stat.S_IFMT(status.st_mode), "device")
-        raise AudioError(f"{path} is a {kind}, not a file with sound. Take it out of the data.")
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would block
+        types = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+        found = types.get(stat.S_IFMT(status.st_mode), "device")
+        raise AudioError(f"{path} is a {found}, not an audio file. Remove it from the data.")
     if not status.st_size:
         raise undecodable(path, "it is empty")
     with path.open("rb") as file:
@@ -222,14 +222,14 @@ def _mapped(path: Path) -> mmap.mmap:
 
 
 def undecodable(path: Path, reason: str) -> AudioError:
-    """Return the error of a recording that libsndfile refuses."""
+    """Return the error of a recording that libsndfile cannot decode."""
     return AudioError(
         f"{path} cannot be decoded ({reason.rstrip('.')}). Expected wav, flac, ogg, opus or mp3: "
-        "export it again or take it out of the data."
+        "export it again or remove it from the data."
     )
 
 
 def _joined(held: Iterable[tuple[int, Wave]], first: int, last: int) -> Wave:
-    """Return the samples between two, as far as they are held."""
+    """Return the samples from `first` to `last`, as far as they are in these blocks."""
     parts = [block[max(0, first - at) : max(0, last - at)] for at, block in held]
     return np.concatenate([np.zeros(0, np.float32), *parts])

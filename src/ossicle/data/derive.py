@@ -1,7 +1,7 @@
-"""Data made from other data, for people with nothing else: connected words, verification trials.
+"""Derive data from other data: strings of words from single words, and verification trials.
 
-words   |three|   pause   |eight|   pause  |one|        one speaker, drawn by seed
-label    three eight one                                exact, and so are onsets and offsets
+words   |three|   pause   |eight|   pause  |one|        one speaker, random by seed
+label    three eight one                                with exact onsets and offsets
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ from ossicle.errors import DataError
 
 DIGITS: Final = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 MANIFEST: Final = "manifest.csv"
-NEAR_SILENCE: Final = 1e-3  # of full scale: the noise of a pause, which is no digital silence
+NEAR_SILENCE: Final = 1e-3  # of full scale: noise in pauses, instead of digital silence
 
 
 def connect(
@@ -34,25 +34,25 @@ def connect(
     sample_rate: int = 16_000,
     seed: int = 0,
 ) -> Path:
-    """Write recordings of several words in a row, and a manifest with their transcripts and times.
+    """Write recordings of several words, and a manifest with their transcripts and times.
 
-    A string is of one speaker and of recordings of one side; words may come twice. Labels 0 to 9
-    are written as words.
+    A string has one speaker and uses recordings of one split; words may repeat. Labels 0 to 9 are
+    written as words.
 
     Args:
-        dataset: A word for a label, and a speaker for each recording.
-        out: A new or empty folder.
-        count: Strings for training; validation and test get a fifth of it each.
+        dataset: Single words, with the word as label and a speaker for each recording.
+        out: New or empty folder.
+        count: Number of strings for training; validation and test get a fifth of it each.
         lengths: Fewest and most words of a string.
         pauses: Shortest and longest pause before, between and after words, in seconds.
-        sample_rate: Of what is written, in Hz.
-        seed: Of speakers, words and pauses.
+        sample_rate: Sample rate of the recordings written, in Hz.
+        seed: Seed of speakers, words and pauses.
 
     Returns:
-        The manifest; its columns are path, speaker, split, transcript and events.
+        Path of the manifest; its columns are path, speaker, split, transcript and events.
 
     Raises:
-        DataError: the folder is in use, or a recording names no speaker.
+        DataError: the folder is not empty, or a recording has no speaker.
     """
     _check(dataset, out, count, lengths, pauses)
     rng = np.random.default_rng(seed)
@@ -90,14 +90,17 @@ def _check(
     if not 1 <= lengths[0] <= lengths[1] or not 0 <= pauses[0] <= pauses[1] or count < 1:
         raise DataError(
             f"{count} strings of {lengths[0]} to {lengths[1]} words with pauses of {pauses[0]:g} "
-            f"to {pauses[1]:g} s cannot be made. Give at least one of each, the smaller first."
+            f"to {pauses[1]:g} s: expected at least one string, and ranges with at least one word "
+            "and the smaller number first."
         )
     if unknown := [one.key for one in dataset.utterances if one.speaker is None]:
-        raise DataError(f"{unknown[0]} names no speaker, and a string is of one. Name them all.")
+        raise DataError(
+            f"{unknown[0]} has no speaker, which a string needs. Add all speakers to the data."
+        )
 
 
 def _labels(words: Sequence[str], times: Sequence[tuple[float, float]]) -> dict[str, str]:
-    """Return the columns that a string can be learnt by."""
+    """Return the label columns of a string."""
     events = [f"{on:.4f}-{off:.4f}:{word}" for (on, off), word in zip(times, words, strict=True)]
     return {"transcript": " ".join(words), "events": "|".join(events)}
 
@@ -108,7 +111,7 @@ def _string(
     sample_rate: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, list[tuple[float, float]]]:
-    """Return the wave of a string, and onset and offset of each word in seconds."""
+    """Return the wave of a string, with onset and offset of each word in seconds."""
 
     def pause() -> np.ndarray:
         samples = round(rng.uniform(*pauses) * sample_rate)
@@ -128,32 +131,32 @@ def _word(label: str) -> str:
 
 
 def write_trials(dataset: Dataset, file: Path, *, most: int = 100_000, seed: int = 0) -> int:
-    """Write trials between the test recordings, half of them of one speaker; return their number.
+    """Write trials between test recordings, half of them of the same speaker; return their number.
 
     Args:
-        dataset: With a speaker for each test recording.
-        file: In VoxCeleb's form: 1 or 0, and the keys of two recordings.
-        most: Trials of each kind, drawn where there are more.
-        seed: Of the draw.
+        dataset: Data with a speaker for each test recording.
+        file: File to write in VoxCeleb's format: 1 or 0, and the keys of two recordings.
+        most: Most trials of the same speaker, and of different ones; sampled if there are more.
+        seed: Seed of the sampling.
 
     Raises:
-        DataError: the test recordings make no pairs of both kinds.
+        DataError: there are no pairs of the same speaker, or none of different speakers.
     """
     rng = np.random.default_rng(seed)
     pairs = list(combinations(sorted(dataset.test, key=lambda one: one.key), 2))
-    kinds = [
+    groups = [
         [pair for pair in pairs if (pair[0].speaker == pair[1].speaker) is same]
         for same in (True, False)
     ]
-    if not all(kinds):
+    if not all(groups):
         raise DataError(
-            f"the test recordings of {dataset.name} make no pairs of one and of two speakers. Test "
-            "two speakers at least, with two recordings each."
+            f"the test recordings of {dataset.name} lack pairs of the same speaker, or of two "
+            "speakers. Use at least two test speakers with two recordings each."
         )
-    count = min(most, *map(len, kinds))
+    count = min(most, *map(len, groups))
     lines = []
-    for same, kind in zip("10", kinds, strict=True):
-        for i in sorted(rng.permutation(len(kind))[:count].tolist()):
-            lines.append(f"{same} {kind[i][0].key} {kind[i][1].key}\n")
+    for same, group in zip("10", groups, strict=True):
+        for i in sorted(rng.permutation(len(group))[:count].tolist()):
+            lines.append(f"{same} {group[i][0].key} {group[i][1].key}\n")
     file.write_text("".join(lines), encoding="utf-8")
     return len(lines)

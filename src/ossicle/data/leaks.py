@@ -1,11 +1,12 @@
-"""Find recordings that stand on two sides, whatever their names, files and formats.
+"""Find recordings that are in two splits, whatever their names, files and formats.
 
-A recording is known by two hashes: of its decoded samples with their rate, equal for every lossless
-copy (wav, flac, 16 bits as 24, mono as stereo), and of its bytes, equal on every machine, where an
-mp3 may decode to other last bits. Two parts of one recording leak where their times overlap.
+A recording has two hashes: of its decoded samples with their rate, which is equal for every
+lossless copy (wav, flac, 16 bits as 24, mono as stereo), and of its bytes, which is equal on every
+machine even if an mp3 decodes to different last bits. Two parts of one recording leak if their
+times overlap.
 
-Not seen: copies after lossy coding, resampling, a change of level or dither, and parts that were
-exported to files of their own.
+Not detected: copies after lossy coding, resampling, a change of level or dither, and parts that
+were exported to files of their own.
 """
 
 import hashlib
@@ -24,23 +25,23 @@ from ossicle.data.dataset import Dataset
 from ossicle.data.utterance import Utterance
 from ossicle.errors import SplitError, listing
 
-_ROUNDING_S: Final = 1e-6  # two parts that touch may overlap by the rounding of their times
+_ROUNDING_S: Final = 1e-6  # adjacent parts may overlap by the rounding of their times
 _WRITTEN: Final = re.compile(
     r"(?P<sound>[0-9a-f]{32})\.(?P<file>[0-9a-f]{32})"
     r"(?:#(?P<start>[-+.\de]+)\+(?P<duration>None|[-+.\de]+))?"
 )
 
-Place = tuple[str, tuple[int, int] | None]  # a file, and where in it
+Place = tuple[str, tuple[int, int] | None]  # a file, and the bytes of a recording in it
 
 
 class Content(NamedTuple):
-    """The sound of an utterance.
+    """Hashes that identify the audio of an utterance.
 
     Attributes:
-        sound: A hash of all samples of its recording and their rate.
-        file: A hash of the bytes of its recording.
-        start_s: Where its part begins.
-        duration_s: Length of its part; None: to the end of the recording.
+        sound: Hash of all samples of its recording and their rate.
+        file: Hash of the bytes of its recording.
+        start_s: Start of the part in the recording.
+        duration_s: Length of the part; None: to the end of the recording.
     """
 
     sound: str
@@ -50,12 +51,12 @@ class Content(NamedTuple):
 
     @property
     def end_s(self) -> float:
-        """Where its part ends."""
+        """End of the part in the recording."""
         return math.inf if self.duration_s is None else self.start_s + self.duration_s
 
     @property
     def samples(self) -> str:
-        """A text that is equal where the samples of two utterances are."""
+        """Text that is equal for utterances with equal samples."""
         return self.sound + self._part
 
     @property
@@ -68,10 +69,10 @@ class Content(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return what `str` wrote.
+        """Return the content that `str` wrote.
 
         Raises:
-            ValueError: it did not write this text.
+            ValueError: the text does not have that form.
         """
         match = _WRITTEN.fullmatch(text)
         if match is None:
@@ -86,7 +87,7 @@ class Content(NamedTuple):
 
 
 def check_files(dataset: Dataset) -> None:
-    """Raise where a file, or another of the same bytes, is on two sides; decodes nothing.
+    """Check that no file, nor a copy with the same bytes, is in two splits; decodes nothing.
 
     Raises:
         SplitError: some are.
@@ -98,22 +99,22 @@ def check_files(dataset: Dataset) -> None:
 
 
 def check_contents(dataset: Dataset, contents: Mapping[str, Content]) -> None:
-    """Raise where the same sound is on two sides.
+    """Check that no audio is in two splits.
 
     Args:
-        dataset: The sides.
-        contents: Of each utterance, by key.
+        dataset: Data with their splits.
+        contents: Content of each utterance, by key.
 
     Raises:
-        SplitError: some sound is.
+        SplitError: some audio is.
     """
     _refuse(dataset, lambda one: contents[one.key].sound)
 
 
-def overlapping(learnt: Iterable[Content], chosen: Mapping[str, Content]) -> list[str]:
-    """Return the keys of those chosen that share sound with what was learnt from."""
+def overlapping(training: Iterable[Content], chosen: Mapping[str, Content]) -> list[str]:
+    """Return the keys of chosen recordings that share audio with training recordings."""
     parts: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for one in learnt:
+    for one in training:
         for name in (one.sound, one.file):
             parts[name].append((one.start_s, one.end_s))
     starts, ends = {}, {}
@@ -133,21 +134,21 @@ def overlapping(learnt: Iterable[Content], chosen: Mapping[str, Content]) -> lis
 
 
 def _refuse(dataset: Dataset, recording: Callable[[Utterance], str]) -> None:
-    if dataset.test_chooses:  # as it was asked for; training still has to be apart
+    if dataset.test_chooses:  # as requested; training must still be separate
         dataset = replace(dataset, valid=())
     if leaks := list(_leaks(dataset, recording)):
         raise SplitError(
-            f"{dataset.name}: {len(leaks)} recordings are on two sides: {listing(leaks)}. A score "
-            "on them would be a memory test. Keep each on one side."
+            f"{dataset.name}: {len(leaks)} recordings are in two splits: {listing(leaks)}. Metrics "
+            "on them would measure memorisation. Keep each in one split."
         )
 
 
 def _leaks(dataset: Dataset, recording: Callable[[Utterance], str]) -> Iterator[str]:
-    """Yield the pairs of utterances on two sides that share sound.
+    """Yield the pairs of utterances in two splits that share audio.
 
     Args:
-        dataset: The sides.
-        recording: Returns a name for the recording of an utterance.
+        dataset: Data with their splits.
+        recording: Function that returns an identifier of an utterance's recording.
     """
     parts: dict[str, list[tuple[float, float, str, str]]] = defaultdict(list)
     for side, part in dataset.sides.items():
@@ -155,7 +156,7 @@ def _leaks(dataset: Dataset, recording: Callable[[Utterance], str]) -> Iterator[
             end = math.inf if one.duration_s is None else one.start_s + one.duration_s
             parts[recording(one)].append((one.start_s, end, side, one.key))
     for shared in parts.values():
-        latest: dict[str, tuple[float, str]] = {}  # side -> the end that lies last, and whose it is
+        latest: dict[str, tuple[float, str]] = {}  # side -> latest end so far, and its key
         for start, end, side, key in sorted(shared, key=lambda part: part[:2]):
             for other, (other_end, other_key) in latest.items():
                 if other != side and other_end > start + _ROUNDING_S:
@@ -164,19 +165,19 @@ def _leaks(dataset: Dataset, recording: Callable[[Utterance], str]) -> Iterator[
 
 
 def _place(utterance: Utterance, folders: dict[str, str]) -> Place:
-    """Return where the sound really is; each folder is looked up once, not for every file in it."""
+    """Return the resolved place of a recording; each folder is resolved once."""
     parent, name = os.path.split(utterance.path)
     if parent not in folders:
         folders[parent] = os.path.realpath(parent)
-    path = os.path.join(folders[parent], name)  # noqa: PTH118 - a million times
-    linked = os.path.islink(path)  # noqa: PTH114 - the same
+    path = os.path.join(folders[parent], name)  # noqa: PTH118 - called a million times
+    linked = os.path.islink(path)  # noqa: PTH114 - as above
     return (os.path.realpath(path) if linked else path), utterance.span
 
 
 def _names(places: set[Place]) -> Mapping[Place, str]:
-    """Return a name for the sound in each place, the same for places of the same bytes."""
+    """Return an identifier of the audio in each place, equal for places with equal bytes."""
     size_by_place = {
-        (path, span): span[1] if span else os.stat(path).st_size  # noqa: PTH116 - the same
+        (path, span): span[1] if span else os.stat(path).st_size  # noqa: PTH116 - as above
         for path, span in places
     }
     places_of_size = Counter(size_by_place.values())

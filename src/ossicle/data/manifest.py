@@ -3,8 +3,8 @@
     path,label,speaker,split            {"path": "a/1.wav", "label": "dog", "split": "train"}
     a/1.wav,dog,anna,train              {"path": "a/2.wav", "label": "cat", "split": "test"}
 
-Columns: `path`, `label`, and where known `speaker`, `split`, `start_s`, `duration_s`, under these
-or other well-known names (`roles.py`). Relative paths start at the manifest's own folder.
+Columns: `path`, `label`, and optionally `speaker`, `split`, `start_s`, `duration_s`, under these or
+other usual names (`roles.py`). Paths are relative to the manifest's folder.
 """
 
 import os
@@ -26,7 +26,7 @@ from ossicle.data.tags import SEPARATOR, TAGS, joined, separator_of
 from ossicle.data.utterance import Utterance
 from ossicle.errors import ManifestError, listing
 
-_MISSING: Final = frozenset(("nan", "NaN", "<NA>", "#N/A"))  # as pandas and spreadsheets write it
+_MISSING: Final = frozenset(("nan", "NaN", "<NA>", "#N/A"))  # written by pandas and spreadsheets
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Manifest:
     """Contents of a manifest, or of a folder read like one.
 
     Attributes:
-        utterances: In the order of the file.
-        split: The side of each that has one, by key.
-        label_name: As `Dataset.label_name`.
-        notices: As those of `Dataset`.
-        split_by: What the split comes from, as in "by the folders of the paths"; empty: a column,
+        utterances: Utterances in the order of the file.
+        split: Split of each utterance that has one, by key.
+        label_name: Name of the label, see `Dataset.label_name`.
+        notices: Notices, see `Dataset`.
+        split_by: Origin of the split, as in "by the folders of the paths"; empty if it is a column
             or the layout of the data.
-        folds: The fold of each, by key, where a column names folds.
+        folds: Fold of each utterance by key, if a column has folds.
     """
 
     utterances: tuple[Utterance, ...]
@@ -52,10 +52,10 @@ class Manifest:
 
 
 def merged(parts: Sequence[tuple[str | None, Manifest]]) -> Manifest:
-    """Return the manifests of several folders as one.
+    """Merge the manifests of several folders.
 
     Args:
-        parts: The side of a folder, or None, with what is in it.
+        parts: Split of each folder, or None, with its manifest.
 
     Raises:
         ManifestError: their labels have different names, or a table contradicts its folder.
@@ -63,15 +63,16 @@ def merged(parts: Sequence[tuple[str | None, Manifest]]) -> Manifest:
     manifests = [part for _, part in parts]
     if len(names := sorted({part.label_name for part in manifests})) > 1:
         raise ManifestError(
-            f"the tables of the sides have different labels: {listing(names)}. Name the column to "
-            "predict with label=COLUMN."
+            f"the tables of the splits have different labels: {listing(names)}. Choose the column "
+            "to predict with label=COLUMN."
         )
     split: dict[str, str] = {}
     for side, part in parts:
         if other := [key for key, own in part.split.items() if side and own != side]:
             raise ManifestError(
-                f"{len(other)} recordings are in the {side} folder, and their table names another "
-                f"split: {listing(other, 3)}. Correct the table, or say split=no to go by folders."
+                f"{len(other)} recordings are in the {side} folder, but their table names another "
+                f"split: {listing(other, 3)}. Correct the table, or use split=no to split by "
+                "folder."
             )
         split |= {one.key: side for one in part.utterances} if side else part.split
     return Manifest(
@@ -84,10 +85,10 @@ def merged(parts: Sequence[tuple[str | None, Manifest]]) -> Manifest:
 
 
 class Gathered:
-    """The rows of a table, as they are read one after the other."""
+    """Collects the rows of a table while they are read."""
 
     def __init__(self, columns: Columns) -> None:
-        """Begin with no rows."""
+        """Start without rows."""
         self.columns = columns
         self.utterances: list[Utterance] = []
         self._split: dict[str, str] = {}
@@ -97,7 +98,7 @@ class Gathered:
         self._has_fold = "fold" in columns.by_role
 
     def add(self, where: str, record: Mapping[str, str], utterance: Utterance) -> None:
-        """Add a row, with the side or the fold that it names."""
+        """Add a row, with its split or fold."""
         self.utterances.append(utterance)
         if self._has_split:
             if side := self.columns.side(where, record):
@@ -108,11 +109,10 @@ class Gathered:
             self._folds[utterance.key] = self.columns.text("fold", record)
 
     def manifest(self, options: Options) -> Manifest:
-        """Return all of them.
+        """Return the manifest of all rows.
 
         Raises:
-            ManifestError: some have a split or a fold and others not, or it is not plain how tags
-                are separated.
+            ManifestError: only some rows have a split, or the separator of tags is ambiguous.
         """
         table = self.columns.table
         if self._split and self._without:
@@ -132,21 +132,21 @@ class Gathered:
 
 
 def _unclear(table: str, utterances: Sequence[Utterance]) -> tuple[str, ...]:
-    """Return a sentence on labels that look like missing values written as text, if any."""
+    """Return a notice on labels that look like missing values written as text, if any."""
     found = [one.label for one in utterances if one.label in _MISSING]
     if not found:
         return ()
     labels = listing(sorted(set(found)))
     return (
-        f"{table}: {len(found)} rows have the label {labels}. If that is a missing value, take "
-        "them out.",
+        f"{table}: {len(found)} rows have the label {labels}. If that is a missing value, remove "
+        "them.",
     )
 
 
 def _tagged(
     table: str, utterances: tuple[Utterance, ...], label_name: str, options: Options
 ) -> tuple[tuple[Utterance, ...], tuple[str, ...]]:
-    """Return the utterances with their tags joined as a label has them, and what to say of it."""
+    """Return the utterances with tags joined by the label separator, and notices."""
     chosen = options.get("separator")
     if label_name != TAGS:
         return utterances, ()
@@ -160,28 +160,27 @@ def _tagged(
 def read_manifest(
     path: str | Path, *, label: str = LABEL, options: Options | None = None
 ) -> Manifest:
-    """Return the utterances of a .csv, .tsv or .jsonl manifest, in its order.
+    """Read a .csv, .tsv or .jsonl manifest.
 
-    Columns are known by their usual names, in any case: a path under `path`, `file_name`,
-    `audio_filepath`, `filename`, `wav` and so on, a start under `start_s`, `start`, `offset`, ...,
-    an end under `end`, `stop`, ..., a speaker under `speaker`, `speaker_id`, `client_id`, ... A
-    column `duration` is the length of the part beside a start, unless there is an end too; alone it
-    is the length of the whole file in many manifests, and is not read. Where no column is a split
-    and the paths begin with folders of which one is train and others are valid or test, these are
-    the split.
+    Columns are found by their usual names, case-insensitively: the path as `path`, `file_name`,
+    `audio_filepath`, `filename`, `wav` and so on, the start as `start_s`, `start`, `offset`, ...,
+    the end as `end`, `stop`, ..., the speaker as `speaker`, `speaker_id`, `client_id`, ... A column
+    `duration` is the length of the part if there is a start but no end; alone it is the length of
+    the whole file in many manifests, and is not read. Without a split column, paths that begin with
+    folders named train and valid or test are split by these folders.
 
     Args:
-        path: The manifest. Rows count from 1 and include a CSV's header.
-        label: The column that holds what is to be predicted; several, separated by commas, give
-            labels such as `valence=3.5,arousal=2`. Without a column `label`, columns that are known
-            to hold one are used: `transcript`, `tags`, `valence` and so on.
+        path: Path of the manifest. Rows count from 1 and include a CSV's header.
+        label: Column to predict; several, separated by commas, give labels such as
+            `valence=3.5,arousal=2`. Without a column `label`, the columns typical of a task are
+            used: `transcript`, `tags`, `valence` and so on.
         options: Columns by role, as in `{"path": "cough_filename", "split": "no"}`, and the other
             options of a table in a data string: `text`, `unit`, `separator`, `missing`.
 
     Raises:
-        ManifestError: a column or a file is missing, a column can be two things, a row is
-            malformed, twice there or lacks a label, a number or a split name cannot be read, or
-            some rows have a split and some not.
+        ManifestError: a column or file is missing, a column is ambiguous, a row is malformed,
+            repeated or lacks a label, a number or split name cannot be read, or only some rows
+            have a split.
     """
     path, options = Path(path), {"label": label, **(options or {})}
     root, base = path.parent, str(path.parent.absolute())
@@ -190,24 +189,24 @@ def read_manifest(
     gathered = Gathered(columns)
     row_by_key: dict[str, int] = {}
     missing: list[str] = []
-    known: dict[str, str] = {}  # one object for each label and speaker, however many rows
+    known: dict[str, str] = {}  # one string object for each label and speaker
     for row, record in iterate_rows(path, columns.used):
         where = f"{path}, row {row}"
         name = columns.path(where, record)
-        if not os.path.isfile(os.path.join(base, name)):  # noqa: PTH113, PTH118 - a million times
+        if not os.path.isfile(os.path.join(base, name)):  # noqa: PTH113, PTH118 - called often
             missing.append(f"row {row}: {name}")
             continue
         utterance = _utterance(where, record, columns, root, known)
         if first := row_by_key.get(utterance.key):
             raise ManifestError(
-                f"{where}: {utterance.key} is in row {first} already. Take one of them out."
+                f"{where}: {utterance.key} is already in row {first}. Remove one of them."
             )
         row_by_key[utterance.key] = row
         gathered.add(where, record, utterance)
     if missing and not gathered.utterances:
         raise ManifestError(
-            f"{path}: none of its {len(missing)} files is there ({listing(missing)}). Paths start "
-            f"at {path.parent}. Correct them."
+            f"{path}: none of its {len(missing)} files exists ({listing(missing)}). Paths are "
+            f"relative to {path.parent}. Correct them."
         )
     total = len(missing) + len(gathered.utterances)
     notices = left_out(path, len(missing), total, missing, options)
@@ -219,7 +218,7 @@ def read_manifest(
 def _utterance(
     where: str, record: Mapping[str, str], columns: Columns, root: Path, known: dict[str, str]
 ) -> Utterance:
-    """Return a row as an utterance, with the label and the speaker that are known already."""
+    """Return a row as an utterance, reusing known label and speaker strings."""
     file = root / columns.path(where, record)
     label, speaker = columns.label(where, record), columns.text("speaker", record)
     return Utterance.of(
@@ -236,12 +235,12 @@ def _utterance(
 
 
 def read_pieces(path: Path) -> list[Utterance]:
-    """Return the recordings, or parts of them, that a table lists; it needs no labels.
+    """Return the recordings, or parts of them, that a table lists; labels are optional.
 
-    Columns are known as in `read_manifest`. Whether the files are there is not looked at.
+    Columns are found as in `read_manifest`. Files are not checked to exist.
 
     Raises:
-        ManifestError: it has no column of paths, a column can be two things, or a row is malformed.
+        ManifestError: there is no column of paths, a column is ambiguous, or a row is malformed.
     """
     header, example = read_header(path)
     named = header if LABEL in header else [*header, LABEL]
@@ -258,14 +257,14 @@ def read_pieces(path: Path) -> list[Utterance]:
 def write_manifest(
     path: str | Path, utterances: Sequence[Utterance], split: Mapping[str, str] | None = None
 ) -> None:
-    """Write utterances to a .csv or .jsonl file that `read_manifest` reads back.
+    """Write utterances to a .csv or .jsonl file for `read_manifest`.
 
-    Files below the manifest's folder are written relative to it, others with their whole path.
+    Paths below the manifest's folder are written relative to it, others as absolute paths.
 
     Args:
-        path: The manifest; its folder must exist.
-        utterances: In the order in which they are written.
-        split: The side of every utterance by its key, as `Dataset.split` has it.
+        path: Path of the manifest; its folder must exist.
+        utterances: Utterances to write, in this order.
+        split: Split of every utterance by its key, as in `Dataset.split`.
     """
     path = Path(path)
     rows = [_row(utterance, path.parent, split) for utterance in utterances]
@@ -273,13 +272,13 @@ def write_manifest(
 
 
 def _split_by_folder(manifest: Manifest, path: Path) -> Manifest:
-    """Return a manifest split by the first folders in which its paths differ, if those are sides.
+    """Return a manifest split by the first folders in which its paths differ, if they name splits.
 
-    They are where one is train and there are others; a folder train alone may be a class. A split
-    that is there already is kept, and folders that contradict it are named.
+    They must include train and another split; a folder train alone may be a class. An existing
+    split is kept, with a notice if folders contradict it.
 
     Raises:
-        ManifestError: some paths are in train and another side, and some in neither.
+        ManifestError: some paths are in folders of splits, and others are not.
     """
     keys = [one.key for one in manifest.utterances]
     pairs = zip(min(keys).split("/")[:-1], max(keys).split("/")[:-1], strict=False)
@@ -292,32 +291,32 @@ def _split_by_folder(manifest: Manifest, path: Path) -> Manifest:
     split = {key: SIDE_BY_NAME.get(_folder(key, begin).lower(), "") for key in keys}
     if manifest.split:
         other = [key for key, side in split.items() if side and side != manifest.split[key]]
-        told = (
+        notice = (
             f"{path.name}: {len(other)} of {len(keys)} recordings are in the folder of another "
-            f"side than their split, which is used: {listing(other, 3)}.",
+            f"split than their split column says, which is used: {listing(other, 3)}."
         )
-        return replace(manifest, notices=manifest.notices + told) if other else manifest
+        return replace(manifest, notices=(*manifest.notices, notice)) if other else manifest
     if outside := [key for key, side in split.items() if not side]:
         raise ManifestError(
-            f"{path}: {len(outside)} of {len(keys)} paths are in no split folder, and others are "
-            f"in {listing(sorted(sides))}: {listing(outside)}. Add a column split, or say split=no "
-            "to draw a split across the folders."
+            f"{path}: {len(outside)} of {len(keys)} paths are not in a split folder, but others "
+            f"are in {listing(sorted(sides))}: {listing(outside)}. Add a column split, or use "
+            "split=no to draw a random split across the folders."
         )
     return replace(manifest, split=split, split_by="by the folders of the paths")
 
 
 def _folder(key: str, begin: int) -> str:
-    """Return the folder of a path that begins at a place in it; empty for a file."""
+    """Return the folder name that begins at a position of a path; empty for a file."""
     end = key.find("/", begin)
     return key[begin:end] if end >= 0 else ""
 
 
 @lru_cache(maxsize=64)
 def sample_rate(file: Path, span: tuple[int, int] | None) -> int:
-    """Return the sample rate that a recording's header states.
+    """Return the sample rate in a recording's header.
 
     Raises:
-        ManifestError: it cannot be read.
+        ManifestError: the header cannot be read.
     """
     try:
         with file.open("rb") as opened:
@@ -326,8 +325,8 @@ def sample_rate(file: Path, span: tuple[int, int] | None) -> int:
             return int(soundfile.info(source).samplerate)
     except (OSError, soundfile.LibsndfileError) as error:
         raise ManifestError(
-            f"{file} cannot be read, to turn samples into seconds: {error}. Correct its path, or "
-            "take it out."
+            f"{file} cannot be read to convert samples to seconds: {error}. Correct its path, or "
+            "remove its row."
         ) from error
 
 

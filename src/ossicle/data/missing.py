@@ -1,4 +1,4 @@
-"""Recordings that a table lists and that are not there: refused, or left out and named."""
+"""Handle listed recordings that do not exist: raise an error, or skip them with a notice."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,28 +18,28 @@ def left_out(
     names: Sequence[str],
     options: Mapping[str, str | None],
 ) -> tuple[str, ...]:
-    """Return a notice on listed recordings that are not there, if there are such.
+    """Return a notice on listed recordings that do not exist, if there are any.
 
     Args:
-        table: That lists them.
-        count: How many are not there.
-        total: How many it lists.
-        names: Of those that are not there, or of their folders.
-        options: With `missing`: refuse or leave-out.
+        table: Path of the table that lists them.
+        count: Number of missing recordings.
+        total: Number of listed recordings.
+        names: Names of the missing recordings, or of their folders.
+        options: Options with `missing`: refuse or leave-out.
 
     Raises:
         DataError: the option has another value.
-        ManifestError: some are not there, and the option refuses that.
+        ManifestError: some are missing, and the option is refuse.
     """
     choice = options.get(_OPTION) or REFUSE
     if choice not in (REFUSE, LEAVE_OUT):
         raise DataError(
-            f"{_OPTION}={choice} is neither {REFUSE} nor {LEAVE_OUT}."
+            f"{_OPTION} is '{choice}'; expected {REFUSE} or {LEAVE_OUT}."
             f"{did_you_mean(choice, (REFUSE, LEAVE_OUT))}"
         )
     if not count:
         return ()
-    found = f"{table}: {count:,} of {total:,} recordings are not there ({listing(names)})"
+    found = f"{table}: {count:,} of {total:,} recordings are missing ({listing(names)})"
     if choice == REFUSE:
-        raise ManifestError(f"{found}. Add them, or go on without them with {_OPTION}={LEAVE_OUT}.")
-    return (f"{found}, and are left out.",)
+        raise ManifestError(f"{found}. Add them, or skip them with {_OPTION}={LEAVE_OUT}.")
+    return (f"{found} and were skipped.",)

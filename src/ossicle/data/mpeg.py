@@ -1,10 +1,10 @@
-"""Count the frames of an mp3, which libsndfile estimates where the header has no count.
+"""Count the frames of an mp3; libsndfile only estimates them if the header has no count.
 
     ID3v2 | tag frame: Xing, Info or VBRI, with a count or not | frame | frame | ... | ID3v1, APE
 
 A frame is `144 * bit rate / sample rate` bytes long in layer 3 (ISO 11172-3, section 2.4.2.3).
-Another stream begins at a tag frame in the middle, after the last frame that the tag has counted,
-and at another sample rate: two files were joined.
+A new stream begins at a tag frame in the middle, after the last frame counted by the tag, and at a
+change of sample rate: several files were joined.
 """
 
 import re
@@ -27,21 +27,21 @@ _KBPS: Final = {  # by whether it is MPEG 1, and layer
 }
 _TAGS: Final = (b"Xing", b"Info", b"VBRI")
 _SYNC: Final = re.compile(rb"\xff[\xe0-\xff]")
-_STRAYS_MOST: Final = 100_000  # beginnings of a frame that are none
-_TAG_BYTES: Final = 192  # that a frame must have to hold a tag
+_STRAYS_MOST: Final = 100_000  # most sync patterns that do not begin a frame
+_TAG_BYTES: Final = 192  # fewest bytes of a frame that can hold a tag
 
 
 class _Header(NamedTuple):
-    """What the first four bytes of a frame say.
+    """Parsed header of a frame, its first four bytes.
 
     Attributes:
-        kind: Version, layer, sample rate and whether it is mono; the same in a whole stream.
+        format: Version, layer, sample rate and whether it is mono; constant within a stream.
         length: Bytes of the frame.
-        samples: Of each channel.
-        tag_at: Where a tag would be.
+        samples: Samples per channel.
+        tag_at: Offset of a tag, if there is one.
     """
 
-    kind: tuple[int, int, int, bool]
+    format: tuple[int, int, int, bool]
     length: int
     samples: int
     tag_at: int
@@ -49,16 +49,16 @@ class _Header(NamedTuple):
 
 @dataclass(slots=True)
 class Frames:
-    """The frames of one stream.
+    """Frames of one stream.
 
     Attributes:
-        start: First byte, of the tag frame where there is one.
-        sound: First byte of the first frame of sound.
-        stop: One past the last byte.
-        head: The header of the first frame of sound.
-        stated: How many frames the tag counts; None: no tag, or none with a count.
-        count: How many there are.
-        samples: In all of them.
+        start: First byte, including the tag frame if there is one.
+        sound: First byte of the first audio frame.
+        stop: Last byte plus one.
+        head: Header of the first audio frame.
+        stated: Number of frames stated by the tag; None without a tag or a count.
+        count: Actual number of frames.
+        samples: Samples in all frames.
     """
 
     start: int
@@ -71,12 +71,12 @@ class Frames:
 
     @property
     def tag(self) -> bytes:
-        """A tag frame with the true count, to be read before the sound; empty outside layer 3."""
+        """Tag frame with the true count, to be read before the audio; empty outside layer 3."""
         version, mode = self.head[1], self.head[3]
         for index in range(1, 15):
             head = bytes((0xFF, version | 1, index << 4 | self.head[2] & 0x0C, mode))
             found = _parsed(head)
-            if found and found.kind[1] == 3 and found.length >= _TAG_BYTES:
+            if found and found.format[1] == 3 and found.length >= _TAG_BYTES:
                 tag = b"Xing" + (1).to_bytes(4) + self.count.to_bytes(4)
                 return (head + bytes(found.tag_at - 4) + tag).ljust(found.length, b"\0")
         return b""
@@ -93,19 +93,19 @@ def after_tags(data: mmap, at: int, high: int) -> int:
 
 
 def frames_of(data: mmap, low: int, high: int) -> list[Frames]:
-    """Return the frames of each stream in a part of a file.
+    """Return the frames of each stream in a range of a file.
 
     Raises:
-        Refused: there are none, or too much between them.
+        Refused: there are no frames, or too many other bytes between them.
     """
     found: list[Frames] = []
-    kind = None
+    format = None
     for at, header in _frames(data, low, high):
         tagged = data[at + header.tag_at : at + header.tag_at + 4] in _TAGS
-        if tagged or header.kind != kind or found[-1].count == found[-1].stated:
+        if tagged or header.format != format or found[-1].count == found[-1].stated:
             stated = _stated(data, at + header.tag_at) if tagged else None
             found.append(Frames(at, at, at, data[at : at + 4], stated))
-            kind = header.kind
+            format = header.format
         one = found[-1]
         one.stop = at + header.length
         if tagged:
@@ -114,21 +114,21 @@ def frames_of(data: mmap, low: int, high: int) -> list[Frames]:
             one.head = one.head if one.count else data[at : at + 4]
             one.count += 1
             one.samples += header.samples
-    # Some encoders count one frame too few.
+    # Some encoders state one frame too few.
     kept = [one for n, one in enumerate(found) if one.count > (n > 0 and one.start == one.sound)]
     if not kept:
-        raise Refused("holds no mp3 frames whose length is known; free format cannot be used")
+        raise Refused("has no mp3 frames of known length; free format is not supported")
     return kept
 
 
 def _frames(data: mmap, at: int, high: int) -> Iterator[tuple[int, _Header]]:
-    """Yield the first byte and the header of every whole frame."""
-    kind, strays = None, 0
+    """Yield the first byte and the header of every complete frame."""
+    format, strays = None, 0
     while at + 4 <= high:
         header = _parsed(data[at : at + 4])
-        if header and (header.kind == kind or _is_followed(data, at, high, header)):
+        if header and (header.format == format or _is_followed(data, at, high, header)):
             if (at := at + header.length) <= high:
-                kind = header.kind
+                format = header.format
                 yield at - header.length, header
             continue
         after = _after_tag(data, at, high)
@@ -136,21 +136,21 @@ def _frames(data: mmap, at: int, high: int) -> Iterator[tuple[int, _Header]]:
             match = _SYNC.search(data, at + 1, high)
             after, strays = match.start() if match else high, strays + 1
         if strays > _STRAYS_MOST:
-            raise Refused("holds much that is not mp3 between its frames")
+            raise Refused("has too many bytes that are not mp3 between its frames")
         at = after
 
 
 def _is_followed(data: mmap, at: int, high: int, header: _Header) -> bool:
-    """Return whether another frame of that kind, a tag or the end comes after a frame."""
+    """Return whether a frame is followed by one of the same format, a tag or the end."""
     at += header.length
     if at + 4 > high or _after_tag(data, at, high) > at:
         return True
     after = _parsed(data[at : at + 4])
-    return after is not None and after.kind == header.kind
+    return after is not None and after.format == header.format
 
 
 def _after_tag(data: mmap, at: int, high: int) -> int:
-    """Return the first byte after a tag, or the same byte where there is none."""
+    """Return the first byte after a tag, or `at` if there is no tag."""
     name = data[at : at + 8]
     if name.startswith(b"ID3"):
         return after_tags(data, at, high)
@@ -167,7 +167,7 @@ def _layer(version: int) -> int:
 
 @lru_cache(maxsize=4096)
 def _parsed(head: bytes) -> _Header | None:
-    """Return what a header says; None where it is not one, or of free format."""
+    """Return the parsed header; None if it is not a header or has free format."""
     version, layer = head[1] >> 3 & 3, _layer(head[1])
     rate, rate_index = head[2] >> 4, head[2] >> 2 & 3
     if head[0] != 0xFF or head[1] < 0xE0 or version == 1 or layer == 4:
@@ -188,7 +188,7 @@ def _parsed(head: bytes) -> _Header | None:
 
 
 def _stated(data: mmap, at: int) -> int | None:
-    """Return how many frames a tag counts."""
+    """Return the number of frames stated by a tag."""
     tag = data[at : at + 12]
     if len(tag) < 12 or tag.startswith(b"VBRI") or not tag[7] & 1:
         return None

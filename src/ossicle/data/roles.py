@@ -1,8 +1,8 @@
-"""Find which column of a table is what.
+"""Find the roles of the columns of a table.
 
-A role is found under its well-known names in any case (`Speaker`, `client_id`), or where an option
-of the data string names its column (`speaker=who`). Two columns for one role are refused, and every
-column that has no role is named.
+A role is found by its usual names, case-insensitively (`Speaker`, `client_id`), or by an option of
+the data string (`speaker=who`). Two columns for one role are an error, and columns without a role
+are reported.
 """
 
 import re
@@ -14,10 +14,10 @@ from ossicle.data.columns import UNITS, Columns
 from ossicle.data.text import composed
 from ossicle.errors import ManifestError, did_you_mean, listing
 
-Options = Mapping[str, str | None]  # of a data string, by name
+Options = Mapping[str, str | None]  # options of a data string by name
 
 LABEL: Final = "label"
-NO: Final = "no"  # as the option of a role: no column has it
+NO: Final = "no"  # value of an option: no column has this role
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "path": (
@@ -33,9 +33,9 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "stop": ("end", "end_s", "end_time", "end_sec", "stop", "stop_s", "stop_time"),
     "duration": ("duration_s", "duration_sec"),
-    "length": ("duration",),  # of the part beside a start alone, else often of the whole file
+    "length": ("duration",),  # length of the part if there is only a start, else often of the file
 }
-LABEL_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {  # label name -> columns known to hold it
+LABEL_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {  # usual columns of each label name
     "transcript": ("transcript", "transcription", "text", "sentence"),
     "phones": ("phones",),
     "tags": ("tags",),
@@ -44,7 +44,7 @@ LABEL_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {  # label name -> columns
     "slots": ("slots",),
     "events": ("events",),
 }
-_TOGETHER: Final = ("dimensions", "slotvalues")  # labels of several columns; else one of them
+_TOGETHER: Final = ("dimensions", "slotvalues")  # labels made of several columns
 _MEANING: Final = {
     "path": "the path of the recording",
     "speaker": "the speaker",
@@ -70,17 +70,17 @@ def find_columns(
     *,
     has_path: bool = True,
 ) -> Columns:
-    """Return which of a table's columns are what.
+    """Return the columns of a table by role.
 
     Args:
-        table: Its name, for messages.
-        columns: Of all rows, in order.
-        options: By role, the column that a user named, or `no`; `label` and `text`; `unit`.
-        example: A row, to see what a column holds.
-        has_path: Whether a column names the recordings; they may lie in the table itself.
+        table: Name of the table, for messages.
+        columns: Columns of all rows, in order.
+        options: Column of a role, or `no`, if the user named one; `label`, `text` and `unit`.
+        example: A row, as an example of the values of each column.
+        has_path: Whether a column has the paths of recordings; they can also be in the table.
 
     Raises:
-        ManifestError: a column is not there, or several can be the same.
+        ManifestError: a column does not exist, or several columns can have the same role.
     """
     by_role, refused = _asked(table, columns, options, has_path=has_path)
     labels, label_name = _labels(table, columns, options)
@@ -88,7 +88,7 @@ def find_columns(
     for role in _NAMES:
         if role in by_role or role in refused:
             continue
-        # The label may be the speaker, by whom sides are kept apart all the same.
+        # The label may be the speaker, which still separates the splits.
         free = [one for one in columns if one not in taken or (role == "speaker" and one in labels)]
         if column := _known(table, role, free):
             by_role[role] = column
@@ -96,19 +96,19 @@ def find_columns(
     if has_path and "path" not in by_role:
         raise ManifestError(_no_path(table, columns, example))
     if "length" in by_role and "start" not in by_role:
-        taken.discard(by_role.pop("length"))  # of the whole file
+        taken.discard(by_role.pop("length"))  # length of the whole file
     unused = tuple(one for one in columns if one not in taken)
     _refuse_other_units(table, unused, {*by_role, *refused})
     unit = options.get("unit") or UNITS[0]
     if unit not in UNITS:
-        raise ManifestError(f"unit={unit} is not known. Expected {listing(UNITS)}.")
+        raise ManifestError(f"unit is '{unit}'; expected {listing(UNITS)}.")
     return Columns(table, by_role, labels, label_name, unit, unused)
 
 
 def _asked(
     table: str, columns: Sequence[str], options: Options, *, has_path: bool
 ) -> tuple[dict[str, str], set[str]]:
-    """Return the columns that options name, by role, and the roles that no column shall have."""
+    """Return the columns named by options, and the roles that no column may have."""
     by_role, refused = {}, set() if has_path else {"path"}
     for role in _NAMES:
         column = options.get(role)
@@ -124,7 +124,7 @@ def _asked(
 
 
 def _there(table: str, option: str, column: str, columns: Sequence[str]) -> str:
-    """Return a column that an option names, however its accents are written."""
+    """Return the column named by an option, in any Unicode normal form."""
     found = [one for one in columns if one == column] or [
         one for one in columns if composed(one) == composed(column)
     ]
@@ -132,18 +132,18 @@ def _there(table: str, option: str, column: str, columns: Sequence[str]) -> str:
         return found[0]
     near = did_you_mean(column, columns)
     raise ManifestError(
-        f"{table} has no column '{column}', which {option}={column} names. It has: "
+        f"{table} has no column '{column}' (option {option}={column}). It has: "
         f"{listing(columns, 40)}.{near}"
     )
 
 
 def _labels(table: str, columns: Sequence[str], options: Options) -> tuple[tuple[str, ...], str]:
-    """Return the columns that hold the label, and the name of the label."""
+    """Return the label columns, and the name of the label."""
     label, text = options.get(LABEL) or LABEL, options.get("text")
     if text is not None:
         if label != LABEL:
             raise ManifestError(
-                f"label={label} and text={text} both say what is predicted. Leave one out."
+                f"label={label} and text={text} both name a column to predict. Leave one out."
             )
         return (_there(table, "text", text, columns),), "transcript"
     if label != LABEL and label not in columns:
@@ -158,7 +158,7 @@ def _labels(table: str, columns: Sequence[str], options: Options) -> tuple[tuple
 
 
 def _known_labels(table: str, columns: Sequence[str]) -> tuple[str, ...]:
-    """Return the column called label, or else those that are known to hold one."""
+    """Return the column called label, or else those with a usual name of a label."""
     if found := [one for one in columns if plain_name(one) == LABEL]:
         return (_only(table, LABEL, found),)
     by_label: dict[str, list[str]] = {}
@@ -172,7 +172,7 @@ def _known_labels(table: str, columns: Sequence[str]) -> tuple[str, ...]:
     ]
     if len(either) > 1:
         raise ManifestError(
-            f"{table} has {' or '.join(either)} to predict. Say which, with label=COLUMN."
+            f"{table} has {' or '.join(either)} to predict. Choose with label=COLUMN."
         )
     if either:
         return tuple(next(iter(by_label.values())))
@@ -184,33 +184,33 @@ def _known_labels(table: str, columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def _known(table: str, role: str, columns: Sequence[str]) -> str | None:
-    """Return the column that has one of a role's names, if there is one."""
+    """Return the column with one of a role's usual names, if there is one."""
     found = [one for one in columns if _ROLE_BY_NAME.get(plain_name(one)) == role]
     return _only(table, role, found) if found else None
 
 
 def _only(table: str, role: str, found: Sequence[str]) -> str:
-    """Return the only column there is for a role."""
+    """Return the column of a role; raise ManifestError if there are several."""
     if len(found) == 1:
         return found[0]
     option = "duration" if role == "length" else role
     choice = f"{option}={found[0]}"
     if {"onset", "offset"} <= {plain_name(one) for one in found}:
         choice = "start=onset&stop=offset"
-    neither = "" if role in ("path", LABEL) else f", or {option}={NO} for none"
+    neither = "" if role in ("path", LABEL) else f", or {option}={NO} to use neither"
     raise ManifestError(
-        f"{table} has the columns {' and '.join(found)}, and each can be {_MEANING[role]}. Say "
-        f"which, as in {choice}{neither}."
+        f"{table} has the columns {' and '.join(found)}, and each can be {_MEANING[role]}. Choose "
+        f"one, as in {choice}{neither}."
     )
 
 
 def _no_path(table: str, columns: Sequence[str], example: Mapping[str, str]) -> str:
-    """Return what to say of a table in which no column is known to hold paths."""
+    """Return the message for a table without a known column of paths."""
     first, *others = _NAMES["path"]
     likely = [one for one in columns if _SOUND.fullmatch(example.get(one, "").strip())] or [
         one for one in columns if len(PurePath(example.get(one, "").strip()).parts) > 1
     ]
-    looks = f" '{likely[0]}' looks like one: say path={likely[0]}." if likely else ""
+    looks = f" '{likely[0]}' looks like one: use path={likely[0]}." if likely else ""
     return (
         f"{table} has no column '{first}' (or {', '.join(others)}) with the path of the recording. "
         f"It has: {listing(columns, 40)}.{looks or ' Name it with path=COLUMN.'}"
@@ -218,15 +218,15 @@ def _no_path(table: str, columns: Sequence[str], example: Mapping[str, str]) -> 
 
 
 def _refuse_other_units(table: str, unused: Sequence[str], known: set[str]) -> None:
-    """Raise on times that are not in seconds, without which parts would be whole files."""
+    """Raise ManifestError for unused times that are not in seconds; parts would be whole files."""
     for column in unused:
         match = _OTHER_UNIT.fullmatch(plain_name(column))
         role = "stop" if match and match[1] in ("end", "stop") else "start"
         if match and role not in known:
             unit = "milliseconds" if match[2].startswith("m") else "samples"
             raise ManifestError(
-                f"{table}: '{column}' is not in seconds. Say {role}={column}&unit={unit}, or "
-                f"{role}={NO} to leave it out."
+                f"{table}: '{column}' is not in seconds. Use {role}={column}&unit={unit}, or "
+                f"{role}={NO} to ignore it."
             )
 
 

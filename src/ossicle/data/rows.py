@@ -1,6 +1,6 @@
-"""Rows of a CSV, TSV or JSON-lines file, as texts by column.
+"""Read and write the rows of CSV, TSV and JSON-lines files, as texts by column.
 
-A field of a TSV is taken as it is written: tabs separate, and quotes are characters like others.
+A TSV has no quoting: tabs separate fields, and quotes are ordinary characters.
 """
 
 import csv
@@ -14,25 +14,25 @@ from ossicle.errors import ManifestError, listing
 Record = tuple[int, Mapping[str, str]]  # row number as an editor shows it, column -> text
 
 TABLES: Final = (".csv", ".tsv", ".jsonl")
-_LARGEST_WHOLE = 2.0**53  # up to which a float holds every whole number
+_LARGEST_WHOLE = 2.0**53  # floats represent every whole number up to here
 
 
 def read_rows(path: Path) -> list[Record]:
     """Return the rows of a .csv, .tsv or .jsonl file, UTF-8 with or without a byte-order mark.
 
     Raises:
-        ManifestError: the file is missing, empty, malformed or of another kind.
+        ManifestError: the file is missing, empty, malformed or has another extension.
     """
     return list(iterate_rows(path))
 
 
 def read_header(path: Path) -> tuple[list[str], Mapping[str, str]]:
-    """Return the columns of a table, those of all rows of a .jsonl, and its first row.
+    """Return the columns of a table and its first row; for a .jsonl, the columns of all rows.
 
     Raises:
         ManifestError: as `read_rows`.
     """
-    if _kind(path) != ".jsonl":
+    if _suffix(path) != ".jsonl":
         _, first = next(_records(path, None))
         return list(first), first
     columns: dict[str, None] = {}
@@ -43,25 +43,25 @@ def read_header(path: Path) -> tuple[list[str], Mapping[str, str]]:
 
 
 def iterate_rows(path: Path, columns: Collection[str] | None = None) -> Iterator[Record]:
-    """Yield what `read_rows` returns, row by row: a million rows need not be held at once.
+    """Yield the rows that `read_rows` returns, one at a time.
 
     Args:
-        path: The table.
-        columns: Those that have to be texts or numbers; None: all of them. What a .jsonl holds in
-            others may be anything, and reads as an empty text.
+        path: Path of the table.
+        columns: Columns whose values must be texts or numbers; None: all. Lists and objects in
+            other columns of a .jsonl read as an empty text.
     """
     return _records(path, columns)
 
 
 def _records(path: Path, columns: Collection[str] | None) -> Iterator[Record]:
-    kind = _kind(path)
+    suffix = _suffix(path)
     found = False
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            if kind == ".jsonl":
+            if suffix == ".jsonl":
                 records = _jsonl_records(path, file, columns)
             else:
-                records = _delimited_records(path, file, tabs=kind == ".tsv")
+                records = _delimited_records(path, file, tabs=suffix == ".tsv")
             for record in records:
                 found = True
                 yield record
@@ -72,23 +72,23 @@ def _records(path: Path, columns: Collection[str] | None) -> Iterator[Record]:
             f"{path} is not UTF-8 at byte {error.start}. Save it as UTF-8."
         ) from error
     if not found:
-        raise ManifestError(f"{path} lists no recordings. Add a row for each.")
+        raise ManifestError(f"{path} has no rows. Add a row for each recording.")
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, str | float]]) -> None:
     """Write rows to a .csv, .tsv or .jsonl file; a row may lack columns that others have."""
-    kind = _kind(path)
+    suffix = _suffix(path)
     columns = list(dict.fromkeys(column for row in rows for column in row))
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
-            if kind == ".jsonl":
+            if suffix == ".jsonl":
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
                 return
-            # csv quotes a line end only where it is its own, and reads any of them as one.
+            # csv quotes only the line end that it writes, but reads any of them as one.
             odd = any("\r" in str(value) for row in rows for value in row.values())
             quoting = csv.QUOTE_ALL if odd else csv.QUOTE_MINIMAL
             form: dict[str, Any] = {"quoting": quoting}
-            if kind == ".tsv":
+            if suffix == ".tsv":
                 _refuse_tabs(path, rows)
                 form = {"delimiter": "\t", "quoting": csv.QUOTE_NONE, "quotechar": None}
             writer = csv.DictWriter(file, columns, restval="", lineterminator="\n", **form)
@@ -96,24 +96,24 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, str | float]]) -> None:
             writer.writerows(rows)
     except UnicodeEncodeError as error:
         raise ManifestError(
-            f"{path}: {error.object!r} is not Unicode and cannot be written. Rename that file."
+            f"{path}: {error.object!r} is not valid Unicode and cannot be written. Rename the file."
         ) from error
 
 
 def cell(where: str, column: str, value: object) -> str:
-    """Return a value of JSON or Arrow as a text, and an empty one where it is missing.
+    """Return a value of JSON or Arrow as text; empty if it is None or NaN.
 
-    None and not-a-number are missing. A whole number is one text, as 1 or as 1.0.
+    A whole number gives the same text as an integer and as a float.
 
     Args:
         where: Table and row, for messages.
-        column: The value's.
-        value: Anything.
+        column: Column of the value.
+        value: Value to convert.
 
     Raises:
-        ManifestError: it is a list, an object or something else that is not a text or a number.
+        ManifestError: the value is not a text or a number.
     """
-    if value is None or value != value:  # NaN alone is not itself
+    if value is None or value != value:  # only NaN differs from itself
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_WHOLE:
         return str(int(value))
@@ -125,28 +125,29 @@ def cell(where: str, column: str, value: object) -> str:
     return text
 
 
-def _kind(path: Path) -> str:
-    kind = path.suffix.lower()
-    if kind not in TABLES:
+def _suffix(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in TABLES:
         raise ManifestError(
             f"{path} is not a manifest. Expected a file named .csv, .tsv or .jsonl."
         )
-    return kind
+    return suffix
 
 
 def _refuse_tabs(path: Path, rows: Iterable[Mapping[str, str | float]]) -> None:
     for value in (str(value) for row in rows for value in row.values()):
         if any(mark in value for mark in "\t\n\r"):
             raise ManifestError(
-                f"{path}: {value!r} holds a tab or a line end, which a .tsv cannot. Write a .csv."
+                f"{path}: {value!r} contains a tab or a line end, which a .tsv cannot store. "
+                "Write a .csv."
             )
 
 
 def _delimited_records(path: Path, lines: Iterable[str], *, tabs: bool) -> Iterator[Record]:
     header: list[str] = []
-    kind = "TSV" if tabs else "CSV"
+    name = "TSV" if tabs else "CSV"
     advice = (
-        "Take tabs out of its values." if tabs else 'Put a value that holds a comma in "quotes".'
+        "Remove tabs from its values." if tabs else 'Put values that contain a comma in "quotes".'
     )
     reader = (
         csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -167,20 +168,20 @@ def _delimited_records(path: Path, lines: Iterable[str], *, tabs: bool) -> Itera
             else:
                 yield row, dict(zip(header, fields, strict=True))
     except csv.Error as error:
-        raise ManifestError(f"{path} is not a {kind} file: {error}.") from error
+        raise ManifestError(f"{path} is not a {name} file: {error}.") from error
 
 
 def _header(path: Path, fields: Sequence[str]) -> list[str]:
-    """Return the names of the columns; one that has none is called by its place."""
+    """Return the names of the columns; an unnamed one is called by its position."""
     header = [name.strip() or f"column {place}" for place, name in enumerate(fields, start=1)]
     if len(fields) == 1 and (other := [mark for mark in ";\t|" if mark in header[0]]):
         raise ManifestError(
-            f"{path} seems to be separated by {other[0]!r}: its only column is {header[0]!r}. Save "
-            "it with commas, or with tabs as .tsv."
+            f"{path} seems to use the separator {other[0]!r}: its only column is {header[0]!r}. "
+            "Save it with commas, or with tabs as .tsv."
         )
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise ManifestError(
-            f"{path} has the column {listing(twice)} more than once. Give each a name of its own."
+            f"{path} has the column {listing(twice)} more than once. Give each a unique name."
         )
     return header
 
@@ -203,19 +204,19 @@ def _text(where: str, column: str, value: object, columns: Collection[str] | Non
     return cell(where, column, value)
 
 
-def _same(text: str) -> Any:  # json's stubs want a number
+def _same(text: str) -> Any:  # Any, because json's stubs expect a number
     return text
 
 
 def parse_record(where: str, line: str) -> dict[str, Any]:
-    """Return the JSON object of a row; whole numbers are kept as texts, however long they are.
+    """Return the JSON object of a row; integers are kept as text, because they can be long ids.
 
     Args:
         where: Table and row, for messages.
-        line: JSON, in which NaN stands for a missing value.
+        line: JSON text, in which NaN is a missing value.
 
     Raises:
-        ManifestError: it is not an object of JSON, or a key is there twice.
+        ManifestError: it is not a JSON object, or a key is repeated.
     """
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -227,10 +228,8 @@ def parse_record(where: str, line: str) -> dict[str, Any]:
         return found
 
     def constant(name: str) -> None:
-        if name != "NaN":  # what pandas and others write where a value is missing
-            raise ManifestError(
-                f"{where} holds {name}, which is not a number of JSON. Take it out."
-            )
+        if name != "NaN":  # pandas and others write it for a missing value
+            raise ManifestError(f"{where} contains {name}, which is not valid JSON. Remove it.")
 
     try:
         record = json.loads(line, object_pairs_hook=once, parse_constant=constant, parse_int=_same)

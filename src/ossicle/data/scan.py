@@ -1,4 +1,4 @@
-"""Decode every recording once before a run: lengths, content, and everything that is wrong."""
+"""Decode every recording once before a run: lengths, content hashes, and all unusable ones."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,11 +14,11 @@ from ossicle.errors import AudioError
 
 
 class Scanned(NamedTuple):
-    """What decoding shows of an utterance.
+    """Result of decoding an utterance.
 
     Attributes:
-        num_samples: At the rate asked for.
-        content: Its sound, to be compared with that of others.
+        num_samples: Number of samples at the requested sample rate.
+        content: Hashes of its audio, to find it in other data.
     """
 
     num_samples: int
@@ -35,13 +35,13 @@ def scan(
     """Decode every recording once and return length and content of each utterance.
 
     Args:
-        utterances: What will be trained on or evaluated; several may be parts of one recording.
-        sample_rate: Of the backbone, in Hz.
-        min_samples: The fewest the backbone can compute a frame from, at `sample_rate`.
-        progress: Called with how many are done, and of how many.
+        utterances: Utterances to train or evaluate on; several may be parts of one recording.
+        sample_rate: Sample rate of the backbone, in Hz.
+        min_samples: Fewest samples, at `sample_rate`, that give the backbone a frame.
+        progress: Called with the number of utterances done, and their total number.
 
     Raises:
-        AudioError: one for all recordings that cannot be used, a line each for the first ten.
+        AudioError: some recordings cannot be used; it lists the first ten.
     """
     groups = by_recording(utterances)
     found: dict[int, Scanned | str] = {}
@@ -58,8 +58,8 @@ def scan(
             bad.append(one)
         elif one.num_samples < min_samples:
             bad.append(
-                f"{utterance.key} is {1000 * one.num_samples / sample_rate:.0f} ms long, and the "
-                f"backbone needs {1000 * min_samples / sample_rate:.0f} ms. Take it out."
+                f"{utterance.key} is {1000 * one.num_samples / sample_rate:.0f} ms long, but the "
+                f"backbone needs {1000 * min_samples / sample_rate:.0f} ms. Remove it."
             )
         else:
             good.append(one)
@@ -71,7 +71,7 @@ def scan(
 
 
 def by_recording(utterances: Sequence[Utterance]) -> list[list[int]]:
-    """Return the numbers of the utterances of each recording, in the order they come in."""
+    """Return the indices of the utterances of each recording, in order."""
     groups: dict[tuple[Path, Span | None], list[int]] = {}
     for n, one in enumerate(utterances):
         groups.setdefault((one.path, one.span), []).append(n)
@@ -79,7 +79,7 @@ def by_recording(utterances: Sequence[Utterance]) -> list[list[int]]:
 
 
 def _scanned(parts: Sequence[Utterance], sample_rate: int) -> list[Scanned | str]:
-    """Return length and content of parts of one recording, or what is wrong with each."""
+    """Return length and content of parts of one recording, or the error of each."""
     try:
         with opened(parts[0].path, parts[0].span) as recording:
             return _decoded(recording, parts, sample_rate)
@@ -107,9 +107,9 @@ def _decoded(
     for n, wave in recording.cut(blocks, 0, wanted):
         if not is_complete(wave, *wanted[n]):
             short.add(n)
-        if len(wave):  # a part without samples lies outside the recording, as is said below
+        if len(wave):  # a part without samples lies outside the recording, reported below
             lengths[n] = _length(path, wave, rate, sample_rate)
-    for _ in blocks:  # to the end, which may be cut short
+    for _ in blocks:  # decode to the end, which may be truncated
         pass
     sound, file = hashed.hexdigest(), recording.file_hash()
     scanned: list[Scanned | str] = []

@@ -1,4 +1,4 @@
-"""How many recordings each side and each class has, and which are too few to evaluate on."""
+"""Count the recordings of each split and class, and report which are too few to evaluate."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,19 +9,19 @@ from ossicle.data.dataset import Dataset
 from ossicle.data.utterance import Utterance
 from ossicle.errors import listing
 
-ClassesIn = Callable[[str], Sequence[str]]  # from a label to its classes; none without classes
+ClassesIn = Callable[[str], Sequence[str]]  # returns the classes of a label, if it has classes
 
-FEWEST: Final = 5  # recordings of a class, or of a side, below which a score says little
-_SHOWN = 12  # classes whose sizes are listed one by one
+FEWEST: Final = 5  # with fewer recordings of a class or split, metrics are unreliable
+_SHOWN = 12  # most classes whose sizes are listed one by one
 
 
 def describe_sizes(dataset: Dataset, classes_in: ClassesIn) -> list[str]:
-    """Return a line for each side: its recordings, its speakers, and how many of each class.
+    """Return a line for each split: recordings, speakers, and recordings of each class.
 
     Args:
-        dataset: The recordings.
-        classes_in: Returns the classes of a label, such as each of its tags; none for labels
-            without classes, such as transcripts.
+        dataset: Data to describe.
+        classes_in: Function that returns the classes of a label, such as its tags; no classes for
+            labels such as transcripts.
     """
     return [_described(side, part, classes_in) for side, part in dataset.sides.items() if part]
 
@@ -41,13 +41,13 @@ def _described(side: str, part: Sequence[Utterance], classes_in: ClassesIn) -> s
 
 
 def size_notices(dataset: Dataset, classes_in: ClassesIn) -> Iterator[str]:
-    """Yield a notice for each of valid and test in which a class is absent or tiny.
+    """Yield a notice if valid or test lacks a class or has too few recordings of one.
 
-    Without classes, such as in transcription, there is a notice for a side that is tiny as a whole.
+    For labels without classes, such as transcripts, the split as a whole is counted.
 
     Args:
-        dataset: The recordings.
-        classes_in: As for `describe_sizes`.
+        dataset: Data to check.
+        classes_in: Function that returns the classes of a label, see `describe_sizes`.
     """
     known = _counts(dataset.train, classes_in)
     for side in ("test",) if dataset.test_chooses else ("valid", "test"):
@@ -55,24 +55,24 @@ def size_notices(dataset: Dataset, classes_in: ClassesIn) -> Iterator[str]:
         if not known:
             if len(part) < FEWEST:
                 only = _counted(len(part), "recording")
-                yield f"{side} has only {only}, so its scores say little."
+                yield f"{side} has only {only}, so its metrics are unreliable."
             continue
         counts = _counts(part, classes_in)
         if absent := sorted(known.keys() - counts.keys()):
             yield (
                 f"{side} has no recordings of {len(absent)} of {len(known)} classes "
-                f"({listing(absent)}), so it says nothing about them."
+                f"({listing(absent)}), so it does not test them."
                 f"{_reason(dataset, absent, classes_in)}"
             )
         if tiny := [f"{name} {n}" for name, n in sorted(counts.items()) if n < FEWEST]:
             yield (
                 f"{side} has fewer than {FEWEST} recordings of {len(tiny)} of {len(known)} classes "
-                f"({listing(tiny)}): scores of these classes say little."
+                f"({listing(tiny)}): metrics of these classes are unreliable."
             )
 
 
 def _reason(dataset: Dataset, absent: Sequence[str], classes_in: ClassesIn) -> str:
-    """Return why some classes cannot be on every side, if it is for lack of speakers."""
+    """Return the reason if some classes have too few speakers to be in every split."""
     if not dataset.speaker_independent:
         return ""
     speakers: dict[str, set[str | None]] = defaultdict(set)
@@ -83,7 +83,7 @@ def _reason(dataset: Dataset, absent: Sequence[str], classes_in: ClassesIn) -> s
     if not few:
         return ""
     found = listing(f"{name} has {count}" for name, count in few.items())
-    return f" There are too few speakers for three sides: {found}."
+    return f" There are too few speakers for three splits: {found}."
 
 
 def _counted(count: int, what: str) -> str:

@@ -1,6 +1,7 @@
 """Data strings: `reader:PATH?option=value&option=value`, or the path of a folder or manifest.
 
-A corpus that ships with ossicle is named without a path, and comes before a folder of that name.
+A corpus shipped with ossicle is named without a path and takes precedence over a folder of that
+name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,20 +18,20 @@ from ossicle.settings import split_pairs
 
 
 def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
-    """Read the recordings that a data string names, and check their split.
+    """Read the recordings of a data string, and check their split.
 
         fsdd:recordings?test_speaker=theo     a reader, a path and its options
         my-sounds/                            a folder, as audiofolder:my-sounds/
         list.csv?valid=0.2                    a table, as manifest:list.csv?valid=0.2; .tsv, .jsonl
-        demo?label=manner                     a corpus that ships with ossicle; ./demo is a folder
+        demo?label=manner                     a corpus shipped with ossicle; ./demo is a folder
 
     Args:
-        spec: Cut at the first `:` and the last `?`, so that a path may hold either.
-        places: Folders in which a relative path may start; the first that has it counts.
+        spec: Data string, split at the first `:` and the last `?`, so that paths may contain both.
+        places: Folders to search for a relative path, in this order.
 
     Raises:
-        DataError: the reader, the path or an option is not there, or the data cannot be used as
-            they are (also ManifestError, SplitError, LabelError).
+        DataError: the reader, path or an option does not exist, or the data cannot be used (also
+            ManifestError, SplitError, LabelError).
     """
     dataset = _read(spec, {}, places)
     check(dataset)
@@ -38,10 +39,10 @@ def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
 
 
 def read_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
-    """Read the recordings that a data string names, to judge a model by them.
+    """Read the recordings of a data string for evaluation.
 
-    As `open_data`, but nothing is drawn and no split is checked: recordings that the data give no
-    side for are test recordings.
+    As `open_data`, but no split is drawn or checked: recordings without a split are test
+    recordings.
 
     Raises:
         DataError: as `open_data`.
@@ -57,17 +58,17 @@ def _read(spec: str, defaults: Mapping[str, str], places: Sequence[Path]) -> Dat
 
 
 def find_data(spec: str, places: Sequence[Path] = HERE) -> tuple[str, Path, dict[str, str]]:
-    """Return the reader, path and options of a data string; read nothing.
+    """Return the reader, path and options of a data string, without reading the data.
 
     Raises:
-        DataError: there is no such reader or path, or the string is malformed.
+        DataError: the reader or path does not exist, or the string is malformed.
     """
     found = [parse(spec, place) for place in places]
     there = [one for one in found if one[0] in CORPORA and is_there(one[1])]
     reader, path, given = (there or found)[0]
     if reader not in CORPORA:
         raise DataError(
-            f"'{spec}' names no reader and no folder, .csv, .tsv or .jsonl file that is there. "
+            f"'{spec}' is neither a reader nor an existing folder or .csv, .tsv or .jsonl file. "
             f"Readers: {listing(CORPORA)}, as in fsdd:PATH.{did_you_mean(reader, CORPORA)}"
             f"{looked_in(places)}"
         )
@@ -75,7 +76,7 @@ def find_data(spec: str, places: Sequence[Path] = HERE) -> tuple[str, Path, dict
         raise DataError(f"{path} cannot be read as {reader}: {why}. Correct the path in '{spec}'.")
     if not is_there(path):
         raise DataError(
-            f"{path} does not exist, to be read as {reader}. Correct the path in '{spec}'."
+            f"{path} does not exist (reader {reader}). Correct the path in '{spec}'."
             f"{looked_in(places)}"
         )
     return reader, path, given
@@ -100,7 +101,7 @@ def parse(spec: str, place: Path = HERE[0]) -> tuple[str, Path, dict[str, str]]:
 
 
 def _cut(text: str, place: Path) -> tuple[Path, str]:
-    """Return the path and the options of `PATH?options`; a `?` may belong to a path that exists."""
+    """Return the path and the options of `PATH?options`; an existing path may contain `?`."""
     whole = place / expand(text)
     if "?" not in text or is_there(whole):
         return whole, ""

@@ -1,7 +1,7 @@
-"""Draw the sides of a dataset, and refuse those that leak.
+"""Draw the splits of a dataset at random, and check that they do not leak.
 
-A side is train, valid or test. A draw moves units: everything by one speaker, or everything from
-one recording, so that neither can stand on two sides.
+A side is train, valid or test. Units are drawn: everything by one speaker, or everything from one
+recording, so that neither can be on two sides.
 """
 
 import math
@@ -18,8 +18,8 @@ from ossicle.data.leaks import check_files
 from ossicle.data.utterance import Utterance
 from ossicle.errors import LabelError, SplitError, listing
 
-_MOST_CELLS = 50_000_000  # units times labels, of what is shared out
-_SEARCHED_CELLS = 4_000_000  # units times labels, of all draws together, until one is good
+_MOST_CELLS = 50_000_000  # most units times labels of a draw
+_SEARCHED_CELLS = 4_000_000  # most units times labels over all draws
 _MOST_DRAWS = 20
 
 Parts = tuple[tuple[Utterance, ...], tuple[Utterance, ...], tuple[Utterance, ...]]
@@ -32,39 +32,38 @@ def draw(
     by_speaker: bool,
     seed: int,
 ) -> Parts:
-    """Return train, valid and test parts, stratified by label and fixed by the seed.
+    """Return train, valid and test utterances, stratified by label and determined by the seed.
 
-    Where most labels are on one utterance alone, as transcripts and numbers are, they are no
-    strata, and all utterances are of one.
+    If most labels occur once, as transcripts and numbers do, the draw is not stratified.
 
-    First the utterances of each label are shared out in whole numbers, at least one for training.
-    Then each unit, in random order, goes to the side that lacks most of its labels; a unit with a
-    label that training has none of goes to training. Where that leaves a side without a label or
-    far from its size, as it can with speakers who have much to say of few labels, units are moved
-    and swapped (`ossicle.data.balance`), and the best of several draws is taken.
+    First each side gets a target number of utterances of each label, with at least one for
+    training. Then each unit, in random order, goes to the side that lacks most of its labels; a
+    unit with a label that training does not have yet goes to training. If that leaves a side
+    without a label or far from its size, as with speakers who have many utterances of few labels,
+    units are moved and swapped (`ossicle.data.balance`), and the best of several draws is taken.
 
     Args:
-        utterances: What is to be shared out.
-        fractions: The shares of valid and test, each from 0 to 1 and less than 1 together. A side
-            of share 0 stays empty; any other gets one unit at least.
-        by_speaker: Whether a speaker's utterances stay together.
-        seed: Of the draw.
+        utterances: Utterances to split.
+        fractions: Fractions of valid and test, each from 0 to 1, with a sum below 1. A side of
+            fraction 0 stays empty; any other gets at least one unit.
+        by_speaker: Whether to keep the utterances of a speaker together.
+        seed: Seed of the draw.
 
     Raises:
-        SplitError: a share is out of range, a speaker is not known, or there are too few units.
+        SplitError: a fraction is out of range, a speaker is unknown, or there are too few units.
     """
     if min(fractions) < 0 or not sum(fractions) < 1:
         raise SplitError(
-            f"valid={fractions[0]:g} and test={fractions[1]:g} cannot be drawn. Choose shares of 0 "
-            "or more that leave a part for training."
+            f"valid={fractions[0]:g} and test={fractions[1]:g}: expected fractions of 0 or more "
+            "with a sum below 1."
         )
     units = _units(utterances, by_speaker)
     wanted = [0, *(side for side in (1, 2) if fractions[side - 1] > 0)]
     if len(units) < len(wanted):
         raise SplitError(
-            f"{len(units)} {'speakers' if by_speaker else 'recordings'} cannot be drawn into "
+            f"{len(units)} {'speakers' if by_speaker else 'recordings'} are too few for "
             f"{listing(SIDES[side] for side in wanted)}. Add more"
-            + (", or say speaker_independent=no." if by_speaker else ".")
+            + (", or use speaker_independent=no." if by_speaker else ".")
         )
     side_by_unit = _search(_counts(units), fractions, wanted, np.random.default_rng(seed))
     train, valid, test = (
@@ -77,15 +76,17 @@ def draw(
 
 
 def check(dataset: Dataset) -> None:
-    """Raise unless the sides of a dataset are apart and there is something on each.
+    """Check that no split of a dataset is empty and that they do not overlap.
 
     Raises:
-        SplitError: a side is empty; a file, by path or by its bytes, is on two sides, or
-            overlapping parts of it are; a speaker is on two sides of speaker-independent data.
+        SplitError: a split is empty; a file, by path or bytes, or overlapping parts of it are in
+            two splits; a speaker is in two splits of speaker-independent data.
     """
     for side, part in dataset.sides.items():
         if not part:
-            raise SplitError(f"{dataset.name} has no {side} part. Choose a split that fills it.")
+            raise SplitError(
+                f"{dataset.name} has no {side} recordings. Choose a split with some of them."
+            )
     if dataset.speaker_independent:
         _check_speakers(replace(dataset, valid=()) if dataset.test_chooses else dataset)
     check_files(dataset)
@@ -94,23 +95,23 @@ def check(dataset: Dataset) -> None:
 def _units(utterances: Sequence[Utterance], by_speaker: bool) -> list[list[Utterance]]:
     if by_speaker and (unknown := [one.key for one in utterances if one.speaker is None]):
         raise SplitError(
-            f"{len(unknown)} of {len(utterances)} utterances name no speaker "
-            f"({listing(unknown, 3)}). Name them, or say speaker_independent=no."
+            f"{len(unknown)} of {len(utterances)} utterances have no speaker "
+            f"({listing(unknown, 3)}). Add their speakers, or use speaker_independent=no."
         )
     by_unit: dict[Hashable, list[Utterance]] = defaultdict(list)
-    for one in sorted(utterances, key=lambda one: one.key):  # the draw is the same in any order
+    for one in sorted(utterances, key=lambda one: one.key):  # independent of the order given
         by_unit[one.speaker if by_speaker else (one.path, one.span)].append(one)
     return list(by_unit.values())
 
 
 def _counts(units: Sequence[Sequence[Utterance]]) -> np.ndarray:
-    """Return how many recordings of each label each unit has: (units, labels)."""
+    """Return the number of recordings of each label in each unit: (units, labels)."""
     total = Counter(one.label for unit in units for one in unit)
     labels = sorted(total)
     if len(labels) > total.total() / 2:
         labels = [""]
     most = max(1, _MOST_CELLS // len(units))
-    if len(labels) > most:  # the rare ones are one stratum
+    if len(labels) > most:  # rare labels share one stratum
         labels = sorted(sorted(labels, key=lambda label: -total[label])[: most - 1])
     column = {label: number for number, label in enumerate(labels)}
     rest, width = len(labels), len(labels) + 1
@@ -125,7 +126,7 @@ def _search(
     wanted: Sequence[int],
     rng: np.random.Generator,
 ) -> list[int]:
-    """Return the side of each unit: of several draws, the first good one or else the best."""
+    """Return the side of each unit: the first acceptable of several draws, or else the best."""
     balance = Balance(counts, (1 - sum(fractions), *fractions))
     best: list[int] = []
     lowest = math.inf
@@ -133,7 +134,7 @@ def _search(
         targets = _targets(counts.sum(axis=0), fractions, rng)
         drawn = np.array(_assign(counts, targets, wanted, rng))
         if counts.size > _SEARCHED_CELLS or counts.sum(axis=1).max() == 1:
-            return list(drawn)  # units are so many, or so small, that any draw is good
+            return list(drawn)  # with so many or such small units, any draw is acceptable
         if not balance.is_good(drawn):
             drawn = balance.improved(drawn)
         if balance.is_good(drawn):
@@ -146,12 +147,12 @@ def _search(
 def _targets(
     totals: np.ndarray, fractions: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
-    """Return how many utterances of each label each side should get: (3, labels).
+    """Return the target number of utterances of each label on each side: (3, labels).
 
-    A side's whole number is shared out by largest remainder, equal ones at random: of 100 labels
-    with 2 utterances each, a share of 0.15 is one utterance of 30 labels, not none of any.
+    Rounded by largest remainder, with ties broken at random: of 100 labels with 2 utterances each,
+    a fraction of 0.15 gives one utterance of 30 labels, instead of none of any.
     """
-    free = totals - 1  # one of each label is training's
+    free = totals - 1  # one utterance of each label is kept for training
     sides = []
     for fraction in fractions:
         exact = totals * fraction
@@ -167,7 +168,7 @@ def _targets(
 def _assign(
     counts: np.ndarray, targets: np.ndarray, wanted: Sequence[int], rng: np.random.Generator
 ) -> list[int]:
-    """Return the side of each unit, each wanted side getting one at least."""
+    """Return the side of each unit; every wanted side gets at least one."""
     lacking = targets.copy()  # (sides, labels)
     taken = np.zeros_like(targets)
     side_by_unit = [0] * len(counts)
@@ -194,21 +195,22 @@ def _check_speakers(dataset: Dataset) -> None:
         for one in part:
             if one.speaker is None:
                 raise SplitError(
-                    f"{dataset.name}: {one.key} names no speaker, so no side can be kept apart. "
-                    "Name the speakers, or say speaker_independent=no."
+                    f"{dataset.name}: {one.key} has no speaker, which a speaker-independent split "
+                    "needs. Add the speakers, or use speaker_independent=no."
                 )
             if (other := side_by_speaker.setdefault(one.speaker, side)) != side:
                 raise SplitError(
                     f"{dataset.name}: speaker '{one.speaker}' is in {other} and in {side}. Move "
-                    "them to one side, or say speaker_independent=no if known voices may be tested."
+                    "them to one split, or use speaker_independent=no to test on known speakers."
                 )
 
 
 def check_classes(dataset: Dataset) -> None:
-    """Raise unless the labels are classes that can be learnt and judged.
+    """Check that the labels are classes that can be trained and evaluated.
 
     Raises:
-        LabelError: training has one class only, or valid or test a label that training has not.
+        LabelError: training has only one class, or valid or test has a label that is not in
+            training.
     """
     known = set(dataset.labels)
     for side, part in (("valid", dataset.valid), ("test", dataset.test)):
@@ -216,12 +218,12 @@ def check_classes(dataset: Dataset) -> None:
             if label not in known:
                 example = next(one.key for one in part if one.label == label)
                 raise LabelError(
-                    f"{dataset.name}: the label '{label}' is on {count} utterances of {side} "
-                    f"(such as {example}) and on none of train ({listing(sorted(known))}). "
-                    "Move some to train, or mend the label."
+                    f"{dataset.name}: {count} utterances of {side} (such as {example}) have the "
+                    f"label '{label}', which no training utterance has ({listing(sorted(known))}). "
+                    "Move some to train, or fix the label."
                 )
     if len(known) == 1:
         raise LabelError(
             f"{dataset.name}: all {len(dataset.train)} training utterances are "
-            f"'{dataset.labels[0]}'. Give two labels at least."
+            f"'{dataset.labels[0]}'. Use data with at least two labels."
         )

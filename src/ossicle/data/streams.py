@@ -1,13 +1,13 @@
-"""Find all the sound in a file, whatever its header states.
+"""Find all audio data in a file, even if its header is wrong.
 
-libsndfile ends where the header says: at the first of two files that were joined, at an estimate
-where an mp3 has no count, at nothing where a program streamed and could not know the size. Here a
+libsndfile stops where the header says: after the first of several joined files, at an estimate if
+an mp3 has no frame count, at the beginning if a program streamed without knowing the size. Here a
 file is split into its streams, and each becomes a view that libsndfile reads to its real end:
 
-    ogg, opus                     one stream for each file that was joined
-    flac                          the same, with the count of samples taken out of the header
-    mp3                           the same, with a header that holds the true count of frames
-    wav, aiff, au, caf, sphere    the true size of the sound (see `containers`)
+    ogg, opus                     one stream for each joined file
+    flac                          the same, without the number of samples in the header
+    mp3                           the same, with the true number of frames in the header
+    wav, aiff, au, caf, sphere    the true size of the audio data (see `containers`)
 """
 
 import io
@@ -21,27 +21,27 @@ from typing import Final
 from ossicle.data.containers import Refused, sound_of
 from ossicle.data.mpeg import after_tags, frames_of
 
-Piece = bytes | range  # written by us, or bytes of the file
+Piece = bytes | range  # replacement bytes, or a range of the file
 
 _FLAC: Final = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")  # the magic and a STREAMINFO of 34 bytes
-_FLAC_COUNT: Final = 18  # where the 64 bits are that end with the count of samples
+_FLAC_COUNT: Final = 18  # offset of the 64 bits that end with the number of samples
 _COUNT_BITS: Final = 36
-_FLAC_PADDING: Final = 16  # zeros at the end that are no frame
+_FLAC_PADDING: Final = 16  # zeros at the end that are not a frame
 _OGG_FIRST: Final = re.compile(rb"OggS\x00[\x02\x06]")
 _OGG_PAGE_MOST: Final = 27 + 255 + 255 * 255  # bytes: header, segment table, segments
 _OGG_LAST: Final = 4  # flag
-_MPEG_DELAY_MOST: Final = 8192  # samples that an encoder may declare to be cut off
+_MPEG_DELAY_MOST: Final = 8192  # most samples of encoder delay and padding, which are removed
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Sound that libsndfile reads in one go.
+    """Audio data that libsndfile reads as one file.
 
     Attributes:
-        pieces: What it reads from the first sample on.
-        sought: What it reads from a later sample on; None: only from the first.
-        fewest: Samples that have to be decoded, or the end is missing; None: as many as the header
-            states.
+        pieces: File contents for reading from the first sample.
+        sought: File contents for reading from a later sample; None: seeking is not possible.
+        fewest: Fewest samples that must be decoded, or the file is truncated; None: as many as the
+            header states.
     """
 
     pieces: tuple[Piece, ...]
@@ -50,15 +50,15 @@ class Stream:
 
 
 def streams(data: mmap, low: int, high: int) -> list[Stream]:
-    """Return the streams in a part of a file, one at least.
+    """Return the streams in a range of a file; at least one.
 
     Args:
-        data: The file.
+        data: Contents of the file.
         low: First byte of the recording.
-        high: One past its last.
+        high: Last byte plus one.
 
     Raises:
-        Refused: the recording is cut short, or holds what may be sound and cannot be read.
+        Refused: the recording is truncated, or has bytes that may be audio but cannot be read.
     """
     if data[low : low + 4] == b"OggS":
         return _ogg(data, low, high)
@@ -76,17 +76,17 @@ def streams(data: mmap, low: int, high: int) -> list[Stream]:
 
 
 def _ogg(data: mmap, low: int, high: int) -> list[Stream]:
-    """Split joined files where a first page follows a page that is not one."""
+    """Split joined files where a first page follows a page that is not a first page."""
     starts, expected = [], -1
     for match in _OGG_FIRST.finditer(data, low, high):
         at = match.start()
-        if at != expected:  # first pages in a row are of streams that play together
+        if at != expected:  # consecutive first pages belong to multiplexed streams
             starts.append(at)
         table = data[at + 27 : at + 27 + int.from_bytes(data[at + 26 : at + 27])]
         expected = at + 27 + len(table) + sum(table)
     parts = [range(*ends) for ends in zip(starts, [*starts[1:], high], strict=False)]
     if not parts or not all(_ends_with_last_page(data, part) for part in parts):
-        raise Refused("is cut short: its last Ogg page is missing")
+        raise Refused("is truncated: its last Ogg page is missing")
     return [Stream((part,), (part,)) for part in parts]
 
 
@@ -107,7 +107,7 @@ def _flac(data: mmap, low: int, high: int) -> list[Stream]:
 
 
 def _uncounted(data: mmap, part: range) -> Stream:
-    """Return a FLAC stream that is decoded to its end and not to the count in its header."""
+    """Return a FLAC stream that is decoded to its end, ignoring the count in its header."""
     at = part.start + _FLAC_COUNT
     field = data[at : min(at + 8, part.stop)]
     if len(field) < 8:
@@ -115,7 +115,7 @@ def _uncounted(data: mmap, part: range) -> Stream:
     (number,) = struct.unpack(">Q", field)
     count = number & (1 << _COUNT_BITS) - 1
     tail = data[max(at, part.stop - 128) : part.stop]
-    if tail.startswith(b"TAG") or not any(tail[-_FLAC_PADDING:]):  # decoding would go on into it
+    if tail.startswith(b"TAG") or not any(tail[-_FLAC_PADDING:]):  # would be decoded as frames
         return Stream((part,), (part,), count)
     unknown = struct.pack(">Q", number >> _COUNT_BITS << _COUNT_BITS)
     pieces = (range(part.start, at), unknown, range(at + 8, part.stop))
@@ -128,7 +128,7 @@ def _mpeg(data: mmap, low: int, high: int) -> list[Stream]:
         stated = frames.stated
         if stated is not None and frames.count < stated - 1:
             raise Refused(
-                f"is cut short: its header states {stated} frames and it holds {frames.count}"
+                f"is truncated: its header states {stated} frames, but it has {frames.count}"
             )
         fewest = max(1, frames.samples - _MPEG_DELAY_MOST)
         if stated is not None:
@@ -140,23 +140,23 @@ def _mpeg(data: mmap, low: int, high: int) -> list[Stream]:
 
 
 class View:
-    """Pieces of a file and of memory, read as one file."""
+    """File-like view of pieces of a file and of memory."""
 
     def __init__(self, data: mmap, pieces: Sequence[Piece]) -> None:
-        """Begin at the first byte of the first piece."""
+        """Start at the first byte of the first piece."""
         self._data = data
         self._pieces = pieces
         self._size = sum(map(len, pieces))
         self._at = 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a byte and return its number."""
+        """Move to a byte and return its offset."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         self._at = max(0, base + offset)
         return self._at
 
     def tell(self) -> int:
-        """Return the number of the next byte."""
+        """Return the offset of the next byte."""
         return self._at
 
     def read(self, count: int) -> bytes:

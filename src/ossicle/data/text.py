@@ -1,8 +1,8 @@
-"""The form in which texts are compared: Unicode's composed form, NFC.
+"""Normalise texts to Unicode's composed form, NFC.
 
 "café" can be written with four code points or with five, which look the same. Labels, transcripts,
-tags, speakers and the names of columns are composed where they are read, so that both are one class
-and one character. Names of files are never changed: a file system may tell them apart.
+tags, speakers and column names are normalised when they are read, so that both are the same class
+and the same characters. File names are not changed, because file systems may distinguish them.
 """
 
 import unicodedata
@@ -11,12 +11,12 @@ from typing import Any
 
 
 def composed(text: str) -> str:
-    """Return a text in Unicode's composed form, NFC."""
+    """Return a text in NFC."""
     return text if text.isascii() else _composed(text)
 
 
 def composed_data(data: Any) -> Any:
-    """Return plain data, such as the labels of a saved task, with all of its texts composed."""
+    """Return JSON data, such as the labels of a saved task, with all texts in NFC."""
     if isinstance(data, str):
         return composed(data)
     if isinstance(data, dict):
@@ -26,5 +26,5 @@ def composed_data(data: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def _composed(text: str) -> str:
-    """Return one object for a label, on however many rows it is."""
+    """Return the same string object for equal texts, to save memory."""
     return unicodedata.normalize("NFC", text)

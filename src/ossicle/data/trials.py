@@ -1,4 +1,4 @@
-"""Lists of trials, as VoxCeleb writes them: 1 for one speaker or 0 for two, and two recordings.
+"""Read lists of trials in VoxCeleb's format: 1 for the same speaker or 0, and two recordings.
 
 1 id10270/x/1.wav id10270/y/2.wav
 0 id10270/x/1.wav id10309/z/3.wav
@@ -15,16 +15,16 @@ def read_trials(path: Path, key_by_name: Mapping[str, str]) -> tuple[Trial, ...]
     """Return the trials of a list.
 
     Args:
-        path: The list.
-        key_by_name: Key of the utterance that a list names so.
+        path: Path of the list.
+        key_by_name: Key of the utterance of each name in the list.
 
     Raises:
-        DataError: a line is no trial, or recordings are named that are not there.
+        DataError: a line is not a trial, or recordings are missing.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the trials '{path}' cannot be read: {error}.") from error
+        raise DataError(f"the list of trials '{path}' cannot be read: {error}.") from error
     trials, unknown = [], []
     for row, line in enumerate(lines, start=1):
         if not line.strip():
@@ -41,9 +41,9 @@ def read_trials(path: Path, key_by_name: Mapping[str, str]) -> tuple[Trial, ...]
     if unknown:
         names = sorted(set(unknown))
         raise DataError(
-            f"{path} names {len(names)} recordings that are not there: {listing(names)}. Mend the "
+            f"{path} lists {len(names)} recordings that do not exist: {listing(names)}. Fix the "
             "list, or add the recordings."
         )
     if not trials:
-        raise DataError(f"{path} holds no trials. Write 1 or 0 and two recordings in each line.")
+        raise DataError(f"{path} has no trials. Write 1 or 0 and two recordings in each line.")
     return tuple(trials)

@@ -1,4 +1,4 @@
-"""Labelled recordings, and the pairs of them that speaker verification is judged by."""
+"""Labelled recordings, and pairs of them for speaker verification."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,18 @@ from ossicle.data.text import composed
 class Utterance:
     """One labelled recording, or a part of one.
 
-    Label and speaker are kept in Unicode's composed form, NFC, however they are written.
+    Label and speaker are normalised to NFC.
 
     Attributes:
-        key: Unique within a dataset: the path from the data's root, with `/`, and `#start-stop`
-            in seconds for a part.
-        path: The file.
-        label: What the task predicts, as text.
-        speaker: Who speaks, where known.
-        start_s: Where the part begins.
-        duration_s: Its length; None goes to the end of the file.
-        span: First byte and number of bytes of the recording inside the file, where the file is an
-            archive of many; None: the file is the recording.
+        key: Unique name within a dataset: the path from the data's root, with `/`, and
+            `#start-stop` in seconds for a part.
+        path: Path of the file.
+        label: Label to predict, as text.
+        speaker: Name of the speaker, if known.
+        start_s: Start of the part in the file.
+        duration_s: Length of the part; None: to the end of the file.
+        span: First byte and number of bytes of the recording inside an archive; None: the file is
+            the recording.
     """
 
     key: str
@@ -48,7 +48,7 @@ class Utterance:
         start_s: float = 0.0,
         duration_s: float | None = None,
     ) -> "Utterance":
-        """Return an utterance whose key is made from its path below `root` and its part."""
+        """Return an utterance with a key built from its path below `root` and its part."""
         above = root.as_posix().rstrip("/") + "/"
         key = path.as_posix().removeprefix("" if above == "./" else above)
         if start_s or duration_s is not None:
@@ -58,12 +58,12 @@ class Utterance:
 
 
 class Trial(NamedTuple):
-    """Two utterances of which it is asked whether one speaker says both.
+    """Two utterances to compare in speaker verification.
 
     Attributes:
-        first: Key of the enrolled utterance.
-        second: Key of the tested one.
-        same: Whether it is one speaker.
+        first: Key of the enrolment utterance.
+        second: Key of the test utterance.
+        same: Whether both are by the same speaker.
     """
 
     first: str

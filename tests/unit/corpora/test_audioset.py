@@ -15,11 +15,11 @@ SEGMENTS, NAMES = "balanced_train_segments.csv", "class_labels_indices.csv"
             SEGMENTS,
             "/m/2",
             "/m/9",
-            r"has 1 marks that class_labels_indices.csv does not name: /m/9",
+            r"has 1 labels that are not in class_labels_indices.csv: /m/9",
         ),
         (SEGMENTS, " 10.000,", "", r"4 lines are not like .*: aaaaaaaaaa0,0.000,/m/1"),
         (NAMES, "display_name", "name", r"has no column display_name"),
-        (NAMES, "Rain, drops", "Rain|drops", r"Rain\|drops hold a '\|'"),
+        (NAMES, "Rain, drops", "Rain|drops", r"Rain\|drops contain '\|'"),
     ],
 )
 def test_a_table_that_is_not_the_release_s_is_refused(tree, file, old, new, message):
@@ -31,5 +31,5 @@ def test_a_table_that_is_not_the_release_s_is_refused(tree, file, old, new, mess
 
 def test_a_clip_that_is_there_twice_is_refused(tree):
     root = tree({**CORPORA["audioset"].example.files, "audio/x/Yaaaaaaaaaa0.flac": None})
-    with pytest.raises(DataError, match=r"has clip aaaaaaaaaa0 twice: .*0.wav and .*0.flac"):
+    with pytest.raises(DataError, match=r"has two files of clip aaaaaaaaaa0: .*0.wav and .*0.flac"):
         open_data(f"audioset:{root}")

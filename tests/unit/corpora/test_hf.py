@@ -60,13 +60,16 @@ def test_a_row_without_a_label_is_refused(tmp_path, label, feature):
     ("wrong", "message"),
     [
         ({"compression": "zstd"}, r"data-0.arrow is compressed"),
-        ({"audio": [[0.1, 0.2]] * 12}, r"'audio' is list<.*it was saved decoded"),
-        ({"audio": [{"array": [0.1], "path": "x"}] * 12}, r"'audio' is struct<.*saved decoded"),
+        ({"audio": [[0.1, 0.2]] * 12}, r"'audio' is list<.*expected a struct of bytes and path"),
+        (
+            {"audio": [{"array": [0.1], "path": "x"}] * 12},
+            r"'audio' is struct<.*expected a struct of bytes",
+        ),
         (
             {"audio": [None, *list(sounds())[1:]]},
-            r"1 of 12 recordings .*\(row 0: no sound\)",
+            r"1 of 12 recordings .*\(row 0: no audio\)",
         ),
-        ({"label": [[0], [0, 1]] * 6}, r"column 'label' is list<.*, and no text or number"),
+        ({"label": [[0], [0, 1]] * 6}, r"column 'label' is list<.*; expected a text or a number"),
     ],
 )
 def test_what_cannot_be_read_where_it_lies_is_refused(tmp_path, wrong, message):
@@ -78,7 +81,7 @@ def test_a_split_that_was_not_copied_is_named(tmp_path):
     (tmp_path / "train").mkdir()
     saved(tmp_path / "train", [0, 1] * 6)
     (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
-    with pytest.raises(DataError, match=r"holds no split test"):
+    with pytest.raises(DataError, match=r"has no split test"):
         open_data(f"hf:{tmp_path}")
 
 
@@ -87,7 +90,7 @@ def test_a_split_that_was_not_copied_is_named(tmp_path):
     [
         ("dataset_info.json", "[" * 100_000, r"info\.json cannot be read: .*levels.*Save the data"),
         ("dataset_info.json", '{"features": ' + "9" * 5000 + "}", r"info\.json cannot be read: "),
-        ("dataset_info.json", '{"features": []}', "has no table of features"),
+        ("dataset_info.json", '{"features": []}', "has no object 'features'"),
         ("dataset_info.json", "[]", "its top level is a list; expected an object"),
         ("state.json", '{"_data_files": 3}', r"state\.json cannot be read: "),
         ("state.json", '{"_data_files": [["x"]]}', r"state\.json cannot be read: "),

@@ -23,13 +23,13 @@ def urbansound(tree, folds, listed=range(1, 11)):
 
 def test_folds_that_are_missing_from_the_table_are_named_in_the_note(tree):
     dataset = open_data(f"urbansound8k:{urbansound(tree, (1, 2, 3, 10), (1, 2, 3, 10))}")
-    lacks = "Not the whole release: folds 4, 5, 6, 7, 8, 9 of 10 are missing; 8 of 8,732 recordings"
+    lacks = "Incomplete release: folds 4, 5, 6, 7, 8, 9 of 10 are missing; 8 of 8,732 recordings"
     assert dataset.note == (
-        "Official folds: 10 is test and 3 is valid; a source is in one fold. "
+        "Official folds: 10 is test and 3 is valid; folds do not share sources. "
         + lacks
-        + " are there."
+        + " found."
     )
-    assert lacks + " are there. Scores do not compare with published ones." in dataset.notices
+    assert lacks + " found. Metrics are not comparable with published ones." in dataset.notices
 
 
 def test_folds_whose_recordings_are_missing_are_refused_by_folder_or_left_out(tree):
@@ -44,7 +44,7 @@ def test_folds_whose_recordings_are_missing_are_refused_by_folder_or_left_out(tr
 def test_the_table_that_is_missing_is_named_without_advice_on_the_path(tree):
     root = tree({"audio/1.ogg": None})
     with pytest.raises(
-        DataError, match=r"meta/esc50.csv does not exist\. Take it from the release"
+        DataError, match=r"meta/esc50.csv does not exist\. Copy it from the release"
     ):
         open_data(f"esc50:{root}")
 
@@ -56,10 +56,10 @@ def test_a_small_language_of_common_voice_trains_on_what_it_has():
     # 205 rows of train.tsv by one speaker, of which a tenth is drawn; 20 of test.tsv by eight.
     assert [len(part) for part in dataset.sides.values()] == [185, 20, 20]
     assert len({one.speaker for one in dataset.test}) == 8
-    assert "no validation part: 20 training recordings, drawn by recording" in dataset.note
-    assert any("one speaker alone, who is on both" in notice for notice in dataset.notices)
+    assert "no validation split: 20 training recordings, drawn by recording" in dataset.note
+    assert any("a single speaker, who is in both" in notice for notice in dataset.notices)
     assert not dataset.speaker_independent
-    assert "no speaker is on two sides" not in dataset.note
+    assert "no speaker in two splits" not in dataset.note
 
 
 def commonvoice(tree, speakers, test_speaker="t", dev=None):
@@ -77,7 +77,7 @@ def test_validation_is_drawn_by_speaker_where_training_has_several(tree, dev):
     dataset = open_data(f"commonvoice:{commonvoice(tree, 'aaaabbbbcccc', dev=dev)}")
     assert dataset.speaker_independent
     assert [len(part) for part in dataset.sides.values()] == [8, 4, 1]
-    assert "no validation part: 4 training recordings, drawn by speaker" in dataset.note
+    assert "no validation split: 4 training recordings, drawn by speaker" in dataset.note
 
 
 def test_a_lone_training_speaker_must_not_be_tested(tree):
@@ -88,7 +88,7 @@ def test_a_lone_training_speaker_must_not_be_tested(tree):
 def test_an_empty_test_says_what_else_to_do(tree):
     root = commonvoice(tree, "ab")
     (root / "test.tsv").write_text("client_id\tpath\tsentence\n")
-    with pytest.raises(DataError, match=r"test.tsv lists no recordings.*in a manifest"):
+    with pytest.raises(DataError, match=r"test.tsv is empty.*in a manifest"):
         open_data(f"commonvoice:{root}")
 
 
@@ -102,7 +102,7 @@ def test_fluent_speech_commands_without_validation_draws_it(tree):
     assert len(open_data(f"fsc:{root}").valid) == 1  # of two recordings of one speaker
     head = CORPORA["fsc"].example.files["data/valid_data.csv"].partition("\n")[0]
     (root / "data/valid_data.csv").write_text(head + "\n")
-    assert "no validation part" in open_data(f"fsc:{root}").note
+    assert "no validation split" in open_data(f"fsc:{root}").note
 
 
 def test_librispeech_without_dev_clean_draws_validation_unless_it_was_asked_for(tree):
@@ -113,7 +113,7 @@ def test_librispeech_without_dev_clean_draws_validation_unless_it_was_asked_for(
     assert [len(part) for part in dataset.sides.values()] == [4, 1, 2]
     assert "dev-clean is missing" in dataset.note
     assert "drawn by speaker" in dataset.note
-    with pytest.raises(DataError, match="valid=dev-clean is not in this data"):
+    with pytest.raises(DataError, match="valid=dev-clean is not available"):
         open_data(f"librispeech:{root}?valid=dev-clean")
 
 
@@ -124,7 +124,7 @@ def test_speech_commands_without_a_validation_list_keeps_speakers_apart(tree):
     speakers = [{one.speaker for one in part} for part in dataset.sides.values()]
     assert speakers[2] == {"cc"}
     assert len(speakers[1]) == 1
-    assert "validation_list.txt lists nothing, so a tenth of training, by speaker" in dataset.note
+    assert "validation_list.txt is empty, so a tenth of training, by speaker" in dataset.note
 
 
 def test_an_empty_validation_folder_is_filled_from_training(tree):
@@ -143,14 +143,14 @@ def test_rows_of_a_manifest_whose_files_are_missing_are_left_out_where_that_is_a
     ]
     files = {row.partition(",")[0]: None for row in rows[1:]}
     root = tree({**files, "list.csv": "\n".join(["path,label,split", *rows])})
-    with pytest.raises(DataError, match=r"1 of 12 recordings are not there \(row 2: 0.wav\)\. Add"):
+    with pytest.raises(DataError, match=r"1 of 12 recordings are missing \(row 2: 0.wav\)\. Add"):
         open_data(f"manifest:{root}/list.csv")
     dataset = open_data(f"manifest:{root}/list.csv?missing=leave-out")
     assert [len(part) for part in dataset.sides.values()] == [3, 4, 4]
-    assert any("1 of 12" in notice and "left out" in notice for notice in dataset.notices)
+    assert any("1 of 12" in notice and "skipped" in notice for notice in dataset.notices)
     for file in root.glob("*.wav"):
         file.unlink()
-    with pytest.raises(DataError, match=r"none of its 12 files is there .*Correct them"):
+    with pytest.raises(DataError, match=r"none of its 12 files exists .*Correct them"):
         open_data(f"manifest:{root}/list.csv?missing=leave-out")
 
 
@@ -160,7 +160,7 @@ def test_a_folder_of_a_metadata_table_leaves_out_what_is_missing(tree):
     root = tree({**files, "metadata.csv": "\n".join(["file_name,label", *rows])})
     dataset = open_data(f"audiofolder:{root}?missing=leave-out")
     assert len(dataset.utterances) == 10
-    assert any("2 of 12 recordings are not there" in notice for notice in dataset.notices)
+    assert any("2 of 12 recordings are missing" in notice for notice in dataset.notices)
 
 
 def test_several_places_below_are_all_named(tree):

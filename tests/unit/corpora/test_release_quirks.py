@@ -48,7 +48,7 @@ def test_msp_improv_needs_dominance_for_dimensions_alone(example):
     assert len(open_data(f"msp-improv:{root}").utterances) == 6
     numbers = open_data(f"msp-improv:{root}?label=dimensions")
     assert len(numbers.utterances) == 5
-    assert "1 turns without all three dimensions are left out" in numbers.note
+    assert "1 turns without all three dimensions were skipped" in numbers.note
     change(root / "Evalution.txt", "-P-FM01.avi; A;", "-P-FM01.avi;")
     with pytest.raises(DataError, match=r"1 turns cannot be read \(UTD-IMPROV-S01A-F01"):
         open_data(f"msp-improv:{root}")
@@ -79,5 +79,5 @@ def test_esd_takes_sides_from_numbers_whatever_is_missing(tree):
         "test": ["021", "050", "371", "400"],
     }
     tree({"0011/Angry/Train/0011_000401.wav": None})
-    with pytest.raises(DataError, match=r"1 recordings are of no side \(0011/Angry/Train/"):
+    with pytest.raises(DataError, match=r"1 recordings have no split \(0011/Angry/Train/"):
         open_data(f"esd:{root}")

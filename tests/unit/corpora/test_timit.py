@@ -35,7 +35,7 @@ def test_the_development_set_chooses_or_all_other_test_speakers(tree):
     root = tree({**CORPORA["timit"].example.files, **other})
     dataset = open_data(f"timit:{root}")
     assert {one.speaker for one in dataset.valid} == {"FAKS0"}
-    assert "1 test speakers are of neither and left out" in dataset.note
+    assert "1 test speakers are in neither and were skipped" in dataset.note
     everyone = open_data(f"timit:{root}?valid=all")
     assert {one.speaker for one in everyone.valid} == {"FAKS0", "MPGR1"}
 
@@ -43,10 +43,10 @@ def test_the_development_set_chooses_or_all_other_test_speakers(tree):
 @pytest.mark.parametrize(
     ("phones", "message"),
     [
-        ("0 10", r"SX1.PHN is not lines of two sample numbers"),
-        ("", r"SX1.PHN is not lines of two sample numbers"),
-        ("0 10 é", r"SX1.PHN is no text"),
-        ("0 10 xyz", r"SX1.WAV: the .PHN beside it has xyz, and TIMIT no such phones"),
+        ("0 10", r"SX1.PHN: expected lines of two sample numbers"),
+        ("", r"SX1.PHN: expected lines of two sample numbers"),
+        ("0 10 é", r"SX1.PHN is not a text file"),
+        ("0 10 xyz", r"SX1.WAV: its .PHN file has xyz, which are not phones of TIMIT"),
     ],
 )
 def test_an_annotation_of_another_kind_is_refused(tree, phones, message):

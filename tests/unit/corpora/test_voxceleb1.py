@@ -11,7 +11,7 @@ def test_recordings_that_the_list_does_not_name_are_counted(tree):
     root = tree({**files, "wav/id10999/v/00001.wav": None})
     dataset = open_data(f"voxceleb1:{root}")
     assert len(dataset.utterances) == 9
-    assert "1 recordings that the list does not name are left out" in dataset.note
+    assert "1 recordings that are not in the list were skipped" in dataset.note
 
 
 @pytest.mark.parametrize("line", ["4 id10001/v/00001.wav", "1"])

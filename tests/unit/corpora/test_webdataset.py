@@ -45,10 +45,10 @@ def test_the_first_word_of_a_name_tells_the_side(tmp_path, name):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"z__m4a": b"x", "z__json": ABOUT}, r"1 samples have no sound: z.m4a"),
-        ({"z__seg__wav": b"x", "z__json": ABOUT}, r"1 samples have no sound: z.seg.wav"),
-        ({"0__flac": b"x"}, r"two sounds for 0: 0.wav and 0.flac"),
-        ({"0__wav": b"x"}, r"two sounds for 0: 0.wav and 0.wav"),
+        ({"z__m4a": b"x", "z__json": ABOUT}, r"1 samples have no audio file: z.m4a"),
+        ({"z__seg__wav": b"x", "z__json": ABOUT}, r"1 samples have no audio file: z.seg.wav"),
+        ({"0__flac": b"x"}, r"two audio files for 0: 0.wav and 0.flac"),
+        ({"0__wav": b"x"}, r"two audio files for 0: 0.wav and 0.wav"),
         ({"0__json": b'{"label": ["a"]}'}, r"all.tar, 0: label is not a text or a number"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_sample_that_is_not_one_sound_and_one_label_is_refused(tmp_path, more,
 def test_shards_that_are_compressed_cut_short_or_empty_are_refused(tmp_path):
     shard(tmp_path / "train-0.tar")
     shard(tmp_path / "test-0.tar.gz", mode="w:gz")
-    with pytest.raises(DataError, match=r"holds compressed shards: test-0.tar.gz"):
+    with pytest.raises(DataError, match=r"has compressed shards: test-0.tar.gz"):
         open_data(f"webdataset:{tmp_path}")
     (tmp_path / "test-0.tar.gz").unlink()
     whole = (tmp_path / "train-0.tar").read_bytes()
@@ -69,7 +69,7 @@ def test_shards_that_are_compressed_cut_short_or_empty_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"train-0.tar cannot be read: it has no end mark"):
         open_data(f"webdataset:{tmp_path}")
     shard(tmp_path / "train-0.tar", count=0)
-    with pytest.raises(DataError, match=r"holds no recordings: 1 shards have no samples"):
+    with pytest.raises(DataError, match=r"has no recordings: its 1 shards are empty"):
         open_data(f"webdataset:{tmp_path}")
 
 

@@ -1,4 +1,4 @@
-"""The readers of labelled recordings, one file each; a new one is a line here."""
+"""Registry of corpus readers, one file each; a new reader is one line here."""
 
 from ossicle.data.corpora import (
     audiofolder,

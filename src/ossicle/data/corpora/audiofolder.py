@@ -1,4 +1,4 @@
-"""A folder for each class, or a folder with metadata: the convention of Hugging Face's audiofolder.
+"""A folder for each class, or a folder with metadata, as in Hugging Face's audiofolder.
 
 data/dog/1.wav      data/train/dog/1.wav      data/metadata.csv      data/train/metadata.csv
 data/cat/2.wav      data/test/cat/2.wav       data/1.wav             data/train/1.wav
@@ -30,12 +30,12 @@ _ABOUT = re.compile(r"(metadata|readme|licen[cs]es?|copying|citation|changelog)(
 def _read(path: Path, options: Options) -> Dataset:
     if not path.is_dir():
         raise DataError(f"{path} is not a folder. For a list of recordings write manifest:{path}")
-    left_out(path, 0, 0, (), options)  # says what is wrong with the option, where no table does
+    left_out(path, 0, 0, (), options)  # checks the option `missing` even without a table
     if manifest := _listed(path, path, options):
         return complete(f"audiofolder:{path}", manifest, options)
     folders = [child for child in _visible(path) if child.is_dir()]
     sides = [SIDE_BY_NAME.get(folder.name.lower()) for folder in folders]
-    sides_alone = options["draw"] == "no" and sides and None not in sides  # say, a test folder only
+    sides_alone = options["draw"] == "no" and sides and None not in sides  # e.g. only a test folder
     if "train" not in sides and not sides_alone:
         return complete(f"audiofolder:{path}", _classes(path, path, options), options)
     _refuse(path, [child for child in _visible(path) if child not in folders])
@@ -43,18 +43,18 @@ def _read(path: Path, options: Options) -> Dataset:
     for folder in folders:
         if not (side := SIDE_BY_NAME.get(folder.name.lower())):
             raise DataError(
-                f"{path} has a folder '{folder.name}' beside its train folder. Expected train, "
-                "valid (dev, val, validation) and test: move it into one of them, or out."
+                f"{path} has a folder '{folder.name}' next to its train folder. Expected train, "
+                "valid (dev, val, validation) and test: move it into one of them, or remove it."
             )
         if side == "valid" and not any(file.is_file() for file in folder.rglob("[!.]*")):
-            continue  # validation is drawn from training
+            continue  # an empty folder: validation is drawn from training
         part = _listed(folder, path, options) or _classes(folder, path, options)
         parts.append((side, part))
     return complete(f"audiofolder:{path}", merged(parts), options)
 
 
 def _is_root(path: Path) -> bool:
-    """Return whether a folder has a table, folders of sides, or several folders of recordings."""
+    """Return whether a folder has a table, split folders, or several folders of recordings."""
     if not path.is_dir() or any((path / name).is_file() for name in _METADATA):
         return path.is_dir()
     folders = [child for child in _visible(path) if child.is_dir()]
@@ -65,13 +65,13 @@ def _is_root(path: Path) -> bool:
 
 
 def _listed(folder: Path, root: Path, options: Options) -> Manifest | None:
-    """Return what a folder's metadata file lists, with keys from the root; None without one."""
+    """Return a folder's metadata file as a manifest, with keys from the root; None without one."""
     files = [folder / name for name in _METADATA if (folder / name).is_file()]
     if not files:
         return None
     if len(files) > 1:
         names = " and ".join(file.name for file in files)
-        raise ManifestError(f"{folder} has both {names}. Keep one.")
+        raise ManifestError(f"{folder} has {names}. Keep one of them.")
     if folder != root:
         options = {**options, "fold": options["fold"] or NO}
     manifest = read_manifest(files[0], label=options["label"] or LABEL, options=options)
@@ -85,7 +85,7 @@ def _listed(folder: Path, root: Path, options: Options) -> Manifest | None:
 
 
 def _unlisted(table: Path, manifest: Manifest) -> tuple[str, ...]:
-    """Return a sentence on recordings below a table's folder that it does not list, if any."""
+    """Return a notice on recordings in a table's folder that it does not list, if any."""
     listed = {os.path.normpath(one.path) for one in manifest.utterances}
     left = [
         path.relative_to(table.parent).as_posix()
@@ -97,7 +97,7 @@ def _unlisted(table: Path, manifest: Manifest) -> tuple[str, ...]:
     if not left:
         return ()
     return (
-        f"{len(left)} recordings in {table.parent} are not in {table.name} and are left out: "
+        f"{len(left)} recordings in {table.parent} are not in {table.name} and were skipped: "
         f"{listing(left, 3)}.",
     )
 
@@ -107,8 +107,8 @@ def _classes(folder: Path, root: Path, options: Options) -> Manifest:
     columns = PATH_OPTION | TABLE_OPTIONS
     if asked := [name for name, one in columns.items() if options[name] not in (None, one.default)]:
         raise DataError(
-            f"{asked[0]}={options[asked[0]]} is about a column, and {folder} has no "
-            f"{' or '.join(_METADATA)}: its labels are its folders' names."
+            f"{asked[0]}={options[asked[0]]} needs a table, and {folder} has no "
+            f"{' or '.join(_METADATA)}: its labels are folder names. Leave the option out."
         )
     folders = [child for child in _visible(folder) if child.is_dir()]
     _refuse(folder, [child for child in _visible(folder) if child not in folders])
@@ -117,12 +117,12 @@ def _classes(folder: Path, root: Path, options: Options) -> Manifest:
         files = [file for file in _visible(child) if file.suffix.lower() in AUDIO]
         _refuse(child, [file for file in _visible(child) if file not in files])
         if not files:
-            raise DataError(f"{child} holds no recordings. Fill it or take it out.")
+            raise DataError(f"{child} has no recordings. Add some or remove the folder.")
         utterances += [Utterance.of(file, root, child.name) for file in files]
     if not utterances:
         raise DataError(
-            f"{folder} holds no recordings. Expected a folder for each class with .wav, .flac, "
-            ".ogg, .opus or .mp3 files in it, or a metadata.csv."
+            f"{folder} has no recordings. Expected a folder for each class with .wav, .flac, "
+            ".ogg, .opus or .mp3 files, or a metadata.csv."
         )
     return Manifest(tuple(utterances), {})
 
@@ -132,32 +132,32 @@ def _visible(folder: Path) -> list[Path]:
 
 
 def _refuse(folder: Path, others: Sequence[Path]) -> None:
-    """Raise on what is neither a recording in its class nor about the data."""
+    """Raise DataError for files other than recordings in class folders and documentation."""
     others = [path for path in others if path.is_dir() or not _ABOUT.fullmatch(path.name)]
     if misplaced := [path.name for path in others if path.suffix.lower() in AUDIO]:
         raise DataError(
-            f"{folder}: {len(misplaced)} recordings are in no class folder ({listing(misplaced)}). "
-            "Move each into the folder of its class."
+            f"{folder}: {len(misplaced)} recordings are not in a class folder "
+            f"({listing(misplaced)}). Move each into the folder of its class."
         )
     if others:
         raise DataError(
-            f"{folder}: cannot read {listing(path.name for path in others)}. Expected recordings "
-            "named .wav, .flac, .ogg, .opus or .mp3, directly in the folder of their class: move "
-            "the rest out or convert it."
+            f"{folder}: cannot read {listing(path.name for path in others)}. Expected .wav, .flac, "
+            ".ogg, .opus or .mp3 files directly in the folder of their class: convert or remove "
+            "the rest."
         )
 
 
 CORPUS = Corpus(
     name="audiofolder",
     summary=(
-        "A folder for each class, with its recordings in it; or train, valid and test folders of "
-        "such folders; or a metadata.csv, .tsv or .jsonl with the columns of a manifest. Sides "
-        "that are not given are drawn, by speaker where known."
+        "A folder for each class with its recordings; or train, valid and test folders of such "
+        "folders; or a metadata.csv, .tsv or .jsonl with the columns of a manifest. Splits that "
+        "the data do not give are drawn at random, by speaker if known."
     ),
     size="yours",
     protocol=(
-        "Sides that are given stand; the others are drawn, by label and, where speakers are "
-        "known, by speaker."
+        "Given splits are kept; the others are drawn at random, stratified by label and, if "
+        "speakers are known, by speaker."
     ),
     source="your own recordings, or https://huggingface.co/docs/datasets/audio_dataset",
     licence="your own",

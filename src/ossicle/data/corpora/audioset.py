@@ -1,11 +1,11 @@
-"""AudioSet: the csv files of the release, and a folder of the clips that were fetched.
+"""AudioSet: the csv files of the release, and a folder with the downloaded clips.
 
-`{balanced_train,unbalanced_train,eval}_segments.csv` hold lines such as
+`{balanced_train,unbalanced_train,eval}_segments.csv` contain lines such as
 
     YTID, start, end, "/m/09x0r,/m/05zppz"        after three lines of comment
 
-and `class_labels_indices.csv` the names of the marks. Clips are `{id}.wav` or `Y{id}.wav`, or any
-other kind of sound, anywhere below the folder `audio`.
+and `class_labels_indices.csv` the names of the labels. Clips are `{id}.wav` or `Y{id}.wav`, or have
+another audio extension, anywhere below the folder `audio`.
 """
 
 import csv
@@ -42,7 +42,10 @@ def _read(path: Path, options: Options) -> Dataset:
     names = _names(path / "class_labels_indices.csv")
     audio = path / (options["audio"] or "")
     if not audio.is_dir():
-        raise DataError(f"audio={options['audio']} does not exist below {path}. Name its folder.")
+        raise DataError(
+            f"audio={options['audio']} is not a folder in {path}. Give the folder of the clips "
+            "with audio=FOLDER."
+        )
     file_by_id = _clips(audio)
     utterances, side_by_key = [], {}
     lacks: list[str] = []
@@ -66,7 +69,7 @@ def _read(path: Path, options: Options) -> Dataset:
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=False,
-        note=f"Evaluation segments are test; a tenth of {train} training chooses.",
+        note=f"Evaluation segments are test; a tenth of {train} training is validation.",
         label_name="tags",
         lacks=lacks,
         notices=notices,
@@ -80,7 +83,7 @@ def _clips(audio: Path) -> Mapping[str, Path]:
             continue
         name = file.stem.removeprefix("Y") if len(file.stem) == 12 else file.stem
         if (first := found.setdefault(name, file)) is not file:
-            raise DataError(f"{audio} has clip {name} twice: {first} and {file}. Keep one of them.")
+            raise DataError(f"{audio} has two files of clip {name}: {first} and {file}. Keep one.")
     return found
 
 
@@ -88,32 +91,34 @@ def _names(table: Path) -> Mapping[str, str]:
     rows = table_rows(table, ("mid", "display_name"))
     names = {row["mid"]: row["display_name"] for row in rows}
     if odd := [name for name in names.values() if "|" in name]:
-        raise DataError(f"{table}: {listing(odd)} hold a '|', which parts tags. Rename them.")
+        raise DataError(
+            f"{table}: {listing(odd)} contain '|', which separates tags. Rename these classes."
+        )
     return names
 
 
 def _segments(table: Path, names: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     if not table.is_file():
-        raise DataError(f"{table} does not exist. Take the file from the release.")
+        raise DataError(f"{table} does not exist. Copy the file from the release.")
     with table.open(encoding="utf-8", newline="") as file:
         lines = [line for line in file if line.strip() and not line.startswith("#")]
     rows = list(csv.reader(lines, skipinitialspace=True))
     if odd := [",".join(row) for row in rows if len(row) != 4]:
         raise DataError(
             f"{table}: {len(odd)} lines are not like 'id, 0.0, 10.0, \"/m/a,/m/b\"': "
-            f"{listing(odd, 3)}. Take the file from the release."
+            f"{listing(odd, 3)}. Copy the file from the release."
         )
     segments = [(row[0], row[3].split(",")) for row in rows]
     if unknown := sorted({mark for _, marks in segments for mark in marks} - names.keys()):
         raise DataError(
-            f"{table} has {len(unknown)} marks that class_labels_indices.csv does not name: "
-            f"{listing(unknown)}. Take both files from one release."
+            f"{table} has {len(unknown)} labels that are not in class_labels_indices.csv: "
+            f"{listing(unknown)}. Use both files from one release."
         )
     return segments
 
 
 def _example() -> Example:
-    # Of these names, blake2b puts aaaaaaaaaab into the tenth that chooses.
+    # Of these names, aaaaaaaaaab falls into the tenth that is validation.
     marks = ('"/m/1"', '"/m/1,/m/2"', '"/m/2"')
     train = [f"aaaaaaaaaa{number}" for number in (0, 1, 2)] + ["aaaaaaaaaab"]
     tested = ["bbbbbbbbbb0", "bbbbbbbbbb1"]
@@ -133,19 +138,19 @@ def _example() -> Example:
 CORPUS = Corpus(
     name="audioset",
     summary=(
-        "AudioSet: clips of 10 s from videos, each with some of 527 kinds of sound: the csv files "
-        "of the release, and the clips in a folder of yours."
+        "AudioSet: 10 s clips from videos, each with some of 527 tags: the csv files of the "
+        "release, and the downloaded clips in a folder."
     ),
     size="22,160 balanced and 2,041,789 unbalanced training clips, 20,371 evaluation clips",
     protocol=(
-        "Official evaluation set is test. There is no official validation; a tenth of training, "
-        "by the names of the clips, chooses. mAP is reported."
+        "The official evaluation set is test. There is no official validation set; a tenth of "
+        "training, chosen by clip name, is validation. The usual metric is mAP."
     ),
     source="Gemmeke et al. 2017, https://research.google.com/audioset",
-    licence="CC BY 4.0 (labels; sound is of its owners)",
+    licence="CC BY 4.0 (labels; clips belong to their owners)",
     options={
         "train": Option("balanced, unbalanced or both", "balanced"),
-        "audio": Option("the folder of the clips, below the path", "audio"),
+        "audio": Option("folder of the clips, relative to the path", "audio"),
     }
     | MISSING,
     read=_read,

@@ -1,4 +1,4 @@
-"""What a corpus reader is, and what the readers share."""
+"""Corpus readers: their interface, and functions that they share."""
 
 import hashlib
 import re
@@ -21,9 +21,9 @@ Options = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of a data string: one line of meaning, and the default as it would be written.
+    """An option of a data string: a one-line description, and the default as text.
 
-    A default of None is worked out from the data, as the meaning says.
+    A default of None depends on the data, as the description says.
     """
 
     meaning: str
@@ -32,21 +32,22 @@ class Option:
 
 MISSING: Final = {
     "missing": Option(
-        "refuse or leave-out: what is done about recordings that are listed and not there", REFUSE
+        "refuse or leave-out: raise an error for listed files that do not exist, or skip them",
+        REFUSE,
     )
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A small tree in a corpus's own layout, which the contract test writes and reads.
+    """A small tree in the layout of a corpus, which the contract test writes and reads.
 
     Attributes:
-        files: Path below the corpus's root -> text, or None for a short noise of its own.
-        labels: The labels that reading it should give, sorted.
-        opens: The path that is opened, below the same root.
-        unread: The noises that reading it leaves out.
-        pack: Where the corpus comes in archives: makes them from the files, below the same root.
+        files: Text of each file by its path, or None for a recording of noise.
+        labels: Labels that reading it should give, sorted.
+        opens: Path to open.
+        unread: Recordings that the reader skips.
+        pack: Function that packs the files into archives, if the corpus consists of archives.
     """
 
     files: Mapping[str, str | None]
@@ -61,18 +62,18 @@ class Corpus:
     """One reader of labelled recordings.
 
     Attributes:
-        name: What stands before the colon of a data string.
-        summary: What the corpus is and how it is laid out, in one paragraph.
-        size: How many recordings, hours and speakers.
-        protocol: The official split, what the papers did, and what is done here.
-        source: Where it comes from.
-        licence: Under which terms.
-        read: (path, options with their defaults filled in) -> dataset.
-        example: A small tree of that layout.
-        options: Name -> what it does.
-        home: Where it lies when a data string gives no path: with ossicle itself.
-        root: Whether a folder is the one that `read` expects, by what it holds. Where it is not,
-            and one above or below is, the error names that one.
+        name: Name before the colon of a data string.
+        summary: Content and layout of the corpus, in one paragraph.
+        size: Numbers of recordings, hours and speakers.
+        protocol: Official split, splits used in papers, and the split used here.
+        source: Reference and URL.
+        licence: Licence of the data.
+        read: Function (path, options including defaults) -> dataset.
+        example: Small example tree.
+        options: Options of the data string by name.
+        home: Folder of a corpus shipped with ossicle, which needs no path.
+        root: Predicate for the folder that `read` expects. If it fails, but holds for a folder
+            above or below, the error names that folder.
     """
 
     name: str
@@ -88,11 +89,11 @@ class Corpus:
     root: Root = anywhere
 
     def open(self, path: Path, given: Mapping[str, str]) -> Dataset:
-        """Read the corpus at a path, with the options that a user gave.
+        """Read the corpus at a path with the options given.
 
         Raises:
-            DataError: an option is not known, has no value, the data begin in a folder above or
-                below, or cannot be used.
+            DataError: an option is unknown or has no value, the corpus is in a folder above or
+                below, or the data cannot be used.
         """
         for option, value in given.items():
             if option not in self.options:
@@ -108,7 +109,7 @@ class Corpus:
 
 
 def card(corpus: Corpus) -> dict[str, str]:
-    """Return what there is to know of a corpus, by heading."""
+    """Return the description of a corpus, by heading."""
     return {
         "name": corpus.name,
         "what": corpus.summary,
@@ -120,38 +121,38 @@ def card(corpus: Corpus) -> dict[str, str]:
 
 
 def option_rows(corpus: Corpus) -> list[list[str]]:
-    """Return name, meaning and default of every option."""
+    """Return name, description and default of every option."""
     return [[name, option.meaning, option.default or ""] for name, option in corpus.options.items()]
 
 
 def choose(option: str, value: str, known: Iterable[str]) -> str:
-    """Return an option's value, or raise a DataError that names those there are."""
+    """Return the value of an option, or raise DataError with the known values."""
     known = list(known)
     if value not in known and composed(value) in known:  # labels and speakers are composed
         return composed(value)
     if value not in known:
         raise DataError(
-            f"{option}={value} is not in this data. It has: {listing(known, 40)}."
+            f"{option}={value} is not available. Choose from {listing(known, 40)}."
             f"{did_you_mean(value, known)}"
         )
     return value
 
 
 def choose_many(option: str, value: str, known: Iterable[str]) -> list[str]:
-    """Return the values of an option that takes several, separated by commas."""
+    """Return the values of an option, separated by commas."""
     known = list(known)
     return [choose(option, one.strip(), known) for one in value.split(",")]
 
 
 def sound_files(folder: Path, pattern: str) -> list[Path]:
-    """Return the files of a folder that match a pattern and are not hidden, sorted by name.
+    """Return the visible files of a folder that match a pattern, sorted by name.
 
     Raises:
-        DataError: there are none.
+        DataError: no file matches.
     """
     files = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
     if not files:
-        raise DataError(f"{folder} holds no {pattern}. Give the folder that the corpus unpacks to.")
+        raise DataError(f"{folder} has no {pattern}. Give the folder that the corpus unpacks to.")
     return files
 
 
@@ -168,30 +169,30 @@ def sided(
     notices: Sequence[str] = (),
     test_chooses: bool = False,
 ) -> Dataset:
-    """Return the dataset whose sides a corpus gives, by the side of each utterance.
+    """Return the dataset of a corpus with a given split.
 
-    Where it gives no validation, some of training is.
+    Without validation utterances, a tenth of training becomes validation.
 
     Args:
-        name: Of the dataset.
-        utterances: All of them.
-        side_of: From an utterance to train, valid or test.
-        speaker_independent: Whether no speaker may be on two sides.
+        name: Name of the dataset.
+        utterances: All utterances.
+        side_of: Function from an utterance to train, valid or test.
+        speaker_independent: Whether every speaker must be in a single split.
         note: One sentence on the split.
-        label_name: As `Dataset.label_name`.
-        trials: By side, of verification.
-        lacks: What of the whole release is not there, in words.
-        notices: What else a user must read.
-        test_chooses: Whether the test part is the validation part too.
+        label_name: Name of the label, see `Dataset.label_name`.
+        trials: Verification trials by split.
+        lacks: Descriptions of missing parts of the release.
+        notices: Further notices for the user.
+        test_chooses: Whether the test split is also the validation split.
     """
     sides: dict[str, list[Utterance]] = {side: [] for side in SIDES}
     for utterance in utterances:
         sides[side_of(utterance)].append(utterance)
     train, valid, test = (tuple(part) for part in sides.values())
     if lacks:
-        part = f"Not the whole release: {'; '.join(lacks)}."
+        part = f"Incomplete release: {'; '.join(lacks)}."
         note = f"{note} {part}"
-        notices = (*notices, f"{part} Scores do not compare with published ones.")
+        notices = (*notices, f"{part} Metrics are not comparable with published ones.")
     dataset = Dataset(
         name,
         train,
@@ -212,12 +213,12 @@ def speaker_options(test: str, valid: str) -> dict[str, Option]:
     """Return the options of a corpus that is split by speaker.
 
     Args:
-        test: The speakers that are tested by default, by comma.
-        valid: How those for validation are found where none are given.
+        test: Default test speakers, separated by commas.
+        valid: Description of the default validation speakers.
     """
     return {
-        "test_speakers": Option("one or several, by comma", test),
-        "valid_speakers": Option(f"one or several ({valid})"),
+        "test_speakers": Option("test speakers, separated by commas", test),
+        "valid_speakers": Option(f"validation speakers, separated by commas ({valid})"),
     }
 
 
@@ -231,16 +232,17 @@ def by_speaker(
     note: str = "",
     lacks: Sequence[str] = (),
 ) -> Dataset:
-    """Return the dataset split by `speaker_options`.
+    """Return a dataset split by speaker, see `speaker_options`.
 
     Args:
-        name: Of the dataset.
-        utterances: All of them, each with its speaker.
-        options: With `test_speakers` and `valid_speakers`.
-        next_speakers: From those tested and the others, to those for validation by default.
-        label_name: As `Dataset.label_name`.
-        note: More to say of the split.
-        lacks: What of the whole release is not there, in words.
+        name: Name of the dataset.
+        utterances: All utterances, each with its speaker.
+        options: Options `test_speakers` and `valid_speakers`.
+        next_speakers: Function from test speakers and other speakers to the default validation
+            speakers.
+        label_name: Name of the label, see `Dataset.label_name`.
+        note: Further note on the split.
+        lacks: Descriptions of missing parts of the release.
     """
     speakers = sorted({one.speaker for one in utterances if one.speaker})
     test = choose_many("test_speakers", options["test_speakers"] or "", speakers)
@@ -255,7 +257,7 @@ def by_speaker(
         lambda one: "test" if one.speaker in test else "valid" if one.speaker in valid else "train",
         speaker_independent=True,
         note=(
-            f"Speakers {listing(test)} are test and {listing(valid)} valid; none is in training."
+            f"Speakers {listing(test)} are test, {listing(valid)} are valid, and the others train."
             + (f" {note}" if note else "")
         ),
         label_name=label_name,
@@ -264,7 +266,7 @@ def by_speaker(
 
 
 def next_after(count: int) -> Callable[[Sequence[str], Sequence[str]], Sequence[str]]:
-    """Return the choice of so many speakers after the last tested, the first after the last."""
+    """Return a function that chooses `count` speakers after the last test speaker, cyclically."""
 
     def chosen(test: Sequence[str], rest: Sequence[str]) -> Sequence[str]:
         later = [speaker for speaker in rest if speaker > max(test)]
@@ -274,10 +276,10 @@ def next_after(count: int) -> Callable[[Sequence[str], Sequence[str]], Sequence[
 
 
 def columns(path: Path, row: Mapping[str, str], wanted: Iterable[str]) -> None:
-    """Raise ManifestError unless a table of a release has some columns."""
+    """Raise ManifestError unless a table of a release has the wanted columns."""
     if absent := [column for column in wanted if column not in row]:
         raise ManifestError(
-            f"{path} has no column {listing(absent)}. It has: {listing(row)}. Take the file from "
+            f"{path} has no column {listing(absent)}. It has: {listing(row)}. Copy the file from "
             "the release."
         )
 
@@ -285,26 +287,27 @@ def columns(path: Path, row: Mapping[str, str], wanted: Iterable[str]) -> None:
 def named(
     folder: Path, files: Iterable[Path], name: re.Pattern[str], shape: str
 ) -> list[tuple[Path, re.Match[str]]]:
-    """Return each file with what its name says.
+    """Return each file with the match of its name.
 
     Args:
-        folder: Where they are from.
-        files: With the stems to read.
-        name: Of a whole stem.
-        shape: What a name is, as in "like 03a01Fa.wav".
+        folder: Folder of the files, for messages.
+        files: Files whose names to parse.
+        name: Pattern of a whole stem.
+        shape: Description of the pattern, as in "like 03a01Fa.wav".
 
     Raises:
-        DataError: some names are not of that shape.
+        DataError: some names do not match.
     """
     found = [(file, name.fullmatch(file.stem)) for file in files]
     if strange := [file.name for file, match in found if match is None]:
         raise DataError(
-            f"{folder}: {len(strange)} names are not {shape} ({listing(strange)}). Take them out."
+            f"{folder}: {len(strange)} file names are not {shape} ({listing(strange)}). Remove "
+            "these files."
         )
     return [(file, match) for file, match in found if match is not None]
 
 
 def in_share(text: str, share: float) -> bool:
-    """Return whether a name falls into a share of all names, the same ones on every machine."""
+    """Return whether a name belongs to a pseudo-random fraction of names, fixed by its hash."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest) < share * 2**64

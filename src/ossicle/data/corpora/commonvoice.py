@@ -41,20 +41,20 @@ def _read(path: Path, options: Options) -> Dataset:
         side_by_key |= dict.fromkeys((one.key for one in there), side)
         utterances += there
         notices += missing
-    told = f" {left} recordings without {label} are left out." if left else ""
+    skipped = f" {left} recordings without {label} were skipped." if left else ""
     return sided(
         f"commonvoice:{path}",
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=True,
-        note=f"Official split, by speaker.{told}",
+        note=f"Official split, by speaker.{skipped}",
         label_name=_LABELS[label],
         notices=notices,
     )
 
 
 def _rows(table: Path, label: str, *, may_be_empty: bool) -> list[dict[str, str]]:
-    """Return the rows of a table; the dev.tsv of a small language has none."""
+    """Return the rows of a table; the dev.tsv of a small language can be empty."""
     if not table.is_file():
         if may_be_empty:
             return []
@@ -63,18 +63,17 @@ def _rows(table: Path, label: str, *, may_be_empty: bool) -> list[dict[str, str]
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     if not rows and not may_be_empty:
         raise DataError(
-            f"{table} lists no recordings, as in releases of the smallest languages. Choose "
-            "another release or language, or list the clips in a manifest, for which a split is "
-            "drawn."
+            f"{table} is empty, as in releases of the smallest languages. Choose another release "
+            "or language, or list the clips in a manifest, for which a split can be drawn."
         )
     if rows:
         columns(table, rows[0], ("client_id", "path", label))
     for number, row in enumerate(rows, start=2):
-        # csv puts fields beyond the header under None, and None where fields lack
+        # csv stores extra fields under the key None, and None for missing fields
         if None in row or None in (row["client_id"], row["path"], row[label]):
             raise DataError(
-                f"{table}, row {number} has not the columns of its header. Take the file from the "
-                "release."
+                f"{table}, row {number} has another number of fields than the header. Copy the "
+                "file from the release."
             )
     return rows
 
@@ -98,9 +97,9 @@ CORPUS = Corpus(
     ),
     size="by language and release: from minutes to 2000 h",
     protocol=(
-        "Official split by speaker: train, dev and test; other clips are not read. Where dev.tsv "
-        "is empty, as for small languages, a tenth of training is validation, by speaker where "
-        "training has several."
+        "Official split by speaker: train, dev and test; other clips are not read. If dev.tsv is "
+        "empty, as for small languages, a tenth of training is validation, by speaker if training "
+        "has several."
     ),
     source="Ardila et al. 2020, https://commonvoice.mozilla.org",
     licence="CC0",

@@ -31,7 +31,7 @@ _EMOTIONS = {
 _NAME = re.compile(
     rf"(?P<actor>\d{{4}})_(?P<sentence>[A-Z]{{3}})_(?P<emotion>{'|'.join(_EMOTIONS)})_[A-Z]{{1,2}}"
 )
-_TESTED = 13  # speakers: a seventh
+_TESTED = 13  # test speakers: a seventh
 
 
 def _read(path: Path, options: Options) -> Dataset:
@@ -61,13 +61,13 @@ CORPUS = Corpus(
     ),
     size="7442 recordings, 5.3 h, 91 speakers",
     protocol=(
-        "No official split. Here the 13 last actors are tested, the 13 first choose, and no "
-        "speaker is on two sides."
+        "No official split. Here the last 13 actors are test, the first 13 validation and the "
+        "others training."
     ),
     source="Cao et al. 2014, https://github.com/CheyneyComputerScience/CREMA-D",
     licence="ODbL 1.0",
     options={"label": Option("emotion or sentence", "emotion")}
-    | speaker_options("", "the next after those tested, the first after the last"),
+    | speaker_options("", "as many, following the test speakers, cyclically"),
     read=_read,
     root=holds("AudioWAV/*.wav"),
     example=Example(

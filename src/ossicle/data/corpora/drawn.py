@@ -1,4 +1,4 @@
-"""Data that may come without a split: keep what is given, draw what is not."""
+"""Complete the split of data that may come without one: keep given splits, draw the others."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,49 +17,51 @@ _FRACTION = 0.15
 _SHARES = Limits(0, 1, above=True, below=True)
 _SEEDS = Limits(0, 2**63 - 1)
 
-PATH_OPTION = {"path": Option("the column of the path (path, file_name, audio_filepath, wav, ...)")}
+PATH_OPTION = {"path": Option("column of paths (path, file_name, audio_filepath, wav, ...)")}
 
 TABLE_OPTIONS = {
     "label": Option(
-        "the column that holds what to predict, or several by comma (where there are columns; "
-        "without it also one that is known to hold a label, such as transcript or tags)",
+        "column to predict, or several separated by commas (if there is no column label, also "
+        "the columns typical of a task, such as transcript or tags)",
         LABEL,
     ),
-    "text": Option("the column of a transcript to predict, instead of label"),
-    "speaker": Option("the column of the speaker, or no (speaker, speaker_id, client_id, ...)"),
-    "split": Option("the column of the side, or no (split, set, subset, partition)"),
-    "fold": Option("the column of the fold, or no (fold)"),
-    "test_fold": Option("the fold that is tested, where the split is by folds"),
-    "valid_fold": Option("the fold to choose by (the one before test_fold)"),
-    "start": Option("the column of the start of a part, or no (start_s, start, offset, ...)"),
-    "stop": Option("the column of its end, or no (end, end_s, stop, ...)"),
-    "duration": Option("the column of its length, or no (duration_s, or duration beside a start)"),
-    "unit": Option("of these times: seconds, milliseconds or samples", "seconds"),
-    "separator": Option("what separates tags: | or ; or a comma (the one that is there)"),
+    "text": Option("column of transcripts to predict, instead of label"),
+    "speaker": Option("column of speakers, or no (speaker, speaker_id, client_id, ...)"),
+    "split": Option("column of splits, or no (split, set, subset, partition)"),
+    "fold": Option("column of folds, or no (fold)"),
+    "test_fold": Option("test fold, if the split is by folds"),
+    "valid_fold": Option("validation fold (the one before test_fold)"),
+    "start": Option("column of the start of a part, or no (start_s, start, offset, ...)"),
+    "stop": Option("column of the end of a part, or no (end, end_s, stop, ...)"),
+    "duration": Option(
+        "column of the length of a part, or no (duration_s, or duration if there is a start)"
+    ),
+    "unit": Option("unit of these times: seconds, milliseconds or samples", "seconds"),
+    "separator": Option("separator of tags: | or ; or a comma (the one that occurs)"),
 }
 
 DRAW_OPTIONS = TABLE_OPTIONS | {
     "speaker_independent": Option(
-        "yes or no: keep each speaker on one side (yes where speakers are known)"
+        "yes or no: keep each speaker in a single split (yes if speakers are known)"
     ),
-    "valid": Option(f"the share to draw for validation where none is given ({_FRACTION})"),
-    "test": Option(f"the share to draw for test where none is given ({_FRACTION})"),
-    "split_seed": Option("of the draw", "0"),
-    "draw": Option("yes or no: no draws nothing, and what no side is given for is test", "yes"),
+    "valid": Option(f"fraction to draw for validation, if not given by the data ({_FRACTION})"),
+    "test": Option(f"fraction to draw for test, if not given by the data ({_FRACTION})"),
+    "split_seed": Option("seed of the random split", "0"),
+    "draw": Option("yes or no: with no, recordings without a split are test", "yes"),
 }
 
 
 def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
-    """Return a dataset from a manifest, drawing the sides that it does not give.
+    """Return the dataset of a manifest, drawing the splits that it does not give.
 
     Args:
-        name: Of the dataset.
-        manifest: With the side of every utterance or of none.
-        options: `DRAW_OPTIONS`.
+        name: Name of the dataset.
+        manifest: Manifest with a split for every utterance or for none.
+        options: Values of `DRAW_OPTIONS`.
 
     Raises:
-        SplitError: a side cannot be drawn, training is not given though others are, or a share is
-            given for a side that is there.
+        SplitError: a split cannot be drawn, train is not given although others are, or a fraction
+            is given for a split that exists.
     """
     if choose("draw", options["draw"] or "", ("yes", "no")) == "no":
         return _undrawn(name, by_fold(name, manifest, options, needed=False))
@@ -70,12 +72,14 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
         by_side[manifest.split.get(utterance.key, "train")].append(utterance)
     given = [side for side, part in by_side.items() if part and manifest.split]
     if given and "train" not in given:
-        raise SplitError(f"{name} gives {listing(given)} and no train. Mark what to learn from.")
+        raise SplitError(
+            f"{name} has {listing(given)} recordings but no train recordings. Mark some as train."
+        )
     for side in given:
         if options.get(side) is not None:
             raise SplitError(
-                f"{name} gives its own {side} part, so {side}={options[side]} would draw nothing. "
-                "Leave that option out."
+                f"{name} already has a {side} split, so {side}={options[side]} has no effect. "
+                "Leave the option out."
             )
     drawn = [side for side in ("valid", "test") if side not in given]
     seed = _seed(options["split_seed"])
@@ -88,7 +92,7 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
     notes = [
         f"{' and '.join(given)} {manifest.split_by or 'as given'}" if given else "",
         f"{' and '.join(drawn)} drawn by label with seed {seed}" if drawn else "",
-        "no speaker on two sides" if independent else "speakers not kept apart",
+        "no speaker in two splits" if independent else "not split by speaker",
     ]
     note = "; ".join(filter(None, notes))
     train, valid_part, test_part = (tuple(part) for part in by_side.values())
@@ -106,25 +110,25 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
 
 
 def by_fold(name: str, manifest: Manifest, options: Options, *, needed: bool = True) -> Manifest:
-    """Return a manifest whose folds are sides, if it has folds and no split.
+    """Return a manifest split by its folds, if it has folds and no split.
 
     Args:
-        name: Of the dataset.
-        manifest: With or without folds.
-        options: `TABLE_OPTIONS`.
-        needed: Whether folds that no one has chosen from are refused.
+        name: Name of the dataset.
+        manifest: Manifest with or without folds.
+        options: Values of `TABLE_OPTIONS`.
+        needed: Whether a manifest with folds requires the option `test_fold`.
 
     Raises:
-        DataError: a fold is named that is not there, or one is needed.
+        DataError: a fold does not exist, or `test_fold` is required.
     """
     test, valid = options["test_fold"], options["valid_fold"]
     if manifest.split or not manifest.folds:
         if given := [option for option in ("test_fold", "valid_fold") if options[option]]:
-            why = "has a split of its own" if manifest.split else "has no column of folds"
+            why = "already has a split" if manifest.split else "has no column of folds"
             also = " and split=no" if manifest.split else ""
             raise DataError(
-                f"{name} {why}, so {given[0]}={options[given[0]]} would choose nothing. Leave it "
-                f"out, or name the column with fold=COLUMN{also}."
+                f"{name} {why}, so {given[0]}={options[given[0]]} has no effect. Leave it out, or "
+                f"name the column of folds with fold=COLUMN{also}."
             )
         return manifest
     folds = sorted(set(manifest.folds.values()), key=lambda fold: (len(fold), fold))
@@ -132,8 +136,8 @@ def by_fold(name: str, manifest: Manifest, options: Options, *, needed: bool = T
         if not needed and valid is None:
             return manifest
         raise DataError(
-            f"{name} has the folds {listing(folds)} and no split. Say which is tested, as in "
-            f"test_fold={folds[-1]}, or fold=no to draw a split across the folds."
+            f"{name} has the folds {listing(folds)} and no split. Choose the test fold, as in "
+            f"test_fold={folds[-1]}, or use fold=no to draw a split across the folds."
         )
     choose("test_fold", test, folds)
     if valid is None and len(folds) > 2:
@@ -144,12 +148,12 @@ def by_fold(name: str, manifest: Manifest, options: Options, *, needed: bool = T
     if valid is not None:
         sides[choose("valid_fold", valid, folds)] = "valid"
     split = {key: sides.get(fold, "train") for key, fold in manifest.folds.items()}
-    told = " and ".join(f"{fold} is {side}" for fold, side in sides.items())
-    return replace(manifest, split=split, split_by=f"by folds ({told})")
+    folds_used = " and ".join(f"{fold} is {side}" for fold, side in sides.items())
+    return replace(manifest, split=split, split_by=f"by folds ({folds_used})")
 
 
 def _undrawn(name: str, manifest: Manifest) -> Dataset:
-    """Return the sides that are given, and everything else as test."""
+    """Return the given splits, with all other recordings as test."""
     sides: dict[str, list[Utterance]] = {side: [] for side in SIDES}
     for utterance in manifest.utterances:
         sides[manifest.split.get(utterance.key, "test")].append(utterance)
@@ -161,7 +165,7 @@ def _undrawn(name: str, manifest: Manifest) -> Dataset:
         test,
         speaker_independent=False,
         given=True,
-        note="Nothing drawn.",
+        note="No random split.",
         label_name=manifest.label_name,
         notices=manifest.notices,
     )
@@ -173,8 +177,8 @@ def _independent(utterances: Sequence[Utterance], option: str | None) -> bool:
     named = sum(utterance.speaker is not None for utterance in utterances)
     if 0 < named < len(utterances):
         raise SplitError(
-            f"{len(utterances) - named} of {len(utterances)} utterances name no speaker. Name them "
-            "all, or say speaker_independent=no."
+            f"{len(utterances) - named} of {len(utterances)} utterances have no speaker. Add all "
+            "speakers, or use speaker_independent=no."
         )
     return named > 0
 

@@ -40,7 +40,7 @@ _LABELS = {
     "phones": "phones",
     "verification": "trials",
 }
-_SLACK_S = 0.05  # an alignment ends this much after its file and no more
+_SLACK_S = 0.05  # most that an alignment may end after its file
 _LINE = re.compile(
     r"\s*(?P<end>[\d.]+)\s+-?\d+ (?P<symbol>[^\t]*)"
 )  # end, colour, symbol, tab, marks
@@ -63,11 +63,11 @@ def _read(path: Path, options: Options) -> Dataset:
             text, whole = phones(file)
             cut += not whole
         utterances.append(Utterance.of(file, path, text, name["speaker"]))
-    kept = [one for one in utterances if one.label]  # an alignment or two are empty as released
+    kept = [one for one in utterances if one.label]  # a few released alignments are empty
     left = len(utterances) - len(kept)
-    note = f"{left} recordings whose alignment is empty are left out." if left else ""
+    note = f"{left} recordings with an empty alignment were skipped." if left else ""
     if cut:
-        note += f" {cut} alignments go on after the end of their file; their phones end with it."
+        note += f" {cut} alignments are longer than their file; the phones after its end are cut."
     found = {one.speaker or "" for one in utterances}
     lacks = [*lacking("speakers", (*_MEN, *_WOMEN), found), *fewer(len(utterances), 535)]
     return by_speaker(
@@ -82,31 +82,31 @@ def _read(path: Path, options: Options) -> Dataset:
 
 
 def _pair(test: Sequence[str], rest: Sequence[str]) -> list[str]:
-    """Return the next man and the next woman after those tested."""
+    """Return the man and the woman that follow the test speakers."""
     return [*_next(_MEN, test, rest), *_next(_WOMEN, test, rest)]
 
 
 def _next(group: Sequence[str], test: Sequence[str], rest: Sequence[str]) -> list[str]:
-    """Return the next of a group after those tested, the first after the last; or none."""
+    """Return the speaker of a group that follows the test speakers, cyclically, if there is one."""
     last = max((speaker for speaker in test if speaker in group), default="")
     free = [speaker for speaker in group if speaker in rest]
     return [speaker for speaker in free if speaker > last][:1] or free[:1]
 
 
 def phones(file: Path) -> tuple[str, bool]:
-    """Return the phones of a recording, from its alignment in `lablaut`, and whether it is whole.
+    """Return the phones of a recording from its alignment in `lablaut`, and whether all were used.
 
-    Phones that end after the file does, as where recordings were cut, are left out.
+    Phones that end after the file does, as in recordings that were cut, are dropped.
 
     The closure of a stop (_t), its burst (!t) and its aspiration (tasp) are one phone; pauses,
-    breaths and marks of how a phone was said (+nas) are none; a long phone (nn) is a phone. aI, aU,
-    OY and aO are phones, other pairs (i6, @a) two. Three symbols that are written a few times are
-    taken for their neighbours: A for a, J for j, 8 for 9.
+    breaths and marks of articulation (+nas) are dropped; a long phone (nn) is one phone. aI, aU, OY
+    and aO are single phones, other pairs (i6, @a) two. Three rare symbols are replaced by their
+    neighbours: A by a, J by j, 8 by 9.
 
-    Empty where the alignment is.
+    The result is empty if the alignment is.
 
     Raises:
-        DataError: there is no alignment.
+        DataError: the alignment does not exist.
     """
     table = file.parents[1] / "lablaut" / f"{file.stem}xx.lablaut"
     if not table.is_file():
@@ -134,20 +134,22 @@ CORPUS = Corpus(
     name="emodb",
     summary=(
         "Berlin Database of Emotional Speech (EmoDB): ten German sentences acted in seven emotions "
-        "by five men (03 10 11 12 15) and five women (08 09 13 14 16). Tested on speakers who are "
-        "not in training: by default one man and one woman, the next pair being for validation."
+        "by five men (03 10 11 12 15) and five women (08 09 13 14 16). Test speakers are not in "
+        "training: by default one man and one woman, with the next pair for validation."
     ),
     size="535 recordings, 18 min, 10 speakers",
     protocol=(
-        "No official split. Here a man and a woman are tested, the next pair is validation, and"
-        " no speaker is on two sides; five such pairs make the folds."
+        "No official split. Here a man and a woman are test, the next pair is validation and the "
+        "others training; five such pairs give five folds."
     ),
     source="Burkhardt et al. 2005, http://emodb.bilderbar.info",
     licence="free for research",
     options={
         "label": Option("emotion, sentence, phones or verification", "emotion"),
-        "test_speakers": Option("numbers, by comma", "03,08"),
-        "valid_speakers": Option("numbers, by comma (the next man and the next woman)"),
+        "test_speakers": Option("test speakers, separated by commas", "03,08"),
+        "valid_speakers": Option(
+            "validation speakers, separated by commas (the next man and the next woman)"
+        ),
     },
     read=_read,
     root=holds("wav/*.wav"),

@@ -23,7 +23,7 @@ _COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
 def _read(path: Path, options: Options) -> Dataset:
     table = path / "meta" / "esc50.csv"
     rows = table_rows(table, _COLUMNS)
-    esc10 = all(row["esc10"].lower() == "true" for row in rows)  # ESC-10 comes by itself too
+    esc10 = all(row["esc10"].lower() == "true" for row in rows)  # ESC-10 is also released alone
     if options["subset"] is not None:
         choose("subset", options["subset"], ("esc10",))
         rows = [row for row in rows if row["esc10"].lower() == "true"]
@@ -32,7 +32,7 @@ def _read(path: Path, options: Options) -> Dataset:
         if (fold := fold_by_source.setdefault(row["src_file"], row["fold"])) != row["fold"]:
             raise SplitError(
                 f"{path}: clips of source {row['src_file']} are in folds {fold} and {row['fold']}. "
-                "Take meta/esc50.csv from the release, which keeps a source in one fold."
+                "Copy meta/esc50.csv from the release, which keeps a source in one fold."
             )
     fold_by_path = {path / "audio" / row["filename"]: row["fold"] for row in rows}
     listed = [Utterance.of(path / "audio" / row["filename"], path, row["category"]) for row in rows]
@@ -48,7 +48,7 @@ def _read(path: Path, options: Options) -> Dataset:
         utterances,
         lambda one: {test: "test", valid: "valid"}.get(fold_by_path[one.path], "train"),
         speaker_independent=False,
-        note=f"Official folds: {test} is test and {valid} is valid; a source is in one fold.",
+        note=f"Official folds: {test} is test and {valid} is valid; folds do not share sources.",
         lacks=[*lacking("folds", _FOLDS, folds), *fewer(len(utterances), whole)],
         notices=notices,
     )
@@ -69,20 +69,20 @@ def _example() -> Example:
 CORPUS = Corpus(
     name="esc50",
     summary=(
-        "ESC-50: 2000 clips of 5 s in 50 classes of environmental sound, 44.1 kHz, and its part of "
-        "ten classes, ESC-10. Five official folds; clips of one source recording are in one fold."
+        "ESC-50: 2000 clips of 5 s in 50 classes of environmental sound, 44.1 kHz, and its subset "
+        "of ten classes, ESC-10. Five official folds; clips of one source are in one fold."
     ),
     size="2000 recordings of 5 s, 2.8 h; ESC-10: 400",
     protocol=(
-        "Official: five folds, each tested once, the mean reported. As in paper D, three folds "
-        "train and one chooses the epoch: here the one before the tested, there the one before too."
+        "Official: mean over five folds, each tested once. As in Cappellazzo et al. 2023, three "
+        "folds are training and the fold before the test fold is validation."
     ),
     source="https://github.com/karolpiczak/ESC-50",
-    licence="CC BY-NC 3.0; its ESC-10 part CC BY 3.0",
+    licence="CC BY-NC 3.0; ESC-10 CC BY 3.0",
     options={
-        "test_fold": Option("the fold that is tested", "5"),
-        "valid_fold": Option("the fold to choose by (the one before test_fold, 5 before 1)"),
-        "subset": Option("esc10 for the ten classes of ESC-10 (all)"),
+        "test_fold": Option("test fold", "5"),
+        "valid_fold": Option("validation fold (the one before test_fold, 5 before 1)"),
+        "subset": Option("esc10 for the ten classes of ESC-10 (all classes)"),
     }
     | MISSING,
     read=_read,

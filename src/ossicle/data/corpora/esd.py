@@ -1,7 +1,7 @@
-"""Emotional Speech Database: `0011/Angry/0011_000351.wav`, also in train, evaluation and test.
+"""Emotional Speech Database: `0011/Angry/0011_000351.wav`, or with folders train, evaluation, test.
 
-Speakers 0001 to 0010 speak Mandarin, 0011 to 0020 English. Of the 350 recordings of a speaker and
-an emotion the first 20 are evaluation, the next 30 test, the rest training, as released.
+Speakers 0001 to 0010 speak Mandarin, 0011 to 0020 English. In the official split the first 20 of
+the 350 recordings of a speaker and emotion are evaluation, the next 30 test, the rest training.
 """
 
 import re
@@ -29,7 +29,7 @@ _LANGUAGES = {"mandarin": range(1, 11), "english": range(11, 21), "all": range(1
 _EMOTIONS = ("Angry", "Happy", "Neutral", "Sad", "Surprise")
 _SIDES = {**SIDE_BY_NAME, "evaluation": "valid"}
 _NUMBER = re.compile(r"\d{4}_(?P<number>\d{6})")  # 1 to 350 Neutral, 351 to 700 Angry, ...
-_EACH, _VALID, _TEST = 350, 20, 50  # of a speaker and emotion: all, and the last of each side
+_EACH, _VALID, _TEST = 350, 20, 50  # per speaker and emotion: all, end of valid, end of test
 
 
 def _read(path: Path, options: Options) -> Dataset:
@@ -38,7 +38,7 @@ def _read(path: Path, options: Options) -> Dataset:
     utterances, side_by_key, strange, unplaced = [], {}, [], []
     folders = sorted(child for child in path.glob("00[0-2][0-9]/*") if child.is_dir())
     if not folders:
-        raise DataError(f"{path} holds no 0011/Angry. Give the folder that the corpus unpacks to.")
+        raise DataError(f"{path} has no 0011/Angry. Give the folder that the corpus unpacks to.")
     for folder in folders:
         if folder.parent.name not in speakers:
             continue
@@ -54,17 +54,17 @@ def _read(path: Path, options: Options) -> Dataset:
                 unplaced.append(one.key)
     if strange:
         raise DataError(
-            f"{path}: the folders {listing(strange)} are no emotions; expected "
-            f"{listing(_EMOTIONS)}. Take them out."
+            f"{path}: the folders {listing(strange)} are not emotions; expected "
+            f"{listing(_EMOTIONS)}. Remove them."
         )
     if unplaced:
         raise DataError(
-            f"{path}: {len(unplaced)} recordings are of no side ({listing(unplaced)}); expected "
-            "them in train, evaluation or test, or numbered as in 0011_000351.wav. Take them out."
+            f"{path}: {len(unplaced)} recordings have no split ({listing(unplaced)}); expected "
+            "folders train, evaluation or test, or numbers as in 0011_000351.wav. Remove them."
         )
     if not utterances:
         sound_files(path / "0011" / "Angry", "*.wav")
-        raise DataError(f"{path} holds no recordings in {language}.")
+        raise DataError(f"{path} has no recordings in {language}. Choose another language.")
     found = {one.speaker or "" for one in utterances}
     lacks = [
         *lacking("speakers", sorted(speakers), found),
@@ -79,18 +79,18 @@ def _read(path: Path, options: Options) -> Dataset:
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=False,
-        note="Official split: 300, 20 and 30 of each speaker and emotion; same speakers.",
+        note="Official split: 300, 20 and 30 of each speaker and emotion, with the same speakers.",
         lacks=lacks,
     )
 
 
 def _side(file: Path, folder: Path) -> str | None:
-    """Return the official side of a recording: by its folder, or by its number."""
+    """Return the official split of a recording, by its folder or its number."""
     if file.parent != folder:
         return _SIDES.get(file.parent.name)
     if not (name := _NUMBER.fullmatch(file.stem)):
         return None
-    place = (int(name["number"]) - 1) % _EACH  # the same where recordings are missing
+    place = (int(name["number"]) - 1) % _EACH  # independent of missing recordings
     return "valid" if place < _VALID else "test" if place < _TEST else "train"
 
 
@@ -102,14 +102,15 @@ CORPUS = Corpus(
     ),
     size="35,000 recordings, 29 h, 20 speakers",
     protocol=(
-        "Official split by sentence, with the same speakers on all sides; test_speakers tests "
-        "speakers who are not in training. Paper C trains its first stage on it."
+        "Official split by sentence, with the same speakers in all splits; with test_speakers, "
+        "test speakers are not in training. Lashkarashvili et al. 2024 train their first stage on "
+        "ESD."
     ),
     source="Zhou et al. 2021, https://github.com/HLTSingapore/Emotional-Speech-Data",
     licence="for research, on request",
     options={
         "language": Option("english, mandarin or all", "english"),
-        "test_speakers": Option("one or several, by comma; without it the official split"),
+        "test_speakers": Option("test speakers, separated by commas (the official split)"),
     },
     read=_read,
     root=holds(*(f"00[0-2][0-9]/{emotion}" for emotion in _EMOTIONS)),

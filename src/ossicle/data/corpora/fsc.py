@@ -77,8 +77,8 @@ CORPUS = Corpus(
     ),
     size="30,043 recordings, 19 h, 97 speakers",
     protocol=(
-        "Official split by speaker. All three slots have to be right; paper D's code classifies "
-        "the 31 combinations in one."
+        "Official split by speaker. An intent is correct if all three slots are; Cappellazzo et "
+        "al. 2023 classify the 31 combinations instead."
     ),
     source="Lugosch et al. 2019, https://fluent.ai/fluent-speech-commands",
     licence="Fluent Speech Commands Public License, for research",

@@ -23,7 +23,7 @@ from ossicle.data.dataset import Dataset
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
-_VERIFIED = "theo,yweweler"  # two at least, so that somebody is to be told apart
+_VERIFIED = "theo,yweweler"  # verification needs at least two test speakers
 _SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 _NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)")
 
@@ -47,21 +47,21 @@ def _read(path: Path, options: Options) -> Dataset:
     if options["test_speaker"] is None:
         if options["valid_speaker"] is not None:
             raise DataError(
-                f"valid_speaker={options['valid_speaker']} needs a test_speaker too: the official "
-                "split mixes speakers."
+                f"valid_speaker={options['valid_speaker']} needs a test_speaker too, because the "
+                "official split has the same speakers in all splits."
             )
         return sided(
             f"fsdd:{path}",
             utterances,
             lambda one: {0: "test", 1: "valid"}.get(index_by_key[one.key] // 5, "train"),
             speaker_independent=False,
-            note="Official split: index 0 to 4 is test, 5 to 9 is valid; same speakers.",
+            note="Official split: index 0 to 4 is test, 5 to 9 is valid, with the same speakers.",
             lacks=lacks,
         )
     if label == "speaker":
         raise DataError(
-            "label=speaker cannot be learnt with test_speaker, who is not in training. Leave "
-            "one of the two out, or say label=verification."
+            "label=speaker does not go with test_speaker, because that speaker is not in training. "
+            "Leave one of the two out, or use label=verification."
         )
     return _by_speaker(path, utterances, options["test_speaker"], valid, lacks)
 
@@ -78,14 +78,14 @@ def _by_speaker(
     rest = [speaker for speaker in speakers if speaker not in test]
     if valid_speaker is not None:
         valid = choose_many("valid_speaker", valid_speaker, rest)
-    else:  # as many, the next in the alphabet, and the first after the last
+    else:  # as many speakers, next in the alphabet, cyclically
         valid = list(next_after(len(test))(test, rest))
     return sided(
         f"fsdd:{path}",
         utterances,
         lambda one: "test" if one.speaker in test else "valid" if one.speaker in valid else "train",
         speaker_independent=True,
-        note=f"Speaker {listing(test)} is test and {listing(valid)} is valid; none is in training.",
+        note=f"Speaker {listing(test)} is test, {listing(valid)} is valid, and the others train.",
         lacks=lacks,
     )
 
@@ -93,24 +93,25 @@ def _by_speaker(
 CORPUS = Corpus(
     name="fsdd",
     summary=(
-        "Free Spoken Digit Dataset: ten English digits by six speakers, 8 kHz. The official split "
-        "tests indices 0 to 4 of every speaker; test_speaker tests speakers not in training."
+        "Free Spoken Digit Dataset: ten English digits by six speakers, 8 kHz. In the official "
+        "split indices 0 to 4 of every speaker are test; with test_speaker, test speakers are not "
+        "in training."
     ),
     size="3000 recordings, 22 min, 6 speakers (release 1.0.10)",
     protocol=(
-        "Official split: indices 0 to 4 of every digit and speaker are test; 5 to 9 are "
-        "validation here. Harder, and an option: speakers who are not in training."
+        "Official split: indices 0 to 4 of every digit and speaker are test; here 5 to 9 are "
+        "validation. Harder, with the option test_speaker: test speakers are not in training."
     ),
     source="https://github.com/Jakobovski/free-spoken-digit-dataset",
     licence="CC BY-SA 4.0",
     options={
         "label": Option("digit, speaker or verification", "digit"),
         "test_speaker": Option(
-            "one or several, by comma; without it the official split, and theo,yweweler for "
-            "label=verification"
+            "test speakers, separated by commas (the official split; theo,yweweler for "
+            "label=verification)"
         ),
         "valid_speaker": Option(
-            "one or several (as many, the next after test_speaker in the alphabet)"
+            "validation speakers, separated by commas (as many, following test_speaker)"
         ),
     },
     read=_read,

@@ -1,7 +1,7 @@
-"""A data set that Hugging Face's `datasets` saved to disk: Arrow files, sound inside.
+"""A dataset saved by Hugging Face's `datasets` with `save_to_disk`: Arrow files with audio inside.
 
 `dataset_dict.json` and a folder for each split, or one split: `state.json`, `dataset_info.json` and
-`data-*.arrow`. Nothing is unpacked: a recording is read where it lies in its file.
+`data-*.arrow`. Nothing is unpacked: recordings are read from within the Arrow files.
 """
 
 import json
@@ -33,7 +33,7 @@ def _read(path: Path, options: Options) -> Dataset:
     folders = [path] if (path / "state.json").is_file() else sorted(path.glob("*/state.json"))
     if not folders:
         raise DataError(
-            f"{path} holds no state.json. Give a folder that `save_to_disk` of datasets wrote."
+            f"{path} has no state.json. Give a folder written by `save_to_disk` of datasets."
         )
     _refuse_missing_splits(path)
     parts: list[tuple[str | None, Manifest]] = []
@@ -42,8 +42,8 @@ def _read(path: Path, options: Options) -> Dataset:
         side = None if folder == path else SIDE_BY_NAME.get(folder.name.lower())
         if folder != path and side is None:
             raise DataError(
-                f"{path}: the split '{folder.name}' is no train, valid (dev, val, validation) or "
-                "test. Take it out, or rename its folder."
+                f"{path}: the split is '{folder.name}'; expected train, valid (dev, val, "
+                "validation) or test. Remove it, or rename its folder."
             )
         about = {**options, "fold": options["fold"] or NO} if side else options
         parts.append((side, _manifest(folder, path, about)))
@@ -57,7 +57,7 @@ def _is_root(path: Path) -> bool:
 
 
 def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
-    """Return what a split holds."""
+    """Return the contents of a split."""
     features = _features(folder)
     audio = _audio_column(folder, features, options["audio"])
     others = [name for name in features if name != audio]
@@ -73,7 +73,7 @@ def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
             key = f"{folder.name}/{row}" if folder != root else str(row)
             row += 1
             if span is None and (path is None or not Path(path).is_file()):
-                missing.append(f"row {key}: {path or 'no sound'}")
+                missing.append(f"row {key}: {path or 'no audio'}")
                 continue
             place = file if path is None or span else Path(path)
             part = columns.part(where, record, partial(sample_rate, place, span))
@@ -92,7 +92,7 @@ def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
 
 
 def _batches(folder: Path) -> Iterator[tuple[Path, Any, Any]]:
-    """Yield each batch of rows with its file, and the file's bytes, mapped to memory."""
+    """Yield each batch of rows with its file and the memory-mapped bytes of the file."""
     try:
         import pyarrow as arrow
     except ImportError as error:
@@ -103,7 +103,9 @@ def _batches(folder: Path) -> Iterator[tuple[Path, Any, Any]]:
             try:
                 batches = list(arrow.ipc.open_stream(whole))
             except arrow.ArrowInvalid as error:
-                raise DataError(f"{file} is no Arrow stream: {error}. Save it again.") from error
+                raise DataError(
+                    f"{file} is not an Arrow stream: {error}. Save the dataset again."
+                ) from error
             for batch in batches:
                 yield file, batch, whole
 
@@ -111,15 +113,15 @@ def _batches(folder: Path) -> Iterator[tuple[Path, Any, Any]]:
 def _sounds(
     file: Path, batch: Any, audio: str, whole: Any
 ) -> Iterator[tuple[tuple[int, int] | None, str | None]]:
-    """Return, for each row of a batch, where its sound lies in the file, or the path of its own."""
+    """Return for each row of a batch the bytes of its audio in the file, or the path of its own."""
     import pyarrow as arrow
 
     sounds = batch.column(audio)
     kept = sounds.type
     if not arrow.types.is_struct(kept) or {"bytes", "path"} - {field.name for field in kept}:
         raise DataError(
-            f"{file}: column '{audio}' is {kept}, and no bytes and path of files: it was saved "
-            "decoded. Cast it to Audio() and save it again."
+            f"{file}: column '{audio}' is {kept}; expected a struct of bytes and path. Cast it to "
+            "Audio() and save the dataset again."
         )
     return zip(_spans(file, sounds, whole), sounds.field("path").to_pylist(), strict=True)
 
@@ -127,37 +129,37 @@ def _sounds(
 def _records(
     file: Path, first: int, batch: Any, features: Mapping[str, Any], columns: Columns
 ) -> list[dict[str, str]]:
-    """Return what each row of a batch has in the columns that are used, a ClassLabel by its name.
+    """Return the used columns of each row of a batch, with a ClassLabel as its name.
 
     Args:
-        file: The batch's.
-        first: Row of the batch's first in its split.
-        batch: Of rows.
-        features: Of the data set, by column.
-        columns: What is used of it.
+        file: File of the batch, for messages.
+        first: Number of the first row of the batch in its split.
+        batch: Batch of rows.
+        features: Features of the dataset, by column.
+        columns: Columns that are used.
     """
     texts = {}
     for column in sorted(columns.used):
         found = batch.column(column).to_pylist()
         if any(isinstance(one, list | dict) for one in found):
             raise DataError(
-                f"{file}: column '{column}' is {batch.column(column).type}, and no text or number "
-                "in each row. Save it as a text, tags as dog|rain."
+                f"{file}: column '{column}' is {batch.column(column).type}; expected a text or a "
+                "number. Save it as text, tags as dog|rain."
             )
         found = _named(file, column, features.get(column), found)
         texts[column] = [cell(str(file), column, one) for one in found]
         bare = [row for row, text in enumerate(texts[column], first) if not text.strip()]
         if bare and column in columns.labels:
             raise DataError(
-                f"{file}: {len(bare)} rows have no {column}: {listing(map(str, bare))}. Take them "
-                "out, or take a split that is labelled."
+                f"{file}: {len(bare)} rows have no {column}: {listing(map(str, bare))}. Remove "
+                "them, or use a labelled split."
             )
     rows = zip(*texts.values(), strict=True)
     return [dict(zip(texts, row, strict=True)) for row in rows]
 
 
 def _named(file: Path, column: str, feature: object, found: list[Any]) -> list[Any]:
-    """Return the names of the classes of a column, where it holds their numbers."""
+    """Return the class names of a column, if it contains class numbers."""
     names = feature.get("names") if isinstance(feature, dict) else None
     if not names:
         return found
@@ -166,15 +168,15 @@ def _named(file: Path, column: str, feature: object, found: list[Any]) -> list[A
         type(one) is int and one < len(names) for one in numbers
     ):
         raise DataError(
-            f"{file}: column '{column}' has classes that dataset_info.json does not name. Save the "
-            "data set again."
+            f"{file}: column '{column}' has classes that dataset_info.json does not name. Save "
+            "the dataset again."
         )
-    # datasets marks a row of an unlabelled test set by null, or by class -1
+    # datasets marks unlabelled rows by null or by class -1
     return [None if one is None or one < 0 else names[one] for one in found]
 
 
 def _spans(file: Path, sounds: Any, whole: Any) -> list[tuple[int, int] | None]:
-    """Return where the bytes of each row lie in a file that is mapped to memory."""
+    """Return the byte range of each row's audio in a memory-mapped file."""
     column = sounds.field("bytes")
     if not len(column):
         return []
@@ -182,8 +184,8 @@ def _spans(file: Path, sounds: Any, whole: Any) -> list[tuple[int, int] | None]:
     kind = np.int64 if str(column.type).startswith("large") else np.int32
     ends = np.frombuffer(offsets, dtype=kind)[column.offset :][: len(column) + 1].tolist()
     first = data.address - whole.address if data is not None and ends[-1] else 0
-    if not 0 <= first <= whole.size - ends[-1]:  # pyarrow decompresses elsewhere in memory
-        raise DataError(f"{file} is compressed. Save the data set without compression.")
+    if not 0 <= first <= whole.size - ends[-1]:  # pyarrow decompressed into other memory
+        raise DataError(f"{file} is compressed. Save the dataset without compression.")
     here = zip(sounds.is_valid().to_pylist(), column.is_valid().to_pylist(), strict=True)
     pairs = zip(pairwise(ends), here, strict=True)
     return [(first + low, high - low) if all(valid) else None for (low, high), valid in pairs]
@@ -195,11 +197,13 @@ def _refuse_missing_splits(path: Path) -> None:
     try:
         splits = strict_json.read_object(path / _DICT)["splits"]
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path / _DICT} cannot be read: {error}. Save it again.") from error
+        raise DataError(
+            f"{path / _DICT} cannot be read: {error}. Save the dataset again."
+        ) from error
     if not isinstance(splits, list) or not all(isinstance(split, str) for split in splits):
-        raise DataError(f"{path / _DICT} has no list of splits. Save the data set again.")
+        raise DataError(f"{path / _DICT} has no list of splits. Save the dataset again.")
     if gone := [split for split in splits if not (path / split / "state.json").is_file()]:
-        raise DataError(f"{path} holds no split {listing(gone)}. Copy the data set again.")
+        raise DataError(f"{path} has no split {listing(gone)}. Copy the dataset again.")
 
 
 def _features(folder: Path) -> Mapping[str, Any]:
@@ -207,9 +211,9 @@ def _features(folder: Path) -> Mapping[str, Any]:
     try:
         features = strict_json.read_object(file)["features"]
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{file} cannot be read: {error}. Save the data set again.") from error
+        raise DataError(f"{file} cannot be read: {error}. Save the dataset again.") from error
     if not isinstance(features, dict):
-        raise DataError(f"{file} has no table of features. Save the data set again.")
+        raise DataError(f"{file} has no object 'features'. Save the dataset again.")
     return features
 
 
@@ -220,7 +224,10 @@ def _audio_column(folder: Path, features: Mapping[str, Any], wanted: str | None)
         if isinstance(kind, dict) and kind.get("_type") == "Audio"
     ]
     if not columns:
-        raise DataError(f"{folder} has no column of sound. It has: {listing(features)}.")
+        raise DataError(
+            f"{folder} has no Audio column. It has: {listing(features)}. Cast the column of sound "
+            "to Audio() and save the dataset again."
+        )
     return choose("audio", wanted or columns[0], columns)
 
 
@@ -230,15 +237,15 @@ def _arrow_files(folder: Path) -> list[Path]:
         files = [folder / one["filename"] for one in state["_data_files"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{folder / 'state.json'} cannot be read: {error}. Save the data set again."
+            f"{folder / 'state.json'} cannot be read: {error}. Save the dataset again."
         ) from error
     if missing := [file.name for file in files if not file.is_file()]:
-        raise DataError(f"{folder} holds no {listing(missing)}. Copy the data set again.")
+        raise DataError(f"{folder} has no {listing(missing)}. Copy the dataset again.")
     return files
 
 
 def _pack(root: Path) -> None:
-    """Write the noises as `save_to_disk` does, and remove them."""
+    """Write the recordings as `save_to_disk` does, and remove them."""
     import pyarrow as arrow
 
     info = {
@@ -269,17 +276,17 @@ def _pack(root: Path) -> None:
 CORPUS = Corpus(
     name="hf",
     summary=(
-        "A data set that Hugging Face's datasets saved to disk (save_to_disk), with a column of "
-        "sound; recordings are read where they lie in its Arrow files. Needs ossicle[arrow]."
+        "A dataset saved by Hugging Face's datasets (save_to_disk) with an Audio column; "
+        "recordings are read from within its Arrow files. Needs ossicle[arrow]."
     ),
     size="yours",
     protocol=(
-        "Its splits train, validation and test; those that it has not are drawn, by label and, "
-        "where speakers are known, by speaker."
+        "Its splits train, validation and test; missing ones are drawn at random, stratified by "
+        "label and, if speakers are known, by speaker."
     ),
     source="https://huggingface.co/docs/datasets",
     licence="your own",
-    options=DRAW_OPTIONS | MISSING | {"audio": Option("the column of sound (the first)")},
+    options=DRAW_OPTIONS | MISSING | {"audio": Option("Audio column (the first)")},
     read=_read,
     root=_is_root,
     example=Example(

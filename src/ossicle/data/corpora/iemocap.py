@@ -2,8 +2,8 @@
 
 [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
 
-Time, turn, emotion, and valence, activation (arousal), dominance from 1 to 5. The last letter block
-of a turn, F or M, is who speaks: the woman or the man of the session.
+Time, turn, emotion, then valence, activation (arousal) and dominance from 1 to 5. The last block of
+a turn's name begins with F or M for the speaker: the woman or the man of the session.
 """
 
 import re
@@ -52,7 +52,7 @@ def _read(path: Path, options: Options) -> Dataset:
     test = choose("test_session", options["test_session"] or sessions[-1], sessions)
     valid = sessions[sessions.index(test) - 1]
     if valid == test:
-        raise DataError(f"{path} holds session {test} alone. Unpack at least three sessions.")
+        raise DataError(f"{path} has only session {test}. Unpack at least three sessions.")
     classes = _CLASSES | ({"exc": "happy"} if excited == "happy" else {})
     utterances, left = [], Counter[str]()
     for turn in turns:
@@ -64,11 +64,11 @@ def _read(path: Path, options: Options) -> Dataset:
             utterances.append(Utterance(one.key, one.path, text, one.speaker))
         else:
             left[turn.emotion] += 1
-    out = f" {left.total()} turns of other emotions are left out." if left else ""
+    out = f" {left.total()} turns of other emotions were skipped." if left else ""
     notes = {
-        "honest": f"Session {test} is test and {valid} valid, with speakers of their own.",
+        "honest": f"Session {test} is test and {valid} is valid, with different speakers.",
         "superb": f"Session {test} is test; a fifth of the other turns is valid.",
-        "paper-b": f"Fifth {test} of the turns is test, {valid} valid; same speakers.",
+        "paper-b": f"Fifth {test} of the turns is test, {valid} is valid, with the same speakers.",
     }
     return sided(
         f"iemocap:{path}",
@@ -83,7 +83,7 @@ def _read(path: Path, options: Options) -> Dataset:
 
 
 def _side(one: Utterance, protocol: str, test: str, valid: str) -> str:
-    """Return the side of a turn; turns are drawn by their names."""
+    """Return the split of a turn; fractions of turns are chosen by a hash of their names."""
     if protocol == "paper-b":
         fifth = next(number for number in range(1, 6) if in_share(one.key, number / 5))
         return {test: "test", valid: "valid"}.get(str(fifth), "train")
@@ -95,19 +95,19 @@ def _side(one: Utterance, protocol: str, test: str, valid: str) -> str:
 
 
 def _turns(path: Path, options: Options) -> tuple[list[_Turn], list[str], tuple[str, ...]]:
-    """Return every turn that was annotated, labelled with its dimensions; what lacks; notices."""
-    # Copies of the release hold ._Ses*.txt of macOS beside the annotations.
+    """Return all annotated turns, labelled with dimensions; missing parts; notices."""
+    # Copies of the release contain macOS files ._Ses*.txt next to the annotations.
     files = sorted(path.glob("Session[1-5]/dialog/EmoEvaluation/[!.]*.txt"))
     if not files:
         raise DataError(
-            f"{path} holds no Session1/dialog/EmoEvaluation/*.txt. Give the folder of the release."
+            f"{path} has no Session1/dialog/EmoEvaluation/*.txt. Give the folder of the release."
         )
     turns, strange = [], []
     for file in files:
         session = file.parents[2]
         for line in file.read_text(encoding="utf-8").splitlines():
             if not (found := _LINE.match(line)):
-                if line.startswith("["):  # others are headings and the annotators' own lines
+                if line.startswith("["):  # other lines are headings and single annotators' ratings
                     strange.append(f"{file.name}: {line}")
                 continue
             wave = session / "sentences" / "wav" / found["dialog"] / f"{found['turn']}.wav"
@@ -117,10 +117,10 @@ def _turns(path: Path, options: Options) -> tuple[list[_Turn], list[str], tuple[
     if strange:
         raise DataError(
             f"{path}: {len(strange)} turns cannot be read ({listing(strange, 3)}). Expected time, "
-            "turn, emotion and three numbers. Take the annotations from the release."
+            "turn, emotion and three numbers. Copy the annotations from the release."
         )
     if not turns:
-        raise DataError(f"{path}: the {len(files)} annotations hold no turns. Unpack them again.")
+        raise DataError(f"{path}: the {len(files)} annotations have no turns. Unpack them again.")
     there, notices = present(path, [turn.utterance for turn in turns], options)
     keys = {one.key for one in there}
     lacks = [*lacking("sessions", "12345", map(_session, there)), *fewer(len(there), 10_039)]
@@ -155,22 +155,22 @@ CORPUS = Corpus(
     ),
     size="10,039 turns, 12 h, 10 speakers",
     protocol=(
-        "Five folds, each leaving a session of two speakers out; here the session before chooses. "
-        "SUPERB draws a fifth of the training turns for that, and paper B's code draws its folds "
-        "by turn, with the same speakers on all sides; protocol=superb and protocol=paper-b do so, "
-        "by the names of the turns. Paper C trains on "
-        "scripted and goes on with improvised turns: the option domain."
+        "Five folds, each with one session of two speakers as test; here the session before it is "
+        "validation. SUPERB draws a fifth of the training turns for validation (protocol=superb); "
+        "Inoue et al. 2024 draw folds by turn, with the same speakers in all splits "
+        "(protocol=paper-b). Lashkarashvili et al. 2024 train on scripted turns, then on "
+        "improvised ones (option domain)."
     ),
     source="Busso et al. 2008, https://sail.usc.edu/iemocap",
     licence="for research, on request",
     options={
         "label": Option("emotion, or dimensions for valence, arousal and dominance", "emotion"),
-        "test_session": Option("the session that is tested (the last)"),
+        "test_session": Option("test session (the last)"),
         "domain": Option("all, improvised or scripted", "all"),
         "excited": Option("happy or left-out", "happy"),
         "protocol": Option(
-            "honest, superb (a fifth of the training turns chooses) or paper-b (five fifths of all "
-            "turns, by test_session)",
+            "honest, superb (a fifth of the training turns is validation) or paper-b (Inoue et al. "
+            "2024: folds of turns, chosen by test_session)",
             "honest",
         ),
     }

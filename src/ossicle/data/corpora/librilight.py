@@ -1,6 +1,6 @@
 """Libri-Light, limited supervision: `librispeech_finetuning/{1h/{0..5},9h}/{clean,other}/...`.
 
-Trained on ten hours, one hour or ten minutes; validation and test are LibriSpeech's.
+Training data are ten hours, one hour or ten minutes; validation and test are from LibriSpeech.
 """
 
 from pathlib import Path
@@ -27,8 +27,8 @@ def _read(path: Path, options: Options) -> Dataset:
         notices += left
         if not recordings:
             raise DataError(
-                f"{root} holds no {name}, which train={part} is made of. Give the folder {_FOLDER} "
-                "of the release, or choose another train."
+                f"{root} has no {name}, which train={part} needs. Give the folder {_FOLDER} of the "
+                "release, or choose another value of train."
             )
         side_by_utterance |= dict.fromkeys(recordings, "train")
     lacks = fewer(len(side_by_utterance), 2763, "utterances") if part == "10h" else []
@@ -41,8 +41,8 @@ def _read(path: Path, options: Options) -> Dataset:
     ).expanduser()
     if not books.is_dir():
         raise DataError(
-            f"librispeech={books} does not exist. Give the folder of LibriSpeech, which validation "
-            "and test are from, with librispeech=PATH."
+            f"librispeech={books} does not exist. Give the folder of LibriSpeech, for validation "
+            "and test, with librispeech=PATH."
         )
     found = read_books(books, path, options, ("valid", "test"))
     side_by_utterance |= found.side_by_utterance
@@ -52,8 +52,8 @@ def _read(path: Path, options: Options) -> Dataset:
         side_by_utterance.__getitem__,
         speaker_independent=True,
         note=(
-            f"{part} is train, LibriSpeech's {found.names['valid']} valid, "
-            f"{found.names['test']} test."
+            f"{part} is train, LibriSpeech's {found.names['valid']} is valid and "
+            f"{found.names['test']} is test."
         ),
         label_name="transcript",
         lacks=[*lacks, *found.lacks],
@@ -64,23 +64,23 @@ def _read(path: Path, options: Options) -> Dataset:
 CORPUS = Corpus(
     name="librilight",
     summary=(
-        "Libri-Light, the limited supervision part: ten hours of LibriSpeech, half of it clean, "
-        "librispeech_finetuning/{1h,9h}, and LibriSpeech's dev-clean and test-clean."
+        "Libri-Light, limited supervision: ten hours of LibriSpeech, half of it clean, "
+        "librispeech_finetuning/{1h,9h}, with LibriSpeech's dev-clean and test-clean."
     ),
     size="10 h: 2763 utterances, 24 speakers",
     protocol=(
-        "Paper B's predecessor trains on the ten hours and reports dev-clean, decoded greedily, "
-        "after the last epoch. Here dev-clean chooses the epoch and test-clean is reported."
+        "Otake et al. 2023 train on the ten hours and report dev-clean after the last epoch, "
+        "decoded greedily. Here dev-clean is validation and test-clean is test."
     ),
     source="Kahn et al. 2020, https://github.com/facebookresearch/libri-light",
     licence="CC BY 4.0",
     options={
         "train": Option("10h, 1h or 10min", "10h"),
         "librispeech": Option(
-            "the folder of LibriSpeech (LibriSpeech inside the path, or beside it)"
+            "folder of LibriSpeech (a folder LibriSpeech in the path or next to it)"
         ),
         "valid": Option(VALID_MEANING),
-        "test": Option("subsets of LibriSpeech, by comma", "test-clean"),
+        "test": Option("test subsets of LibriSpeech, separated by commas", "test-clean"),
     }
     | MISSING,
     read=_read,

@@ -14,7 +14,7 @@ from ossicle.errors import DataError, listing
 
 _VALID = "dev-clean"
 VALID_MEANING = (
-    "subsets, by comma (dev-clean; where that is not there, a tenth of training, by speaker)"
+    "validation subsets, separated by commas (dev-clean, or a tenth of training, by speaker)"
 )
 _WHOLE = {
     "train-clean-100": 28_539,
@@ -29,13 +29,13 @@ _WHOLE = {
 
 @dataclass(frozen=True)
 class Books:
-    """What was read of LibriSpeech.
+    """Subsets read from LibriSpeech.
 
     Attributes:
-        side_by_utterance: In the order of the sides.
-        names: The subsets of each side, in words.
-        lacks: What of these subsets is not there.
-        notices: What was left out.
+        side_by_utterance: Split of each utterance, in the order train, valid, test.
+        names: Names of the subsets of each split.
+        lacks: Descriptions of missing parts of these subsets.
+        notices: Notices on skipped utterances.
     """
 
     side_by_utterance: Mapping[Utterance, str]
@@ -52,7 +52,7 @@ def _read(path: Path, options: Options) -> Dataset:
         list(books.side_by_utterance),
         books.side_by_utterance.__getitem__,
         speaker_independent=True,
-        note=f"{names['train']} is train, {names['valid']} valid and {names['test']} test.",
+        note=f"{names['train']} is train, {names['valid']} is valid and {names['test']} is test.",
         label_name="transcript",
         lacks=books.lacks,
         notices=books.notices,
@@ -60,13 +60,14 @@ def _read(path: Path, options: Options) -> Dataset:
 
 
 def read_books(books: Path, root: Path, options: Options, sides: Iterable[str]) -> Books:
-    """Return the utterances of the subsets that an option for each side names.
+    """Return the utterances of the subsets chosen by the options train, valid and test.
 
     Args:
-        books: The folder LibriSpeech, or the one that holds it.
-        root: Where keys start.
-        options: By side, the subsets, by comma. No subset for valid is dev-clean where it is there.
-        sides: Those to read.
+        books: Folder LibriSpeech, or the one that contains it.
+        root: Root of the keys.
+        options: Subsets of each split, separated by commas. Without valid it is dev-clean, if that
+            exists.
+        sides: Splits to read.
 
     Raises:
         DataError: there are no subsets, or one is named twice.
@@ -88,8 +89,8 @@ def read_books(books: Path, root: Path, options: Options, sides: Iterable[str]) 
         for subset in choose_many(side, wanted, subsets):
             if subset in side_by_subset:
                 raise DataError(
-                    f"{subset} is named for {side_by_subset[subset]} and for {side}. Name each "
-                    "subset once."
+                    f"{subset} is named twice, for {side_by_subset[subset]} and for {side}. Name "
+                    "each subset once."
                 )
             side_by_subset[subset] = side
             found, left = chapters(folder / subset, root, options)
@@ -104,24 +105,24 @@ def _subsets(root: Path) -> list[str]:
     subsets = sorted({file.parents[2].name for file in root.glob("*/*/*/*.trans.txt")})
     if not subsets:
         raise DataError(
-            f"{root} holds no subset such as train-clean-100/103/1240/103-1240.trans.txt. Give the "
+            f"{root} has no subset such as train-clean-100/103/1240/103-1240.trans.txt. Give the "
             "folder LibriSpeech of the release."
         )
     return subsets
 
 
 def chapters(folder: Path, root: Path, options: Options) -> tuple[list[Utterance], tuple[str, ...]]:
-    """Return the utterances of every chapter below a folder, and a notice on what is left out.
+    """Return the utterances of every chapter below a folder, and a notice on skipped ones.
 
     Raises:
-        DataError: a recording has no transcript, or a transcript no recording, and `MISSING`
-            refuses that.
+        DataError: a recording has no transcript, or a transcript has no recording and the option
+            `missing` is refuse.
     """
     tables = sorted(folder.rglob("*.trans.txt"))
-    heard = {file.parent for file in folder.rglob("*.flac")}
-    if bare := sorted(str(chapter) for chapter in heard - {table.parent for table in tables}):
+    recorded = {file.parent for file in folder.rglob("*.flac")}
+    if bare := sorted(str(chapter) for chapter in recorded - {table.parent for table in tables}):
         raise DataError(
-            f"{folder}: {len(bare)} chapters have recordings and no .trans.txt: {listing(bare)}. "
+            f"{folder}: {len(bare)} chapters have recordings but no .trans.txt: {listing(bare)}. "
             "Unpack the release again."
         )
     found: list[Utterance] = []
@@ -132,7 +133,7 @@ def chapters(folder: Path, root: Path, options: Options) -> tuple[list[Utterance
         files = {file.stem: file for file in sorted(table.parent.glob("*.flac"))}
         if odd := sorted(files.keys() - text_by_name.keys()):
             raise DataError(
-                f"{table}: {len(odd)} utterances have a recording and no transcript: "
+                f"{table}: {len(odd)} utterances have a recording but no transcript: "
                 f"{listing(odd)}. Unpack the release again."
             )
         missing += sorted(text_by_name.keys() - files.keys())
@@ -144,7 +145,7 @@ def chapters(folder: Path, root: Path, options: Options) -> tuple[list[Utterance
 def example(
     subsets: Iterable[str], prefix: str = "", first_speaker: int = 100
 ) -> dict[str, str | None]:
-    """Return a small tree: two utterances of a speaker of its own in each subset."""
+    """Return a small example tree: two utterances of one speaker in each subset."""
     files: dict[str, str | None] = {}
     for speaker, subset in enumerate(subsets, start=first_speaker):
         chapter = f"{prefix}{subset}/{speaker}/7"
@@ -162,15 +163,15 @@ CORPUS = Corpus(
     ),
     size="train-clean-100: 28,539 utterances, 100 h, 251 speakers; all: 960 h",
     protocol=(
-        "Official subsets, by speaker: train-clean-100, dev-clean and test-clean here, as in "
-        "SUPERB; any others by option."
+        "Official subsets, by speaker: by default train-clean-100, dev-clean and test-clean, as in "
+        "SUPERB; others by option."
     ),
     source="Panayotov et al. 2015, https://www.openslr.org/12",
     licence="CC BY 4.0",
     options={
-        "train": Option("subsets, by comma", "train-clean-100"),
+        "train": Option("training subsets, separated by commas", "train-clean-100"),
         "valid": Option(VALID_MEANING),
-        "test": Option("subsets, by comma", "test-clean"),
+        "test": Option("test subsets, separated by commas", "test-clean"),
     }
     | MISSING,
     read=_read,

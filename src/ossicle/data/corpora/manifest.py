@@ -31,16 +31,16 @@ _ROWS = [
 CORPUS = Corpus(
     name="manifest",
     summary=(
-        "A .csv, .tsv or .jsonl file with a row for each recording: path and label, and where "
-        "known speaker, split (train, valid, test), start_s and duration_s or end. Columns may "
-        "have other names, which options say. Paths start at the file's folder. Sides that "
-        "neither a split column nor folders such as train and test give are drawn, by speaker "
-        "where known."
+        "A .csv, .tsv or .jsonl file with a row for each recording: path and label, and "
+        "optionally speaker, split (train, valid, test), start_s and duration_s or end. Columns "
+        "may have other names, given by options. Paths are relative to the file's folder. Splits "
+        "that neither a column nor folders such as train and test give are drawn at random, by "
+        "speaker if known."
     ),
     size="yours",
     protocol=(
-        "Sides that are given stand; the others are drawn, by label and, where speakers are "
-        "known, by speaker."
+        "Given splits are kept; the others are drawn at random, stratified by label and, if "
+        "speakers are known, by speaker."
     ),
     source="your own recordings",
     licence="your own",
@@ -49,8 +49,8 @@ CORPUS = Corpus(
     | MISSING
     | {
         "trials": Option(
-            "for speaker verification: a file with 1 or 0 and two paths of the manifest in a line, "
-            "by which the test side is judged (all its pairs)"
+            "for speaker verification: file of test trials, with 1 or 0 and two paths of the "
+            "manifest in each line (all pairs of test recordings)"
         )
     },
     read=_read,

@@ -1,9 +1,9 @@
-"""MSP-Improv: `Evalution.txt` (so spelt in the release) and `**/MSP-IMPROV-*.wav`.
+"""MSP-Improv: `Evalution.txt` (spelt so in the release) and `**/MSP-IMPROV-*.wav`.
 
 UTD-IMPROV-S01A-F01-P-FM01.avi; A; A:2.100000; V:3.200000; D:2.0 ; N:3.1;
 
-Sentence S01, its emotion A, actor F01, scenario P (of R, S, P, T), who listens and who speaks; then
-the emotion that was heard, and arousal, valence, dominance and naturalness from 1 to 5.
+Sentence S01, target emotion A, actor F01, scenario P (of R, S, P, T), listener and speaker; then
+the perceived emotion, and arousal, valence, dominance and naturalness from 1 to 5.
 """
 
 import re
@@ -31,13 +31,13 @@ def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("emotion", "dimensions"))
     tables = [path / name for name in _TABLES if (path / name).is_file()]
     if not tables:
-        raise DataError(f"{path} holds no {_TABLES[0]}. Give the folder of the release.")
+        raise DataError(f"{path} has no {_TABLES[0]}. Give the folder of the release.")
     file_by_name = {file.stem: file for file in path.rglob("MSP-IMPROV-*.wav")}
     utterances, missing, strange, left = [], [], [], Counter[str]()
     found_sessions, turns = set(), 0
     for line in tables[0].read_text(encoding="utf-8").splitlines():
         if not (found := _LINE.match(line)):
-            if line.startswith("UTD-"):  # others are the annotators' own lines
+            if line.startswith("UTD-"):  # other lines are ratings of single annotators
                 strange.append(line)
             continue
         turns += 1
@@ -46,7 +46,7 @@ def _read(path: Path, options: Options) -> Dataset:
             continue
         found_sessions.add(found["actor"][1:])
         if label == "emotion" and found["emotion"] not in _CLASSES:
-            left["of no or another emotion"] += 1
+            left["without one of the four emotions"] += 1
             continue
         valence, arousal, dominance = (found[one].strip() for one in "vad")
         if label == "dimensions" and not all(map(_NUMBER.fullmatch, (valence, arousal, dominance))):
@@ -57,22 +57,22 @@ def _read(path: Path, options: Options) -> Dataset:
         utterances.append(Utterance.of(file, path, text, found["actor"]))
     if strange:
         raise DataError(
-            f"{tables[0]}: {len(strange)} turns cannot be read ({listing(strange, 3)}). Take the "
+            f"{tables[0]}: {len(strange)} turns cannot be read ({listing(strange, 3)}). Copy the "
             "file from the release."
         )
     notices = left_out(tables[0], len(missing), turns, missing, options)
     if not utterances:
-        raise DataError(f"{tables[0]} holds no turns. Take the file from the release.")
+        raise DataError(f"{tables[0]} has no turns. Copy the file from the release.")
     sessions = sorted({(one.speaker or "")[1:] for one in utterances})
     test = choose("test_session", (options["test_session"] or sessions[-1]).zfill(2), sessions)
     valid = sessions[sessions.index(test) - 1]
-    out = "".join(f" {count} turns {what} are left out." for what, count in left.items())
+    out = "".join(f" {count} turns {what} were skipped." for what, count in left.items())
     return sided(
         f"msp-improv:{path}",
         utterances,
         lambda one: {test: "test", valid: "valid"}.get((one.speaker or "")[1:], "train"),
         speaker_independent=True,
-        note=f"Session {test} is test and {valid} valid, with speakers of their own.{out}",
+        note=f"Session {test} is test and {valid} is valid, with different speakers.{out}",
         label_name=label,
         lacks=[
             *lacking("sessions", _SESSIONS, found_sessions),
@@ -96,19 +96,19 @@ def _example() -> Example:
 CORPUS = Corpus(
     name="msp-improv",
     summary=(
-        "MSP-Improv: twenty English sentences in four emotions, brought about by improvised scenes "
-        "of two actors, in six sessions; four classes, or valence, arousal and dominance."
+        "MSP-Improv: twenty English sentences in four emotions, elicited by improvised scenes of "
+        "two actors, in six sessions; four classes, or valence, arousal and dominance."
     ),
     size="8438 turns, 9.5 h, 12 speakers",
     protocol=(
-        "Six folds, each leaving a session of two speakers out, as in PEFT-SER; here the session "
-        "before chooses."
+        "Six folds, each with one session of two speakers as test, as in PEFT-SER; here the "
+        "session before it is validation."
     ),
     source="Busso et al. 2017, https://ecs.utdallas.edu/research/researchlabs/msp-lab",
     licence="academic licence, on request",
     options={
         "label": Option("emotion, or dimensions for valence, arousal and dominance", "emotion"),
-        "test_session": Option("the session that is tested (the last)"),
+        "test_session": Option("test session (the last)"),
     }
     | MISSING,
     read=_read,

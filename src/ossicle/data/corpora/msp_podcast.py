@@ -1,6 +1,6 @@
 """MSP-Podcast: `Audios/*.wav` and `Labels/labels_consensus.csv`.
 
-Release 1.8 spells it `labels_concensus.csv`, and its Development set Validation.
+Release 1.8 names them `labels_concensus.csv`, and the Development set Validation.
 """
 
 from collections import Counter
@@ -50,7 +50,9 @@ def _read(path: Path, options: Options) -> Dataset:
     for row in rows:
         side = _SIDES.get(row["Split_Set"]) or ("test" if row["Split_Set"] == test else None)
         if side is None or (label == "emotion" and row["EmoClass"] not in classes):
-            left["other test sets" if side is None else "other emotions"] += 1
+            left[
+                "recordings of other test sets" if side is None else "recordings of other emotions"
+            ] += 1
             continue
         values = (f"{name}={row[column]}" for name, column in _DIMENSIONS.items())
         text = _CODES[row["EmoClass"]] if label == "emotion" else ",".join(values)
@@ -59,17 +61,19 @@ def _read(path: Path, options: Options) -> Dataset:
         utterances.append(one)
         side_by_key[one.key] = side
     if not utterances:
-        raise DataError(f"{table} holds no recordings of {options['classes']}. Choose others.")
+        raise DataError(
+            f"{table} has no recordings of the classes {options['classes']}. Choose others."
+        )
     utterances, notices = present(table, utterances, options)
     known = all(one.speaker for one in utterances)
-    told = "" if known else " Some speakers are unknown."
-    told += "".join(f" {count} of {what} are left out." for what, count in left.items())
+    more = "" if known else " Some speakers are unknown."
+    more += "".join(f" {count} {what} were skipped." for what, count in left.items())
     return sided(
         f"msp-podcast:{path}",
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=known,
-        note=f"Official split by speaker, tested on {test}.{told}",
+        note=f"Official split by speaker; the test set is {test}.{more}",
         label_name=label,
         notices=notices,
     )
@@ -92,15 +96,15 @@ CORPUS = Corpus(
     ),
     size="release 1.11: 151,654 turns, 237 h; others differ",
     protocol=(
-        "Official split by speaker: train, development, and test sets of which Test1 is the usual "
-        "one. By default the four classes that most papers take."
+        "Official split by speaker: train, development and several test sets, usually Test1. By "
+        "default the four classes used in most papers."
     ),
     source="Lotfian & Busso 2019, https://ecs.utdallas.edu/research/researchlabs/msp-lab",
     licence="academic licence, on request",
     options={
         "label": Option("emotion, or dimensions for valence, arousal and dominance", "emotion"),
-        "classes": Option("codes of the emotions, by comma: A H N S C D F U", "A,H,N,S"),
-        "test": Option("the test set", "Test1"),
+        "classes": Option("emotions, separated by commas: A H N S C D F U", "A,H,N,S"),
+        "test": Option("test set", "Test1"),
     }
     | MISSING,
     read=_read,

@@ -1,7 +1,7 @@
 """RAVDESS, speech: `Actor_01/03-01-05-02-01-01-01.wav`.
 
 The numbers are modality, vocal channel, emotion, intensity, statement, repetition and actor; 03-01
-is speech alone. Odd actors are men, even ones women.
+is audio-only speech. Odd actors are men, even ones women.
 """
 
 import re
@@ -56,19 +56,19 @@ def _read(path: Path, options: Options) -> Dataset:
 CORPUS = Corpus(
     name="ravdess",
     summary=(
-        "Ryerson Audio-Visual Database of Emotional Speech and Song, its speech: two English "
-        "sentences acted in eight emotions and two intensities; Actor_01 to 24, odd ones men, "
-        "even ones women."
+        "Ryerson Audio-Visual Database of Emotional Speech and Song, speech only: two English "
+        "sentences acted in eight emotions and two intensities; Actor_01 to 24, odd numbers men, "
+        "even numbers women."
     ),
     size="1440 recordings, 1.5 h, 24 speakers",
     protocol=(
-        "No official split. Here a man and a woman are tested (23, 24), the next pair chooses, and "
-        "no speaker is on two sides."
+        "No official split. Here a man and a woman (23, 24) are test, the next pair is validation "
+        "and the others training."
     ),
     source="Livingstone & Russo 2018, https://zenodo.org/record/1188976",
     licence="CC BY-NC-SA 4.0",
     options={"label": Option("emotion, intensity or statement", "emotion")}
-    | speaker_options("23,24", "the next two, the first after the last"),
+    | speaker_options("23,24", "the next two, cyclically"),
     read=_read,
     root=holds("Actor_*/*.wav"),
     example=Example(

@@ -1,4 +1,4 @@
-"""What a release should hold, and what of it is missing."""
+"""Compare the files of a release with its full content."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,17 +18,17 @@ def table_rows(
     """Return the rows of a table of a release.
 
     Args:
-        path: The table.
-        wanted: Columns that it has to have.
-        may_be_empty: Whether it may be absent, or have a header alone.
+        path: Path of the table.
+        wanted: Required columns.
+        may_be_empty: Whether it may be absent or have only a header.
 
     Raises:
-        ManifestError: it is not there, cannot be read or lacks some columns.
+        ManifestError: it does not exist, cannot be read or lacks a column.
     """
     if may_be_empty and (not path.is_file() or b"\n" not in path.read_bytes().strip()):
         return []
     if not path.is_file():
-        raise ManifestError(f"{path} does not exist. Take it from the release.")
+        raise ManifestError(f"{path} does not exist. Copy it from the release.")
     rows = [row for _, row in read_rows(path)]
     columns(path, rows[0], wanted)
     return rows
@@ -37,10 +37,10 @@ def table_rows(
 def present(
     table: Path, utterances: Sequence[Utterance], options: Options
 ) -> tuple[list[Utterance], tuple[str, ...]]:
-    """Return the listed utterances whose files are there, and a notice on the others.
+    """Return the listed utterances whose files exist, and a notice on the others.
 
     Raises:
-        ManifestError: some are not there, and `MISSING` refuses that.
+        ManifestError: some files are missing, and the option `missing` is refuse.
     """
     gone = [one.path for one in utterances if not one.path.is_file()]
     folders = sorted({f"{file.parent}/" for file in gone if not file.parent.is_dir()})
@@ -51,12 +51,12 @@ def present(
 
 
 def lacking(what: str, whole: Iterable[str], found: Iterable[str]) -> list[str]:
-    """Return what of a whole release was not found, in words, for `sided`."""
+    """Return a description of the missing parts of a release, for `sided`."""
     whole, there = list(whole), set(found)
     gone = [one for one in whole if one not in there]
     return [f"{what} {listing(gone, 12)} of {len(whole)} are missing"] if gone else []
 
 
 def fewer(count: int, whole: int, what: str = "recordings") -> list[str]:
-    """Return how many of a whole release were found, in words, where that is not all."""
-    return [f"{count:,} of {whole:,} {what} are there"] if count < whole else []
+    """Return a description of the number of missing items of a release, for `sided`."""
+    return [f"{count:,} of {whole:,} {what} found"] if count < whole else []

@@ -1,4 +1,4 @@
-"""Find the folder that a corpus begins at, near the one that was given."""
+"""Find the root folder of a corpus near the path given."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -9,13 +9,13 @@ from ossicle.errors import DataError, listing
 
 Root = Callable[[Path], bool]
 
-_ABOVE, _BELOW = 3, 3  # levels that are looked at
-_MOST = 2000  # places below
+_ABOVE, _BELOW = 3, 3  # levels to search
+_MOST = 2000  # most folders to search at each level
 TABLES: Final = (".csv", ".tsv", ".jsonl")
 
 
 def holds(*patterns: str) -> Root:
-    """Return whether a folder holds a file or folder of one of some glob patterns."""
+    """Return a predicate: whether a folder has a match of one of the glob patterns."""
 
     def is_root(path: Path) -> bool:
         return path.is_dir() and any(any(path.glob(pattern)) for pattern in patterns)
@@ -24,19 +24,19 @@ def holds(*patterns: str) -> Root:
 
 
 def anywhere(_: Path) -> bool:
-    """Return that a corpus may begin at any place: its reader says what is wrong with it."""
+    """Return True: the reader itself checks the folder."""
     return True
 
 
 def is_table(path: Path) -> bool:
-    """Return whether a path is a file that lists recordings, by its name."""
+    """Return whether a path is a table, by its extension."""
     return path.is_file() and path.suffix.lower() in TABLES
 
 
 def check_root(name: str, path: Path, is_root: Root) -> None:
-    """Raise a DataError that names the right place, where it is near and not the one given.
+    """Raise DataError with the right folder, if it is near the path given.
 
-    A corpus that is neither there nor near is left to its reader.
+    If no folder nearby is right, the reader itself reports the error.
     """
     if path.is_file() or is_root(path):
         return
@@ -48,7 +48,7 @@ def check_root(name: str, path: Path, is_root: Root) -> None:
     if found:
         either = listing((f"{name}:{place}" for place in found), 5)
         which = "Give" if len(found) == 1 else "Give one of"
-        raise DataError(f"{path} is not where the data begin. {which} {either}")
+        raise DataError(f"{path} is not the root folder of the data. {which} {either}")
 
 
 def _nearby(path: Path) -> Iterator[Path]:
@@ -63,7 +63,7 @@ def _nearby(path: Path) -> Iterator[Path]:
 
 
 def _inside(folder: Path, *, tables: bool = False) -> list[Path]:
-    """Return the visible folders and tables of a folder, or its tables alone."""
+    """Return the visible folders and tables of a folder, or only its tables."""
     if not folder.is_dir():
         return []
     shown = sorted(one for one in folder.iterdir() if not one.name.startswith("."))

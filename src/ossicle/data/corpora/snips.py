@@ -2,7 +2,7 @@
 
 Ivy-snips-train-0 BOS PLAY ABBA EOS	O O artist PlayMusic
 
-Voice and number; the words; the slot of each word or O, and the intent in the place of the last.
+Voice and number; words; then the slot of each word or O, with the intent as the last tag.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, ManifestError, listing
 
 _TABLE = "all.iob.snips.txt"
-_VOICES = {  # SUPERB's, who are also in the folders of the other sides
+_VOICES = {  # of SUPERB's splits; each voice is in the folders of all splits
     "train": ("Ivy", "Joanna", "Joey", "Justin", "Kendra", "Kimberly", "Matthew", "Salli"),
     "valid": ("Aditi", "Amy", "Geraint", "Nicole"),
     "test": ("Brian", "Emma", "Raveena", "Russell"),
@@ -39,11 +39,11 @@ def _read(path: Path, options: Options) -> Dataset:
                 side_by_key[one.key] = side
     if strange:
         raise DataError(
-            f"{path}: {len(strange)} recordings are not in {_TABLE}: {listing(strange)}. Take them "
-            "out, or take the table from the release."
+            f"{path}: {len(strange)} recordings are not in {_TABLE}: {listing(strange)}. Remove "
+            "them, or copy the table from the release."
         )
     if not utterances:
-        raise DataError(f"{path} holds no recordings in train, valid and test. Unpack it again.")
+        raise DataError(f"{path} has no recordings in train, valid and test. Unpack it again.")
     there = {one.path.stem for one in utterances}
     listed = [name for name in text_by_name if _side(name)]
     missing = [name for name in listed if name not in there]
@@ -54,7 +54,7 @@ def _read(path: Path, options: Options) -> Dataset:
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=True,
-        note="SUPERB's split: sentences and voices of each side are its own.",
+        note="SUPERB's split: each split has its own sentences and voices.",
         label_name=label,
         lacks=lacking("voices", [voice for side in SIDES for voice in _VOICES[side]], voices),
         notices=notices,
@@ -62,7 +62,7 @@ def _read(path: Path, options: Options) -> Dataset:
 
 
 def _side(name: str) -> str | None:
-    """Return the side of a name such as Ivy-snips-train-0, if its voice is read there."""
+    """Return the split of a name such as Ivy-snips-train-0, if its voice belongs to that split."""
     voice, _, rest = name.partition("-")
     return next(
         (side for side in SIDES if f"-{side}-" in f"-{rest}" and voice in _VOICES[side]), None
@@ -79,8 +79,8 @@ def _texts(table: Path, label: str) -> dict[str, str]:
         tags = tail.split()
         if not tab or len(words) != len(tags) or words[:1] != ["BOS"] or words[-1] != "EOS":
             raise ManifestError(
-                f"{table}, row {row} is not BOS words EOS, a tab and a tag for each. Take the file "
-                "from the release."
+                f"{table}, row {row}: expected BOS, words, EOS, a tab and as many tags. Copy the "
+                "file from the release."
             )
         if label == "intent":
             texts[name] = tags[-1]
@@ -93,8 +93,8 @@ def _texts(table: Path, label: str) -> dict[str, str]:
 def _marked(words: list[tuple[str, str]]) -> str:
     """Return the words with SUPERB's markers around each slot.
 
-    The release writes the name of a slot at each of its words, so neighbours of one name are one
-    slot; where B- and I- stand before the name, B- begins another.
+    The release repeats the name of a slot at each of its words, so adjacent words with the same
+    name are one slot; in a file with the prefixes B- and I-, B- begins a new one.
     """
     units: list[str] = []
     slot = ""
@@ -126,13 +126,13 @@ CORPUS = Corpus(
     name="snips",
     summary=(
         "Audio SNIPS: commands to an assistant, spoken by sixteen synthetic voices, with the slots "
-        "of each sentence (39 kinds) and its intent (7)."
+        "of each sentence (39 types) and its intent (7)."
     ),
-    size="13,084 + 700 + 700 sentences, each by several of 16 voices",
+    size="13,084 + 700 + 700 sentences, each spoken by several of 16 voices",
     protocol=(
-        "SUPERB's split: of the released sides, eight voices train, four are validation and four "
-        "test; recordings of the other voices are not read. Slot filling is scored by slot-type F1 "
-        "and slot-value CER."
+        "SUPERB's split: eight voices of the released training set, four of validation and four of "
+        "test; recordings of the other voices are not read. Metrics of slot filling are slot-type "
+        "F1 and slot-value CER."
     ),
     source="Lai et al. 2021, https://arxiv.org/abs/2010.13105; text by Coucke et al. 2018",
     licence="CC0 (text); voices of Amazon Polly",

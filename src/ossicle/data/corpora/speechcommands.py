@@ -1,4 +1,4 @@
-"""Google Speech Commands, V1 and V2: a folder for each word, and lists of what is tested.
+"""Google Speech Commands, V1 and V2: a folder for each word, with lists for validation and test.
 
 `{word}/{speaker}_nohash_{take}.wav`, `validation_list.txt`, `testing_list.txt`,
 `_background_noise_/*.wav`
@@ -31,7 +31,7 @@ _LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 _NOISE = "_background_noise_"
 _WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 _UNKNOWN, _SILENCE = "_unknown_", "_silence_"
-_SHARES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}  # of a noise recording
+_SHARES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}  # of each noise recording
 _SECONDS = 1.0
 _V1, _V2 = 64_721, 105_829  # recordings
 _OF_V2 = {"backward", "follow", "forward", "learn", "visual"}
@@ -51,8 +51,8 @@ def _read(path: Path, options: Options) -> Dataset:
         utterances.append(one)
     if strange:
         raise DataError(
-            f"{path}: {len(strange)} names are not like cat/0a7c2a8d_nohash_0.wav "
-            f"({listing(strange)}). Take them out."
+            f"{path}: {len(strange)} file names are not like cat/0a7c2a8d_nohash_0.wav "
+            f"({listing(strange)}). Remove these files."
         )
     notices: list[str] = []
     for side, keys in listed.items():
@@ -65,7 +65,7 @@ def _read(path: Path, options: Options) -> Dataset:
         _, valid = drawn(train, by_speaker=True)
         side_by_key |= dict.fromkeys((one.key for one in valid), "valid")
         name = _LISTS["valid"]
-        lacks.append(f"{name} lists nothing, so a tenth of training, by speaker, chooses")
+        lacks.append(f"{name} is empty, so a tenth of training, by speaker, is validation")
     if classes == "12":
         return _twelve(path, utterances, side_by_key, lacks, notices)
     return sided(
@@ -94,10 +94,10 @@ def _twelve(
     lacks: Sequence[str],
     notices: Sequence[str],
 ) -> Dataset:
-    """Return ten words, about as many of other words as of one of them, and as much silence."""
+    """Return ten words, and about as much of unknown words and of silence as of one word."""
     chosen, side_by_key = [one for one in utterances if one.label in _WORDS], dict(sides)
     if absent := sorted(set(_WORDS) - {one.label for one in chosen}):
-        raise DataError(f"{path} holds no recordings of {listing(absent)}. Unpack it again.")
+        raise DataError(f"{path} has no recordings of {listing(absent)}. Unpack it again.")
     words = Counter(sides[one.key] for one in chosen)
     others = [one for one in utterances if one.label not in _WORDS]
     of_others = Counter(sides[one.key] for one in others)
@@ -115,9 +115,8 @@ def _twelve(
         lambda one: side_by_key[one.key],
         speaker_independent=False,  # silence has no speaker
         note=(
-            "Official lists, of which the speakers are apart; other words are drawn by their names "
-            f"into {_UNKNOWN}, and {_SILENCE} is cut from the background noise, from other parts "
-            "for each side."
+            f"Official lists, by speaker; {_UNKNOWN} is a sample of other words, and {_SILENCE} is "
+            "cut from the background noise, from different parts for each split."
         ),
         lacks=lacks,
         notices=notices,
@@ -125,7 +124,7 @@ def _twelve(
 
 
 def _silence(path: Path, side: str, count: int) -> list[Utterance]:
-    """Return parts of a second, evenly spaced over what is a side's of each noise recording."""
+    """Return one-second parts, evenly spaced over a split's portion of each noise recording."""
     files = sound_files(path / _NOISE, "*.wav")
     parts = []
     for number, file in enumerate(files):
@@ -146,20 +145,20 @@ _EXAMPLE = {"train": "aa", "valid": "bb", "test": "cc"}
 CORPUS = Corpus(
     name="speechcommands",
     summary=(
-        "Google Speech Commands V1 and V2: single English words of a second, a folder for each. "
-        "35 words in V2, 30 in V1; or 12 classes: ten commands, other words as _unknown_, and "
-        "_silence_."
+        "Google Speech Commands V1 and V2: single English words of one second, a folder for each "
+        "word. 35 words in V2, 30 in V1; or 12 classes: ten commands, _unknown_ for other words, "
+        "and _silence_."
     ),
     size="V2: 105,829 recordings, 29 h, 2618 speakers; V1: 64,727",
     protocol=(
-        "Official lists of validation and test, by speaker. Paper D takes all 35 words. The twelve "
-        "classes are those of SUPERB, whose test archive this is not: here other words and silence "
-        "are as frequent as one command, and silence comes from other parts of the noise on each "
-        "side."
+        "Official lists of validation and test, by speaker. Cappellazzo et al. 2023 use all 35 "
+        "words. The twelve classes are those of SUPERB, but not its test archive: here other words "
+        "and silence are as frequent as one command, and silence comes from different parts of the "
+        "noise in each split."
     ),
     source="Warden 2018, https://arxiv.org/abs/1804.03209",
     licence="CC BY 4.0",
-    options={"classes": Option("35 (all words that are there) or 12", "35")} | MISSING,
+    options={"classes": Option("35 (all words of the release) or 12", "35")} | MISSING,
     read=_read,
     root=holds(*_LISTS.values()),
     example=Example(

@@ -1,9 +1,9 @@
-"""TIMIT: `{TRAIN,TEST}/DR{1..8}/{speaker}/{sentence}.WAV`, with `.PHN` and `.TXT` beside it.
+"""TIMIT: `{TRAIN,TEST}/DR{1..8}/{speaker}/{sentence}.WAV`, with `.PHN` and `.TXT`.
 
-0 2260 h#        first sample, one past the last, phone
+0 2260 h#        first sample, last sample plus one, phone
 2260 4070 sh
 
-The two sentences SA, which every speaker reads, are left out, as is usual.
+The two SA sentences, which every speaker reads, are skipped, as is usual.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ CORE: Final = frozenset(
     """
     FDHC0 FELC0 FJLM0 FMGD0 FMLD0 FNLP0 FPAS0 FPKT0 MBPM0 MCMJ0 MDAB0 MGRT0
     MJDH0 MJLN0 MJMP0 MKLT0 MLLL0 MLNT0 MNJM0 MPAM0 MTAS1 MTLS0 MWBT0 MWEW0
-    """.split()  # noqa: SIM905 - a list of names reads best as a text
+    """.split()  # noqa: SIM905 - a list of names is most readable as a text
 )
 # The development set of Halberstadt 1998, fifty of the other test speakers.
 DEVELOPMENT: Final = frozenset(
@@ -33,7 +33,7 @@ DEVELOPMENT: Final = frozenset(
     MREB0 MRJM4 MRJR0 MROA0 MRTK0 MRWS1 MTAA0 MTDT0 MTEB0 MTHC0 MWJG0
     """.split()  # noqa: SIM905 - as above
 )
-# Lee & Hon 1989: phones that are one in the 39, by those whose names they take.
+# Lee & Hon 1989: phones merged in the set of 39, by the name of the merged phone.
 _FOLDED: Final = {
     "aa": "ao",
     "ah": "ax ax-h",
@@ -81,13 +81,13 @@ def _read(path: Path, options: Options) -> Dataset:
     for side, count in (_WHOLE | ({"valid": 1152} if valid == "all" else {})).items():
         lacks += fewer(counts[side], count, f"{side} utterances")
     chosen = "all other test speakers are" if valid == "all" else "the development set is"
-    told = f" {len(left)} test speakers are of neither and left out." if left else ""
+    skipped = f" {len(left)} test speakers are in neither and were skipped." if left else ""
     return sided(
         f"timit:{path}",
         utterances,
         lambda one: side_by_key[one.key],
         speaker_independent=True,
-        note=f"The core test set is test, {chosen} valid; SA sentences left out.{told}",
+        note=f"The core test set is test, {chosen} valid; without SA sentences.{skipped}",
         label_name=label,
         lacks=lacks,
     )
@@ -101,41 +101,43 @@ def _is_root(path: Path) -> bool:
 def _sides(path: Path) -> Mapping[str, Path]:
     found = {child.name.lower(): child for child in path.iterdir() if child.is_dir()}
     if missing := sorted({"train", "test"} - found.keys()):
-        raise DataError(f"{path} holds no {listing(missing)}. Give the folder with TRAIN and TEST.")
+        raise DataError(f"{path} has no {listing(missing)}. Give the folder with TRAIN and TEST.")
     return {side: found[side] for side in ("train", "test")}
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:
     files = [file for file in folder.rglob("*") if file.suffix.lower() == f".{suffix}"]
     if not files:
-        raise DataError(f"{folder} holds no .{suffix} files. Unpack the release again.")
+        raise DataError(f"{folder} has no .{suffix} files. Unpack the release again.")
     return sorted(files)
 
 
-def _beside(file: Path, suffix: str) -> list[list[str]]:
-    """Return the fields of each line of the annotation beside a recording."""
+def _annotation(file: Path, suffix: str) -> list[list[str]]:
+    """Return the fields of each line of a recording's annotation file."""
     for name in (suffix.upper(), suffix.lower()):
         annotation = file.with_suffix(f".{name}")
         if annotation.is_file():
             try:
                 lines = annotation.read_text(encoding="ascii").splitlines()
             except UnicodeDecodeError as error:
-                raise DataError(f"{annotation} is no text. Unpack the release again.") from error
+                raise DataError(
+                    f"{annotation} is not a text file. Unpack the release again."
+                ) from error
             fields = [line.split() for line in lines if line.strip()]
             if not fields or any(len(line) < 3 for line in fields):
                 raise DataError(
-                    f"{annotation} is not lines of two sample numbers and what is said. Unpack the "
-                    "release again."
+                    f"{annotation}: expected lines of two sample numbers and a phone or text. "
+                    "Unpack the release again."
                 )
             return fields
-    raise DataError(f"{file} has no .{suffix} beside it. Unpack the release again.")
+    raise DataError(f"{file} has no .{suffix} file next to it. Unpack the release again.")
 
 
 def _phones(file: Path, phones: str) -> str:
-    names = [fields[2] for fields in _beside(file, "PHN")]
+    names = [fields[2] for fields in _annotation(file, "PHN")]
     if odd := sorted(set(names) - _PHONES):
         raise DataError(
-            f"{file}: the .PHN beside it has {listing(odd)}, and TIMIT no such phones. Unpack the "
+            f"{file}: its .PHN file has {listing(odd)}, which are not phones of TIMIT. Unpack the "
             "release again."
         )
     if phones == "39":
@@ -144,7 +146,7 @@ def _phones(file: Path, phones: str) -> str:
 
 
 def _transcript(file: Path) -> str:
-    (fields, *_) = _beside(file, "TXT")
+    (fields, *_) = _annotation(file, "TXT")
     return " ".join(fields[2:]).lower()
 
 
@@ -161,22 +163,22 @@ def _example() -> Example:
 CORPUS = Corpus(
     name="timit",
     summary=(
-        "TIMIT: read American English with hand-made phone alignments, {TRAIN,TEST}/DR{1..8}/"
+        "TIMIT: read American English with manual phone alignments, {TRAIN,TEST}/DR{1..8}/"
         "{speaker}/*.WAV with .PHN and .TXT."
     ),
-    size="5040 utterances without SA, 4.3 h, 630 speakers; 3696 train, 400 choose, 192 test",
+    size="5040 utterances without SA, 4.3 h, 630 speakers; 3696 train, 400 valid, 192 test",
     protocol=(
-        "Official split by speaker; tested on the core set of 24 speakers. As is usual, the "
-        "50 speakers of Halberstadt's development set choose, and the other 94 test speakers are "
-        "left out. 61 phones are folded into 39, and q is left out."
+        "Official split by speaker; the test set is the core set of 24 speakers. As is usual, the "
+        "50 speakers of Halberstadt's development set are validation, and the other 94 test "
+        "speakers are skipped. 61 phones are mapped to 39, and q is dropped."
     ),
     source="Garofolo et al. 1993, https://catalog.ldc.upenn.edu/LDC93S1",
     licence="LDC user agreement",
     options={
         "label": Option("phones or transcript", "phones"),
-        "phones": Option("39, folded as Lee & Hon do, or 61", "39"),
+        "phones": Option("39 (mapping of Lee & Hon) or 61", "39"),
         "valid": Option(
-            "development, the 50 speakers of Halberstadt, or all test speakers but the core set",
+            "development (the 50 speakers of Halberstadt) or all test speakers but the core set",
             "development",
         ),
     },

@@ -25,7 +25,7 @@ def _read(path: Path, options: Options) -> Dataset:
         if (fold := fold_by_source.setdefault(row["fsID"], row["fold"])) != row["fold"]:
             raise SplitError(
                 f"{table}: clips of source {row['fsID']} are in folds {fold} and {row['fold']}. "
-                "Take the file from the release, which keeps a source in one fold."
+                "Copy the file from the release, which keeps a source in one fold."
             )
     listed, fold_by_path = [], {}
     for row in rows:
@@ -41,12 +41,15 @@ def _read(path: Path, options: Options) -> Dataset:
     valid = choose("valid_fold", options["valid_fold"] or folds[folds.index(test) - 1], folds)
     if valid == test:
         raise DataError(
-            f"valid_fold and test_fold are both {test}. Choose two folds, or say protocol=paper-d "
-            "if the test fold shall choose the epoch too."
+            f"valid_fold and test_fold are both {test}. Choose two folds, or use protocol=paper-d "
+            "to select the epoch on the test fold."
         )
     if protocol == "paper-d":
         if options["valid_fold"] is not None:
-            raise DataError(f"protocol=paper-d has no valid_fold, so {valid} says nothing.")
+            raise DataError(
+                f"protocol=paper-d has no validation fold, so valid_fold={valid} has no effect. "
+                "Leave it out."
+            )
         valid = ""
     return sided(
         f"urbansound8k:{path}",
@@ -54,10 +57,10 @@ def _read(path: Path, options: Options) -> Dataset:
         lambda one: {test: "test", valid: "valid"}.get(fold_by_path[one.path], "train"),
         speaker_independent=False,
         note=(
-            f"Official folds: {test} is test and {valid} is valid; a source is in one fold."
+            f"Official folds: {test} is test and {valid} is valid; folds do not share sources."
             if valid
-            else f"Paper D's protocol: fold {test} is test and chooses the epoch too, which "
-            "flatters it."
+            else f"Protocol of Cappellazzo et al. 2023: fold {test} is test and validation, so "
+            "its metrics are optimistic."
         ),
         lacks=[*lacking("folds", map(str, range(1, 11)), folds), *fewer(len(utterances), 8732)],
         notices=notices,
@@ -79,16 +82,19 @@ CORPUS = Corpus(
     ),
     size="8732 recordings, 8.8 h",
     protocol=(
-        "Official: ten folds, each tested once, the mean reported; sources are in one fold. Paper "
-        "D's code chooses the epoch on the fold that it tests, which protocol=paper-d does too; "
-        "here the fold before chooses."
+        "Official: mean over ten folds, each tested once; clips of one source are in one fold. "
+        "Here the fold before the test fold is validation; the code of Cappellazzo et al. 2023 "
+        "selects the epoch on the test fold (protocol=paper-d)."
     ),
     source="Salamon et al. 2014, https://urbansounddataset.weebly.com/urbansound8k.html",
     licence="CC BY-NC 3.0",
     options={
-        "test_fold": Option("the fold that is tested", "10"),
-        "valid_fold": Option("the fold to choose by (the one before test_fold, 10 before 1)"),
-        "protocol": Option("honest, or paper-d, in which the test fold chooses too", "honest"),
+        "test_fold": Option("test fold", "10"),
+        "valid_fold": Option("validation fold (the one before test_fold, 10 before 1)"),
+        "protocol": Option(
+            "honest, or paper-d (Cappellazzo et al. 2023: the test fold is also validation)",
+            "honest",
+        ),
     }
     | MISSING,
     read=_read,

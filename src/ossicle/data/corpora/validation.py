@@ -1,4 +1,4 @@
-"""Validation recordings for a release that has none: some of training, never of test."""
+"""Draw validation recordings from training, for a release without a validation set."""
 
 from dataclasses import replace
 
@@ -7,17 +7,17 @@ from ossicle.data.split import draw
 from ossicle.data.utterance import Utterance
 from ossicle.errors import SplitError, listing
 
-_SHARE = 0.1  # of training
+_SHARE = 0.1  # fraction of training
 
 
 def with_validation(dataset: Dataset) -> Dataset:
-    """Return the dataset with validation recordings, a tenth of training where it has none.
+    """Return the dataset with a tenth of training as validation, if it has no validation.
 
-    They are drawn by speaker where the data keep speakers apart, and by recording where training
-    has one speaker alone.
+    It is drawn by speaker if the split is by speaker, or by recording if training has a single
+    speaker.
 
     Raises:
-        SplitError: training has one speaker alone, who is in test too.
+        SplitError: training has a single speaker, who is also in test.
     """
     if dataset.valid or dataset.test_chooses:
         return dataset
@@ -25,16 +25,16 @@ def with_validation(dataset: Dataset) -> Dataset:
     independent = dataset.speaker_independent and None not in speakers
     units = speakers if independent and len(speakers) > 1 else {one.path for one in dataset.train}
     if len(units) < 2:
-        return dataset  # the check of the split says that validation is empty
+        return dataset  # the check of the split reports that validation is empty
     by_speaker = units is speakers
     if independent and not by_speaker:
         _check_test(dataset)
     train, valid = drawn(dataset.train, by_speaker=by_speaker)
     how = "by speaker" if by_speaker else "by recording"
-    notice = f"The data have no validation part: {len(valid)} training recordings, drawn {how}, "
-    notice += "choose the epoch."
+    notice = f"The data have no validation split: {len(valid)} training recordings, drawn {how}, "
+    notice += "are used for validation."
     if independent and not by_speaker:
-        notice += " Training has one speaker alone, who is on both of these sides."
+        notice += " Training has a single speaker, who is in both of these splits."
     return replace(
         dataset,
         train=train,
@@ -48,7 +48,7 @@ def with_validation(dataset: Dataset) -> Dataset:
 def drawn(
     train: tuple[Utterance, ...], *, by_speaker: bool
 ) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
-    """Return training without a tenth of it, and that tenth."""
+    """Return nine tenths of training, and the other tenth for validation."""
     rest, valid, _ = draw(train, fractions=(_SHARE, 0.0), by_speaker=by_speaker, seed=0)
     return rest, valid
 
@@ -58,5 +58,5 @@ def _check_test(dataset: Dataset) -> None:
     if shared:
         raise SplitError(
             f"{dataset.name}: speaker {listing(map(str, shared))} is in train and in test. Move "
-            "the recordings to one side."
+            "the recordings to one split."
         )

@@ -1,9 +1,9 @@
-"""Tar shards, as WebDataset writes them: sounds with a .json, or a .cls or .txt, beside each.
+"""Tar shards in WebDataset's layout: audio files, each with a .json, .cls or .txt file.
 
 000000.tar: a/1.flac  a/1.json {"label": "dog", "speaker": "anna"}  a/2.flac  a/2.json
 
-A folder of shards, sides in folders train, valid and test or at the start of the names; or a single
-shard. Nothing is unpacked: a recording is read where it lies in its shard.
+A folder of shards, or a single shard. Splits are folders train, valid and test, or the beginning of
+the shards' names. Nothing is unpacked: recordings are read from within their shards.
 """
 
 import json
@@ -31,12 +31,12 @@ _BLOCK = 512  # bytes; a tar ends with blocks of zeros
 
 
 class Sample(NamedTuple):
-    """A recording of a shard.
+    """A recording in a shard.
 
     Attributes:
-        key: Its name, up to the first dot.
+        key: Name up to the first dot.
         span: First byte and number of bytes in the shard.
-        facts: What the files beside it say.
+        facts: Fields of its .json, .cls and .txt files.
     """
 
     key: str
@@ -49,11 +49,11 @@ def _read(path: Path, options: Options) -> Dataset:
     packed = sorted(file.name for kind in _COMPRESSED for file in path.rglob(kind))
     if packed:
         raise DataError(
-            f"{path} holds compressed shards: {listing(packed)}. Decompress them, so that "
-            "recordings can be read where they lie."
+            f"{path} has compressed shards: {listing(packed)}. Decompress them, because recordings "
+            "are read from within the shards."
         )
     if not shards:
-        raise DataError(f"{path} holds no *.tar. Give a folder of shards, or a shard.")
+        raise DataError(f"{path} has no *.tar. Give a folder of shards, or a shard.")
     parts: list[tuple[str | None, Manifest]] = []
     for shard in shards:
         side = _side(shard, path)
@@ -61,24 +61,26 @@ def _read(path: Path, options: Options) -> Dataset:
         if samples := _samples(shard, options["text"] or options["label"] or ""):
             parts.append((side, _manifest(shard, path, samples, about)))
     if not parts:
-        raise DataError(f"{path} holds no recordings: {len(shards)} shards have no samples.")
+        raise DataError(
+            f"{path} has no recordings: its {len(shards)} shards are empty. Write the shards again."
+        )
     if any(side for side, _ in parts) and not all(side for side, _ in parts):
         without = [shard.name for shard in shards if not _side(shard, path)]
         raise DataError(
-            f"{path}: {listing(without)} are of no side, and other shards are. Put each into a "
+            f"{path}: {listing(without)} have no split, but other shards have. Put each into a "
             "folder train, valid or test."
         )
     return complete(f"webdataset:{path}", merged(parts), options)
 
 
 def _manifest(shard: Path, root: Path, samples: Sequence[Sample], options: Options) -> Manifest:
-    """Return what a shard holds."""
+    """Return the contents of a shard."""
     names = dict.fromkeys(name for sample in samples for name in sample.facts)
     columns = find_columns(root.name, list(names), options, {}, has_path=False)
     if odd := sorted(one.key for one in samples if not set(columns.labels) <= one.facts.keys()):
         raise DataError(
             f"{shard}: {len(odd)} recordings have no '{','.join(columns.labels)}': {listing(odd)}. "
-            "Write a .json with it, a .cls or a .txt beside each, or name another field with "
+            "Add a .json with this field, a .cls or a .txt for each, or choose another field with "
             "label=FIELD."
         )
     name = shard.relative_to(root).as_posix() if shard != root else shard.name
@@ -94,9 +96,9 @@ def _manifest(shard: Path, root: Path, samples: Sequence[Sample], options: Optio
 
 
 def _side(shard: Path, root: Path) -> str | None:
-    """Return the side that a shard's folder or its own name tells."""
+    """Return the split of a shard, by its folder or name."""
     inside = shard.relative_to(root).parts if shard != root else (shard.name,)
-    # The first word of a name: of train-000, train_000 and train000 alike.
+    # The leading letters of a name, as in train-000, train_000 and train000.
     words = [*inside[:-1], *re.findall("^[A-Za-z]+", inside[-1])]
     return next(
         (SIDE_BY_NAME[word.lower()] for word in words if word.lower() in SIDE_BY_NAME), None
@@ -104,7 +106,7 @@ def _side(shard: Path, root: Path) -> str | None:
 
 
 def _samples(shard: Path, label: str) -> list[Sample]:
-    """Return the recordings of a shard; what a .cls or a .txt holds is called by the label."""
+    """Return the recordings of a shard; the content of a .cls or .txt is the field `label`."""
     sounds: dict[str, tarfile.TarInfo] = {}
     facts: dict[str, dict[str, object]] = {}
     kinds: dict[str, list[str]] = {}
@@ -123,22 +125,22 @@ def _samples(shard: Path, label: str) -> list[Sample]:
                 if kind.lower() in _SOUND:
                     if first := sounds.get(key):
                         raise DataError(
-                            f"{shard} has two sounds for {key}: {first.name} and {member.name}. "
-                            "Give each a name of its own."
+                            f"{shard} has two audio files for {key}: {first.name} and "
+                            f"{member.name}. Give each a unique name."
                         )
                     sounds[key] = member
                 elif kind.lower() == "json" or kind.lower() in _TEXT:
                     file = tar.extractfile(member)
-                    assert file is not None  # it is a file
+                    assert file is not None  # isfile() was checked
                     text = file.read().decode("utf-8")
                     facts.setdefault(key, {}).update(_facts(shard, member.name, kind, text, label))
     except (tarfile.TarError, UnicodeDecodeError) as error:
         raise DataError(
-            f"{shard} cannot be read: {error}. Shards have to be whole, and not compressed."
+            f"{shard} cannot be read: {error}. Expected a complete, uncompressed tar file."
         ) from error
     if mute := [f"{key}.{kinds[key][0]}" for key in kinds if key not in sounds]:
         raise DataError(
-            f"{shard}: {len(mute)} samples have no sound: {listing(mute)}. Expected "
+            f"{shard}: {len(mute)} samples have no audio file: {listing(mute)}. Expected "
             f"{listing(sorted(_SOUND))} after the first dot of a name."
         )
     return [
@@ -148,7 +150,7 @@ def _samples(shard: Path, label: str) -> list[Sample]:
 
 
 def _refuse_cut_short(shard: Path) -> None:
-    """Raise where the end mark is not there, which tarfile does not miss between two members."""
+    """Raise ReadError without an end mark; tarfile does not notice truncation between members."""
     with shard.open("rb") as file:
         file.seek(max(0, shard.stat().st_size - _BLOCK))
         if any(file.read()):
@@ -162,7 +164,7 @@ def _facts(shard: Path, name: str, kind: str, text: str, label: str) -> dict[str
 
 
 def _pack(root: Path) -> None:
-    """Put the files of each side's folder into a shard, and remove them."""
+    """Pack the files of each split's folder into a shard, and remove them."""
     for side in ("train", "val", "test"):
         with tarfile.open(root / f"{side}-000000.tar", "w") as tar:
             for file in sorted((root / side).iterdir()):
@@ -174,14 +176,14 @@ def _pack(root: Path) -> None:
 CORPUS = Corpus(
     name="webdataset",
     summary=(
-        "Tar shards as WebDataset writes them, for corpora too large for files: each sound with a "
-        ".json that holds label, and where known speaker, or with a .cls or .txt. Recordings are "
-        "read where they lie."
+        "Tar shards in WebDataset's layout, for corpora with too many files: each audio file with "
+        "a .json that has label and optionally speaker, or with a .cls or .txt. Recordings are "
+        "read from within the shards."
     ),
     size="yours",
     protocol=(
-        "Sides are those of folders or names that begin with train, valid or test; the others are "
-        "drawn, by label and, where speakers are known, by speaker."
+        "Splits are given by folders or names that begin with train, valid or test; the others are "
+        "drawn at random, stratified by label and, if speakers are known, by speaker."
     ),
     source="https://github.com/webdataset/webdataset",
     licence="your own",
