@@ -116,7 +116,7 @@ class W2vBert(Family):
         hidden: Float[Tensor, "B T D"],
         state: ForwardState,  # noqa: ARG002 - see Family
     ) -> dict[str, Any]:
-        """Return the positions."""
+        """Return the relative positions."""
         return positions(model, hidden)
 
     def prepare(self, model: Any, state: ForwardState) -> None:
