@@ -76,6 +76,6 @@ def test_what_is_gone_is_said_with_the_places(
     with pytest.raises(BackboneError, match=f"there is no folder './models/tiny'.*{places}"):
         Trained.open(moved)
     (moved / "metrics.json").unlink()
-    with pytest.raises(DataError, match=f"tones does not exist \(reader audiof.*{places}"):
+    with pytest.raises(DataError, match=rf"tones does not exist \(reader audiof.*{places}"):
         train(interrupted, moved, resume=True)
     assert (moved / VERSIONS).is_file()

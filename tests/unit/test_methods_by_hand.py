@@ -151,7 +151,9 @@ def test_the_width_of_a_bottleneck_is_given_or_divided():
 def test_a_bottleneck_that_passes_on_what_it_reads_needs_a_block_that_keeps_the_width():
     wide = site("ffn.in", 24, 40)
     for settings in ({}, {"residual": False}, {"insertion": "parallel", "residual": True}):
-        with pytest.raises(RecipeMismatch, match="has 24 channels at ffn.in in layer 0 instead of 40"):
+        with pytest.raises(
+            RecipeMismatch, match=r"24 channels at ffn\.in in layer 0 instead of 40"
+        ):
             Bottleneck(width=3, position="before", **settings).build(wide)
     beside = Bottleneck(width=3, position="before", insertion="parallel").build(wide)
     assert (beside.down.weight.shape, beside.up.weight.shape) == ((3, 24), (40, 3))
