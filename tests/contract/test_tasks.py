@@ -1,9 +1,10 @@
 """What every task must do: a new file is tested by existing."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from ossicle.training.loop import epochs
 from ossicle.training.state import State
 from tones import tone
 
+PAGE = Path(__file__).parents[2] / "docs/how-to/add-a-task.md"
 NEARLY = 0.3  # of the score, from the best there is; guessing is 1 away
 FRAMES = 12
 PITCHES = (300, 700, 1200, 1900, 2800)
@@ -35,9 +37,19 @@ SEED = 1
 ANATOMY = Anatomy("hubert", 1, 8, ())
 
 
-@pytest.fixture(params=TASKS.values(), ids=TASKS)
-def kind(request: pytest.FixtureRequest) -> type[Task]:
-    return request.param
+def documented() -> type[Task]:
+    """Return the task that the documentation adds."""
+    text = PAGE.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    namespace: dict[str, Any] = {"__name__": "documented"}
+    with mock.patch.dict(TASKS):
+        exec(compile(text, PAGE.name, "exec"), namespace)
+    return namespace["Counting"]
+
+
+@pytest.fixture(params=[*TASKS.values(), documented()], ids=lambda kind: kind.name)
+def kind(request: pytest.FixtureRequest) -> Iterator[type[Task]]:
+    with mock.patch.dict(TASKS, {request.param.name: request.param}):
+        yield request.param
 
 
 @pytest.fixture
