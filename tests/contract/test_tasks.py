@@ -215,7 +215,7 @@ def test_all_right_is_the_best_figure_and_rows_are_drawn_alike(
     assert json.loads(json.dumps(figures)) == figures
     each = task.recording_scores(labels, right), task.recording_scores(labels, wrong)
     if each != (None, None):
-        assert kind.recording_score_name
+        assert kind.recording_score
         assert each[0][:-1] == each[1][:-1]
         assert each[0][-1] > each[1][-1]
 

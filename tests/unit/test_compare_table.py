@@ -129,7 +129,9 @@ def test_other_tasks_have_their_own_columns() -> None:
     assert (second["WER"], second["CER"]) == ("25.0", "10.0")
     assert second["gain (p)"] == "+37.5 (0.5000)"  # leads of 1/2 and 1: 2 of 4 patterns as large
     ccc = [[of("regression", [0, 0, 0, 0], ccc=0.5)], [of("regression", [-1, 0, 0, 0], ccc=0.25)]]
-    assert shown("regression", ccc)["CCC"] == "0.250"
+    second = shown("regression", ccc)
+    assert second["CCC"] == "0.250"
+    assert second["gain (p)"] == "-0.250 (1.0000)"  # in standard deviations, not in percent
     figures = {"eer": 0.1, "min_dcf_01": 0.8, "min_dcf_05": 0.5}
     pairs = [[of("verification", None, **figures)]] * 2
     second = shown("verification", [pairs[0], list(pairs[1])])

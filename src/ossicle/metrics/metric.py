@@ -24,6 +24,10 @@ class Metric:
         """Return a value without its unit, as in 85.3 or 0.853."""
         return f"{100 * value:.1f}" if self.percent else f"{value:.3f}"
 
+    def difference(self, value: float) -> str:
+        """Return a difference between two values with its sign, as in +2.1 or -0.021."""
+        return f"{100 * value:+.1f}" if self.percent else f"{value:+.3f}"
+
     def text(self, value: float) -> str:
         """Return a value with its unit, as in 85.3 % or 0.853."""
         return self.number(value) + self.unit

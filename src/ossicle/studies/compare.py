@@ -22,6 +22,7 @@ from ossicle.child import run_child
 from ossicle.errors import RunError, listing
 from ossicle.files import replace_file, write_json
 from ossicle.metrics import paired_test
+from ossicle.metrics.metric import Metric
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import TASKS
 from ossicle.training.config import TrainConfig
@@ -188,7 +189,8 @@ def _slug(label: str) -> str:
 
 def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a comparison as text."""
-    reported = TASKS[found["task"]].reported
+    kind = TASKS[found["task"]]
+    reported = kind.reported
     labels = [metric.label for metric in reported.values()]
     header = ["recipe", "trainable", "without head", *labels]
     header += ["train s", "peak MiB", "gain (p)"]
@@ -206,7 +208,7 @@ def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
                 ),
                 f"{row['train_seconds']:.0f}",
                 "-" if row["peak_memory_mib"] is None else f"{row['peak_memory_mib']:.0f}",
-                _against(row["against_first"]),
+                _gain(row["against_first"], kind.recording_score),
             ]
         )
     return header, rows
@@ -231,9 +233,9 @@ def notes(found: dict[str, Any]) -> list[str]:
         f"{found['data']} on {found['backbone']}: {found['split']}",
         f"Test metrics{percent}, {spread}{seeds}.",
     ]
-    if tests:
+    if tests and kind.recording_score:
         about[-1] += (
-            f" Gain is the difference in {kind.recording_score_name} to "
+            f" Gain is the difference in {kind.recording_score.label} to "
             f"{found['rows'][0]['recipe']}, with the p of a paired permutation test over "
             f"{tests[0]['num_units']} {tests[0]['unit']}s, not corrected for "
             "the number of recipes."
@@ -241,7 +243,7 @@ def notes(found: dict[str, Any]) -> list[str]:
     return about
 
 
-def _against(test: dict[str, Any] | None) -> str:
-    if test is None:
+def _gain(test: dict[str, Any] | None, score: Metric | None) -> str:
+    if test is None or score is None:
         return ""
-    return f"{100 * test['difference']:+.1f} ({test['p_value']:.4f})"
+    return f"{score.difference(test['difference'])} ({test['p_value']:.4f})"

@@ -40,7 +40,7 @@ class Task(ABC):
         higher_is_better: Whether a higher primary metric is better, and 1 the best; otherwise it
             is an error, and 0 the best.
         reported: The metrics that are reported with an interval, by key.
-        recording_score_name: Name of the mean of `recording_scores`.
+        recording_score: The mean of `recording_scores`; None if only pairs have a score.
         settings: The settings of `--task`, by name.
         closed_set: Whether labels that are evaluated must be known from training. Only then is
             there a validation loss.
@@ -60,7 +60,7 @@ class Task(ABC):
     higher_is_better: ClassVar[bool] = True
     primary_metric: ClassVar[str]
     reported: ClassVar[Mapping[str, Metric]]
-    recording_score_name: ClassVar[str] = ""
+    recording_score: ClassVar[Metric | None] = None
     settings: ClassVar[Mapping[str, Setting]] = {}
     closed_set: ClassVar[bool] = True
     cohort_size: ClassVar[int] = 0
@@ -164,7 +164,7 @@ class Task(ABC):
     ) -> list[float] | None:
         """Return a score for each recording, higher being better; None if only pairs have one.
 
-        The paired test of two recipes compares these. Their mean is called `recording_score_name`.
+        The paired test of two recipes compares these.
         """
         return None
 

@@ -40,7 +40,7 @@ class Classification(Task):
         "uar": Metric("UAR"),
     }
 
-    recording_score_name: ClassVar[str] = "accuracy"
+    recording_score: ClassVar[Metric] = Metric("accuracy")
     settings: ClassVar[Mapping[str, Setting]] = {
         "label_smoothing": Setting("fraction of the target that is spread over all classes", 0.0),
         "class_weights": Setting(

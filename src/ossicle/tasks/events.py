@@ -58,7 +58,7 @@ class Events(Task):
         "frame_f1": Metric("frame F1"),
         "segment_f1": Metric("segment F1"),
     }
-    recording_score_name: ClassVar[str] = "frame accuracy"
+    recording_score: ClassVar[Metric] = Metric("frame accuracy")
     settings: ClassVar[Mapping[str, Setting]] = {
         "threshold": Setting("probability above which an event is active in a frame", 0.5)
     }

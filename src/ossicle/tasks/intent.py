@@ -41,7 +41,7 @@ class Intent(Task):
     example: ClassVar[tuple[str, str]] = ("action=on,object=lamp", "action=off,object=music")
     primary_metric: ClassVar[str] = "accuracy"
     reported: ClassVar[Mapping[str, Metric]] = {"accuracy": Metric("accuracy")}
-    recording_score_name: ClassVar[str] = "accuracy"
+    recording_score: ClassVar[Metric] = Metric("accuracy")
 
     def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
         self.values = {slot: tuple(names) for slot, names in values.items()}

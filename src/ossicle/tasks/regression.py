@@ -48,7 +48,7 @@ class Regression(Task):
     example: ClassVar[tuple[str, str]] = ("valence=3.5,arousal=2", "valence=1,arousal=6")
     primary_metric: ClassVar[str] = "ccc"
     reported: ClassVar[Mapping[str, Metric]] = {"ccc": Metric("CCC", percent=False)}
-    recording_score_name: ClassVar[str] = "negative error"
+    recording_score: ClassVar[Metric] = Metric("negative error", percent=False)
 
     def __init__(self, means: Mapping[str, float], deviations: Mapping[str, float]) -> None:
         self.means, self.deviations = dict(means), dict(deviations)

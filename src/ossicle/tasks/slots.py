@@ -38,7 +38,7 @@ class SlotFilling(Transcription):
         "slot_type_f1": Metric("slot-type F1"),
         "slot_value_cer": Metric("slot-value CER"),
     }
-    recording_score_name: ClassVar[str] = "slot-type F1"
+    recording_score: ClassVar[Metric] = Metric("slot-type F1")
 
     def written(self, text: str) -> str:
         """Return the normalised text; markers stay as they are."""

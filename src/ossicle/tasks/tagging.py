@@ -42,7 +42,7 @@ class Tagging(Task):
     example: ClassVar[tuple[str, str]] = ("dog|rain", "rain|wind")
     primary_metric: ClassVar[str] = "map"
     reported: ClassVar[Mapping[str, Metric]] = {"map": Metric("mAP"), "mauc": Metric("mAUC")}
-    recording_score_name: ClassVar[str] = "label-ranking precision"
+    recording_score: ClassVar[Metric] = Metric("label-ranking precision")
 
     def __init__(self, tags: Sequence[str]) -> None:
         self.tags = tuple(tags)

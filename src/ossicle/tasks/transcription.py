@@ -24,7 +24,7 @@ class SpeechRecognition(Transcription):
     example: ClassVar[tuple[str, str]] = ("no", "on")
     primary_metric: ClassVar[str] = "wer"
     reported: ClassVar[Mapping[str, Metric]] = {"wer": Metric("WER"), "cer": Metric("CER")}
-    recording_score_name: ClassVar[str] = "word accuracy"
+    recording_score: ClassVar[Metric] = Metric("word accuracy")
 
     @staticmethod
     def spell(text: str) -> list[str]:
@@ -53,7 +53,7 @@ class WordRecognition(Transcription):
     primary_metric: ClassVar[str] = "wer"
     reported: ClassVar[Mapping[str, Metric]] = {"wer": Metric("WER")}
     by_word: ClassVar[bool] = False  # units are words already
-    recording_score_name: ClassVar[str] = "word accuracy"
+    recording_score: ClassVar[Metric] = Metric("word accuracy")
 
     @staticmethod
     def spell(text: str) -> list[str]:
@@ -84,7 +84,7 @@ class PhoneRecognition(Transcription):
     reported: ClassVar[Mapping[str, Metric]] = {"per": Metric("PER")}
     by_word: ClassVar[bool] = False
     settings: ClassVar[Mapping[str, Setting]] = UNSEEN
-    recording_score_name: ClassVar[str] = "phone accuracy"
+    recording_score: ClassVar[Metric] = Metric("phone accuracy")
 
     @staticmethod
     def spell(text: str) -> list[str]:
