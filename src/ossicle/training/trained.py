@@ -183,7 +183,7 @@ class Trained:
         wave = load_utterance(one, backbone.sample_rate)
         if len(wave) < backbone.min_samples:
             raise AudioError(
-                f"{one.path} is {1000 * len(wave) / backbone.sample_rate:.0f} ms long, and the "
+                f"{one.path} is {1000 * len(wave) / backbone.sample_rate:.0f} ms long, but the "
                 f"backbone needs {1000 * backbone.min_samples / backbone.sample_rate:.0f} ms."
             )
         device = next(self.model.parameters()).device
