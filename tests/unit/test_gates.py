@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from kinds import shake
-from ossicle.adapters.check import attach
+from ossicle.adapters.check import attach, check
 from ossicle.adapters.count import count, tally
 from ossicle.adapters.merge import merge
 from ossicle.adapters.saving import load, save
@@ -173,8 +173,10 @@ def test_gates_are_counted_saved_and_loaded(build, noise, tmp_path, gate):
 
 
 def test_gates_train_alone_or_stay_frozen(build):
-    model = mixed(build("hubert"), "softmax")
+    backbone = build("hubert")
+    model = attach(backbone, mixture("softmax"), build_head("mean", backbone.anatomy, 3))
     model.use("default", train=["default/gates"])
+    check(model)  # although new candidates change nothing yet
     assert sorted(model.trainable()) == ["gates/softmax.0", "gates/softmax.1"]
     model.use("default", train=["default/0", "default/1", "default/2", "default/head"])
     assert not [key for key in model.trainable() if key.startswith("gates/")]

@@ -76,7 +76,8 @@ def _alive(model: AdaptedModel, parameters: dict[str, nn.Parameter], seed: int) 
     """Return the tensors that receive a gradient in one pass, after checking that it is one."""
     device = next(model.parameters()).device
     was_training = model.training
-    with _perturbed(list(parameters.values()), seed), torch.enable_grad():
+    # frozen ones too: a new candidate changes nothing, which would hide the gradient of its gate
+    with _perturbed(list(model.tensors().values()), seed), torch.enable_grad():
         model.eval()
         for tap in model.taps:
             tap.calls = 0
