@@ -74,7 +74,7 @@ def test_references_and_hypotheses_are_written_by_one_rule() -> None:
     assert task.loss(Outputs.of([logits]), ["AB, B."]) == task.loss(Outputs.of([logits]), ["ab b"])
     again = SpeechRecognition.from_dict(task.to_dict())
     assert again.to_dict() == task.to_dict()
-    assert again.written("A, B") == "a b"
+    assert again.normalised("A, B") == "a b"
     assert task.to_dict()["case"] == "lower"
     words = WordRecognition.from_dataset(
         data(["No, ONE", "one"], ["no."]), case="lower", punctuation="remove"
@@ -86,7 +86,7 @@ def test_markers_of_slots_are_not_touched() -> None:
     train = ["Play B-Artist The Beatles! E-Artist now."]
     task = SlotFilling.from_dataset(data(train, train), case="lower", punctuation="remove")
     assert {"B-Artist", "E-Artist"} < set(task.units)
-    assert task.written(train[0]) == "play B-Artist the beatles E-Artist now"
+    assert task.normalised(train[0]) == "play B-Artist the beatles E-Artist now"
     said = [{"label": "play B-Artist the beatles E-Artist now"}]
     assert task.metrics(train, said)["slot_value_cer"] == 0.0
     assert task.metrics(train, said)["slot_type_f1"] == 1.0

@@ -108,7 +108,7 @@ def test_what_makes_no_pairs_is_an_error():
     with pytest.raises(LabelError, match="test has one speaker, a, and"):
         Verification.from_dataset(data(["a", "b"], ["a", "a", "b", "b"], ["a", "a"]))
     unknown = {"test": (Trial("c0", "gone", True), Trial("c0", "c1", False))}
-    with pytest.raises(LabelError, match="1 recordings of the trials are not there: gone"):
+    with pytest.raises(LabelError, match="1 recordings of the trials are missing: gone"):
         Verification.from_dataset(
             data(["a", "b"], ["a", "a", "b", "b"], ["a", "b"], trials=unknown)
         )

@@ -12,14 +12,14 @@ import numpy as np
 from jaxtyping import Int
 
 
-def word_edits(references: Sequence[str], said: Sequence[str]) -> Int[np.ndarray, "N 2"]:
+def word_edits(references: Sequence[str], hypotheses: Sequence[str]) -> Int[np.ndarray, "N 2"]:
     """Return errors and number of reference words of each recording."""
-    return _rows(jiwer.process_words(list(references), list(said)))
+    return _rows(jiwer.process_words(list(references), list(hypotheses)))
 
 
-def character_edits(references: Sequence[str], said: Sequence[str]) -> Int[np.ndarray, "N 2"]:
+def character_edits(references: Sequence[str], hypotheses: Sequence[str]) -> Int[np.ndarray, "N 2"]:
     """Return errors and number of reference characters of each recording."""
-    return _rows(jiwer.process_characters(list(references), list(said)))
+    return _rows(jiwer.process_characters(list(references), list(hypotheses)))
 
 
 def rate(edits: Int[np.ndarray, "N 2"]) -> float:

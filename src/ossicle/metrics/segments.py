@@ -21,9 +21,11 @@ def segments(marks: Bool[np.ndarray, "T C"], frames: int) -> Bool[np.ndarray, "S
     return np.logical_or.reduceat(marks, starts, axis=0)
 
 
-def counts(truth: Bool[np.ndarray, "T C"], said: Bool[np.ndarray, "T C"]) -> Int[np.ndarray, " 3"]:
+def counts(
+    reference: Bool[np.ndarray, "T C"], predicted: Bool[np.ndarray, "T C"]
+) -> Int[np.ndarray, " 3"]:
     """Return how many are active in both, in the reference and in the prediction."""
-    return np.array([(truth & said).sum(), truth.sum(), said.sum()])
+    return np.array([(reference & predicted).sum(), reference.sum(), predicted.sum()])
 
 
 def micro_f1(of_each: Int[np.ndarray, "N 3"] | Sequence[Int[np.ndarray, " 3"]]) -> float:
@@ -32,5 +34,5 @@ def micro_f1(of_each: Int[np.ndarray, "N 3"] | Sequence[Int[np.ndarray, " 3"]]) 
     0 if there are no events in the reference nor in the prediction, as in sed_eval's `f_measure`
     and scikit-learn's `f1_score`: that is no evidence of finding events.
     """
-    both, truth, said = np.sum(of_each, axis=0)
-    return float(2 * both / (truth + said)) if truth + said else 0.0
+    both, reference, predicted = np.sum(of_each, axis=0)
+    return float(2 * both / (reference + predicted)) if reference + predicted else 0.0

@@ -82,12 +82,14 @@ class Transcription(Task):
 
     @classmethod
     @abstractmethod
-    def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    def edits(
+        cls, labels: Sequence[str], hypotheses: Sequence[str]
+    ) -> dict[str, NDArray[np.int64]]:
         """Return errors and reference units of each recording, (N, 2), for each reported metric.
 
         Args:
             labels: The references, normalised.
-            said: The hypotheses, normalised.
+            hypotheses: The hypotheses, normalised.
         """
 
     @classmethod
@@ -96,13 +98,13 @@ class Transcription(Task):
         del frame_rate
         unseen = settings.pop("unseen", "count")
         task = cls((), TextRule(**settings), unseen)
-        if empty := [one.key for one in dataset.utterances if not task.spelt(one.label)]:
-            written = "" if task.rule == TextRule() else f" after {task.rule_text}"
+        if empty := [one.key for one in dataset.utterances if not task.units_of(one.label)]:
+            rule = "" if task.rule == TextRule() else f" after {task.rule_text}"
             raise LabelError(
-                f"{dataset.name}: {len(empty)} transcripts are empty{written}: {listing(empty)}. "
+                f"{dataset.name}: {len(empty)} transcripts are empty{rule}: {listing(empty)}. "
                 "Fill them in, or take the recordings out"
             )
-        units = sorted({unit for one in dataset.train for unit in task.spelt(one.label)})
+        units = sorted({unit for one in dataset.train for unit in task.units_of(one.label)})
         task = cls(units, task.rule, unseen)
         for part in (dataset.valid, dataset.test):
             task.check_labels([one.label for one in part])
@@ -117,13 +119,13 @@ class Transcription(Task):
         """Return the task with changed settings of its rule, and without units."""
         return type(self)((), replace(self.rule, **settings))
 
-    def written(self, text: str) -> str:
+    def normalised(self, text: str) -> str:
         """Return the normalised text."""
         return self.rule(text)
 
-    def spelt(self, text: str) -> list[str]:
+    def units_of(self, text: str) -> list[str]:
         """Return the units of the normalised text."""
-        return self.spell(self.written(text))
+        return self.spell(self.normalised(text))
 
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the mean over recordings of the CTC loss divided by the number of units.
@@ -171,7 +173,7 @@ class Transcription(Task):
         """Return the task with another decoder: `greedy` or `beam(size=50,lm=FILE,...)`."""
         made = copy(self)
         made._decoder = build_decoder(
-            decoder, self.units, by_word=self.by_word, written=self.written
+            decoder, self.units, by_word=self.by_word, normalise=self.normalised
         )
         return made
 
@@ -209,29 +211,29 @@ class Transcription(Task):
         others = [texts[(row + shift) % count] for shift in shifts for row in range(count)]
         answers = [(texts, [""] * count), (texts * len(shifts), others)]
         return max(
-            self.score(self.metrics(asked, [{"label": one} for one in said]))
-            for asked, said in answers
+            self.score(self.metrics(asked, [{"label": one} for one in answer]))
+            for asked, answer in answers
             if asked
         )
 
     def chance_notice(self, metrics: Mapping[str, Any], chance: float) -> str:
         """Return whether the best epoch outputs only blanks, and what helps."""
         if metrics["empty"] < metrics["count"]:
-            said = super().chance_notice(metrics, chance)
+            notice = super().chance_notice(metrics, chance)
         else:
-            said = (
+            notice = (
                 f"After the best epoch the output is blank for all {metrics['count']} validation "
                 "recordings: training ended in the early phase of CTC, in which blanks are the "
                 "most likely output in all frames"
             )
-        return f"{said}. {HELPS}"
+        return f"{notice}. {HELPS}"
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for an empty transcript, and for units without training data.
 
         With `unseen` at `error`, one such unit is refused; otherwise, more than half of all units.
         """
-        if not all(self.spelt(label) for label in labels):
+        if not all(self.units_of(label) for label in labels):
             raise LabelError("a transcript is empty; fill it in or take the recording out")
         unseen = UnseenUnits.find(self, labels)
         if unseen.counts and (self.unseen == "error" or unseen.fraction > 0.5):
@@ -268,11 +270,11 @@ class Transcription(Task):
         """Return the output numbers of the units of a text, without unseen ones."""
         if self.unseen == "error":
             self.check_labels([label])
-        numbers = (self._number_by_unit.get(unit) for unit in self.spelt(label))
+        numbers = (self._number_by_unit.get(unit) for unit in self.units_of(label))
         return [number for number in numbers if number is not None]
 
     def _edits(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, NDArray[np.int64]]:
-        said = [self.written(one["label"]) for one in decoded]
-        return self.edits([self.written(label) for label in labels], said)
+        hypotheses = [self.normalised(one["label"]) for one in decoded]
+        return self.edits([self.normalised(label) for label in labels], hypotheses)

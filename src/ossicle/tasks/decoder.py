@@ -52,7 +52,7 @@ def build_decoder(
     units: Sequence[str],
     *,
     by_word: bool,
-    written: Callable[[str], str] = str,
+    normalise: Callable[[str], str] = str,
 ) -> Decoder:
     """Return the decoder of an expression.
 
@@ -60,7 +60,7 @@ def build_decoder(
         text: `greedy` or `beam(...)`.
         units: In the order of the outputs from 1 on.
         by_word: Whether the language model is over words that the units spell, or over the units.
-        written: Normalises a word as the transcripts are.
+        normalise: Normalises a word as the transcripts are.
 
     Raises:
         RunError: the expression is not a decoder, a file cannot be read, or flashlight-text is
@@ -82,7 +82,7 @@ def build_decoder(
         return _free(beam, lm, units, size, 0.0)
     if not by_word:
         return _free(beam, lm, units, size, weight)
-    spelling = {word: written(word) for word in words}
+    spelling = {word: normalise(word) for word in words}
     weights = (weight, float(settings["word_score"]))
     return _spelt(beam, lm, units, spelling, dictionary, size, weights)
 
@@ -111,7 +111,7 @@ def _language_model(beam: Any, path: str, dictionary: Any) -> Any:
     if not path:
         return beam.ZeroLM()
     if not Path(path).is_file():
-        raise RunError(f"there is no language model '{path}'")
+        raise RunError(f"the language model '{path}' does not exist; correct its path")
     from flashlight.lib.text.decoder.kenlm import KenLM
 
     try:
@@ -181,12 +181,12 @@ def _spelt(
             last = torch.full((1, scores.shape[1]), NEVER)
             last[0, space] = 0.0
             scores = torch.cat((scores, last))
-        said = [
+        words = [
             known[dictionary.get_entry(number)]
             for number in _best(search, scores).words
             if number >= 0
         ]
-        return [number_by_unit[letter] for letter in SPACE.join(said) if letter in number_by_unit]
+        return [number_by_unit[letter] for letter in SPACE.join(words) if letter in number_by_unit]
 
     return decode
 

@@ -30,7 +30,7 @@ NONE: Final = "-"
 SEGMENT_S: Final = 1.0
 ROUNDING_S: Final = 0.01  # an end this far outside a recording is rounding
 _JOINED = re.compile(r"[,;\s][\d.]+-[\d.]+:")  # another event inside the class of one
-_EVENT = re.compile(r"(?P<onset>[\d.]+)-(?P<offset>[\d.]+):(?P<kind>.+)")
+_EVENT = re.compile(r"(?P<onset>[\d.]+)-(?P<offset>[\d.]+):(?P<name>.+)")
 
 
 @final
@@ -38,7 +38,7 @@ class Events(Task):
     """Any of C classes of event in each frame.
 
     Attributes:
-        kinds: The names of the classes, in the order of the outputs.
+        classes: The names of the classes, in the order of the outputs.
         frame_rate: Frames per second.
         threshold: Probability above which an event is active in a frame.
     """
@@ -63,22 +63,22 @@ class Events(Task):
         "threshold": Setting("probability above which an event is active in a frame", 0.5)
     }
 
-    def __init__(self, kinds: Sequence[str], frame_rate: float, threshold: float = 0.5) -> None:
-        self.kinds = tuple(kinds)
+    def __init__(self, classes: Sequence[str], frame_rate: float, threshold: float = 0.5) -> None:
+        self.classes = tuple(classes)
         self.frame_rate = frame_rate
         self.threshold = check_fraction("threshold", threshold)
-        self.num_outputs = len(self.kinds)
+        self.num_outputs = len(self.classes)
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> "Events":
         """Return the task with the classes of event of the training recordings."""
-        kinds = sorted({kind for one in dataset.train for _, _, kind in events(one.label)})
-        if not kinds:
+        classes = sorted({name for one in dataset.train for _, _, name in events(one.label)})
+        if not classes:
             raise LabelError(
                 f"{dataset.name}: the training recordings have no events; write labels such as "
                 f"0.2-1.5:speech{SEPARATOR}3-3.4:dog"
             )
-        task = cls(kinds, frame_rate, **settings)
+        task = cls(classes, frame_rate, **settings)
         for part in (dataset.valid, dataset.test):
             task.check_labels([one.label for one in part])
         return task
@@ -86,9 +86,9 @@ class Events(Task):
     def marks(self, label: str, num_frames: int) -> Bool[np.ndarray, "T C"]:
         """Return which classes are active in which frames."""
         middles = (np.arange(num_frames) + 0.5) / self.frame_rate
-        made = np.zeros((num_frames, len(self.kinds)), dtype=bool)
-        for onset, offset, kind in events(label):
-            made[:, self._number(kind)] |= (onset <= middles) & (middles < offset)
+        made = np.zeros((num_frames, len(self.classes)), dtype=bool)
+        for onset, offset, name in events(label):
+            made[:, self._number(name)] |= (onset <= middles) & (middles < offset)
         return made
 
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
@@ -107,11 +107,11 @@ class Events(Task):
         """Return the events as `label`, and the number of `frames`."""
         marked = (output.sigmoid() > self.threshold).numpy()  # (T, C)
         found = []
-        for number, kind in enumerate(self.kinds):
+        for number, name in enumerate(self.classes):
             padded = np.concatenate(([False], marked[:, number], [False]))
             turns = np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2) / self.frame_rate
-            found += [(onset, offset, kind) for onset, offset in turns.tolist()]
-        text = SEPARATOR.join(f"{on:g}-{off:g}:{kind}" for on, off, kind in sorted(found))
+            found += [(onset, offset, name) for onset, offset in turns.tolist()]
+        text = SEPARATOR.join(f"{on:g}-{off:g}:{name}" for on, off, name in sorted(found))
         return {"label": text or NONE, "frames": len(output)}
 
     def metrics(
@@ -123,7 +123,7 @@ class Events(Task):
             "frame_f1": micro_f1(by_frame),
             "segment_f1": micro_f1(by_segment),
             "count": len(labels),
-            "kinds": list(self.kinds),
+            "kinds": list(self.classes),
         }
 
     def metrics_by_rows(
@@ -141,13 +141,13 @@ class Events(Task):
     ) -> list[float]:
         """Return the fraction of frames and classes that are correct."""
         pairs = self._pairs(labels, decoded)
-        return [float((truth == said).mean()) for truth, said in pairs]
+        return [float((reference == predicted).mean()) for reference, predicted in pairs]
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for the first class that was not seen in training."""
         for label in labels:
-            for _, _, kind in events(label):
-                self._number(kind)
+            for _, _, name in events(label):
+                self._number(name)
 
     def check_lengths(self, utterances: Sequence[Utterance], seconds: Sequence[float]) -> None:
         """Raise LabelError for events beyond the end of their recordings."""
@@ -159,18 +159,18 @@ class Events(Task):
         ]
         if not outside:
             return
-        told = (f"{one.key} ({one.label}, {length:g} s long)" for one, length, _ in outside)
+        examples = (f"{one.key} ({one.label}, {length:g} s long)" for one, length, _ in outside)
         raise LabelError(
             f"{len(outside)} of {len(utterances)} recordings have events beyond their end: "
-            f"{listing(told, 3)}.{_reason(outside)} Events are in seconds from the beginning of "
-            "the recording, or of its part if the row names one. Correct them"
+            f"{listing(examples, 3)}.{_reason(outside)} Events are in seconds from the beginning "
+            "of the recording, or of its part if the row names one. Correct them"
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the name of the task, the classes, the frame rate and the threshold."""
         return {
             "name": self.name,
-            "kinds": list(self.kinds),
+            "kinds": list(self.classes),
             "frame_rate": self.frame_rate,
             "threshold": self.threshold,
         }
@@ -198,19 +198,22 @@ class Events(Task):
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         pairs, frames = self._pairs(labels, decoded), round(SEGMENT_S * self.frame_rate)
-        in_segments = [(segments(truth, frames), segments(said, frames)) for truth, said in pairs]
+        in_segments = [
+            (segments(reference, frames), segments(predicted, frames))
+            for reference, predicted in pairs
+        ]
         return (
             np.array([counts(*pair) for pair in pairs]),
             np.array([counts(*pair) for pair in in_segments]),
         )
 
-    def _number(self, kind: str) -> int:
-        if kind not in self.kinds:
+    def _number(self, name: str) -> int:
+        if name not in self.classes:
             raise LabelError(
-                f"the event '{kind}' was not seen in training; the events are: "
-                f"{listing(self.kinds, 20)}.{did_you_mean(kind, self.kinds)}"
+                f"the event '{name}' was not seen in training; the events are: "
+                f"{listing(self.classes, 20)}.{did_you_mean(name, self.classes)}"
             )
-        return self.kinds.index(kind)
+        return self.classes.index(name)
 
 
 def events(label: str) -> list[tuple[float, float, str]]:
@@ -225,13 +228,13 @@ def events(label: str) -> list[tuple[float, float, str]]:
             continue
         match = _EVENT.fullmatch(part)
         onset, offset = (_seconds(match["onset"]), _seconds(match["offset"])) if match else (0, 0)
-        if match is None or not onset < offset or _JOINED.search(match["kind"]):
+        if match is None or not onset < offset or _JOINED.search(match["name"]):
             raise LabelError(
                 f"'{part}' in the label '{label}' is not an event; write onset, offset (seconds) "
                 f"and class, as in 0.2-1.5:speech, with {SEPARATOR} between events, or choose "
                 "another --task"
             )
-        found.append((onset, offset, match["kind"].strip()))
+        found.append((onset, offset, match["name"].strip()))
     return found
 
 

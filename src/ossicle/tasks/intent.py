@@ -81,11 +81,11 @@ class Intent(Task):
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the most likely values as `label`, and the probabilities by slot as `slots`."""
-        probs, said = {}, []
+        probs, likely = {}, []
         for (slot, names), part in zip(self.values.items(), self._split(output), strict=True):
             probs[slot] = dict(zip(names, part.softmax(dim=-1).tolist(), strict=True))
-            said.append(f"{slot}={names[int(part.argmax())]}")
-        return {"label": ",".join(said), "slots": probs}
+            likely.append(f"{slot}={names[int(part.argmax())]}")
+        return {"label": ",".join(likely), "slots": probs}
 
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
@@ -157,8 +157,8 @@ class Intent(Task):
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> NDArray[np.bool_]:
         """Return (N, slots): whether each slot is correct."""
-        said = (self._numbers(one["label"]) for one in decoded)
-        pairs = zip(map(self._numbers, labels), said, strict=True)
+        predicted = (self._numbers(one["label"]) for one in decoded)
+        pairs = zip(map(self._numbers, labels), predicted, strict=True)
         return np.array([[a == b for a, b in zip(*pair, strict=True)] for pair in pairs])
 
 

@@ -50,26 +50,28 @@ def listed_pairs(trials: Sequence[Trial], keys: Sequence[str]) -> Pairs:
 
 
 def check_trials(name: str, trials: Sequence[Trial], part: Sequence[Utterance]) -> None:
-    """Raise LabelError for trials of recordings that are not there, or all of one kind."""
+    """Raise LabelError for trials of missing recordings, or without both kinds of pairs."""
     known = {one.key for one in part}
     strange = {key for one in trials for key in (one.first, one.second) if key not in known}
     if strange:
         raise LabelError(
-            f"{name}: {len(strange)} recordings of the trials are not there: "
+            f"{name}: {len(strange)} recordings of the trials are missing: "
             f"{listing(sorted(strange))}. Correct the list, or add the recordings"
         )
     if len({one.same for one in trials}) < 2:
-        raise LabelError(f"{name}: the trials are all of one kind; give pairs of both")
+        raise LabelError(
+            f"{name}: the trials are all of one speaker, or all of two; list both kinds of pairs"
+        )
 
 
 def check_pairs(name: str, side: str, part: Sequence[Utterance]) -> None:
-    """Raise LabelError for a side whose pairs are not of both kinds, or leave recordings out."""
+    """Raise LabelError for a side with one speaker, or with speakers with a single recording."""
     counts = Counter(one.label for one in part)
     alone = sorted(speaker for speaker, count in counts.items() if count == 1)
     if alone:
         raise LabelError(
-            f"{name}: {len(alone)} speakers of {side} have one recording and make no pair: "
-            f"{listing(alone)}. Add another of each, or take them out"
+            f"{name}: {len(alone)} speakers of {side} have a single recording, and no pair: "
+            f"{listing(alone)}. Add another of each, or remove them"
         )
     if len(counts) < 2:
         raise LabelError(

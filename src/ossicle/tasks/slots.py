@@ -40,7 +40,7 @@ class SlotFilling(Transcription):
     }
     recording_score: ClassVar[Metric] = Metric("slot-type F1")
 
-    def written(self, text: str) -> str:
+    def normalised(self, text: str) -> str:
         """Return the normalised text; markers stay as they are."""
         words = (word if _is_marker(word) else self.rule(word) for word in text.split())
         return " ".join(word for word in words if word)
@@ -61,10 +61,12 @@ class SlotFilling(Transcription):
         return " ".join("".join(spaced).split())
 
     @classmethod
-    def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    def edits(
+        cls, labels: Sequence[str], hypotheses: Sequence[str]
+    ) -> dict[str, NDArray[np.int64]]:
         """Return errors and characters of the slot values of each recording."""
         rows = []
-        for label, one in zip(labels, said, strict=True):
+        for label, one in zip(labels, hypotheses, strict=True):
             truth, found = slots(label), slots(one)
             edits = np.zeros(2, dtype=np.int64)
             for slot, values in truth.items():
@@ -82,8 +84,8 @@ class SlotFilling(Transcription):
         """Return the slot-type F1 of each recording."""
         pairs = zip(labels, (one["label"] for one in decoded), strict=True)
         return [
-            type_f1(set(slots(self.written(label))), set(slots(self.written(said))))
-            for label, said in pairs
+            type_f1(set(slots(self.normalised(label))), set(slots(self.normalised(hypothesis))))
+            for label, hypothesis in pairs
         ]
 
     def metrics_by_rows(

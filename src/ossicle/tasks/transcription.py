@@ -37,9 +37,11 @@ class SpeechRecognition(Transcription):
         return " ".join("".join(units).split())
 
     @classmethod
-    def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    def edits(
+        cls, labels: Sequence[str], hypotheses: Sequence[str]
+    ) -> dict[str, NDArray[np.int64]]:
         """Return the edits of words and of characters."""
-        return {"wer": word_edits(labels, said), "cer": character_edits(labels, said)}
+        return {"wer": word_edits(labels, hypotheses), "cer": character_edits(labels, hypotheses)}
 
 
 @final
@@ -66,9 +68,11 @@ class WordRecognition(Transcription):
         return " ".join(units)
 
     @classmethod
-    def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    def edits(
+        cls, labels: Sequence[str], hypotheses: Sequence[str]
+    ) -> dict[str, NDArray[np.int64]]:
         """Return the edits of words."""
-        return {"wer": word_edits(labels, said)}
+        return {"wer": word_edits(labels, hypotheses)}
 
 
 @final
@@ -97,6 +101,8 @@ class PhoneRecognition(Transcription):
         return " ".join(units)
 
     @classmethod
-    def edits(cls, labels: Sequence[str], said: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    def edits(
+        cls, labels: Sequence[str], hypotheses: Sequence[str]
+    ) -> dict[str, NDArray[np.int64]]:
         """Return the edits of phones."""
-        return {"per": word_edits(labels, said)}
+        return {"per": word_edits(labels, hypotheses)}

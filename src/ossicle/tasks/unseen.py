@@ -42,7 +42,7 @@ class Speller(Protocol):
     def units(self) -> tuple[str, ...]:
         """The units of the training transcripts."""
 
-    def spelt(self, text: str) -> list[str]:
+    def units_of(self, text: str) -> list[str]:
         """Return the units of a text."""
 
     def with_rule(self, settings: Mapping[str, str]) -> Self:
@@ -68,7 +68,7 @@ class UnseenUnits:
     @classmethod
     def find(cls, task: Speller, labels: Sequence[str]) -> Self:
         """Return those of some transcripts."""
-        spelt = {label: task.spelt(label) for label in labels}
+        spelt = {label: task.units_of(label) for label in labels}
         counts = Counter(unit for label in labels for unit in spelt[label])
         unseen = Counter({unit: n for unit, n in counts.items() if unit not in task.units})
         if not unseen:
@@ -100,8 +100,8 @@ def _hint(task: Speller, unseen: Iterable[str]) -> str:
         if not settings.keys() <= task.settings.keys():
             continue
         other = task.with_rule(settings)
-        seen = {unit for one in task.units for unit in other.spelt(one)}
-        if all(seen.issuperset(other.spelt(unit)) for unit in unseen):
+        seen = {unit for one in task.units for unit in other.units_of(one)}
+        if all(seen.issuperset(other.units_of(unit)) for unit in unseen):
             chosen = ",".join(f"{key}={value}" for key, value in settings.items())
             return f" With --task '{task.name}({chosen})' none is left"
     return ""

@@ -172,7 +172,7 @@ class Verification(Task):
                 found |= {norm: None, "norm_missing": "the scores of the cohort are all alike"}
                 continue
             curve = Trials(of_norm, same).curve()
-            assert curve is not None  # `from_dataset` and `check_labels` see to both kinds
+            assert curve is not None  # `from_dataset` and `check_labels` ensure both kinds
             metrics = _metrics(curve)
             found |= metrics if norm == "cosine" else {norm: metrics}
             if norm == "cosine":
