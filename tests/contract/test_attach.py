@@ -78,7 +78,7 @@ def moved(before: dict[str, torch.Tensor], module: torch.nn.Module) -> set[str]:
 
 @every_setting
 @torch.no_grad()  # attention picks its kernel by requires_grad: equal bits need one kernel
-def test_a_new_adapter_changes_nothing_where_it_says_so(build, kind, recipe, inputs):
+def test_a_new_adapter_changes_nothing_if_it_starts_as_identity(build, kind, recipe, inputs):
     plain = build(kind)(*inputs).hidden
     adapted = attach(build(kind), recipe).eval().encode(*inputs).hidden
     says_so = all(placement.method.starts_as_identity for placement in recipe.placements)
@@ -206,7 +206,7 @@ def test_padding_a_batch_does_not_change_a_row(model, noise):
 
 @every_setting
 @torch.no_grad()
-def test_the_frames_that_leave_are_those_of_the_recording(build, kind, recipe, noise):
+def test_output_frames_are_those_of_the_recording(build, kind, recipe, noise):
     waves = build(kind).batch(noise(2500, 4000))
     plain, encoded = build(kind)(*waves), attach(build(kind), recipe).eval().encode(*waves)
     kept = sum(
@@ -311,7 +311,7 @@ def has_weights_for(slot: Slot, backbone: Backbone) -> bool:
 
 
 @torch.no_grad()
-def test_what_is_merged_equals_what_is_not_or_is_refused(model, inputs):
+def test_a_merged_model_equals_the_adapted_one_or_is_refused(model, inputs):
     shake(model)
     before = state(model)
     if not all(has_weights_for(slot, model.backbone) for slot in model.current.slots):

@@ -52,7 +52,7 @@ def alone(model, wave):
     ],
     ids="-".join,
 )
-def test_every_row_is_what_its_own_adapter_makes_of_it(build, noise, pair):
+def test_every_row_has_the_output_of_its_own_adapter(build, noise, pair):
     recipe, models = members(build, *pair, count=3)
     bank = AdapterBank(build(pair[0]))
     for number, model in enumerate(models):
@@ -97,7 +97,7 @@ def test_any_mix_of_methods_and_heads_shares_a_batch(build, noise, kind):
             torch.testing.assert_close(output, alone(models[name], wave), **NEARLY)
 
 
-def test_heads_by_frame_answer_with_the_real_frames_of_each_row(build, noise):
+def test_frame_heads_return_the_real_frames_of_each_row(build, noise):
     recipe, models = members(build, "hubert", "lora", 2, head="frames", outputs=7)
     bank = AdapterBank(build("hubert"))
     for number, model in enumerate(models):
@@ -168,7 +168,7 @@ class PeaksAdapter(Adapter):
         return y * self.gain if self.gain.detach().max().item() > 0 else y
 
 
-def test_a_method_that_does_not_stack_takes_its_turns_and_the_bank_says_so(build, noise):
+def test_a_method_without_vmap_runs_set_by_set_and_the_bank_reports_it(build, noise):
     recipe, models = Recipe(Placement(Peaks())), []
     bank = AdapterBank(build("hubert"))
     for number in range(3):
@@ -196,7 +196,7 @@ def test_what_does_not_fit_is_refused(build):
     assert bank.names == []
 
 
-def test_a_wave_runs_through_the_frozen_prefix_once(build, noise):
+def test_a_wave_runs_through_the_frozen_part_once(build, noise):
     backbone = build("hubert")
     bank = AdapterBank(backbone)
     for name, expression in (("low", "lora"), ("top", "lora[1:]"), ("head", "linear")):

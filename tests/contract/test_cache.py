@@ -109,7 +109,7 @@ def test_recipes_of_one_cut_share_what_is_kept(build, clips):
 
 
 @pytest.mark.parametrize("what", ["weights", "sound", "precision", "settings"])
-def test_what_is_out_of_date_is_made_again(build, clips, what, tmp_path):
+def test_outdated_entries_are_recomputed(build, clips, what, tmp_path):
     trained(build("hubert"), "lora[1:]", clips, "float32")
     backbone, changes = build("hubert"), {}
     if what == "weights":  # one number, far from those that the fingerprint looks at
@@ -133,7 +133,7 @@ def test_what_is_out_of_date_is_made_again(build, clips, what, tmp_path):
     assert frozen.computed == len(SAMPLES)
 
 
-def test_a_damaged_entry_is_noticed_and_made_again(build, clips, empty_cache):
+def test_a_damaged_entry_is_noticed_and_recomputed(build, clips, empty_cache):
     without = trained(build("hubert"), "lora[1:]", clips, "off")
     trained(build("hubert"), "lora[1:]", clips, "float32")
     first, second, third, _ = sorted(empty_cache.rglob("*.safetensors"))
@@ -167,7 +167,7 @@ def test_a_piece_that_is_cropped_at_random_is_not_kept_and_a_window_is(build, ut
         ("lora", {"cache": "off"}, "--cache off"),
     ],
 )
-def test_where_it_does_not_pay_nothing_is_kept_and_the_reason_is_told(
+def test_if_a_cache_saves_no_time_nothing_is_kept_and_the_reason_is_reported(
     build, clips, empty_cache, expression, changes, why
 ):
     *_, frozen = trained(build("hubert"), expression, clips, **{"cache": "auto"} | changes)
@@ -182,7 +182,7 @@ def test_a_filter_bank_alone_is_not_worth_keeping_and_a_cnn_is(build, clips):
     assert (hubert.why, hubert.numbers) == ("it saves time", "float32")
 
 
-def test_what_would_not_fit_is_not_begun(build, clips, monkeypatch):
+def test_a_cache_that_would_not_fit_is_not_started(build, clips, monkeypatch):
     # 4 recordings, 0.79 s, 50 frames of 64 numbers in a layer for every 4000 samples: about 40 kB
     monkeypatch.setenv("OSSICLE_CACHE_GB", "0.00003")
     *_, frozen = trained(build("hubert"), "lora[1:]", clips, "auto")

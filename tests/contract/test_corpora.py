@@ -63,13 +63,13 @@ def test_reading_twice_gives_the_same(spec):
     assert open_data(spec) == open_data(spec)
 
 
-def test_an_option_misspelt_is_answered_with_the_right_one(corpus, spec):
+def test_a_misspelt_option_is_corrected(corpus, spec):
     for option in corpus.options:
         with pytest.raises(DataError, match=rf"no option '{option}x'.*Did you mean '{option}'"):
             open_data(f"{spec}?{option}x=1")
 
 
-def test_a_value_that_is_not_there_is_refused(corpus, spec):
+def test_an_unknown_option_value_is_refused(corpus, spec):
     for option in corpus.options:
         with pytest.raises(DataError, match="nonsense"):
             open_data(f"{spec}?{option}=nonsense")
@@ -85,7 +85,7 @@ def test_an_empty_folder_is_refused(corpus, tmp_path):
         open_data(f"{corpus.name}:{tmp_path}")
 
 
-def test_it_says_what_it_is(corpus):
+def test_a_corpus_has_a_complete_description(corpus):
     assert CORPORA[corpus.name] is corpus
     assert all([corpus.summary, corpus.size, corpus.protocol, corpus.source, corpus.licence])
     assert all(option.meaning for option in corpus.options.values())

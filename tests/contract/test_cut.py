@@ -17,7 +17,7 @@ MORE = ["linear", "lora[1:]", "lora[1:] + weighted-sum", "lora[1:] + l-adapter",
 
 
 @torch.no_grad()
-def test_a_batch_goes_on_from_any_depth_as_if_it_had_not_stopped(build, kind, noise):
+def test_a_forward_pass_resumes_from_any_depth(build, kind, noise):
     backbone = build(kind)
     values, lengths = backbone.batch(noise(4000, 2500, 3100))
     whole = backbone(values, lengths)
@@ -32,7 +32,7 @@ def test_a_batch_goes_on_from_any_depth_as_if_it_had_not_stopped(build, kind, no
 
 
 @torch.no_grad()
-def test_what_is_kept_below_is_what_enters_each_layer(build, kind, noise):
+def test_kept_states_are_the_inputs_of_the_layers(build, kind, noise):
     backbone = build(kind)
     values, lengths = backbone.batch(noise(4000, 2500))
     begin = PartialForward(VALUES, values, lengths)
@@ -168,7 +168,7 @@ def test_dropout_of_the_backbone_leaves_the_front_end_alone_to_keep(build):
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", [name for name, head in HEADS.items() if head.summary])
-def test_a_head_makes_the_same_of_a_summary_as_of_all_frames(build, noise, name):
+def test_a_head_gives_the_same_output_for_a_summary_as_for_all_frames(build, noise, name):
     kind = "ast" if name == "cls" else "hubert"
     backbone, recipe = build(kind), Recipe.parse("linear")
     model = attach(backbone, recipe, build_head(name, backbone.anatomy, 3)).eval()

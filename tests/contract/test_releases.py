@@ -31,7 +31,7 @@ def place(corpus, tmp_path):
     return write_example(corpus, tmp_path / "data" / "root")
 
 
-def test_a_recording_that_is_listed_and_gone_is_refused_or_left_out(corpus, place):
+def test_a_missing_recording_is_refused_or_skipped(corpus, place):
     assert ("missing" in corpus.options) is (corpus.name not in FROM_NAMES)
     if corpus.name in (*FROM_NAMES, "audiofolder", "hf"):
         pytest.skip("its example lists no files")
@@ -47,7 +47,7 @@ def test_a_recording_that_is_listed_and_gone_is_refused_or_left_out(corpus, plac
     assert gone.path.stem in said[0]
 
 
-def test_a_release_that_is_not_whole_is_not_called_official_alone(corpus, place):
+def test_an_incomplete_release_is_reported(corpus, place):
     if corpus.name in OF_ANY_SIZE:
         pytest.skip("a release of it has no size of its own")
     dataset = open_data(f"{corpus.name}:{place}")
@@ -56,7 +56,7 @@ def test_a_release_that_is_not_whole_is_not_called_official_alone(corpus, place)
 
 
 @pytest.mark.parametrize("name", ["fsdd", "esc10", "emodb"])
-def test_a_whole_release_is_called_so(name):
+def test_a_complete_release_is_not_reported_as_incomplete(name):
     if not (SHARED / name).is_dir():
         pytest.skip("needs the recordings of ../shared/data")
     reader = name.replace("esc10", "esc50")
@@ -64,7 +64,7 @@ def test_a_whole_release_is_called_so(name):
     assert "whole release" not in "".join((dataset.note, *dataset.notices))
 
 
-def test_validation_that_is_gone_is_drawn_from_training_and_never_from_test(corpus, place):
+def test_missing_validation_is_drawn_from_training_and_never_from_test(corpus, place):
     before = open_data(f"{corpus.name}:{place}")
     if corpus.example.pack or not before.given:
         pytest.skip("its sounds lie in archives, or its sides are drawn")
@@ -96,14 +96,14 @@ def answer(spec):
         return str(error)
 
 
-def test_a_folder_above_is_answered_with_the_right_one(corpus, place, tmp_path):
+def test_an_error_for_a_folder_above_names_the_right_one(corpus, place, tmp_path):
     labels = open_data(f"{corpus.name}:{place}").labels
     for above in (tmp_path / "data", tmp_path):
         found = answer(f"{corpus.name}:{above}")  # some find their recordings from there
         assert found == labels or f"{corpus.name}:{place}" in found
 
 
-def test_a_folder_below_is_answered_with_the_right_one(corpus, place):
+def test_an_error_for_a_folder_below_names_the_right_one(corpus, place):
     labels = open_data(f"{corpus.name}:{place}").labels
     for folder in below(place if place.is_dir() else place.parent):
         if folder.name in SIDE_BY_NAME and corpus.name in ("audiofolder", "hf"):

@@ -101,7 +101,7 @@ def test_a_task_memorises_eight_utterances(
     assert epoch.train_loss < state.history[0].train_loss
 
 
-def test_its_heads_are_there_and_of_its_kind(kind: type[Task]) -> None:
+def test_its_heads_exist_and_fit_the_task(kind: type[Task]) -> None:
     assert kind.heads
     assert all(HEADS[name].by_frame == kind.by_frame for name in kind.heads)
 
@@ -148,7 +148,7 @@ def test_every_setting_survives_json_and_the_loss_is_the_same(
         )
 
 
-def test_one_window_says_what_the_recording_says(task: Task) -> None:
+def test_one_window_gives_the_answer_of_the_recording(task: Task) -> None:
     (output,) = outputs(task, 1)
     alone, combined = task.decode(output), task.decode(task.combine_windows([output]))
     assert combined["label"] == alone["label"]
@@ -165,7 +165,7 @@ def test_the_order_of_the_windows_does_not_matter(task: Task) -> None:
     torch.testing.assert_close(task.combine_windows(windows), task.combine_windows(windows[::-1]))
 
 
-def test_two_equal_members_say_what_one_says(task: Task) -> None:
+def test_two_equal_members_give_the_answer_of_one(task: Task) -> None:
     (output,) = outputs(task, 1)
     alone, combined = task.decode(output), task.decode(task.combine_members([output, output]))
     assert combined["label"] == alone["label"]
@@ -196,9 +196,7 @@ def test_the_loss_is_finite_with_a_gradient_for_every_row(kind: type[Task], task
     assert task.loss(Outputs.of(given[:1]), labels[:1]).isfinite()
 
 
-def test_all_right_is_the_best_figure_and_rows_are_drawn_alike(
-    kind: type[Task], task: Task
-) -> None:
+def test_correct_predictions_give_the_best_metric(kind: type[Task], task: Task) -> None:
     labels = [kind.example[number % 2] for number in range(6)]
     truth = {label: said(task, label) for label in kind.example}
     right = keyed([truth[label] for label in labels])
@@ -270,7 +268,7 @@ def test_every_label_that_a_table_is_known_to_hold_suggests_a_task() -> None:
     assert suggest_task("label").name == suggest_task("emotion").name == "classification"
 
 
-def test_what_was_not_trained_on_is_an_error(task: Task, utterances) -> None:
+def test_unseen_labels_are_an_error(task: Task, utterances) -> None:
     if not task.closed_set:
         return  # it is made for strangers
     if "unseen" in task.settings:
@@ -279,7 +277,7 @@ def test_what_was_not_trained_on_is_an_error(task: Task, utterances) -> None:
         task.check_labels([type(task).example[0], "mäßig=?"])
 
 
-def test_what_cannot_be_learnt_is_an_error(kind: type[Task], utterances) -> None:
+def test_labels_that_cannot_be_trained_on_are_an_error(kind: type[Task], utterances) -> None:
     if kind.by_frame:
         return  # one transcript is as good as many
     same = [Utterance(one.key, one.path, "7") for one in utterances]

@@ -164,12 +164,12 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
     ("recipe", "counted"),
     [("ast/pf-par", "248,976"), ("ast/dpt-25", "230,400"), ("ast/adapter+dpt-14+lora", "488,592")],
 )
-def test_params_gives_the_figures_of_paper_d(ossicle, recipe, counted):
+def test_params_gives_the_counts_of_cappellazzo_et_al(ossicle, recipe, counted):
     done = ossicle("params", "--backbone", "config:ast-base", "--recipe", recipe)
     assert f"without head and final norm, as paper D counts: {counted}\n" in done.out
 
 
-def test_the_figures_are_shown_with_their_intervals_and_confusions(
+def test_metrics_are_shown_with_intervals_and_confusions(
     ossicle: Command, run: Path, corpus: Path
 ) -> None:
     done = ossicle("evaluate", run, "--data", corpus)
@@ -320,7 +320,7 @@ def test_words_are_derived_and_recognised(ossicle: Command, backbone: str, tmp_p
     assert ossicle("derive", "words", "--data=demo", "--out=x", "--words=7-3").status == 2
 
 
-def test_a_run_says_what_it_kept_and_the_next_reads_it(
+def test_a_run_reports_its_cache_and_the_next_reads_it(
     ossicle: Command,
     backbone: str,
     corpus: Path,

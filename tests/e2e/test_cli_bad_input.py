@@ -361,7 +361,7 @@ def test_a_config_json_that_was_edited_is_refused(
         assert match in message_of(ossicle("train", "--out", tmp_path / "run", "--resume"))
 
 
-def test_a_cache_that_cannot_be_written_to_is_told_if_it_was_asked_for(
+def test_an_unwritable_cache_is_reported_if_it_was_requested(
     train: Callable[..., str],
     ossicle: Command,
     backbone: str,

@@ -128,7 +128,7 @@ def test_the_navigation_names_every_page_once():
     assert pages - decided <= set(named) <= pages
 
 
-def test_the_page_of_speed_is_made_of_the_stored_figures():
+def test_the_benchmark_page_is_generated_from_the_stored_results():
     path = ROOT / "benchmarks" / "page.py"
     script = importlib.util.spec_from_file_location("page", path)
     module = importlib.util.module_from_spec(script)
@@ -201,6 +201,6 @@ def _with_children(error):
     return [error, *(one for child in error.__subclasses__() for one in _with_children(child))]
 
 
-def test_the_two_commands_stand_in_the_first_screen_of_the_readme():
+def test_the_two_commands_are_on_the_first_screen_of_the_readme():
     first = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:30]
     assert {"$ make demo", "$ make test"} <= {line.partition("#")[0].rstrip() for line in first}

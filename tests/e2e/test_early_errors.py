@@ -101,7 +101,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
         ("derive", "gone does not exist (reader fsdd)"),
     ],
 )
-def test_a_slip_of_the_hand_needs_no_torch(
+def test_a_typing_mistake_is_reported_without_torch(
     case: str, message: str, found: dict[str, list[Any]]
 ) -> None:
     status, said, heavy = found[case]

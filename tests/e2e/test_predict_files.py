@@ -22,7 +22,7 @@ def folder(corpus: Path, tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_a_folder_stands_for_its_recordings(
+def test_a_folder_gives_its_recordings(
     ossicle: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
 ) -> None:
     files = [folder / "a.WAV", folder / "b" / "x.wav"]
@@ -65,7 +65,7 @@ def test_an_output_that_cannot_be_written_is_refused_first(
     assert "holds no recordings" in done.err
 
 
-def test_a_table_stands_for_its_rows_and_their_parts(
+def test_a_table_gives_its_rows_and_their_parts(
     ossicle: Callable[..., Any], run: Path, folder: Path, tmp_path: Path
 ) -> None:
     sound, rate = soundfile.read(folder / "a.WAV", dtype="float32")

@@ -64,7 +64,7 @@ PARTS = {
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 @pytest.mark.parametrize("kind", PARTS)
-def test_what_overlaps_a_part_that_was_learnt_is_not_evaluated_on(
+def test_recordings_that_overlap_training_are_not_evaluated_on(
     run_on_parts: tuple[Path, Path, list[str]], tmp_path: Path, kind: str, suffix: str
 ) -> None:
     run, data, learnt = run_on_parts

@@ -62,7 +62,7 @@ def test_an_interrupted_run_goes_on_from_anywhere(
     assert len(found["recordings"]) == 6
 
 
-def test_what_is_gone_is_said_with_the_places(
+def test_a_missing_path_is_reported_with_the_folders_searched(
     interrupted: TrainConfig, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(interrupted, "runs/a", resume=True)

@@ -47,7 +47,7 @@ def launched(*arguments: str) -> subprocess.CompletedProcess[str]:
         ("?label=valence", ["--task=regression", "--accumulate=2"]),  # its loss sees all rows
     ],
 )
-def test_two_processes_come_to_what_one_does(
+def test_two_processes_train_to_the_result_of_one(
     data: Path, tmp_path: Path, options: str, more: list[str]
 ) -> None:
     spec = f"audiofolder:{data}{options}"

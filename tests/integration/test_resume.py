@@ -188,7 +188,7 @@ def test_a_damaged_file_of_a_run_is_named(
         train(settings(), tmp_path / "run", resume=True)
 
 
-def test_what_a_killed_start_left_behind_does_not_block_a_new_start(
+def test_files_of_a_killed_start_do_not_block_a_new_one(
     settings: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
     (tmp_path / ".config.json.part").write_text('{"backb')

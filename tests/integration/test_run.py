@@ -36,7 +36,7 @@ def good(tmp_path_factory: pytest.TempPathFactory, settings: Configure) -> Path:
     return folder / "run"
 
 
-def test_a_run_learns_is_judged_and_names_new_recordings(good: Path, tmp_path: Path) -> None:
+def test_a_run_trains_evaluates_and_predicts(good: Path, tmp_path: Path) -> None:
     assert {file.name for file in good.iterdir()} == {
         *(TENSORS, FACTS, CONFIG, SPLIT, VERSIONS, LOG, METRICS, CHECKPOINT, "tensorboard")
     }
@@ -93,7 +93,7 @@ def test_training_does_not_look_at_the_labels_of_the_test_recordings(
         assert (tmp_path / "run" / name).read_bytes() == (finished / name).read_bytes()
 
 
-def test_recordings_that_were_learnt_from_are_not_evaluated_on(
+def test_training_recordings_are_not_evaluated_on(
     finished: Path, corpus: Path, tmp_path: Path
 ) -> None:
     trained = Trained.open(finished, device="cpu")
@@ -107,7 +107,7 @@ def test_recordings_that_were_learnt_from_are_not_evaluated_on(
         trained.evaluate(str(tmp_path))
 
 
-def test_recordings_that_were_trained_on_are_no_validation_recordings_either(
+def test_training_recordings_are_not_used_for_validation_either(
     finished: Path, corpus: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(corpus, tmp_path / "tones")
@@ -147,7 +147,7 @@ def test_a_long_recording_has_the_mean_probability_of_its_windows(
     assert found["label"] == ("high", "low")[int(probs.argmax())]
 
 
-def test_figures_of_long_recordings_are_those_of_single_predictions(
+def test_metrics_of_long_recordings_are_those_of_single_predictions(
     settings: Configure, tmp_path: Path
 ) -> None:
     write_corpus(tmp_path / "long", takes=2, seconds=0.7)
@@ -170,7 +170,7 @@ def test_a_training_that_diverges_says_so(settings: Configure, tmp_path: Path) -
         train(settings(recipe="full", lr=1000, epochs=9), tmp_path / "run")
 
 
-def test_a_recipe_file_is_trained_as_written_though_it_bears_the_name_of_a_preset(
+def test_a_recipe_file_with_the_name_of_a_preset_is_trained_as_written(
     settings: Configure, tmp_path: Path
 ) -> None:
     file = tmp_path / "mine.toml"

@@ -53,7 +53,7 @@ def log(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
 
 
-def test_a_recogniser_learns_and_is_judged_by_its_own_figures(
+def test_a_recogniser_learns_and_has_its_own_metrics(
     settings: Configure, texts: str, tmp_path: Path
 ) -> None:
     config = settings(
@@ -77,7 +77,7 @@ def test_a_recogniser_learns_and_is_judged_by_its_own_figures(
         Trained.open(tmp_path / "run", device="cpu", decoder="beem")
 
 
-def test_a_run_that_has_learnt_no_words_says_so_and_keeps_the_lowest_loss(
+def test_a_run_without_recognised_words_reports_it_and_keeps_the_lowest_loss(
     settings: Configure, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def with_a_capital(side: str, number: int) -> str:
@@ -129,9 +129,7 @@ def test_transcripts_that_do_not_fit_stop_the_run_before_it_starts(
         run(order, head="mean")
 
 
-def test_numbers_that_are_none_or_always_the_same_are_errors(
-    settings: Configure, tmp_path: Path
-) -> None:
+def test_missing_or_constant_numbers_are_errors(settings: Configure, tmp_path: Path) -> None:
     for label, message in (
         ("loud", "'loud' is not a number"),
         ("nan", "'nan' is not a number"),
@@ -222,7 +220,7 @@ def test_half_the_bits_train_and_go_on(settings: Configure, tmp_path: Path, prec
     assert metrics.test["loss"] == pytest.approx(exact.test["loss"], rel=0.05)
 
 
-def test_what_auto_stands_for_names_the_store(
+def test_the_resolved_precision_is_part_of_the_cache_name(
     settings: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path / "cache"))

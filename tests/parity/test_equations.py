@@ -616,7 +616,7 @@ def test_the_transformer_is_the_equation(build, noise, expression, kind, equatio
     agree(model.encode(values, lengths).hidden, expected, leaves)
 
 
-def test_every_method_is_here():
+def test_every_method_has_an_equation():
     """A new method needs its equation; those that train what is there are in test_paper_d."""
     named = {word for text in [*IN_A_LAYER, *(one[0] for one in OVER_ALL)] for word in split(text)}
     from ossicle.methods import METHODS
@@ -628,5 +628,5 @@ def split(expression: str) -> list[str]:
     return [placement.method.name for placement in Recipe.parse(expression).placements]
 
 
-def test_attach_itself_proves_what_is_compared_here(build):
+def test_attach_accepts_the_models_compared_here(build):
     assert attach(build("hubert"), Recipe.parse("moa(routing=soft)")).active == ("default",)

@@ -67,7 +67,7 @@ def test_gradients_pass_through_the_positions():
 
 
 @torch.no_grad()
-def test_the_spectrum_of_weights_that_have_changed_is_made_again():
+def test_the_spectrum_of_changed_weights_is_recomputed():
     embed = tiny_backbone("hubert", num_conv_pos_embeddings=128).model.encoder.pos_conv_embed
     hidden = torch.randn(1, 50, 64)
     fast.run_positions(embed, hidden)
@@ -80,7 +80,7 @@ def test_the_spectrum_of_weights_that_have_changed_is_made_again():
 
 @torch.no_grad()
 @pytest.mark.parametrize("size", ["config:hubert-base", "config:wavlm-large?num_hidden_layers=2"])
-def test_a_whole_backbone_says_the_same_with_them_and_without(size, noise):
+def test_a_backbone_gives_the_same_output_with_and_without_shortcuts(size, noise):
     waves = noise(16_000, 9000)
     quick, plain = (load_backbone(size, fast=is_fast) for is_fast in (True, False))
     assert fast.can_run_cnn(quick.model.feature_extractor, torch.zeros(1, 400))
@@ -90,7 +90,7 @@ def test_a_whole_backbone_says_the_same_with_them_and_without(size, noise):
     torch.testing.assert_close(*relative(made, expected), rtol=0, atol=1e-5)
 
 
-def test_what_trains_or_is_attached_runs_as_it_is(wide):
+def test_modules_that_train_or_have_hooks_are_not_replaced(wide):
     backbone = wide["group"]
     cnn, values = backbone.model.feature_extractor, torch.zeros(1, 4000)
     assert fast.can_run_cnn(cnn, values)
@@ -105,7 +105,7 @@ def test_what_trains_or_is_attached_runs_as_it_is(wide):
     assert not fast.can_run_cnn(cnn, values)
 
 
-def test_small_and_other_shapes_run_as_they_are():
+def test_small_and_other_shapes_are_not_replaced():
     small = tiny_backbone("hubert").model
     assert not fast.can_run_cnn(small.feature_extractor, torch.zeros(1, 4000))
     assert not fast.can_run_positions(small.encoder.pos_conv_embed, torch.zeros(1, 9, 64))

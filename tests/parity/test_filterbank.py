@@ -32,7 +32,7 @@ def wave(request):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_ast_hears_what_its_extractor_makes(wave, size):
+def test_ast_computes_the_mel_frames_of_its_extractor(wave, size):
     with quiet_transformers():
         extractor = ASTFeatureExtractor()
     expected = extractor(wave[:size], sampling_rate=16_000, return_tensors="pt")["input_values"][0]
@@ -46,7 +46,7 @@ def test_ast_hears_what_its_extractor_makes(wave, size):
 
 
 @pytest.mark.parametrize("size", [560, *SIZES[3:]])
-def test_w2v_bert_hears_what_its_extractor_makes(wave, size):
+def test_w2v_bert_computes_the_mel_frames_of_its_extractor(wave, size):
     extractor = SeamlessM4TFeatureExtractor()
     expected = extractor(wave[:size], sampling_rate=16_000, return_tensors="pt")
     real = expected["attention_mask"][0].bool()
@@ -100,14 +100,14 @@ def test_a_row_at_its_own_length_does_not_depend_on_its_batch(noise):
         torch.testing.assert_close(output, alone, rtol=1e-4, atol=1e-5)
 
 
-def test_the_shortest_clip_makes_one_column():
+def test_the_shortest_clip_gives_one_column():
     backbone = own()
     assert backbone.min_samples == 400 + 15 * 160
     assert backbone.num_frames(backbone.min_samples) == 2 + 8
     assert backbone.num_frames(10**6) == 2 + 8 * 4
 
 
-def test_it_is_asked_for_behind_the_name_and_told_apart():
+def test_own_length_is_an_option_of_the_name_and_changes_the_fingerprint():
     backbone, whole = load_backbone("tiny-ast?length=own"), load_backbone("tiny-ast")
     assert backbone.family.own_length
     assert not whole.family.own_length

@@ -51,7 +51,7 @@ def test_num_frames_is_the_length_of_transformers_and_of_the_cnn(build, kind):
 
 
 @torch.no_grad()
-def test_the_shortest_wave_makes_a_frame_and_one_sample_less_makes_none(build, kind, noise):
+def test_the_shortest_wave_gives_a_frame_and_one_sample_less_gives_none(build, kind, noise):
     backbone = build(kind)
     encoded = backbone(*backbone.batch(noise(backbone.min_samples)))
     assert encoded.hidden.shape[1] >= 1
@@ -74,7 +74,7 @@ def test_ast_reads_the_mel_frames_of_its_longest_wave_and_no_more(build, noise):
 
 
 @torch.no_grad()
-def test_w2v_bert_hears_what_its_extractor_and_transformers_make_of_a_padded_batch(build, noise):
+def test_w2v_bert_reads_the_frames_of_its_extractor_in_a_padded_batch(build, noise):
     backbone = build("w2v-bert")
     waves = noise(4000, 6100)
     given = backbone.extractor(waves, sampling_rate=16000, return_tensors="pt", padding=True)
@@ -88,7 +88,7 @@ def test_w2v_bert_hears_what_its_extractor_and_transformers_make_of_a_padded_bat
 
 
 @torch.no_grad()
-def test_whisper_hears_a_whole_chunk_and_heads_see_the_wave(build, noise):
+def test_whisper_reads_a_whole_chunk_and_heads_only_the_wave(build, noise):
     backbone = build("whisper")
     wave = noise(4001)[0]  # 25.006 hops of 10 ms, two of them a frame
     made = backbone.extractor(wave, sampling_rate=16000, return_tensors="pt")["input_features"]

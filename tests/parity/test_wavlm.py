@@ -95,7 +95,7 @@ class Wrapped(nn.Module):
         return self.base(x) + x @ self.down.T @ self.up.T
 
 
-def test_a_wrapper_on_the_stock_model_trains_to_nothing_where_a_tap_does_not(pair, noise):
+def test_a_wrapper_on_transformers_wavlm_does_not_train_but_a_tap_does(pair, noise):
     stock, ours = pair
     values, lengths = ours.batch(noise(4000, 4000))
     stock.requires_grad_(False)

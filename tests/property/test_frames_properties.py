@@ -41,7 +41,7 @@ def test_more_samples_never_make_fewer_frames(layers, samples):
 @settings(max_examples=10)
 @given(more=st.integers(0, 9000))
 @torch.no_grad()
-def test_a_backbone_foretells_its_real_frames(build, noise, kind, more):
+def test_a_backbone_knows_its_number_of_real_frames(build, noise, kind, more):
     backbone = build(kind)
     size = backbone.min_samples + more
     encoded = backbone(*backbone.batch(noise(size)))

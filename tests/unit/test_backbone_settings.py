@@ -48,7 +48,7 @@ def message_of(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("file", [CONFIG, EXTRACTOR])
-def test_code_of_a_folder_never_runs_and_nobody_is_asked(
+def test_code_of_a_folder_never_runs_without_a_prompt(
     write, file, monkeypatch, tmp_path_factory, caplog, build
 ):
     marker = tmp_path_factory.mktemp("elsewhere") / "marker"
@@ -83,7 +83,7 @@ def test_code_of_an_unknown_type_never_runs(write, monkeypatch, tmp_path_factory
     ],
 )
 @torch.no_grad()
-def test_settings_for_other_kernels_are_ignored_with_a_word(
+def test_settings_for_other_kernels_are_ignored_with_a_warning(
     write, build, noise, caplog, settings, words
 ):
     folder, made = write("hubert", **settings), build("hubert")
@@ -106,7 +106,7 @@ def test_settings_for_other_kernels_are_ignored_with_a_word(
         ('{"layer_norm_eps": 1e999}', "too large for 64 bits"),
     ],
 )
-def test_json_that_no_program_wrote_is_a_line(write, file, text, words):
+def test_malformed_json_is_a_one_line_error(write, file, text, words):
     folder = write("hubert")
     (folder / file).write_text(text)
     message = message_of(folder)
@@ -152,7 +152,7 @@ def test_json_that_no_program_wrote_is_a_line(write, file, text, words):
         ("hubert", {"model_type": None}, "has model_type None"),
     ],
 )
-def test_a_configuration_that_describes_no_model_is_a_line(write, kind, settings, words):
+def test_an_impossible_configuration_is_a_one_line_error(write, kind, settings, words):
     assert words in message_of(write(kind, **settings))
 
 
@@ -203,7 +203,7 @@ def test_settings_of_other_things_than_the_architecture_are_not_read(write, buil
         ("w2v-bert", {"stride": 4}, "stride=4"),
     ],
 )
-def test_an_extractor_that_does_not_fit_its_model_is_a_line(write, kind, settings, words):
+def test_an_extractor_that_does_not_fit_its_model_is_a_one_line_error(write, kind, settings, words):
     assert words in message_of(write(kind, EXTRACTOR, **settings))
 
 
@@ -225,7 +225,7 @@ def test_an_extractor_need_not_name_its_class(write):
 
 @pytest.mark.parametrize("name", ["a" * 300, "~nouser", "/" + "a" * 5000, "~nouser/model"])
 @pytest.mark.filterwarnings("ignore:A test tried to use socket")
-def test_a_name_that_is_no_path_is_a_line(name):
+def test_a_name_that_is_not_a_path_is_a_one_line_error(name):
     with pytest.raises(BackboneError, match=r"there is no folder|config\.json cannot be read") as e:
         load_backbone(name)
     assert len(str(e.value)) < 800

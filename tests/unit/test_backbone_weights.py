@@ -253,7 +253,7 @@ def test_older_names_are_read(build, tmp_path):
         assert torch.equal(loaded.model.state_dict()[name], value)
 
 
-def test_a_projection_of_another_model_beside_the_part_is_let_be(build, tmp_path):
+def test_weights_outside_the_encoder_are_ignored(build, tmp_path):
     """ContentVec's checkpoint has no prefix, and a `final_proj` beside the encoder."""
     made = build("hubert")
     made.save(tmp_path)

@@ -42,13 +42,13 @@ def best(choice: Choice, epochs: list[tuple[float, float]]) -> int:
         ([(0.0, 0.3), (0.0, 0.1), (1.0, 0.01)], 2),
     ],
 )
-def test_the_loss_chooses_until_the_rate_says_something(
+def test_the_loss_selects_until_the_rate_beats_chance(
     epochs: list[tuple[float, float]], expected: int
 ) -> None:
     assert best(FOUR, epochs) == expected
 
 
-def test_what_chose_the_best_epoch_is_said_truthfully() -> None:
+def test_the_criterion_of_the_best_epoch_is_reported() -> None:
     assert FOUR.decided_by(wer(0.96)) == FOUR.decided_by(wer(0.95)) == "loss"
     assert FOUR.decided_by(wer(0.94)) == "WER"
     assert FOUR.notices(wer(0.94)) == ()

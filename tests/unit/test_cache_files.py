@@ -130,7 +130,7 @@ def test_every_flipped_bit_of_an_entry_makes_it_absent(store):
 
 
 @pytest.mark.parametrize("size", [0, 4, 8, 100, -1])
-def test_an_entry_that_was_cut_short_is_absent(store, size):
+def test_a_truncated_entry_is_absent(store, size):
     file = entry_of(store)
     file.write_bytes(file.read_bytes()[:size])
     assert store.get(KEY) is None

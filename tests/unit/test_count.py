@@ -55,7 +55,7 @@ def test_the_meta_device_gives_the_same_count_as_real_weights():
     assert counted == count(load_backbone("config:tiny-ast"), recipe)
 
 
-def test_an_attached_model_has_the_count_that_was_foretold(build):
+def test_an_attached_model_has_the_count_computed_before(build):
     recipe = Recipe.parse("houlsby")
     model = attach(build("ast"), recipe)
     found = tally(model)

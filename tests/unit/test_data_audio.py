@@ -52,7 +52,7 @@ def test_a_stereo_sine_keeps_its_frequency_and_the_mean_of_its_levels(tmp_path, 
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_the_content_and_not_the_name_tells_the_format(tmp_path, kind):
+def test_the_format_is_detected_from_the_content(tmp_path, kind):
     path = write(tmp_path / "a.bin", kind)
     path.rename(named := tmp_path / "a.wav")
     assert peak_frequency(load_wave(named, 16000), 16000) == pytest.approx(1000, abs=1)
@@ -87,7 +87,7 @@ def test_a_duration_is_that_of_the_sound(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("share", [0.3, 0.9])
-def test_a_file_that_was_cut_short_is_refused(tmp_path, kind, share):
+def test_a_truncated_file_is_refused(tmp_path, kind, share):
     path = tmp_path / f"a.{kind}"
     container, subtype, rate = FORMATS[kind]
     soundfile.write(path, noise(2, rate), rate, format=container, subtype=subtype)
@@ -97,7 +97,7 @@ def test_a_file_that_was_cut_short_is_refused(tmp_path, kind, share):
         load_wave(path, 16000)
 
 
-def test_a_header_of_unknown_size_is_not_taken_for_a_cut(tmp_path):
+def test_a_header_of_unknown_size_is_not_taken_for_truncation(tmp_path):
     path = tmp_path / "streamed.wav"
     soundfile.write(path, noise(), 16000)
     header = bytearray(path.read_bytes())
@@ -140,7 +140,7 @@ def test_a_sound_just_above_the_rule_of_silence_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["text.wav", "empty.wav", "text.raw", "text.mp3"])
-def test_what_is_no_sound_is_refused(tmp_path, name):
+def test_files_that_are_not_audio_are_refused(tmp_path, name):
     (tmp_path / name).write_text("" if "empty" in name else "no sound at all\n" * 50)
     with pytest.raises(AudioError, match=rf"{name} cannot be decoded .*Expected wav, flac, ogg"):
         load_wave(tmp_path / name, 16000)

@@ -91,7 +91,7 @@ def test_parts_of_recordings_are_searched_as_speakers_are():
     assert len(classes(valid)) == len(classes(test)) == 4
 
 
-def test_many_speakers_with_classes_from_common_to_rare_are_shared_out():
+def test_many_speakers_with_common_and_rare_classes_are_split():
     rng = np.random.default_rng(0)
     pairs = zip(rng.integers(200, size=10_000), rng.zipf(1.3, size=10_000) % 100, strict=True)
     items = [

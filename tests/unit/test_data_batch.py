@@ -23,7 +23,7 @@ def test_an_epoch_has_an_order_of_its_own_and_keeps_it():
     assert bucketed(lengths, 4, seed=2, epoch=0) != first
 
 
-def test_padding_is_the_share_that_holds_no_sound():
+def test_the_padded_fraction_is_that_of_padding():
     assert padded_fraction([4, 2, 3, 3], [[0, 1], [2, 3]]) == pytest.approx(2 / 14)
     assert padded_fraction([], []) == 0
 

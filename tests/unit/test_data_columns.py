@@ -84,12 +84,12 @@ def test_samples_and_milliseconds_are_turned_into_seconds(folder):
         ("file_name", "a1.wav", r"path and file_name.*path of the recording.*path=path\."),
     ],
 )
-def test_what_can_be_two_things_is_refused(folder, header, values, message):
+def test_ambiguous_columns_are_refused(folder, header, values, message):
     with pytest.raises(ManifestError, match=message):
         one_row(folder, f"path,label,{header}", f"a0.wav,x,{values}")
 
 
-def test_a_label_in_another_case_is_named_beside_the_label(folder):
+def test_an_unused_column_with_the_name_of_a_label_is_reported(folder):
     manifest = read_manifest(table(folder, "path,label,Label", "a0.wav,x,y"))
     assert manifest.utterances[0].label == "x"
     assert manifest.notices == ("list.csv: columns not used: Label.",)
@@ -150,7 +150,7 @@ def test_a_repeated_column_or_key_is_refused(folder):
         read_manifest(path)
 
 
-def test_a_table_with_other_separators_is_told_apart(folder):
+def test_a_table_with_another_separator_is_refused(folder):
     for mark, seen in ((";", r"';'"), ("\t", r"'\\t'")):
         path = table(folder, f"path{mark}label", f"a0.wav{mark}x")
         with pytest.raises(ManifestError, match=rf"seems to use the separator {seen}.*with commas"):

@@ -199,7 +199,7 @@ def test_a_given_test_is_kept_and_valid_drawn_from_train(tree):
         open_data(f"audiofolder:{root}?test=0.2")
 
 
-def test_metadata_may_stand_in_each_split_folder(tree):
+def test_each_split_folder_may_have_metadata(tree):
     table = rows("file_name,label", "0.wav,a", "1.wav,b")
     names = [f"{side}/{i}.wav" for side in ("train", "dev", "test") for i in range(2)]
     texts = {f"{side}__metadata_dot_csv": table for side in ("train", "dev", "test")}
@@ -207,7 +207,7 @@ def test_metadata_may_stand_in_each_split_folder(tree):
     assert [one.key for one in dataset.utterances] == names
 
 
-def test_a_manifest_keeps_speakers_apart_unless_told(tree):
+def test_a_manifest_is_split_by_speaker_unless_turned_off(tree):
     names = [f"{speaker}{i}.wav" for speaker in "abcdef" for i in range(4)]
     table = rows("path,label,speaker", *(f"{n},{'xy'[int(n[1]) % 2]},{n[0]}" for n in names))
     root = tree(*names, list_dot_csv=table)
@@ -218,7 +218,7 @@ def test_a_manifest_keeps_speakers_apart_unless_told(tree):
     assert speakers(mixed.test) & speakers(mixed.train)
 
 
-def test_a_given_split_with_a_speaker_on_two_sides_is_refused(tree):
+def test_a_given_split_with_a_speaker_in_two_splits_is_refused(tree):
     names = [f"{i}.wav" for i in range(4)]
     table = rows(
         "path,label,speaker,split", "0.wav,x,a,train", "1.wav,y,a,train", "2.wav,x,a,test",
@@ -265,7 +265,7 @@ def test_a_folder_of_another_layout_is_refused(tree, names, texts, message):
         ("speaker_independent=yes", r"20 of 20 utterances have no speaker"),
     ],
 )
-def test_an_option_of_no_use_is_refused(tree, options, message):
+def test_an_option_without_effect_is_refused(tree, options, message):
     with pytest.raises(DataError, match=message):
         open_data(f"{tree(*NAMES)}?{options}")
 

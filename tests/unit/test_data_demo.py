@@ -36,14 +36,14 @@ def test_it_needs_no_path():
 
 
 @pytest.mark.parametrize(("label", "labels"), [("command", COMMANDS), ("manner", MANNERS)])
-def test_every_label_is_equally_often_on_every_side(label, labels):
+def test_every_label_is_equally_frequent_in_every_split(label, labels):
     for part in open_data(f"demo?label={label}").sides.values():
         counts = Counter(one.label for one in part)
         assert set(counts) == labels
         assert len(set(counts.values())) == 1
 
 
-def test_a_voice_is_told_by_words_it_did_not_train_on():
+def test_voices_are_tested_on_commands_not_in_training():
     dataset = open_data("demo?label=voice")
     words = [{one.path.name.split("-")[0] for one in part} for part in dataset.sides.values()]
     assert words == [COMMANDS - {"left", "open", "close"}, {"left"}, {"open", "close"}]
@@ -58,7 +58,7 @@ def test_a_folder_of_that_name_does_not_hide_it(tmp_path, monkeypatch):
         open_data("./demo")
 
 
-def test_a_label_it_does_not_have_is_answered_with_those_it_has():
+def test_an_unknown_label_is_an_error_that_lists_the_labels():
     with pytest.raises(DataError, match=r"label=emotion is not available.* command, manner, voice"):
         open_data("demo?label=emotion")
 

@@ -71,7 +71,7 @@ def test_the_seed_decides_and_a_string_is_of_one_side(words: Dataset, tmp_path: 
     assert np.fft.rfftfreq(len(test), 1 / RATE)[spectrum.argmax()] == pytest.approx(200, abs=5)
 
 
-def test_what_cannot_be_joined_says_why(words: Dataset, tmp_path: Path) -> None:
+def test_unusable_settings_of_derived_data_are_reported(words: Dataset, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/x").touch()
     with pytest.raises(DataError, match="full is not empty"):

@@ -83,7 +83,7 @@ def contents(dataset):
     return {u.key: one.content for u, one in zip(dataset.utterances, scanned, strict=True)}
 
 
-def test_a_recording_and_its_flac_on_two_sides_are_refused(write):
+def test_a_recording_and_its_flac_in_two_splits_are_refused(write):
     data = sides(write("a.wav", sound(0)), write("b.wav", sound(1)), write("copy.flac", sound(0)))
     with pytest.raises(
         SplitError,
@@ -105,7 +105,7 @@ def test_parts_of_a_recording_and_of_its_flac_leak_where_they_overlap(write):
         check_contents(shared, contents(shared))
 
 
-def test_where_test_chooses_only_training_is_held_apart(write):
+def test_if_test_is_also_validation_only_training_is_separate(write):
     one, other = write("a.wav", sound(0)), write("b.wav", sound(1))
     same = Utterance("again", other.path, "x")
     data = Dataset("m", (one,), (other,), (same,), False, given=True, note="", test_chooses=True)
@@ -129,7 +129,7 @@ LEARNT = Content("5" * 32, "f" * 32, 1.0, 2.0)
         (LEARNT._replace(sound="6" * 32, file="e" * 32), False),
     ],
 )
-def test_what_overlaps_what_was_learnt_is_found(chosen, shares):
+def test_recordings_that_overlap_training_are_found(chosen, shares):
     assert overlapping([LEARNT], {"key": chosen}) == (["key"] if shares else [])
 
 

@@ -90,7 +90,7 @@ def test_joined_files_of_two_rates_are_refused(tmp_path, kind):
         load_wave(tmp_path / "joined", 16000)
 
 
-def test_one_of_joined_files_that_was_cut_short_is_refused(tmp_path):
+def test_a_truncated_file_among_joined_ones_is_refused(tmp_path):
     first, second = (encoded(noise(0.5, seed=seed), 16000, "OGG", "VORBIS") for seed in (0, 1))
     (tmp_path / "a.ogg").write_bytes(first[: len(first) // 2] + second)
     with pytest.raises(AudioError, match=r"a\.ogg is truncated: its last Ogg page is missing"):
@@ -183,13 +183,13 @@ def test_a_flac_that_states_fewer_samples_than_it_holds_is_read_to_its_end(tmp_p
     assert len(load_wave(tmp_path / "a.flac", 16000, start_s=0.2)) == 4800
 
 
-def test_a_tag_after_a_flac_is_let_be(tmp_path):
+def test_a_tag_after_a_flac_is_ignored(tmp_path):
     (tmp_path / "a.flac").write_bytes(counted(8000) + b"TAG" + b"x" * 125)
     assert len(load_wave(tmp_path / "a.flac", 16000)) == 8000
 
 
 @pytest.mark.parametrize("build", [wav, aiff, au, rf64])
-def test_a_size_smaller_than_the_sound_is_refused(tmp_path, build):
+def test_a_size_smaller_than_the_data_is_refused(tmp_path, build):
     wave = noise(0.5)
     content = wav(wave, stated=4000) if build is wav else build(wave, 4000)
     (tmp_path / "a").write_bytes(content)
@@ -200,7 +200,7 @@ def test_a_size_smaller_than_the_sound_is_refused(tmp_path, build):
 
 
 @pytest.mark.parametrize("build", [wav, aiff, au, rf64])
-def test_a_size_larger_than_the_sound_shows_a_cut(tmp_path, build):
+def test_a_size_larger_than_the_data_means_truncation(tmp_path, build):
     wave = noise(0.5)
     content = wav(wave, stated=32000) if build is wav else build(wave, 32000)
     (tmp_path / "a").write_bytes(content)
@@ -218,7 +218,7 @@ AFTER = {
 
 
 @pytest.mark.parametrize("after", AFTER)
-def test_what_follows_the_sound_and_is_not_sound_is_let_be(tmp_path, after):
+def test_other_bytes_after_the_audio_data_are_ignored(tmp_path, after):
     (tmp_path / "a.wav").write_bytes(wav(noise(0.5), after=AFTER[after]))
     assert len(load_wave(tmp_path / "a.wav", 16000)) == 8000
 

@@ -43,7 +43,7 @@ def test_sides_of_enough_recordings_of_each_class_need_no_notice():
     assert not list(size_notices(dataset(*(part(side, FULL) for side in "abc")), whole))
 
 
-def test_absent_and_tiny_classes_are_named_by_side():
+def test_absent_and_tiny_classes_are_named_by_split():
     test = part("c", {"cat": 3, "dog": 4, "owl": 5})
     data = dataset(part("a", FULL | {"owl": 9}), part("b", {"dog": 7}), test)
     assert list(size_notices(data, whole)) == [
@@ -83,7 +83,7 @@ def test_tasks_say_which_classes_a_label_names():
     assert not any(task.classes_in("dog") for task in (Regression, SpeechRecognition, Events))
 
 
-def test_a_test_that_chooses_too_is_judged_once():
+def test_a_test_split_that_is_also_validation_is_reported_once():
     small = part("c", {"dog": 5, "cat": 4})
     assert (
         len(list(size_notices(dataset(part("a", FULL), small, small, test_chooses=True), whole)))
@@ -91,7 +91,7 @@ def test_a_test_that_chooses_too_is_judged_once():
     )
 
 
-def test_sizes_are_told_by_class_or_where_these_are_many_by_range():
+def test_sizes_are_listed_by_class_or_as_a_range_if_there_are_many():
     many = part("b", {f"word {n}": 1000 + n for n in range(13)})
     lines = describe_sizes(
         dataset(part("a", FULL, "ann"), many, part("c", {"dog": 1}, "ben")), whole

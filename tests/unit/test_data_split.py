@@ -104,7 +104,7 @@ def test_an_empty_side_is_refused(data):
         check(data(TRAIN, [], [("d", "y", "4")]))
 
 
-def test_a_recording_on_two_sides_is_refused(data):
+def test_a_recording_in_two_splits_is_refused(data):
     with pytest.raises(
         SplitError, match=r"1 recordings are in two splits: a \(train\) and a \(test\)"
     ):
@@ -120,7 +120,7 @@ def test_a_copy_on_the_same_side_is_no_leak(data):
     check(data((*TRAIN, ("copy", "x", "1")), [("c", "x", "3")], [("d", "y", "4")]))
 
 
-def test_overlapping_parts_on_two_sides_are_refused_and_touching_ones_not(data):
+def test_overlapping_parts_in_two_splits_are_refused_but_adjacent_ones_are_not(data):
     def sides(start_s):
         first = ("a", "x", "1", None, 0.1, 0.2)
         return [first, TRAIN[1]], [("c", "x", "3")], [("a", "x", "1", None, start_s, 1.0)]
@@ -136,7 +136,7 @@ def test_a_long_part_is_not_hidden_by_a_short_one_inside_it(data):
         check(data(train, [("c", "x", "3")], [("a", "x", "1", None, 5.0, 1.0)]))
 
 
-def test_a_speaker_on_two_sides_is_refused_where_speakers_are_kept_apart(data):
+def test_a_speaker_in_two_splits_is_refused_in_a_split_by_speaker(data):
     sides = TRAIN, [("c", "x", "3", "ben")], [("d", "y", "4", "anna")]
     with pytest.raises(SplitError, match=r"'anna' is in train and in test.*speaker_independent=no"):
         check(data(*sides, speaker_independent=True))
@@ -155,7 +155,7 @@ def test_a_single_class_is_refused(data):
         check_classes(data(TRAIN[:1], [("c", "x", "3")], [("d", "x", "4")]))
 
 
-def test_texts_that_are_all_different_are_no_strata():
+def test_a_draw_of_unique_texts_is_not_stratified():
     items = [utterance(f"{i}", f"text {i}") for i in range(40)]
     parts = draw(items, fractions=(0.1, 0.25), by_speaker=False, seed=0)
     assert [len(part) for part in parts] == [26, 4, 10]

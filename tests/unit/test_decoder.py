@@ -89,7 +89,7 @@ def test_with_one_it_weighs_words_and_their_number(arpa: Path) -> None:
         assert found == max(scores, key=lambda words: scores[words])
 
 
-def test_a_task_writes_with_the_decoder_that_it_is_told(arpa: Path) -> None:
+def test_a_task_uses_its_decoder(arpa: Path) -> None:
     asr = SpeechRecognition(UNITS)
     # Greedily "a b"; the language model knows no word a, and ab is nearer than b b.
     frames = torch.tensor([[0.0, 0, 9, 0], [0, 2, 0, 0], [0, 0, 0, 9.0]])

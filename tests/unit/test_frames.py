@@ -16,7 +16,7 @@ def test_a_frame_is_25_ms_every_20_ms(samples, frames):
     assert num_frames(samples, KERNELS, STRIDES) == frames
 
 
-def test_a_frame_of_the_released_models_sees_400_samples():
+def test_a_frame_of_the_released_models_depends_on_400_samples():
     assert receptive_field(KERNELS, STRIDES) == 400
     for name in ("wav2vec2-base", "hubert-large", "wavlm-large"):
         assert load_backbone(f"config:{name}", weights=False).min_samples == 400
@@ -32,7 +32,7 @@ def test_a_stack_needs_a_stride_for_every_kernel():
         num_frames(400, (10, 3), (5,))
 
 
-def test_ast_takes_1024_frames_of_10_ms_and_says_so():
+def test_ast_reads_at_most_1024_frames_of_10_ms():
     backbone = load_backbone("config:ast-base", weights=False)
     assert backbone.min_samples == 400
     assert backbone.max_samples == 1023 * 160 + 400

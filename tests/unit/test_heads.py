@@ -75,7 +75,7 @@ def test_a_head_has_the_parameters_of_its_formula(name, formula):
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_no_head_sees_a_padded_frame(name):
+def test_no_head_reads_a_padded_frame(name):
     head = build_head(name, PATCHES, 5)
     other = HIDDEN.clone()
     other[~MASK] = -1e3

@@ -283,7 +283,7 @@ def test_a_model_of_another_type_is_refused(tmp_path):
         load_backbone(str(tmp_path))
 
 
-def test_a_model_of_an_unheard_of_type_is_refused(build, tmp_path):
+def test_a_model_of_an_unknown_type_is_refused(build, tmp_path):
     folder = written(build("hubert"), tmp_path)
     edit(folder / "config.json", model_type="hubertino")
     with pytest.raises(BackboneError, match=r"has model_type 'hubertino' in its config\.json"):

@@ -79,7 +79,7 @@ def test_the_dropout_of_lora_is_on_its_own_path_alone():
 
 
 @pytest.mark.parametrize("name", ["attn", "ffn", "ffn.act", "norm.attn", "layer", "projection"])
-def test_lora_stands_beside_linear_layers_alone(name):
+def test_lora_needs_a_linear_layer(name):
     with pytest.raises(RecipeMismatch, match=f"needs a linear layer, and '{name}' is not one"):
         LoRA().build(site(name))
 
@@ -148,7 +148,7 @@ def test_the_width_of_a_bottleneck_is_given_or_divided():
         LoRA(reduction=64).build(site("attn.q", 24, 24))
 
 
-def test_a_bottleneck_that_passes_on_what_it_reads_needs_a_block_that_keeps_the_width():
+def test_a_bottleneck_that_adds_its_input_needs_equal_widths():
     wide = site("ffn.in", 24, 40)
     for settings in ({}, {"residual": False}, {"insertion": "parallel", "residual": True}):
         with pytest.raises(
@@ -173,7 +173,7 @@ def test_a_bias_is_added():
 
 
 @torch.no_grad()
-def test_the_bias_of_the_key_is_not_seen_by_the_softmax(build, kind, noise):
+def test_the_softmax_cancels_the_bias_of_the_key(build, kind, noise):
     from ossicle.adapters.model import AdaptedModel
     from ossicle.recipes.recipe import Recipe
 

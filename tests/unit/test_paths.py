@@ -17,7 +17,7 @@ def test_home_is_expanded_and_an_unknown_user_is_left(monkeypatch: pytest.Monkey
     assert fault(expand("~no-such-user/runs")) == "there is no user 'no-such-user'"
 
 
-def test_what_cannot_be_a_path_is_said(tmp_path: Path) -> None:
+def test_an_impossible_path_is_reported(tmp_path: Path) -> None:
     assert fault(tmp_path) is None
     assert fault(tmp_path / "new") is None
     assert fault(tmp_path / LONG) == "File name too long"
@@ -37,12 +37,12 @@ def test_the_first_place_that_has_it_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["./gone", "/gone/x", "a/b/c", "~no-such-user/x", LONG])
-def test_a_backbone_that_can_only_be_a_folder_has_to_be_there(name: str) -> None:
+def test_a_backbone_that_can_only_be_a_folder_must_exist(name: str) -> None:
     with pytest.raises(BackboneError, match=f"^there is no folder '{name[:200]}'"):
         check_name(name)
 
 
-def test_where_a_backbone_was_looked_for_is_said(tmp_path: Path) -> None:
+def test_the_folders_searched_for_a_backbone_are_reported(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match=rf"Looked in '.*', '{tmp_path}'\.$"):
         check_name("./gone", (Path(), tmp_path))
     (tmp_path / "there").mkdir()

@@ -88,12 +88,12 @@ def trained(found, *, but: str | None = None) -> int:
     return sum(row.count for row in found.rows if row.site != but)
 
 
-def test_every_preset_of_paper_d_is_checked_here():
+def test_every_preset_of_cappellazzo_et_al_is_checked_here():
     assert {name for name in PRESETS if name.startswith("ast/")} == {*PAPER_D, "ast/full"}
 
 
 @pytest.mark.parametrize("name", PAPER_D)
-def test_the_counts_are_those_of_paper_d(name):
+def test_the_counts_are_those_of_cappellazzo_et_al(name):
     found = count(base("ast-base"), Recipe.parse(name))
     assert trained(found, but="norm.final") == PAPER_D[name]
     assert found.head == found.of("backbone") == 0
@@ -120,7 +120,7 @@ def test_the_counts_of_the_mixtures_are_those_of_their_code(expression):
     assert found.of("norm") == BLOCK_NORM
 
 
-def test_every_pair_and_triple_of_the_emotion_paper_is_there():
+def test_every_combination_of_the_emotion_paper_is_a_preset():
     names = {name.removeprefix("ser/") for name in PRESETS if name.startswith("ser/")}
     parts = [frozenset(name.split("+")) for name in names]
     every = {frozenset(c) for n in range(1, 5) for c in combinations(("lora", "ba", "ws", "wg"), n)}

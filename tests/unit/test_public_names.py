@@ -19,7 +19,7 @@ def test_all_is_exactly_what_is_public():
 
 
 @pytest.mark.parametrize("name", ossicle.__all__)
-def test_a_public_name_resolves_to_what_bears_it(name):
+def test_a_public_name_resolves_to_its_object(name):
     assert getattr(ossicle, name).__name__ == name
 
 

@@ -46,7 +46,7 @@ def test_text_is_written_back_in_its_shortest_form(text, written):
     assert Recipe.parse(written).placements == Recipe.parse(text).placements
 
 
-def test_methods_stand_at_their_own_sites_unless_told():
+def test_methods_are_attached_at_their_default_sites():
     assert Placement(LoRA()).at == ("attn.q", "attn.v")
     assert Placement(Norm()).at == ("norm.attn", "norm.ffn")
     assert Placement(Full()).at == ("backbone",)
@@ -233,7 +233,7 @@ def test_a_toml_file_reads_as_a_person_would_write_it(tmp_path):
         ("empty.toml", b"", "the entry 'placements' is missing"),
     ],
 )
-def test_a_file_that_is_no_recipe_says_so(tmp_path, name, content, message):
+def test_a_file_that_is_not_a_recipe_is_an_error(tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(RecipeError, match=message):

@@ -53,7 +53,7 @@ DIGITS = "1" * 5000
         ("+" * 16_384, "a recipe has 16385 placements"),
     ],
 )
-def test_a_recipe_beyond_the_limits_is_a_line(expression, message):
+def test_a_recipe_beyond_the_limits_is_a_one_line_error(expression, message):
     with pytest.raises(RecipeError, match=message) as caught:
         Recipe.parse(expression)
     assert "\n" not in str(caught.value)
@@ -85,7 +85,7 @@ def test_layers_beyond_every_model_are_no_error_of_arithmetic():
         {"name": {"a": 1}, "placements": []},
     ],
 )
-def test_plain_data_of_the_wrong_size_or_type_is_a_line(data):
+def test_plain_data_of_the_wrong_size_or_type_is_a_one_line_error(data):
     with pytest.raises(OssicleError) as caught:
         Recipe.from_dict(data)
     assert "\n" not in str(caught.value)
@@ -104,7 +104,7 @@ def test_a_list_of_recipes_has_a_length():
 
 
 @pytest.mark.parametrize("ending", ["toml", "json"])
-def test_a_file_that_is_nested_deeply_is_a_line(tmp_path, ending):
+def test_a_deeply_nested_file_is_a_one_line_error(tmp_path, ending):
     file = tmp_path / f"a.{ending}"
     deep = "[" * 100_000 + "]" * 100_000
     file.write_text(f"a = {deep}" if ending == "toml" else deep)
@@ -112,7 +112,7 @@ def test_a_file_that_is_nested_deeply_is_a_line(tmp_path, ending):
         Recipe.parse(str(file))
 
 
-def test_a_key_that_is_given_twice_is_a_line(tmp_path):
+def test_a_repeated_key_is_a_one_line_error(tmp_path):
     file = tmp_path / "a.json"
     file.write_text('{"placements": [], "placements": [{"method": "lora"}]}')
     with pytest.raises(RecipeError, match="the key 'placements' is given twice"):

@@ -38,7 +38,7 @@ def test_a_folder_holds_weights_in_half_precision_a_card_and_no_more(name):
         assert {weights.get_tensor(key).dtype for key in weights.keys()} == {torch.float16}  # noqa: SIM118 - no mapping
 
 
-def test_a_card_tells_data_licences_and_figures(name):
+def test_a_card_states_data_licences_and_results(name):
     card = (SHIPPED[name] / "README.md").read_text(encoding="utf-8")
     for heading in ("## Use without", "## Data", "## Training", "## Figures", "## Limits"):
         assert heading in card, f"{name}: the card has no '{heading}'"
@@ -84,7 +84,7 @@ def test_the_name_wins_over_a_folder_of_the_same_name(name, tmp_path, monkeypatc
 
 
 @pytest.mark.filterwarnings("ignore:A test tried to use socket")
-def test_a_name_that_is_nearly_right_is_mended():
+def test_a_misspelt_name_gets_a_suggestion():
     with pytest.raises(
         BackboneError, match=r"ossicle ships tiny-ast, tiny-hubert\)\. Did you mean 'tiny-hubert'\?"
     ):

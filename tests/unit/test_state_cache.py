@@ -121,7 +121,7 @@ def test_a_cache_that_is_cleared_meanwhile_is_filled_again(tmp_path):
     assert len(list(all_entries(tmp_path))) == 1
 
 
-def test_an_entry_that_nobody_else_may_read_is_as_if_it_were_not_there(tmp_path, monkeypatch):
+def test_an_unreadable_entry_counts_as_absent(tmp_path, monkeypatch):
     store = opened(tmp_path)
     store.put(name("ab12"), STATES, 1)
 
@@ -169,7 +169,7 @@ def test_nothing_but_entries_makes_room(tmp_path):
     assert not left.exists()
 
 
-def test_a_folder_that_cannot_be_made_is_told_with_what_to_do(tmp_path):
+def test_a_cache_folder_that_cannot_be_created_is_reported_with_a_fix(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"cannot be written to: .*Name another folder in OSSICLE_C"):
         opened(tmp_path / "file")

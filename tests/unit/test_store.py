@@ -211,7 +211,7 @@ def test_another_format_says_so(folder, found):
 
 
 @pytest.mark.parametrize("content", ["[]", "3", "null", '"text"'])
-def test_json_that_is_no_table_is_refused(folder, content):
+def test_json_that_is_not_an_object_is_refused(folder, content):
     (folder / FACTS).write_text(content)
     with pytest.raises(AdapterFileError, match=r"cannot be read: its top level is .*; exp"):
         load(folder)
@@ -337,7 +337,7 @@ def test_a_recipe_that_was_edited_does_not_fit_the_tensors(folder, build):
         load(folder, build("hubert"))
 
 
-def test_another_head_than_there_is_says_so(folder, backbone):
+def test_a_file_with_another_head_is_an_error(folder, backbone):
     edit(folder, head={"name": "meen", "outputs": 2})
     with pytest.raises(RecipeError, match="no head 'meen'"):
         load(folder, backbone)

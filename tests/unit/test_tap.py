@@ -110,7 +110,7 @@ def test_a_site_is_the_module_it_owns(build, kind, noise):
 
 
 @torch.no_grad()
-def test_a_norm_stands_before_its_block_in_pre_norm_and_after_it_in_post_norm(build, kind, noise):
+def test_norms_are_before_blocks_in_pre_norm_and_after_them_in_post_norm(build, kind, noise):
     backbone = build(kind)
     if "conv" in backbone.anatomy.site_names:
         return  # see the next test
@@ -197,7 +197,7 @@ def test_sets_act_in_the_order_in_which_they_are_used(build, noise):
 
 
 @torch.no_grad()
-def test_what_stands_before_changes_what_the_site_sees(build, noise):
+def test_an_adapter_before_a_site_changes_its_input(build, noise):
     backbone = build("hubert")
     inputs = backbone.batch(noise(4000))
     plain = spied(build("hubert"), Placement(Spy(), ("ffn",), "0"))

@@ -112,7 +112,7 @@ def test_an_unseen_character_is_an_error_of_the_model_and_named() -> None:
     assert task.frames_needed("aBa") == 3  # the two a need a blank between them
 
 
-def test_text_that_is_written_in_another_way_stops_the_run() -> None:
+def test_unseen_characters_of_training_stop_the_run() -> None:
     for test in (["AB", "a"], ["A"]):
         with pytest.raises(LabelError, match=r"no training transcript: .*asr\(case=lower\)' none"):
             SpeechRecognition.from_dataset(data(["a b"], test))

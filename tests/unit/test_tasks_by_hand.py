@@ -41,7 +41,7 @@ def test_the_loss_of_tags_is_binary_cross_entropy():
     assert float(TAGS.loss(Outputs.of([output]), ["dog"])) == pytest.approx(expected)
 
 
-def test_tags_are_said_where_they_are_likelier_than_not():
+def test_tags_are_predicted_above_one_half():
     said = TAGS.decode(torch.tensor([2.0, -1.0, 0.1]))
     assert said["label"] == "dog|wind"
     assert said["probs"]["rain"] == pytest.approx(1 / (1 + math.e))

@@ -46,7 +46,7 @@ def test_very_sure_windows_do_not_overflow() -> None:
     assert TASK.decode(combined)["probs"] == pytest.approx({"bark": 0.5, "meow": 0.5, "moo": 0.0})
 
 
-def test_figures_are_worked_out_by_hand() -> None:
+def test_metrics_are_computed_by_hand() -> None:
     # bark: 1 of 2 found, 1 said so: F1 2/3. meow: 2 of 2 found, 3 said so: F1 4/5. moo: none.
     said = [{"label": label} for label in ("bark", "meow", "meow", "meow")]
     figures = TASK.metrics(["bark", "bark", "meow", "meow"], said)

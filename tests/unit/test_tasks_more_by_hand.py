@@ -81,7 +81,7 @@ def said(*embeddings: list[float]) -> list[dict]:
     return [{"embedding": e, "key": str(n)} for n, e in enumerate(embeddings)]
 
 
-def test_all_pairs_are_judged_where_there_is_no_list():
+def test_all_pairs_are_trials_without_a_list():
     # a: 1 at 0 and 60 degrees, b: at 90 degrees. Cosines: a-a 1/2; a-b 0 and cos 30.
     decoded = said([1, 0], [0.5, 3**0.5 / 2], [0, 2])
     figures = Verification(["x", "y"]).metrics(["a", "a", "b"], decoded)
@@ -90,7 +90,7 @@ def test_all_pairs_are_judged_where_there_is_no_list():
     assert figures["eer"] == pytest.approx(0.5)
 
 
-def test_a_list_of_trials_says_what_is_judged():
+def test_only_the_trials_of_a_list_are_scored():
     task = Verification(["x", "y"]).with_trials([Trial("0", "1", True), Trial("0", "2", False)])
     decoded = said([1, 0], [0.5, 3**0.5 / 2], [0, 2])
     figures = task.metrics(["a", "a", "b"], decoded)
@@ -100,7 +100,7 @@ def test_a_list_of_trials_says_what_is_judged():
     assert set(normed.metrics(["a", "a", "b"], decoded)) >= {"s_norm", "as_norm"}
 
 
-def test_what_makes_no_pairs_is_an_error():
+def test_recordings_without_pairs_are_an_error():
     with pytest.raises(LabelError, match="the training recordings have one speaker, a"):
         Verification.from_dataset(data(["a", "a"]))
     with pytest.raises(LabelError, match=r"1 speakers of valid .* no pair: b"):
@@ -150,7 +150,7 @@ def test_intents_that_cannot_be_learnt_or_read_are_errors():
 # Slots
 
 
-def test_slot_figures_are_superb_s():
+def test_slot_metrics_are_superb_s():
     task = SlotFilling.from_dataset(data(["play B-artist abba E-artist B-day now E-day", "stop"]))
     labels = ["play B-artist abba E-artist B-day now E-day", "stop"]
     said = [{"label": "play B-artist abbe E-artist"}, {"label": "stop B-day E-day"}]
@@ -200,7 +200,7 @@ def test_events_are_written_as_a_corpus_writes_them():
     assert Events(["dog"], 10.0, threshold=0.8).decode(output[:, :1])["label"] == "-"
 
 
-def test_event_figures_by_hand():
+def test_event_metrics_by_hand():
     task = Events(["dog"], frame_rate=2.0)
     decoded = [{"label": "0-1:dog", "frames": 6}]
     # Truth marks frames 1 and 2, said 0 and 1: one in both. Segments of a second are two frames:

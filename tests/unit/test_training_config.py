@@ -13,7 +13,7 @@ NEEDED = {"backbone": "b", "recipe": "lora", "data": "d"}
 
 @pytest.mark.parametrize("name", ["max_seconds", "lr", "head_lr"])
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf])
-def test_a_number_that_must_be_positive_is(name: str, value: float) -> None:
+def test_numbers_that_must_be_positive_are_checked(name: str, value: float) -> None:
     with pytest.raises(
         RunError, match=f"{name} is {value}; expected a number above 0 and up to 10"
     ):

@@ -50,7 +50,9 @@ def holder(tmp_path: Path):
     process.stdout.close()
 
 
-def test_the_second_writer_is_told_who_writes(holder: subprocess.Popen, tmp_path: Path) -> None:
+def test_a_second_writer_gets_the_name_of_the_first(
+    holder: subprocess.Popen, tmp_path: Path
+) -> None:
     match = rf"run' is being written by another process \(process {holder.pid}\); wait until"
     for _ in range(2):  # the first refusal leaves the number in place
         with Writer(tmp_path / "run") as writer, pytest.raises(RunError, match=match):
@@ -61,9 +63,7 @@ def test_the_second_writer_is_told_who_writes(holder: subprocess.Popen, tmp_path
             check_unlocked(tmp_path / "run")
 
 
-def test_a_writer_that_was_killed_is_in_nobody_s_way(
-    holder: subprocess.Popen, tmp_path: Path
-) -> None:
+def test_a_killed_writer_does_not_block_others(holder: subprocess.Popen, tmp_path: Path) -> None:
     holder.kill()
     holder.wait()
     assert (tmp_path / "run" / LOCK).is_file()
@@ -75,7 +75,7 @@ def test_a_writer_that_was_killed_is_in_nobody_s_way(
     assert list((tmp_path / "run").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with Writer(tmp_path / "file" / "run") as writer, pytest.raises(RunError, match="Not a dir"):
         writer.take()

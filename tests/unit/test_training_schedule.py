@@ -66,12 +66,12 @@ def test_constant_and_factors_that_are_written_out() -> None:
         ),
     ],
 )
-def test_what_is_no_schedule_says_why(text: str, message: str) -> None:
+def test_an_invalid_schedule_says_why(text: str, message: str) -> None:
     with pytest.raises(RunError, match=message):
         build_schedule(text, 0.0, 1, 1)
 
 
-def test_the_factors_of_paper_b_s_recogniser() -> None:
+def test_the_factors_of_the_recogniser_of_otake_et_al() -> None:
     # Its code: linspace(.1, 1) over 20 epochs, three held, then linspace(100, 1) over
     # linspace(100, 1000).
     found = factors(str(PUBLISHED["elp/asr"].fields["schedule"]), 100)

@@ -20,7 +20,7 @@ def test_published_settings_make_a_run(name: str) -> None:
         parse_task(config.task)
 
 
-def test_paper_d_s_settings_are_those_of_its_code() -> None:
+def test_published_settings_are_those_of_the_code() -> None:
     # hparams/train.yaml and main.py: 50 epochs of 32 clips of 500 frames, AdamW (0.9, 0.98), eps
     # 1e-6, decay 0.1 on everything, half a cosine without warm-up, no clipping.
     config = TrainConfig(backbone="b", recipe="r", data="d", **published("ast/esc50"))

@@ -29,7 +29,7 @@ def test_a_table_that_is_not_the_release_s_is_refused(tree, file, old, new, mess
         open_data(f"audioset:{root}")
 
 
-def test_a_clip_that_is_there_twice_is_refused(tree):
+def test_a_duplicate_clip_is_refused(tree):
     root = tree({**CORPORA["audioset"].example.files, "audio/x/Yaaaaaaaaaa0.flac": None})
     with pytest.raises(DataError, match=r"has two files of clip aaaaaaaaaa0: .*0.wav and .*0.flac"):
         open_data(f"audioset:{root}")

@@ -129,7 +129,7 @@ def test_esd_has_folders_for_sides_or_counts_them_off(tree):
         open_data(f"esd:{root}")
 
 
-def test_esd_can_be_tested_on_an_unheard_speaker(tree):
+def test_esd_can_be_tested_on_an_unseen_speaker(tree):
     files = {
         f"{speaker}/{emotion}/test/{speaker}_{number:06d}.wav": None
         for speaker in ("0011", "0012", "0013")
@@ -253,7 +253,7 @@ def test_speakers_of_verification_are_apart(tree):
         Verification.from_dataset(open_data(f"fsdd:{root}?label=verification&test_speaker=a"))
 
 
-def test_what_is_not_there_is_named(tmp_path: Path):
+def test_missing_parts_of_a_release_are_named(tmp_path: Path):
     for reader in ("iemocap", "msp-improv", "ravdess", "cremad", "esd"):
         with pytest.raises(DataError, match=r"has no"):
             open_data(f"{reader}:{tmp_path}")

@@ -72,7 +72,7 @@ def test_a_row_without_a_label_is_refused(tmp_path, label, feature):
         ({"label": [[0], [0, 1]] * 6}, r"column 'label' is list<.*; expected a text or a number"),
     ],
 )
-def test_what_cannot_be_read_where_it_lies_is_refused(tmp_path, wrong, message):
+def test_unreadable_datasets_are_refused(tmp_path, wrong, message):
     with pytest.raises(DataError, match=message):
         open_data(f"hf:{saved(tmp_path, **({'label': [0, 1] * 6} | wrong))}")
 

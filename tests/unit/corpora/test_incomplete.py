@@ -32,7 +32,7 @@ def test_folds_that_are_missing_from_the_table_are_named_in_the_note(tree):
     assert lacks + " found. Metrics are not comparable with published ones." in dataset.notices
 
 
-def test_folds_whose_recordings_are_missing_are_refused_by_folder_or_left_out(tree):
+def test_folds_with_missing_recordings_are_refused_by_folder_or_skipped(tree):
     root = urbansound(tree, (1, 2, 3, 10))
     with pytest.raises(DataError, match=r"12 of 20 .*audio/fold4/, .*audio/fold9/\)\. Add them"):
         open_data(f"urbansound8k:{root}")
@@ -137,7 +137,7 @@ def test_an_empty_validation_folder_is_filled_from_training(tree):
     assert "valid drawn" in dataset.note
 
 
-def test_rows_of_a_manifest_whose_files_are_missing_are_left_out_where_that_is_asked_for(tree):
+def test_manifest_rows_with_missing_files_are_skipped_on_request(tree):
     rows = [
         f"{n}.wav,{'ab'[n % 2]},{side}" for n, side in enumerate(["train", "valid", "test"] * 4)
     ]
@@ -154,7 +154,7 @@ def test_rows_of_a_manifest_whose_files_are_missing_are_left_out_where_that_is_a
         open_data(f"manifest:{root}/list.csv?missing=leave-out")
 
 
-def test_a_folder_of_a_metadata_table_leaves_out_what_is_missing(tree):
+def test_missing_files_of_a_metadata_table_are_skipped_on_request(tree):
     rows = [f"{n}.wav,{'ab'[n % 2]}" for n in range(12)]
     files = {row.partition(",")[0]: None for row in rows[2:]}
     root = tree({**files, "metadata.csv": "\n".join(["file_name,label", *rows])})

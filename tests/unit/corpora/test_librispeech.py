@@ -39,7 +39,7 @@ def test_libri_light_has_all_its_hours_or_none(tree):
     assert len(open_data(f"librilight:{root}?train=1h").train) == 2
 
 
-def test_librispeech_may_lie_beside_libri_light_or_in_a_folder(tree):
+def test_librispeech_may_be_next_to_libri_light_or_in_a_folder(tree):
     root = tree(CORPORA["librilight"].example.files)
     beside = open_data(f"librilight:{root}/librispeech_finetuning")
     assert [len(part) for part in beside.sides.values()] == [4, 2, 2]

@@ -69,7 +69,7 @@ def test_audioset_names_its_tags_and_looks_for_clips_anywhere(tree):
     assert [one.label for one in dataset.test] == ["Rain, hard"]
 
 
-def test_clips_of_audioset_that_are_gone_are_refused_or_left_out_as_asked(tree):
+def test_missing_clips_of_audioset_are_refused_or_skipped(tree):
     root = audioset(tree, ("aaaaaaaaaa0.wav", "aaaaaaaaaab.wav", "zzzzzzzzzz0.wav"))
     with pytest.raises(
         DataError, match=r"2 of 4 .* missing \(aaaaaaaaaa1, aaaaaaaaaa2\).*missing="
@@ -182,7 +182,7 @@ def shard(path, samples):
             tar.addfile(member, io.BytesIO(content))
 
 
-def test_a_recording_is_read_where_it_lies_in_its_shard(tmp_path):
+def test_a_recording_is_read_from_within_its_shard(tmp_path):
     for number, side in enumerate(("train", "valid", "test")):
         samples = {}
         for n, label in enumerate(("no", "yes")):
@@ -198,7 +198,7 @@ def test_a_recording_is_read_where_it_lies_in_its_shard(tmp_path):
     assert open_data(f"webdataset:{tmp_path}?label=age").train[0].label == "3"
 
 
-def test_labels_may_stand_in_cls_files_and_sides_may_be_drawn(tmp_path):
+def test_labels_may_be_in_cls_files_and_splits_may_be_drawn(tmp_path):
     samples = {}
     for n in range(12):
         samples[f"{n}.wav"], samples[f"{n}.cls"] = wav(seed=n), str(n % 2).encode()
@@ -255,7 +255,7 @@ def saved(root, kind="binary", embed=True):
 
 
 @pytest.mark.parametrize("kind", ["binary", "large_binary"])
-def test_a_saved_data_set_is_read_where_its_sounds_lie(tmp_path, kind):
+def test_a_saved_dataset_is_read_from_within_its_files(tmp_path, kind):
     dataset = open_data(f"hf:{saved(tmp_path, kind)}?speaker_independent=no")
     assert (suggest_task(dataset.label_name).name, dataset.test[0].label) == (
         "asr",

@@ -28,7 +28,7 @@ def test_the_61_phones_fold_into_39(tree):
     assert len(set(folded.split())) == 39
 
 
-def test_the_development_set_chooses_or_all_other_test_speakers(tree):
+def test_validation_is_the_development_set_or_all_other_test_speakers(tree):
     assert (len(timit.CORE), len(timit.DEVELOPMENT)) == (24, 50)
     assert not timit.CORE & timit.DEVELOPMENT
     other = {"TEST/DR2/MPGR1/SX7.WAV": None, "TEST/DR2/MPGR1/SX7.PHN": "0 10 h#"}

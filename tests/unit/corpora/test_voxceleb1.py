@@ -15,7 +15,7 @@ def test_recordings_that_the_list_does_not_name_are_counted(tree):
 
 
 @pytest.mark.parametrize("line", ["4 id10001/v/00001.wav", "1"])
-def test_a_line_that_is_no_side_and_file_is_shown(tree, line):
+def test_a_malformed_line_is_shown(tree, line):
     root = tree({**CORPORA["voxceleb1"].example.files, "iden_split.txt": line})
     with pytest.raises(DataError, match=rf"iden_split.txt, row 1 is '{line}'; expected 1, 2 or 3"):
         open_data(f"voxceleb1:{root}")

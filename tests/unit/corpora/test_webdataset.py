@@ -58,7 +58,7 @@ def test_a_sample_that_is_not_one_sound_and_one_label_is_refused(tmp_path, more,
         open_data(f"webdataset:{tmp_path}")
 
 
-def test_shards_that_are_compressed_cut_short_or_empty_are_refused(tmp_path):
+def test_shards_that_are_compressed_truncated_or_empty_are_refused(tmp_path):
     shard(tmp_path / "train-0.tar")
     shard(tmp_path / "test-0.tar.gz", mode="w:gz")
     with pytest.raises(DataError, match=r"has compressed shards: test-0.tar.gz"):

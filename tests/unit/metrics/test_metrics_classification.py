@@ -11,7 +11,7 @@ from sklearn.metrics import (
 from ossicle.metrics import classification_metrics, metrics_by_rows
 
 
-def test_figures_are_those_worked_out_by_hand():
+def test_metrics_are_those_computed_by_hand():
     figures = classification_metrics(
         target=["a", "a", "a", "b", "b", "c"],
         predicted=["a", "a", "b", "b", "c", "c"],
@@ -61,7 +61,7 @@ def test_a_single_label_gives_a_confusion_of_one_cell():
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_figures_and_figures_by_rows_agree_with_scikit_learn_on_strings(seed):
+def test_metrics_agree_with_scikit_learn_on_strings(seed):
     generator = np.random.default_rng(seed)
     labels = [f"label {number}" for number in range(2 + seed % 6)]
     # Few rows: some draws lack classes on one side or on both.

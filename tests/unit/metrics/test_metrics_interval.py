@@ -81,7 +81,7 @@ def test_with_one_speaker_recordings_are_drawn_and_it_says_so():
     assert (found.unit, found.num_units) == ("recording", 50)
 
 
-def test_a_figure_that_never_varies_has_an_interval_of_no_width():
+def test_a_constant_metric_has_an_interval_of_zero_width():
     assert bootstrap_intervals(mean_of(np.ones(5)), 5).bounds["mean"] == (1.0, 1.0)
 
 

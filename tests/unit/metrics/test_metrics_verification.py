@@ -12,7 +12,7 @@ def curve(scores, same, weights=None):
     return Trials(np.array(scores, dtype=float), np.array(same, dtype=bool)).curve(weights)
 
 
-def test_scores_that_part_the_two_have_no_error():
+def test_separable_scores_have_no_error():
     found = curve([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0])
     assert (found.eer, found.min_dcf(0.01), found.min_dcf(0.05)) == (0, 0, 0)
     assert curve([0.1, 0.2, 0.8, 0.9], [1, 1, 0, 0]).eer == 1
@@ -87,6 +87,6 @@ def test_normalisation_by_hand():
     np.testing.assert_allclose(found, (1.5 * 2**0.5 - 5 / 32**0.5) / 2)
 
 
-def test_scores_that_are_no_numbers_are_refused():
+def test_scores_that_are_not_numbers_are_refused():
     with pytest.raises(ValueError, match="not finite"):
         Trials(np.array([1.0, np.nan]), np.array([True, False]))
