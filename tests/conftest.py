@@ -11,13 +11,13 @@ from typing import Any
 
 from jaxtyping import install_import_hook
 
-# Before torch is imported, here and in processes of the tests: bits depend on it, tiny models gain
-# nothing from more, and there is a worker for each core.
+# Set before torch is imported, here and in child processes: results depend on it bit by bit, tiny
+# models are not faster with more threads, and there is a worker for each core.
 os.environ["OMP_NUM_THREADS"] = "1"
-# No test fills the cache of whoever runs it; each worker has its own.
+# Tests do not write to the user's cache; each worker has its own.
 os.environ["OSSICLE_CACHE"] = tempfile.mkdtemp(prefix="ossicle-tests-")
 atexit.register(shutil.rmtree, os.environ["OSSICLE_CACHE"], ignore_errors=True)
-# Before ossicle is imported: annotations such as Float[Tensor, "B T D"] are then checked.
+# Set before ossicle is imported, so that annotations such as Float[Tensor, "B T D"] are checked.
 CHECKED = ["methods", "heads", "adapters", "frozen", "inference", "backbones", "tasks"]
 install_import_hook([f"ossicle.{folder}" for folder in CHECKED], "shapecheck.shapecheck")
 
@@ -34,7 +34,7 @@ from kinds import KINDS, tiny_backbone  # noqa: E402
 from ossicle.backbones import Backbone  # noqa: E402
 from tones import write_backbone, write_corpus  # noqa: E402
 
-settings.register_profile("ossicle", deadline=None)  # a busy machine is no failure
+settings.register_profile("ossicle", deadline=None)  # slow examples are not failures
 settings.load_profile("ossicle")
 
 
@@ -48,27 +48,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(params=KINDS, scope="session")
 def kind(request: pytest.FixtureRequest) -> str:
-    """Every family; wav2vec 2.0, HuBERT and WavLM also in pre-norm form."""
+    """Name of a tiny backbone of each family, for some in post-norm and pre-norm form."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def build() -> Callable[..., Backbone]:
-    """A function from a kind (and changed settings) to a tiny backbone of one's own."""
+    """Function that returns a new tiny backbone of a kind, with changed settings."""
     made: dict[str, Backbone] = {}
 
     def built(kind: str, *, seed: int = 0, stochastic: bool = False, **changed: Any) -> Backbone:
         key = f"{kind} {seed} {stochastic} {changed}"
         if key not in made:
             made[key] = tiny_backbone(kind, seed=seed, stochastic=stochastic, **changed)
-        return copy.deepcopy(made[key])  # a third of the time of making one
+        return copy.deepcopy(made[key])  # takes a third of the time of building one
 
     return built
 
 
 @pytest.fixture(scope="session")
 def noise() -> Callable[..., list[NDArray[np.float32]]]:
-    """A function from numbers of samples to waves of noise."""
+    """Function from numbers of samples to waves of noise."""
 
     def made(*num_samples: int, seed: int = 0) -> list[NDArray[np.float32]]:
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Every family as a tiny backbone, post- and pre-norm where it comes as both; every method."""
+"""Every family as a tiny backbone, post- and pre-norm if it has both; every method."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -73,7 +73,7 @@ SETTINGS = [
 
 @cache
 def fits(kind: str, expression: str) -> bool:
-    """Whether a recipe stands on a kind of backbone; an error of another kind is a failure."""
+    """Return whether a recipe fits a kind of backbone; other errors are failures."""
     try:
         count(on_meta(kind), Recipe.parse(expression))
     except (SiteNotFound, RecipeMismatch):
@@ -87,12 +87,12 @@ def on_meta(kind: str) -> Backbone:
 
 
 def pairs(expressions: Iterable[str]) -> list[Pair]:
-    """Every kind of backbone with every recipe that stands on it."""
+    """Return every kind of backbone with every recipe that fits it."""
     return [(kind, one) for kind in KINDS for one in expressions if fits(kind, one)]
 
 
 def rotation(pairs: Iterable[Pair], turn: int) -> set[Pair]:
-    """Return pairs in which every recipe and every kind occurs, others for another turn."""
+    """Return pairs that cover every recipe and every kind, different ones for another turn."""
     kinds, recipes = defaultdict(list), defaultdict(list)
     for kind, recipe in pairs:
         kinds[recipe].append(kind)

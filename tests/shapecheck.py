@@ -1,4 +1,4 @@
-"""The type checker of the suite: beartype, for functions that take or give tensors."""
+"""Run-time type checker of the tests: beartype, for functions with tensors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,6 @@ from beartype import beartype
 
 
 def shapecheck(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Check tensors at run time; mypy, which knows `Self` and an int for a float, has the rest."""
+    """Check tensors at run time; mypy checks the rest, such as `Self` and int for float."""
     hints = getattr(function, "__annotations__", {}).values()
     return beartype(function) if any("jaxtyping" in repr(hint) for hint in hints) else function

@@ -1,4 +1,4 @@
-"""Recordings of tones and a tiny backbone on disk, for tests that run the real thing."""
+"""Recordings of tones and a tiny backbone on disk, for tests of whole runs."""
 
 import csv
 from collections.abc import Sequence
@@ -31,13 +31,13 @@ def write_tone(path: Path, label: str, seconds: float, seed: int) -> None:
 
 
 def write_metadata(root: Path, rows: Sequence[Row]) -> None:
-    """Write the labels, speakers and sides of a folder of recordings."""
+    """Write the labels, speakers and splits of a folder of recordings."""
     with (root / "metadata.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("file_name", "label", "speaker", "split"), *rows])
 
 
 def write_corpus(root: Path, takes: int = 3, seconds: float = 0.3) -> list[Row]:
-    """Write one speaker a side who makes high and low tones; return the rows of its metadata."""
+    """Write high and low tones of one speaker per split; return the rows of the metadata."""
     root.mkdir(parents=True)
     rows: list[Row] = []
     for speaker, side in SIDE_BY_SPEAKER.items():
@@ -52,7 +52,7 @@ def write_corpus(root: Path, takes: int = 3, seconds: float = 0.3) -> list[Row]:
 
 def write_backbone(folder: Path) -> str:
     """Write a HuBERT of a few thousand random weights in the hub's layout; return its name."""
-    # stochastic: the configuration shall keep the SpecAugment that released models have
+    # stochastic: keeps SpecAugment in the configuration, as in released models
     made = random_backbone(FAMILIES["hubert"], FAMILIES["hubert"].tiny(), "tiny", stochastic=True)
     made.save(folder)
     return str(folder)

@@ -29,7 +29,7 @@ MANY = (
     "lora + bottleneck(insertion=parallel, position=before, reads=layer)@ffn + convpass@attn"
     " + prefix + gate + prompt(length=2) + moa(routing=soft) + weighted-sum"
 )
-SPEECH, PATCHES = "hubert", "ast"  # one with a CNN and one graph break, one without either
+SPEECH, PATCHES = "hubert", "ast"  # one with a CNN and one graph break, one without
 
 
 def attached(kind: str, expression: str) -> AdaptedModel:
@@ -87,7 +87,7 @@ def switching() -> None:
 
 
 def bank() -> None:
-    """Adding, removing and asking for others compile nothing again."""
+    """Adding, removing and selecting adapter sets does not compile again."""
     count = CompileCounterWithBackend("aot_eager")
     compiled = AdapterBank(
         tiny_backbone(SPEECH), places=64, compiler=partial(torch.compile, backend=count)

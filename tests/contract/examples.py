@@ -1,4 +1,4 @@
-"""The small tree that every corpus reader describes itself, written to a folder."""
+"""Write the example tree of a corpus reader to a folder."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from ossicle.data.corpora import Corpus
 
 
 def write_example(corpus: Corpus, root: Path) -> Path:
-    """Write a corpus's example, each noise another one, and return the path to open."""
+    """Write the example of a corpus, with different noises, and return the path to open."""
     rng = np.random.default_rng(0)
     for name, text in corpus.example.files.items():
         path = root / name

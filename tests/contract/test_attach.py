@@ -1,4 +1,4 @@
-"""What every method must do on every family. A new file in either folder is tested by existing."""
+"""What every method must do on every family; new files in either folder are included."""
 
 import copy
 import re
@@ -91,7 +91,8 @@ def test_every_tensor_is_reached_and_receives_a_gradient(model, inputs):
     shake(model)
     output = model(*inputs)
     output.backward(torch.randn_like(output))
-    # The key's bias shifts all scores of a query alike: its gradient is rounding alone, not zero.
+    # The key's bias adds the same to all scores of a query: its gradient is only rounding, not
+    # zero.
     dead = [key for key, p in parameters(model).items() if p.grad is None or not p.grad.any()]
     assert not dead
 
@@ -245,7 +246,7 @@ def expected(slot: Slot, backbone) -> int:
 
 
 def symbols(method, reads: Site, site: Site) -> dict[str, Any]:
-    """What the letters of the docstrings stand for; a setting is called by its name."""
+    """Return the values of the names in parameter formulas, including settings."""
     known = {**vars(method), "D_in": reads.width_in, "D_out": site.width_out, "D": site.width_out}
     inner = known.get("rank", known.get("width"))
     if known.get("reduction") is not None and (inner is None or "scale" in known):
@@ -302,7 +303,7 @@ MERGED = "lora(rank=4)@attn.q,ffn.in + bias@attn.q,norm.ffn + norm@norm.attn + s
 
 
 def has_weights_for(slot: Slot, backbone: Backbone) -> bool:
-    """Whether the module at a site can take an adapter of that method in, by its equation."""
+    """Return whether an adapter of that method can be merged at a site, by its equation."""
     if slot.placement.method.name not in ("bias", "full", "lora", "norm", "scale"):
         return False
     if slot.placement.method.name != "bias":

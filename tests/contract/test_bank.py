@@ -1,4 +1,4 @@
-"""Rows of one batch by many adapters: what each says alone, for every method on every family."""
+"""A batch with an adapter per row equals each adapter alone: every method on every family."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,7 +22,7 @@ MORE = ["linear", "lora[1:]", "lora[1:] + weighted-sum", "lora[1:] + l-adapter"]
 
 
 def members(build, kind: str, expression: str, count: int, head: str = "mean", outputs: int = 3):
-    """Return models with adapters of other numbers each, and the same numbers for a bank."""
+    """Return models with different adapter weights, and the same weights for a bank."""
     recipe, made = Recipe.parse(expression), []
     for seed in range(count):
         torch.manual_seed(seed)
@@ -148,7 +148,7 @@ def test_it_loads_what_is_saved(build, noise, tmp_path, expression):
 
 @dataclass(frozen=True)
 class Peaks(Method):
-    """A method that looks at numbers, which vmap does not let it: a gain where the loudest is."""
+    """A method with data-dependent control flow, which vmap does not support."""
 
     name: ClassVar[str] = "peaks"
     default_at: ClassVar[tuple[str, ...]] = ("ffn",)

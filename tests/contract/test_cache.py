@@ -1,4 +1,4 @@
-"""Training with a cache is training without one: every method on every family."""
+"""Training with a cache equals training without one: every method on every family."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def clips(utterances):
 
 
 def trained(backbone, expression: str, clips: Clips, cache: str, **changes):
-    """Return the epochs of a run, its tensors at the end, and its frozen."""
+    """Return the epochs of a run, its final tensors, and its frozen part."""
     torch.manual_seed(0)
     model = attached(backbone, Recipe.parse(expression))
     said = {"cache": cache, "epochs": 2, "augmented": False, "precision": "float32"} | changes
@@ -94,7 +94,7 @@ def test_kept_in_float16_losses_and_weights_are_nearly_the_same(build, pair, cli
     assert alike(trained(build(kind), expression, clips, "float16"), first)
     for one, other in zip(first[0], without[0], strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=2e-3)
-    # All tensors together: Adam's first steps are as long for a gradient that is rounding alone.
+    # All tensors together: Adam's first steps are as large for a gradient that is only rounding.
     mine, theirs = (torch.cat([t.flatten() for t in run[1].values()]) for run in (first, without))
     off = (mine - theirs).norm() / theirs.norm()
     assert off < 0.02, f"the weights are off by {off:.4f}"
@@ -112,7 +112,7 @@ def test_recipes_of_one_cut_share_what_is_kept(build, clips):
 def test_outdated_entries_are_recomputed(build, clips, what, tmp_path):
     trained(build("hubert"), "lora[1:]", clips, "float32")
     backbone, changes = build("hubert"), {}
-    if what == "weights":  # one number, far from those that the fingerprint looks at
+    if what == "weights":  # one value, not among those that the fingerprint hashes
         with torch.no_grad():
             backbone.model.encoder.layers[0].feed_forward.intermediate_dense.weight[-1, -1] += 0.5
     elif what == "settings":
@@ -137,7 +137,7 @@ def test_a_damaged_entry_is_noticed_and_recomputed(build, clips, empty_cache):
     without = trained(build("hubert"), "lora[1:]", clips, "off")
     trained(build("hubert"), "lora[1:]", clips, "float32")
     first, second, third, _ = sorted(empty_cache.rglob("*.safetensors"))
-    first.write_bytes(first.read_bytes()[:-100])  # cut short
+    first.write_bytes(first.read_bytes()[:-100])  # truncated
     content = bytearray(second.read_bytes())
     content[-50] ^= 1  # one bit
     second.write_bytes(content)

@@ -1,4 +1,4 @@
-"""torch.compile: a compiled model gives what the eager one gives, forward and backward."""
+"""torch.compile: a compiled model equals the eager one, forward and backward."""
 
 import json
 import os

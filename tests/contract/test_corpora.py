@@ -1,6 +1,6 @@
-"""What every corpus reader must do, on the small tree that it describes itself.
+"""What every corpus reader must do, on its own example tree.
 
-a new reader is one file in data/corpora and one line in its __init__: it is tested by existing
+A new reader is one file in data/corpora and one line in its __init__, and is included
 """
 
 import sys
@@ -38,7 +38,7 @@ def test_it_reads_its_own_layout(corpus, spec, tmp_path):
     assert len(set(keys)) == len(keys)
     assert all(len(load_utterance(one, 8000)) == 800 for one in dataset.utterances)
     if corpus.example.pack:
-        return  # the noises lie in archives
+        return  # the noises are in archives
     files = corpus.example.files
     sounds = {name for name, text in files.items() if text is None} - set(corpus.example.unread)
     assert {one.path for one in dataset.utterances} == {tmp_path / name for name in sounds}

@@ -1,6 +1,6 @@
-"""The page of corpora is the cards of the readers.
+"""The reference page of corpora is generated from the readers' descriptions.
 
-Print the page anew with `python tests/contract/test_corpus_cards.py > docs/reference/corpora.md`.
+Regenerate the page with `python tests/contract/test_corpus_cards.py > docs/reference/corpora.md`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""A backbone is entered at any depth, and a cut changes nothing: every method on every family."""
+"""A forward pass resumes at any depth, and a cut changes nothing: every method, every family."""
 
 import pytest
 import torch
@@ -94,7 +94,7 @@ class TestEveryMethod:
 
     @torch.no_grad()
     def test_something_changes_right_above_it(self, build, pair, model, noise):
-        """The cut is as deep as can be: what the next depth holds is another thing already."""
+        """The cut is as deep as possible: states at the next depth depend on the adapter."""
         backbone, bare, cut = model.backbone, build(pair[0]), find_cut(model)
         if cut.depth == backbone.anatomy.output_depth:
             return
@@ -104,7 +104,7 @@ class TestEveryMethod:
             end = 0  # where there is no CNN, features are the values
         one, other = (b.advance(begin, end).hidden for b in (backbone, bare))
         if cut.depth == FEATURES and one.shape == other.shape and torch.equal(one, other):
-            end = 1  # a method at the entry of layer 0, of which the input is told apart
+            end = 1  # a method that changes the input of layer 0
             one, other = (b.advance(begin, end).hidden for b in (backbone, bare))
         assert one.shape != other.shape or not torch.equal(one, other)
 

@@ -1,4 +1,4 @@
-"""Two processes with half a batch each come to the gradients of one process with all of it."""
+"""Two processes with half a batch each compute the gradients of one process with all of it."""
 
 import json
 import os

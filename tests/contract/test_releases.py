@@ -1,6 +1,6 @@
-"""What every corpus reader must do about a release that is not whole, or a folder above or below.
+"""What every corpus reader must do with an incomplete release, or a folder above or below.
 
-On the small tree that it describes itself.
+Tested on its own example tree.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from ossicle.data.columns import SIDE_BY_NAME
 from ossicle.errors import DataError, SplitError
 
 FROM_NAMES = {"cremad", "emodb", "esd", "fsdd", "ravdess", "timit", "webdataset"}  # of files
-FOLDS = {  # and speakers that take turns, of whom the examples have just enough
+FOLDS = {  # split by speaker, of whom the examples have just enough
     *("urbansound8k", "msp-improv", "emodb", "cremad", "ravdess")
 }
 OF_ANY_SIZE = {"audiofolder", "manifest", "webdataset", "hf", "commonvoice", "msp-podcast"}
@@ -27,7 +27,7 @@ def corpus(request):
 
 @pytest.fixture
 def place(corpus, tmp_path):
-    """The path to open; the corpus begins two folders below tmp_path."""
+    """Path to open; the root of the corpus is two folders below tmp_path."""
     return write_example(corpus, tmp_path / "data" / "root")
 
 
@@ -49,7 +49,7 @@ def test_a_missing_recording_is_refused_or_skipped(corpus, place):
 
 def test_an_incomplete_release_is_reported(corpus, place):
     if corpus.name in OF_ANY_SIZE:
-        pytest.skip("a release of it has no size of its own")
+        pytest.skip("its releases have no fixed size")
     dataset = open_data(f"{corpus.name}:{place}")
     assert "Incomplete release" in dataset.note
     assert sum("Incomplete release" in notice for notice in dataset.notices) == 1
@@ -89,7 +89,7 @@ def below(root):
 
 
 def answer(spec):
-    """Return the labels that a data string gives, or the error."""
+    """Return the labels of a data string, or the error message."""
     try:
         return open_data(spec).labels
     except DataError as error:
@@ -99,7 +99,7 @@ def answer(spec):
 def test_an_error_for_a_folder_above_names_the_right_one(corpus, place, tmp_path):
     labels = open_data(f"{corpus.name}:{place}").labels
     for above in (tmp_path / "data", tmp_path):
-        found = answer(f"{corpus.name}:{above}")  # some find their recordings from there
+        found = answer(f"{corpus.name}:{above}")  # some readers find their recordings from there
         assert found == labels or f"{corpus.name}:{place}" in found
 
 
@@ -107,7 +107,7 @@ def test_an_error_for_a_folder_below_names_the_right_one(corpus, place):
     labels = open_data(f"{corpus.name}:{place}").labels
     for folder in below(place if place.is_dir() else place.parent):
         if folder.name in SIDE_BY_NAME and corpus.name in ("audiofolder", "hf"):
-            continue  # a dataset too
+            continue  # also a dataset
         found = answer(f"{corpus.name}:{folder}")
         assert found == labels or f"{corpus.name}:{place}" in found, folder
 

@@ -1,4 +1,4 @@
-"""The quick selection leaves out no method, no family and, over all properties, no pair."""
+"""The quick selection covers every method, every family and, over all properties, every pair."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""Which method stands on which family: the page in the reference is what `attach` proves.
+"""Which method fits which family: the reference page is generated from what `attach` accepts.
 
-Print the table anew with `PYTHONPATH=tests python tests/contract/test_table.py`.
+Regenerate the table with `PYTHONPATH=tests python tests/contract/test_table.py`.
 """
 
 import re
@@ -17,7 +17,7 @@ from ossicle.methods import METHODS
 from ossicle.recipes.recipe import Recipe
 
 PAGE = Path(__file__).parents[2] / "docs/reference/methods.md"
-REFUSED = {  # all other pairs stand
+REFUSED = {  # all other pairs fit
     ("chapter", "w2v-bert"),
     ("chapter", "whisper"),
     ("chapter", "ast"),
@@ -27,7 +27,7 @@ REFUSED = {  # all other pairs stand
 
 
 def stands(kind: str, method: str) -> bool:
-    """Whether a method attaches to a kind of backbone and is proved to train."""
+    """Return whether a method attaches to a kind of backbone and trains."""
     recipe = Recipe.parse(METHODS[method].example or method)
     backbone = tiny_backbone(kind)
     head = build_head("mean", recipe.seen_by_head(backbone.anatomy), 2)
@@ -45,7 +45,7 @@ def table() -> list[str]:
         cells = []
         for family in FAMILIES:
             found = {stands(kind, method) for kind, (name, _) in KINDS.items() if name == family}
-            assert len(found) == 1, f"{method} on {family} depends on where the norms stand"
+            assert len(found) == 1, f"{method} on {family} depends on the place of the norms"
             cells.append("✓" if found.pop() else "–")
         rows.append(f"| `{method}` | {' | '.join(cells)} |")
     return rows

@@ -1,6 +1,6 @@
-"""The tables of the page of tasks are what the tasks say of themselves.
+"""The tables of the reference page of tasks are generated from the tasks.
 
-Write them anew with `python tests/contract/test_task_page.py`.
+Regenerate them with `python tests/contract/test_task_page.py`.
 """
 
 import inspect

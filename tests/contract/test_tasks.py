@@ -1,4 +1,4 @@
-"""What every task must do: a new file is tested by existing."""
+"""What every task must do; a new file is included."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ from ossicle.training.state import State
 from tones import tone
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/add-a-task.md"
-NEARLY = 0.3  # of the score, from the best there is; guessing is 1 away
+NEARLY = 0.3  # distance of the metric from its best value; guessing is 1 away
 FRAMES = 12
 PITCHES = (300, 700, 1200, 1900, 2800)
 SEED = 1
@@ -54,7 +54,7 @@ def kind(request: pytest.FixtureRequest) -> Iterator[type[Task]]:
 
 @pytest.fixture
 def utterances(kind: type[Task], tmp_path: Path) -> tuple[Utterance, ...]:
-    """Eight recordings of five tones, one after the other, upwards or downwards by their label."""
+    """Return eight recordings of five successive tones, rising or falling by their label."""
     made = []
     for number in range(8):
         file = tmp_path / f"{number}.wav"
@@ -114,14 +114,14 @@ def test_a_task_survives_json(task: Task) -> None:
 
 
 def public(task: Task) -> dict[str, Any]:
-    """What a task was made with, numbers in lists or not."""
+    """Return the settings of a task, with numbers in lists or not."""
     values = {name: value for name, value in vars(task).items() if not name.startswith("_")}
     plain: dict[str, Any] = json.loads(json.dumps(values, default=repr))
     return plain
 
 
 def settings_of(kind: type[Task]) -> dict[str, Any]:
-    """Every setting at another value than its default."""
+    """Return a non-default value of every setting."""
     other: dict[str, Any] = {}
     for name, setting in kind.settings.items():
         if setting.choices:
@@ -134,7 +134,7 @@ def settings_of(kind: type[Task]) -> dict[str, Any]:
 def test_every_setting_survives_json_and_the_loss_is_the_same(
     kind: type[Task], utterances: tuple[Utterance, ...]
 ) -> None:
-    # Four of one label and two of the other, so that balanced weights differ from none.
+    # Four of one label and two of the other, so that balanced weights differ from equal ones.
     corpus = dataset(*utterances[::2], *utterances[1:4:2])
     task = kind.from_dataset(corpus, **settings_of(kind))
     again = kind.from_dict(json.loads(json.dumps(task.to_dict())))
@@ -224,7 +224,7 @@ def keyed(decoded: list[dict]) -> list[dict]:
 
 
 def said(task: Task, label: str) -> dict:
-    """What the task decodes from frames that are trained to say nothing but one label."""
+    """Return what the task decodes from frames that are trained on a single label."""
     torch.manual_seed(0)
     head = build_head(task.heads[0], ANATOMY, task.num_outputs)
     hidden = torch.randn(1, FRAMES, 8, requires_grad=True)
@@ -270,7 +270,7 @@ def test_every_label_that_a_table_is_known_to_hold_suggests_a_task() -> None:
 
 def test_unseen_labels_are_an_error(task: Task, utterances) -> None:
     if not task.closed_set:
-        return  # it is made for strangers
+        return  # made for unseen speakers
     if "unseen" in task.settings:
         task = type(task).from_dataset(dataset(*utterances), unseen="error")
     with pytest.raises(LabelError):

@@ -1,4 +1,4 @@
-"""The command line called in this process, a tiny backbone, recordings and a finished run."""
+"""Fixtures: the command line in this process, a tiny backbone, recordings, a finished run."""
 
 import sys
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ossicle.training.run import train
 
 @dataclass(frozen=True)
 class Done:
-    """What a command came to."""
+    """Result of a command."""
 
     status: int
     out: str
@@ -25,7 +25,7 @@ class Done:
 def ossicle(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Done]:
-    """Run a command as a shell would, without the seconds of a new process."""
+    """Run a command as a shell would, without the start of a new process."""
     monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments: object) -> Done:
@@ -44,7 +44,7 @@ def ossicle(
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory, backbone: str, corpus: Path) -> Path:
-    """The folder of a finished run."""
+    """Folder of a finished run."""
     folder = tmp_path_factory.mktemp("runs") / "run"
     config = TrainConfig(
         backbone=backbone, recipe="lora", data=str(corpus), epochs=2, batch_size=4, device="cpu"

@@ -1,4 +1,4 @@
-"""The scripts of `benchmarks/` still run, and measure what the page shows."""
+"""The scripts of `benchmarks/` run, and measure what the page shows."""
 
 import importlib
 import json

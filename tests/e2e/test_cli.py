@@ -311,7 +311,7 @@ def test_words_are_derived_and_recognised(ossicle: Command, backbone: str, tmp_p
     options = ("--recipe=linear", "--epochs=1", "--max-seconds=30", "--track=none")
     done = ossicle("train", f"--backbone={backbone}", data, run, *options)
     assert done.status == 0, done.err
-    assert "best epoch 1 of 1 by validation loss" in done.out  # no words are learnt in one epoch
+    assert "best epoch 1 of 1 by validation loss" in done.out  # too short to learn words
     assert re.search(r"  WER +\d+\.\d % ", done.out)
     done = ossicle("derive", "trials", "--data=demo", f"--out={tmp_path / 'trials.txt'}")
     assert "trials" in done.out
@@ -356,7 +356,7 @@ def test_a_run_reports_its_cache_and_the_next_reads_it(
 def test_processes_that_share_a_cache_end_in_the_same_bits(
     backbone: str, corpus: Path, tmp_path: Path
 ) -> None:
-    """Two runs that begin at once have the same entries, beside one that keeps nothing."""
+    """Two runs that start together have the same entries, as does one that keeps nothing."""
     options = ("--recipe=lora", f"--data={corpus}", "--epochs=3", "--batch-size=4", "--lr=0.01")
     environment = {**os.environ, "OSSICLE_CACHE": str(tmp_path / "cache")}
     started = [

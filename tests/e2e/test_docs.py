@@ -1,4 +1,4 @@
-"""The pages run, and say what is there.
+"""The code blocks of all pages run, and pages mention everything that exists.
 
 A page's blocks share one new folder, in which `src` is the repository's. In order:
 
@@ -55,7 +55,7 @@ all_pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A new folder to run a page in, whose `ossicle` and `python` are the ones under test."""
+    """Create a folder to run a page in, where `ossicle` and `python` are the ones under test."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, options in (("python", ""), ("ossicle", "-m ossicle")):
@@ -94,7 +94,7 @@ def test_the_blocks_of_a_page_run(page, folder):
 
 
 def commands(text):
-    """The commands of a block; one that ends in a backslash goes on in the next line."""
+    """Return the commands of a block; one that ends in a backslash continues in the next line."""
     lines = text.replace("\\\n", " ").splitlines()
     return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
 

@@ -1,4 +1,4 @@
-"""A slip of the hand is answered before torch is imported."""
+"""Typing mistakes are reported before torch is imported."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ json.dump(found, sys.stdout)
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list[Any]]:
-    """Status, message and heavy modules of each command, all in one new process."""
+    """Return status, message and heavy modules of each command, all run in one new process."""
     folder = tmp_path_factory.mktemp("early")
     (folder / "taken").mkdir()
     (folder / "taken" / "notes.txt").write_text("mine")

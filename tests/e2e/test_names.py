@@ -1,4 +1,4 @@
-"""A name that a terminal cannot show is escaped."""
+"""Names that a terminal cannot show are escaped."""
 
 import os
 import subprocess

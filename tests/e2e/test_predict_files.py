@@ -13,7 +13,7 @@ import soundfile
 
 @pytest.fixture
 def folder(corpus: Path, tmp_path: Path) -> Path:
-    """Two recordings in two folders, beside a text and a hidden file."""
+    """Write two recordings in two folders, next to a text and a hidden file."""
     (tmp_path / "in" / "b").mkdir(parents=True)
     shutil.copy(corpus / "cleo-high-0.wav", tmp_path / "in" / "b" / "x.wav")
     shutil.copy(corpus / "cleo-low-0.wav", tmp_path / "in" / "a.WAV")

@@ -1,4 +1,4 @@
-"""Ctrl-C and TERM say how to go on; a comparison takes its runs with it."""
+"""After Ctrl-C and TERM the message says how to resume; a comparison ends its runs."""
 
 import os
 import signal
@@ -35,14 +35,14 @@ main()
 
 
 def wait_for(file: Path, seconds: float = 300) -> None:
-    """Wait until there is a file with something in it."""
+    """Wait until a file exists and is not empty."""
     end = time.monotonic() + seconds
     while not (file.is_file() and file.stat().st_size):
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
-# A signal may arrive inside a destructor, where Python reports its exception and goes on.
+# A signal may arrive inside a destructor, where Python reports its exception and continues.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_run_that_is_stopped_says_how_it_goes_on(

@@ -1,4 +1,4 @@
-"""Runs that take a second: a tiny backbone, 18 recordings of tones, LoRA with dropout."""
+"""Fixtures for runs of a second: a tiny backbone, 18 recordings of tones, LoRA with dropout."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from ossicle.training.run import train
 
 
 class Interrupted(Exception):
-    """Stands for whatever ends a run early."""
+    """Raised to end a run early."""
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def settings(backbone: str, corpus: Path) -> Callable[..., TrainConfig]:
 def finished(
     tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., TrainConfig]
 ) -> Path:
-    """The folder of a run that was not interrupted."""
+    """Folder of a run that was not interrupted."""
     folder = tmp_path_factory.mktemp("runs") / "finished"
     train(settings(), folder)
     return folder
@@ -44,7 +44,7 @@ def finished(
 
 @pytest.fixture
 def interrupt() -> Callable[..., None]:
-    """Train until the second step of an epoch, and stop there."""
+    """Train until the second step of an epoch."""
 
     def run(config: TrainConfig, folder: Path, *, epoch: int, resume: bool = False) -> None:
         reached = 0

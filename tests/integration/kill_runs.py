@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def run(config: TrainConfig, folder: Path, *, at_file: int = 0, after_s: float = 0.0) -> int:
-    """Return the exit status of a run in a fork; it dies in a file's last moment, or by us."""
+    """Return the exit status of a run in a fork, which is killed by itself or by us."""
     child = os.fork()
     if child == 0:
         if at_file:
@@ -50,7 +50,7 @@ def run(config: TrainConfig, folder: Path, *, at_file: int = 0, after_s: float =
 
 
 def kill_in_file(number: int) -> None:
-    """Die when the nth file has its content, half of it at most on disk, and not its name."""
+    """Kill the process when the nth file is written but not renamed, half of it on disk."""
     files = 0
     sync = os.fsync
 

@@ -1,4 +1,4 @@
-"""A comparison trains what is missing, keeps what is there, and pairs the same recordings."""
+"""A comparison trains missing runs, reuses finished ones, and pairs the same recordings."""
 
 import json
 import shutil

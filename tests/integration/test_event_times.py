@@ -1,4 +1,4 @@
-"""Events are held against the lengths of their recordings, in training and in evaluation."""
+"""Events are checked against the lengths of their recordings, in training and evaluation."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ SIDES = ("train", "valid", "test")
 
 
 def write(root: Path, name: str, events: str, part: str = "") -> str:
-    """Write a table of recordings of 0.8 s, one of each side, that all have the same events."""
+    """Write a table of recordings of 0.8 s, one per split, all with the same events."""
     rows = ["path,split,events,start,end"]
     for number, side in enumerate(SIDES):
         wave = np.concatenate([tone(300, 0.4, seed=number), tone(2000, 0.4, seed=number)])

@@ -1,4 +1,4 @@
-"""Nobody is judged on sound that was learnt from, whatever its file, format and part."""
+"""Training audio is never evaluated on, whatever its file, format and part."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def write_table(folder: Path, *rows: tuple[object, ...]) -> str:
 def run_on_parts(
     tmp_path_factory: pytest.TempPathFactory, settings: Configure
 ) -> tuple[Path, Path, list[str]]:
-    """A run on the first 200 ms of each recording, and where they are."""
+    """A run on the first 200 ms of each recording, and their folder."""
     folder = tmp_path_factory.mktemp("parts")
     rows = write_corpus(folder / "data")
     with (folder / "data" / "train.csv").open("w", newline="") as file:

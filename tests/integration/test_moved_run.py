@@ -1,4 +1,4 @@
-"""A run that was moved, or goes on from another folder, finds its relative paths again."""
+"""A run that was moved, or is resumed from another folder, finds its relative paths."""
 
 import shutil
 from collections.abc import Callable
@@ -18,7 +18,7 @@ FILES = (TENSORS, FACTS, SPLIT, "log.jsonl", "config.json")
 
 @pytest.fixture
 def project(backbone: str, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with data and a backbone, which is the working directory."""
+    """Working directory with data and a backbone."""
     folder = tmp_path / "project"
     shutil.copytree(corpus, folder / "tones")
     shutil.copytree(backbone, folder / "models" / "tiny")
@@ -32,7 +32,7 @@ def interrupted(
     settings: Callable[..., TrainConfig],
     interrupt: Callable[..., None],
 ) -> TrainConfig:
-    """The configuration of a run in `runs/a` of the project, which is half done."""
+    """Configuration of an interrupted run in `runs/a` of the project."""
     config = settings(data="audiofolder:tones", backbone="./models/tiny", epochs=2)
     interrupt(config, Path("runs/a"), epoch=2)
     return config

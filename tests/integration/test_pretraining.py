@@ -1,4 +1,4 @@
-"""The scripts that pretrained what ships: targets by hand, front ends, and resuming."""
+"""The scripts that pretrained the shipped backbones: targets, front ends, and resuming."""
 
 import json
 import math
@@ -26,7 +26,7 @@ def _scripts_on_the_path(monkeypatch):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
-    """What speech.py and sounds.py write, in miniature and of noise."""
+    """Miniature output of speech.py and sounds.py, made of noise."""
     rng = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("made")
     starts = np.arange(0, 11) * 96000  # ten utterances of 6 s
@@ -95,7 +95,7 @@ def test_going_on_reaches_the_weights_of_an_uninterrupted_run(
     ]
     still = [n for n in whole if n.startswith("parameter/model") and n not in moved]
     assert len(still) <= 1, f"these did not train: {still}"
-    if second:  # the clusters stay, and a layer is made anew
+    if second:  # the clusters are kept, and a layer is initialised again
         assert torch.equal(whole["other/cepstra"], before["other/cepstra"])
         norm = "parameter/model.encoder.layer_norm.weight"
         assert (whole[norm] - 1).abs().max() < 1e-3

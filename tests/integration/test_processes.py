@@ -1,4 +1,4 @@
-"""A run in two processes comes to what it comes to in one, with any loss."""
+"""A run in two processes equals one in a single process, with any loss."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A run that was interrupted goes on to the same bits."""
+"""An interrupted run is resumed to the same bits."""
 
 import json
 import signal
@@ -35,7 +35,7 @@ KILL = Path(__file__).with_name("kill_runs.py")
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """Return everything that two runs of the same settings have in common, to the bit."""
+    """Return everything that must be equal, bit by bit, in two runs with the same settings."""
     metrics = json.loads((folder / METRICS).read_text())
     same = (TENSORS, "recipe.json", LOG, SPLIT, CONFIG)
     return {
@@ -46,7 +46,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def checkpoint_of(folder: Path) -> dict[str, Any]:
-    """Return the bytes of every tensor of a checkpoint, and its history; not its hours."""
+    """Return the bytes of every tensor of a checkpoint, and its history without times."""
     tensors, metadata = read_tensors(folder / CHECKPOINT)
     content = {key: value.numpy().tobytes() for key, value in tensors.items()}
     return content | {key: metadata[key] for key in ("history", "scaler")}

@@ -17,7 +17,7 @@ Configure = Callable[..., TrainConfig]
 
 
 class Stages:
-    """Collects the stages of a run; raises at the first step of one, if asked to."""
+    """Collects the stages of a run; optionally raises at the first step of one."""
 
     def __init__(self, fail_in: str = "") -> None:
         self.seen: list[str] = []

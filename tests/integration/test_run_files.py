@@ -1,4 +1,4 @@
-"""The files of a run: what is stored decides, and what is damaged is noticed."""
+"""The files of a run: stored settings apply, and damage is noticed."""
 
 import json
 import shutil
@@ -94,7 +94,7 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing(name: str, copy: Path) 
 
 
 def as_read(file: Path) -> str:
-    """Return everything that a file of a run says."""
+    """Return the content of a file of a run."""
     if file.name == FACTS:
         return repr(read_folder(file.parent).facts)
     if file.name == CONFIG:

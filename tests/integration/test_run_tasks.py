@@ -1,4 +1,4 @@
-"""Runs of the tasks beside classification, and what their settings do, on recordings of tones."""
+"""Runs of the other tasks, and the effect of their settings, on recordings of tones."""
 
 import json
 from collections.abc import Callable
@@ -220,7 +220,7 @@ def test_half_the_bits_train_and_go_on(settings: Configure, tmp_path: Path, prec
     assert metrics.test["loss"] == pytest.approx(exact.test["loss"], rel=0.05)
 
 
-def test_the_resolved_precision_is_part_of_the_cache_name(
+def test_auto_precision_shares_the_cache_of_the_precision_it_chooses(
     settings: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path / "cache"))

@@ -1,4 +1,4 @@
-"""Every method against its equation, written out once more: float64, output and gradients.
+"""Every method against an independent implementation of its equation, in float64.
 
 A transformer layer is written in plain operations on the weights of a tiny model, with a place for
 each thing that a method may change:
@@ -6,8 +6,8 @@ each thing that a method may change:
     pre-norm    u = LN1(x);  h = x + attn(u);  z = LN2(h);  out = h + ffn(z)      AST, HuBERT large
     post-norm   u = x;  h = LN1(x + attn(u));  z = h;  out = LN2(h + ffn(z))      HuBERT base
 
-Adapters hold random weights, none of them zero. What is compared is the whole output of the layer,
-or of the transformer, and the gradient of every tensor of the method and of the input.
+Adapters have random nonzero weights. Compared are the whole output of the layer, or of the
+transformer, and the gradients of every tensor of the method and of the input.
 """
 
 import math
@@ -50,7 +50,7 @@ def same(*given: Any) -> Any:
 
 @dataclass
 class Places:
-    """What a method does at each place of a layer; nothing unless given."""
+    """Changes by a method at each place of a layer; the identity by default."""
 
     into_layer: Callable = same  # x
     into_attn: Callable = same  # u
@@ -72,7 +72,7 @@ class Places:
 
 @dataclass
 class Seen:
-    """What an equation may read besides its own place."""
+    """Tensors that an equation may read besides those of its own place."""
 
     x: Tensor | None = None
     into_norm_attn: Tensor | None = None
@@ -93,7 +93,7 @@ NAMES = {
 
 
 class Plain:
-    """One layer of a tiny model as equations."""
+    """One layer of a tiny model, as equations."""
 
     def __init__(self, backbone: Backbone, layer: int) -> None:
         family = backbone.anatomy.family
@@ -187,7 +187,7 @@ def convpass(t: Tensor, w: Tensors) -> Tensor:
 
 
 def convpass_over_grid(t: Tensor, w: Tensors) -> Tensor:
-    """Patches as a picture of 8 rows and 4 columns; the two tokens before them each by itself."""
+    """Convolve patches as an 8 x 4 image, and each token before them by itself."""
     low = quick(linear(t, w, "down"))
     weight, bias = w["conv.weight"], w["conv.bias"]
     made = torch.empty_like(low)
@@ -284,7 +284,7 @@ IN_A_LAYER: dict[str, Callable[[dict[str, Tensors]], Places]] = {
             )
         ),
     ),
-    # the six places of paper D, and its residuals
+    # the six placements of Cappellazzo et al. 2023, and their residuals
     f"bottleneck(width=5, {PAR})@attn": one("attn", lambda w: lambda u, a: a + bottleneck(u, w)),
     "bottleneck(width=5)@attn": one("attn", lambda w: lambda _, a: a + bottleneck(a, w)),
     "bottleneck(width=5, insertion=parallel)@ffn": one(
@@ -305,7 +305,7 @@ IN_A_LAYER: dict[str, Callable[[dict[str, Tensors]], Places]] = {
         "into_norm_ffn", lambda w: lambda h: h + bottleneck(h, w)
     ),
     "bottleneck(width=5)@layer": one("out", lambda w: lambda _, y: y + bottleneck(y, w)),
-    # reads elsewhere: paper A's parallel adapter, PEFT-SER's, AdapterBias
+    # reads elsewhere: the parallel adapters of Lin et al. 2024 and PEFT-SER, AdapterBias
     f"bottleneck(width=5, {PAR}, reads=layer)@ffn": one(
         "ffn", lambda w: lambda s, y: y + bottleneck(s.x, w)
     ),
@@ -333,18 +333,18 @@ IN_A_LAYER: dict[str, Callable[[dict[str, Tensors]], Places]] = {
         "attn", lambda w: lambda u, a: a + mixture_soft(u, w, "experts")
     ),
     "conv-adapter": one("out", lambda w: lambda _, y: conv_adapter(y, w)),
-    # paper A's hybrid: LoRA, sequential and parallel adapter in one layer, their outputs summed
+    # hybrid of Lin et al. 2024: LoRA, sequential and parallel adapter in one layer, summed
     "lora(rank=2, alpha=1)@attn.q,attn.v + bottleneck(width=5)@ffn"
     f" + bottleneck(width=4, {PAR}, reads=layer)@ffn": lambda w: Places(
         q=lora(0.5)(w["0/attn.q"]),
         v=lora(0.5)(w["0/attn.v"]),
         ffn=lambda s, y: y + bottleneck(y, w["1/ffn"]) + bottleneck(s.x, w["2/ffn"]),
     ),
-    # Hydra, and the parallel one named first: each reads what the block made or was given
+    # Hydra, and with the parallel adapter first: each reads the input or output of the block
     f"bottleneck(width=5)@ffn + bottleneck(width=4, {PAR})@ffn": lambda w: Places(
         ffn=lambda s, y: y + bottleneck(y, w["0/ffn"]) + bottleneck(s.z, w["1/ffn"])
     ),
-    # the emotion paper's
+    # Lashkarashvili et al. 2024
     "lora@attn.q,attn.k,attn.v + bottleneck + gate": lambda w: Places(
         q=lora(1.0)(w["0/attn.q"]),
         k=lora(1.0)(w["0/attn.k"]),
@@ -448,11 +448,11 @@ def test_chapter_adds_a_copy_of_each_cnn_layer(build):
             x = expected.detach().requires_grad_()
 
 
-# Over the whole transformer: what enters it, each layer in plain operations, the norm at its end.
+# The whole transformer: its input, each layer in plain operations, the final norm.
 
 
 class Whole:
-    """The transformer of a tiny model, with what a method does before, at and after its layers."""
+    """The transformer of a tiny model, with changes before, at and after its layers."""
 
     def __init__(self, backbone: Backbone) -> None:
         self.model = backbone.model
@@ -466,7 +466,7 @@ class Whole:
         return self.model.feature_projection(pseudo(features))
 
     def states(self, x: Tensor, at: tuple[Places, Places] = (Places(), Places())) -> list[Tensor]:
-        """What enters each layer, and what leaves the transformer."""
+        """Return the input of each layer, and the output of the transformer."""
         if not self.is_ast:
             x = x + self.model.encoder.pos_conv_embed(x)
             if not self.layers[0].pre_norm:
@@ -617,7 +617,7 @@ def test_the_transformer_is_the_equation(build, noise, expression, kind, equatio
 
 
 def test_every_method_has_an_equation():
-    """A new method needs its equation; those that train what is there are in test_paper_d."""
+    """A new method needs an equation; methods that train in place are in test_paper_d."""
     named = {word for text in [*IN_A_LAYER, *(one[0] for one in OVER_ALL)] for word in split(text)}
     from ossicle.methods import METHODS
 

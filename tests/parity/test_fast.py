@@ -1,4 +1,4 @@
-"""The shortcuts against transformers' own modules: the same numbers, and only where they may."""
+"""The shortcuts against transformers' modules: equal values, and used only where allowed."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def relative(made: torch.Tensor, expected: torch.Tensor) -> tuple[torch.Tensor, 
 
 @pytest.fixture(scope="module")
 def wide():
-    """CNNs of the true size and one small layer: norm over time, norm by frame with a bias."""
+    """CNNs of full width with small layers: norm over time, norm per frame with a bias."""
     size = {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 2}
     size |= {"intermediate_size": 64}
     true = {"conv_dim": [512] * 7, "conv_kernel": [10, 3, 3, 3, 3, 2, 2]}
@@ -36,7 +36,7 @@ def wide():
 @pytest.mark.parametrize("samples", SIZES)
 def test_the_cnn_of_a_wave_is_that_of_transformers(wide, norm, samples):
     cnn = wide[norm].model.feature_extractor
-    for parameter in cnn.parameters():  # norms begin at 1 and 0, where a mistake would not show
+    for parameter in cnn.parameters():  # initial norms of 1 and 0 would hide mistakes
         parameter.uniform_(0.5, 1.5) if parameter.ndim == 1 else None
     batch = torch.randn(3, samples) * 3 + 0.7
     for row in batch:  # of a shared storage

@@ -1,4 +1,4 @@
-"""The layers of paper D (https://arxiv.org/abs/2312.03694), written out once more.
+"""The layers of Cappellazzo et al. 2023 (https://arxiv.org/abs/2312.03694), as equations.
 
     u = LN1(x);  a = Attn(u);  h = x + a;  z = LN2(h);  y = FFN(z);  out = h + y
     A(t) = W_up gelu(W_down t + b_down) + b_up
@@ -20,7 +20,7 @@ HEADS = 2
 
 
 class Plain:
-    """One AST layer as equations; what acts where is given for each test."""
+    """One AST layer as equations, with the adapters of each test."""
 
     def __init__(self, model, layer: int) -> None:
         prefix = f"layers.{layer}."
@@ -184,7 +184,7 @@ def backbone(build):
 
 @torch.no_grad()
 def adapted_layer(backbone, expression: str) -> tuple[Callable, dict[str, Tensor], Plain]:
-    """Layer 1 of the adapted model, the tensors of its adapters, and the same layer plain."""
+    """Return layer 1 of the adapted model, the tensors of its adapters, and the plain layer."""
     plain = Plain(backbone.model, 1)
     model = attach(backbone, Recipe.parse(expression)).eval()
     tensors = model.trainable()

@@ -20,7 +20,7 @@ MODULES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")  # PEFT asks
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")  # PEFT calls it
 @pytest.mark.parametrize("kind", ["hubert", "wav2vec2-pre-norm"])
 def test_lora_is_that_of_peft(build, kind, noise):
     backbone = build(kind)

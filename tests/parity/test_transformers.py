@@ -12,7 +12,7 @@ from ossicle.backbones.frames import num_frames, receptive_field
 def test_equal_lengths_give_the_output_of_transformers(build, kind, noise):
     backbone = build(kind)
     values, lengths = backbone.batch(noise(4000, 4000))
-    taken = values.transpose(1, 2) if kind == "whisper" else values  # it wants the bands first
+    taken = values.transpose(1, 2) if kind == "whisper" else values  # it expects the bands first
     backbone.model.config._attn_implementation = "eager"
     expected = backbone.model(taken).last_hidden_state
     backbone.model.config._attn_implementation = ATTENTION

@@ -1,4 +1,4 @@
-"""WavLM with projections that are called, against transformers' own, which calls none."""
+"""WavLM with projections that are called, against transformers' model, which calls none."""
 
 import copy
 
@@ -25,7 +25,7 @@ def pair(request, build) -> tuple[WavLMModel, Backbone]:
     return stock, ours
 
 
-@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # the stock model's
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # transformers'
 @torch.no_grad()
 @pytest.mark.parametrize("real_frames", [(30, 30), (30, 17), (1, 30)])
 def test_every_hidden_state_is_that_of_transformers(pair, real_frames):
@@ -62,7 +62,7 @@ def test_unpadded_waves_give_the_output_of_transformers(pair, noise):
     assert (made - expected).abs().max() < 1e-6 * expected.abs().max()
 
 
-@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # the stock model's
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")  # transformers'
 @pytest.mark.parametrize("real_frames", [None, (20, 13)])
 def test_the_gradient_of_the_input_is_that_of_transformers(pair, real_frames):
     stock, ours = pair
@@ -82,7 +82,7 @@ def test_the_gradient_of_the_input_is_that_of_transformers(pair, real_frames):
 
 
 class Wrapped(nn.Module):
-    """A LoRA wrapper in the manner of PEFT: it has the `.weight` of what it wraps."""
+    """A LoRA wrapper as in PEFT, with the `.weight` of the wrapped module."""
 
     def __init__(self, base: nn.Linear) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ def test_a_wrapper_on_transformers_wavlm_does_not_train_but_a_tap_does(pair, noi
     stock, ours = pair
     values, lengths = ours.batch(noise(4000, 4000))
     stock.requires_grad_(False)
-    stock.encoder.layers[0].layer_norm.requires_grad_(True)  # or there is no backward pass at all
+    stock.encoder.layers[0].layer_norm.requires_grad_(True)  # needed for a backward pass
     with torch.no_grad():
         before = stock(values).last_hidden_state
     wrappers = []

@@ -56,7 +56,7 @@ def test_an_epoch_holds_every_index_once(lengths, batch_size, shuffle):
 
 @st.composite
 def spoken(draw_from):
-    """Utterances of 3 to 12 speakers, each of whom says some of 4 words."""
+    """Draw utterances of 3 to 12 speakers, each with some of 4 words."""
     items = []
     for speaker in range(draw_from(st.integers(3, 12))):
         for i, word in enumerate(

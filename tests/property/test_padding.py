@@ -1,4 +1,4 @@
-"""A row of a padded batch is what it is alone, for any lengths, with adapters at work."""
+"""A row of a padded batch equals the row alone, for any lengths, with active adapters."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A recipe survives text, JSON and TOML, whatever it is made of."""
+"""Every recipe survives text, JSON and TOML."""
 
 import json
 import tomllib

@@ -1,4 +1,4 @@
-"""Which sets act, which train, and what is saved of them; a set that is removed leaves nothing."""
+"""Which sets are active, train and are saved; a removed set leaves nothing behind."""
 
 import pytest
 import torch
@@ -170,7 +170,7 @@ def test_a_set_that_is_removed_leaves_the_backbone_as_it_was(build, noise):
         assert (num_hooks(backbone), model.active, backbone.adapted) == (0, (), False)
         assert torch.equal(backbone(*inputs).hidden, expected)
         assert list(backbone.state_dict()) == state
-    attach(backbone, Recipe.parse("lora"))  # another model may have it now
+    attach(backbone, Recipe.parse("lora"))  # another model may now use the backbone
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What a folder's two JSON files may say, and what of it is never believed."""
+"""Validation of config.json and preprocessor_config.json, which may be hostile."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from transformers import HubertConfig as Own, Wav2Vec2FeatureExtractor as OwnExt
 
 @pytest.fixture
 def write(build, tmp_path):
-    """A function that writes a folder of a kind with changed settings, and returns it."""
+    """Function that writes a folder of a kind with changed settings, and returns it."""
 
     def written(kind: str, file: str = CONFIG, **changes) -> Path:
         build(kind).save(tmp_path)
@@ -48,7 +48,7 @@ def message_of(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("file", [CONFIG, EXTRACTOR])
-def test_code_of_a_folder_never_runs_without_a_prompt(
+def test_code_of_a_folder_never_runs_and_nothing_prompts(
     write, file, monkeypatch, tmp_path_factory, caplog, build
 ):
     marker = tmp_path_factory.mktemp("elsewhere") / "marker"

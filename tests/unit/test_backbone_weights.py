@@ -12,7 +12,7 @@ from ossicle.backbones import FAMILIES, load_backbone
 from ossicle.errors import BackboneError
 
 WEIGHTS = "model.safetensors"
-HEADS = [  # what transformers puts in front of the same backbone
+HEADS = [  # the prefix that transformers adds to the same backbone
     ("wav2vec2", "Wav2Vec2ForPreTraining"),
     ("wav2vec2", "Wav2Vec2ForCTC"),
     ("hubert", "HubertForSequenceClassification"),
@@ -173,7 +173,7 @@ def test_whole_numbers_without_a_scale_are_refused_by_name(build, tmp_path, dtyp
 
 @pytest.mark.parametrize("settings", [{"hidden_size": 32_768}, {"intermediate_size": 131_072}])
 def test_a_size_is_compared_with_the_file_before_memory_is_asked_for(build, tmp_path, settings):
-    build("wav2vec2").save(tmp_path)  # a model of gigabytes by its configuration
+    build("wav2vec2").save(tmp_path)  # the configuration describes a model of gigabytes
     edit(tmp_path, **settings)
     with pytest.raises(BackboneError, match=r"describes a model with \d{8,} parameters; the files"):
         load_backbone(str(tmp_path))
@@ -238,7 +238,7 @@ def test_a_tensor_in_two_files_is_refused(build, tmp_path):
 
 
 def test_older_names_are_read(build, tmp_path):
-    """`weight_g` and `weight_v` are how torch named the positions of older checkpoints."""
+    """`weight_g` and `weight_v` are older names of torch for the positional convolution."""
     made = build("hubert")
     made.save(tmp_path)
     begin = "encoder.pos_conv_embed.conv."
@@ -254,7 +254,7 @@ def test_older_names_are_read(build, tmp_path):
 
 
 def test_weights_outside_the_encoder_are_ignored(build, tmp_path):
-    """ContentVec's checkpoint has no prefix, and a `final_proj` beside the encoder."""
+    """ContentVec's checkpoint has no prefix, and a `final_proj` next to the encoder."""
     made = build("hubert")
     made.save(tmp_path)
     rewrite(tmp_path, lambda tensors: tensors.update({"final_proj.weight": torch.ones(4, 64)}))

@@ -1,4 +1,4 @@
-"""Which epoch is kept: by the metric, and by the loss where the metric is no better than chance."""
+"""The best epoch is chosen by the metric, or by the loss if the metric is not above chance."""
 
 import math
 from typing import Any

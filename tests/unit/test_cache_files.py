@@ -1,4 +1,4 @@
-"""Which files of a cache folder are ossicle's, and what a damaged one is worth."""
+"""Which files of a cache folder belong to ossicle, and how damaged ones are handled."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def entry_of(store: StateCache) -> Path:
 
 
 def write_strangers(cache: Path, store: StateCache) -> list[Path]:
-    """Write what may lie beside and among the entries, and is not ossicle's."""
+    """Write files next to and among the entries that do not belong to ossicle."""
     looks_like_a_store = cache / "mine" / "store.json"
     looks_like_a_store.parent.mkdir()
     looks_like_a_store.write_text('{"format": "ossicle cache 1", "about": {}, "facts": {}}')
@@ -106,7 +106,7 @@ def test_a_link_or_a_pipe_that_is_named_as_an_entry_is_left(tmp_path, store):
     file.symlink_to(aside)
     pipe = store.folder / digest("pipe")[:2] / f"{digest('pipe')}.safetensors"
     pipe.parent.mkdir()
-    os.mkfifo(pipe)  # reading it would wait for good
+    os.mkfifo(pipe)  # reading it would block
     assert clear(tmp_path) == (0, 1)
     assert aside.exists()
     assert store.get(digest("pipe")) is None

@@ -1,4 +1,4 @@
-"""The check before training: it finds what would train to nothing and leaves no trace."""
+"""The check before training: it finds adapters that would not train, and changes nothing."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,7 +18,7 @@ from ossicle.recipes.recipe import Recipe
 
 
 def unprepared(build, kind: str, **changed: int) -> Backbone:
-    """A WavLM as transformers has it: its attention reads the weights of its projections."""
+    """transformers' WavLM, whose attention reads the weights of its projections."""
     made: Backbone = build(kind, **changed)
     for layer in made.model.encoder.layers:
         del layer.attention.forward  # the class has its own
@@ -59,7 +59,7 @@ def test_a_site_that_is_called_twice_is_found(build):
 
 @dataclass(frozen=True)
 class Deaf(Method):
-    """A method one of whose tensors has no part in the output."""
+    """A method with a tensor that does not affect the output."""
 
     name: ClassVar[str] = "deaf"
     default_at: ClassVar[tuple[str, ...]] = ("ffn",)
@@ -80,7 +80,7 @@ class DeafAdapter(Adapter):
 
 @dataclass(frozen=True)
 class Zeroed(Method):
-    """A method whose two factors are zero for ever: neither gets a gradient."""
+    """A method with two factors of zero, neither of which gets a gradient."""
 
     name: ClassVar[str] = "zeroed"
     default_at: ClassVar[tuple[str, ...]] = ("ffn",)

@@ -1,4 +1,4 @@
-"""A child ends with its parent, however that ends."""
+"""A child process ends with its parent, however that ends."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ run_child([sys.executable, "-c", sys.argv[1], sys.argv[2]])
 
 
 def is_alive(process: int) -> bool:
-    """Return whether a process is there and is not waiting to be collected."""
+    """Return whether a process exists and is not a zombie."""
     try:
         status = Path(f"/proc/{process}/stat").read_text()
     except OSError:

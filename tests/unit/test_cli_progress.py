@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: a line soon, then one now and then, and one at the end."""
+"""Progress without a terminal: an early line, regular lines, and one at the end."""
 
 import os
 import signal

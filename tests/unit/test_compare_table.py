@@ -1,4 +1,4 @@
-"""The table of a comparison, worked out by hand from the results of its runs."""
+"""The table of a comparison, computed by hand from the results of its runs."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ ANY: dict[str, Any] = {  # not shown in the table
 
 
 def result(said: str, *, seconds: float = 10.0, memory: float | None = 100.0) -> RunResult:
-    """Return a run's result: four recordings of a, a, b, b, and a letter said of each."""
+    """Return the result of a run: predictions for four recordings with labels a, a, b, b."""
     recordings = [
         {"key": f"{number}.wav", "speaker": None, "score": float(label == guess)}
         for number, (label, guess) in enumerate(zip("aabb", said, strict=True))

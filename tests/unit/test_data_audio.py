@@ -101,7 +101,7 @@ def test_a_header_of_unknown_size_is_not_taken_for_truncation(tmp_path):
     path = tmp_path / "streamed.wav"
     soundfile.write(path, noise(), 16000)
     header = bytearray(path.read_bytes())
-    header[4:8] = header[40:44] = b"\xff" * 4  # what a program writes into a pipe
+    header[4:8] = header[40:44] = b"\xff" * 4  # the size that a program writes into a pipe
     path.write_bytes(header)
     assert len(load_wave(path, 16000)) == 8000
 

@@ -1,4 +1,4 @@
-"""What each augmentation does to a wave, and that a seed decides it."""
+"""The effect of each augmentation on a wave, and its dependence on the seed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Draws by speaker where speakers differ much in what and how much they say."""
+"""Splits by speaker, for speakers with very different labels and numbers of recordings."""
 
 import random
 from collections import Counter
@@ -41,14 +41,14 @@ def test_every_side_has_every_class_and_its_size_where_that_can_be(seed):
 
 
 def test_the_only_split_that_covers_all_classes_is_found():
-    # Of x, y and z two speakers each have all but one; only a, b and c may be apart so.
+    # Of x, y and z two speakers each have all but one; only a, b and c can be separated so.
     counts = {
         "a": {"x": 2, "y": 2, "z": 2},
         "b": {"x": 2, "y": 2, "z": 2},
         **{f"{label}{n}": {label: 9} for label in "xyz" for n in range(3)},
         **{f"m{n}": {"x": 1, "y": 1} for n in range(3)},
     }
-    # 99 recordings; 6 are 6 %. No other speakers hold all three classes in so few recordings.
+    # 99 recordings; 6 are 6 %. No other speakers have all three classes in so few recordings.
     for seed in range(5):
         _, valid, test = draw(spoken(counts), fractions=(0.06, 0.06), by_speaker=True, seed=seed)
         assert {one.speaker for one in (*valid, *test)} == {"a", "b"}

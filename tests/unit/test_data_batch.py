@@ -1,4 +1,4 @@
-"""Batches of like length."""
+"""Batches of similar length."""
 
 import numpy as np
 import pytest

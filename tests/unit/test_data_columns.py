@@ -1,4 +1,4 @@
-"""Columns of tables: known under their usual names, or mapped, or refused, or named as unused."""
+"""Columns of tables: found by usual names, mapped, refused, or reported as unused."""
 
 import json
 
@@ -33,7 +33,7 @@ def one_row(folder, header, values, **options):
 
 
 def unused(dataset):
-    """Return the notices about columns, without those about the sizes of sides."""
+    """Return the notices about columns, without those about sizes of splits."""
     return tuple(notice for notice in dataset.notices if "columns not used" in notice)
 
 

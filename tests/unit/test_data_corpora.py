@@ -1,4 +1,4 @@
-"""The options of the readers, and the layouts that audiofolder accepts and refuses."""
+"""Options of the readers, and the layouts that audiofolder accepts and refuses."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The corpus that ossicle ships: its sides, its columns, and what keeps it honest."""
+"""The shipped demo corpus: splits, columns, and independence of its splits."""
 
 import ast
 import csv
@@ -116,7 +116,7 @@ def test_manners_move_pitch_rate_and_level_the_way_they_say(rows):
 
 
 def constant(file: str, name: str) -> set[str]:
-    """Return the words in a constant of a script, without running it."""
+    """Return the words in a constant of a script, without executing it."""
     tree = ast.parse((ROOT / "pretraining" / file).read_text(encoding="utf-8"))
     for node in tree.body:
         target = node.target if isinstance(node, ast.AnnAssign) else None

@@ -1,4 +1,4 @@
-"""Strings of words and lists of trials: exact, apart by side and fixed by the seed."""
+"""Strings of words and lists of trials: exact, within a split, and fixed by the seed."""
 
 import csv
 from pathlib import Path

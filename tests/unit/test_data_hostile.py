@@ -1,4 +1,4 @@
-"""A file that would block, fill the memory or end a batch is an error of its own."""
+"""Files that would block, fill the memory or end a scan are reported individually."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The same sound is known again, whatever the file, the format and the part."""
+"""The same audio is recognised, whatever the file, format and part."""
 
 import numpy as np
 import pytest

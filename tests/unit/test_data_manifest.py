@@ -1,4 +1,4 @@
-"""Manifests: what is read from each column, and what each mistake is answered with."""
+"""Manifests: reading of each column, and the error for each mistake."""
 
 from pathlib import Path
 

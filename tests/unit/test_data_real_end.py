@@ -1,4 +1,4 @@
-"""A recording is read to its real end, whatever its header states, or refused by name."""
+"""A recording is read to its real end, whatever its header states, or is refused."""
 
 import struct
 from io import BytesIO
@@ -36,7 +36,7 @@ def decoded(content):
 
 
 def vbr_without_count():
-    """Return an mp3 without its tag frame, and what decoding it with the tag gives."""
+    """Return an mp3 without its tag frame, and its samples decoded with the tag."""
     wave = np.concatenate([noise(1.0, 44100), noise(3.0, 44100, level=0.001)])
     content = encoded(
         wave, 44100, "MP3", "MPEG_LAYER_III", bitrate_mode="VARIABLE", compression_level=0.5
@@ -50,7 +50,7 @@ def test_an_mp3_of_variable_rate_without_a_count_is_read_to_its_end(tmp_path):
     content, whole = vbr_without_count()
     (tmp_path / "a.mp3").write_bytes(content)
     wave = load_wave(tmp_path / "a.mp3", 44100)
-    # Nobody has counted off the 576 samples by which LAME delays.
+    # Without the tag the encoder delay of 576 samples is not removed.
     np.testing.assert_allclose(wave[576 : 576 + len(whole)], whole, atol=1e-5)
     assert 0 <= len(wave) - 576 - len(whole) < 2 * 1152
     assert duration_s(tmp_path / "a.mp3") == pytest.approx(len(wave) / 44100)
@@ -160,7 +160,7 @@ def test_a_file_that_was_streamed_with_a_size_that_is_not_known_is_whole(tmp_pat
 
 
 def counted(samples):
-    """Return half a second of FLAC whose header states another count of samples."""
+    """Return half a second of FLAC with another number of samples in the header."""
     content = bytearray(encoded(noise(0.5), 16000, "FLAC", "PCM_16"))
     content[21] = content[21] & 0xF0 | samples >> 32  # the low 36 bits of the bytes 18 to 25
     content[22:26] = (samples & 0xFFFFFFFF).to_bytes(4)

@@ -1,4 +1,4 @@
-"""Sizes by class, and the notices on classes that are absent or tiny."""
+"""Sizes by class, and notices on classes that are absent or too small."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Draws of known outcome, and every leak that must be refused."""
+"""Random splits with known results, and every leak that must be refused."""
 
 from collections import Counter
 from pathlib import Path

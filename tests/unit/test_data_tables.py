@@ -1,4 +1,4 @@
-"""Tables in folders, Arrow files and tar shards go through the same columns as a manifest."""
+"""Tables in folders, Arrow files and tar shards have the columns of a manifest."""
 
 import io
 import json
@@ -38,7 +38,7 @@ def write(root: Path, *names: str, **texts: str) -> Path:
 
 
 def listed(names, column="", values=()):
-    """Return a table of names, whose labels are x and y in turn, with one more column."""
+    """Return a table of names with alternating labels x and y, and one more column."""
     rows = [f"{name},{'xy'[i % 2]}" for i, name in enumerate(names)]
     more = [f",{value}" for value in values] or [""] * len(rows)
     pairs = zip(rows, more, strict=True)

@@ -1,4 +1,4 @@
-"""Beam search against all texts there are, summed up by torch's CTC."""
+"""Beam search against an exhaustive search with torch's CTC loss."""
 
 import itertools
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""From samples to frames, by hand."""
+"""Numbers of frames, by hand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Mixtures of candidates: the equations, their gradients, and what is refused."""
+"""Mixtures of candidates: equations, gradients, and errors."""
 
 import pytest
 import torch

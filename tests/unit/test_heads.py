@@ -1,4 +1,4 @@
-"""Heads on numbers small enough to work out on paper."""
+"""Heads on values computed by hand."""
 
 import pytest
 import torch
@@ -80,7 +80,7 @@ def test_no_head_reads_a_padded_frame(name):
     other = HIDDEN.clone()
     other[~MASK] = -1e3
     output, expected = head(other, MASK), head(HIDDEN, MASK)
-    if head.by_frame:  # whoever reads it takes the real frames
+    if head.by_frame:  # readers select the real frames
         output, expected = output[MASK], expected[MASK]
     assert torch.equal(output, expected)
 

@@ -1,4 +1,4 @@
-"""A recipe.json from a stranger, whose hash is right: any value may be of any kind."""
+"""An untrusted recipe.json with a correct hash: any value may have any type."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def folder(build, tmp_path: Path) -> Path:
 
 
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the way to every value, the first two of each list alone."""
+    """Yield the path to every value, but only the first two of each list."""
     pairs = data.items() if isinstance(data, dict) else enumerate(data[:2])
     for key, value in pairs:
         yield (*path, key)

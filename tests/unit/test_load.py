@@ -1,4 +1,4 @@
-"""From a name to a backbone: random architectures, folders in the hub's layout, and errors."""
+"""Loading backbones: random architectures, folders in the hub's layout, and errors."""
 
 import json
 import shutil

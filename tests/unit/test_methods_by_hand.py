@@ -1,4 +1,4 @@
-"""Each method on numbers small enough to work out on paper."""
+"""Each method on values computed by hand."""
 
 import math
 
@@ -43,9 +43,10 @@ def test_lora_maps_between_unequal_widths():
     ("method", "rank", "scale"),
     [
         (LoRA(), 8, 1.0),
-        (LoRA(rank=8, alpha=1), 8, 1 / 8),  # paper A
+        (LoRA(rank=8, alpha=1), 8, 1 / 8),  # Lin et al. 2024
         (LoRA(rank=4, alpha=6), 4, 1.5),
-        (LoRA(reduction=128, alpha=8, scale="alpha/reduction"), 6, 0.0625),  # paper D
+        # Cappellazzo et al. 2023
+        (LoRA(reduction=128, alpha=8, scale="alpha/reduction"), 6, 0.0625),
         (LoRA(reduction=64, alpha=8, scale="alpha/reduction"), 12, 0.125),
         (LoRA(reduction=128, alpha=12), 6, 2.0),
         (LoRA(rank=4, alpha=99, scale=0.5), 4, 0.5),

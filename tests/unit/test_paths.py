@@ -1,4 +1,4 @@
-"""Paths that a person may write."""
+"""Paths given by users."""
 
 from pathlib import Path
 

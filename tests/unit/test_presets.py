@@ -1,4 +1,4 @@
-"""Every preset: it parses, round-trips, attaches, and has the parameters of its paper's table."""
+"""Presets parse, survive a round trip, attach, and have the parameter counts of their papers."""
 
 import json
 import tomllib
@@ -14,7 +14,8 @@ from ossicle.backbones import load_backbone
 from ossicle.recipes.presets import PRESETS
 from ossicle.recipes.recipe import Recipe
 
-# Paper D, tables I and III to VII: what trains beside head and final norm (BitFit: and its bias).
+# Cappellazzo et al., tables I and III to VII: counts without head and final norm (BitFit: its
+# bias).
 PAPER_D = {
     "ast/linear": 0,
     "ast/bitfit": 102_144 - 768,
@@ -73,7 +74,7 @@ OTHERS = {  # preset: backbone, what trains
     "sure/convadapter": ("wav2vec2-large-lv60", 24 * 141_824),
     "sure/prefix": ("wav2vec2-large-lv60", 24 * 30 * 2 * 1024),
 }
-MIXTURES = {  # paper D's later code, with one block norm: recipe beside it, count
+MIXTURES = {  # their later code, with one block norm: preset, recipe, count
     "moa(reduction=128)@attn": 922_188,
     "moa(routing=soft, reduction=128)@attn": 922_104,
 }

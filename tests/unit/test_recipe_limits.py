@@ -1,4 +1,4 @@
-"""Recipes of sizes that no machine should be asked for, and files that no program wrote."""
+"""Recipes of excessive size, and malformed files."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The backbones that ossicle ships: what is in their folders, and that they know something."""
+"""The shipped backbones: contents of their folders, and quality of their features."""
 
 import json
 from pathlib import Path
@@ -92,7 +92,7 @@ def test_a_misspelt_name_gets_a_suggestion():
 
 
 def nearest_mean(features: np.ndarray, labels: np.ndarray, train: np.ndarray) -> float:
-    """Return the accuracy of calling each test row by the nearest class mean, features scaled."""
+    """Return the test accuracy of a nearest-class-mean classifier on scaled features."""
     scaled = (features - features[train].mean(0)) / (features[train].std(0) + 1e-6)
     names = np.unique(labels)
     means = np.stack([scaled[train & (labels == label)].mean(0) for label in names])

@@ -1,4 +1,4 @@
-"""The cache on disk: what is kept, what goes first, what a broken entry or a full disk does."""
+"""The cache on disk: contents, eviction, broken entries and full disks."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ SIZE = 10**9
 
 
 def name(text: str) -> str:
-    """The name of an entry that begins so."""
+    """Return the name of an entry that begins with this text."""
     return text + "0" * (32 - len(text))
 
 

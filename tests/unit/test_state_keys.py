@@ -1,4 +1,4 @@
-"""What the names of a cache's stores and entries depend on: all that changes what is kept."""
+"""Names of cache folders and entries depend on everything that changes their content."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An adapter folder: what it holds, and every way in which it can be wrong."""
+"""Adapter folders: contents, and every way in which they can be wrong."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""JSON and TOML that the standard library accepts, or fails on in a way of its own."""
+"""JSON and TOML that the standard library accepts, or rejects with an unusual exception."""
 
 import json
 import math

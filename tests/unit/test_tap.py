@@ -1,4 +1,4 @@
-"""Taps and sets: which tensor an adapter is given, in which order adapters act, and what holds."""
+"""Taps and sets: inputs of adapters, the order in which they act, and invariants."""
 
 import copy
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ossicle.recipes.recipe import Recipe
 
 @dataclass(frozen=True)
 class Spy(Method):
-    """Keeps what it was given; adds `more` to both ends."""
+    """Records its arguments; adds `more` to input and output."""
 
     name: ClassVar[str] = "spy"
     default_at: ClassVar[tuple[str, ...]] = ("ffn",)
@@ -27,7 +27,7 @@ class Spy(Method):
     times: float = 1.0
     after: float = 0.0
 
-    def build(self, site):  # noqa: ARG002 - it stands anywhere
+    def build(self, site):  # noqa: ARG002 - it fits any site
         return SpyAdapter(self)
 
 
@@ -209,7 +209,7 @@ def test_an_adapter_before_a_site_changes_its_input(build, noise):
         Placement(Spy(before=2.0), ("ffn",), "0"),
     )
     model.encode(*inputs)
-    for slot in model.current.slots:  # every adapter is given what the site really saw
+    for slot in model.current.slots:  # every adapter receives the actual input of the site
         assert torch.equal(slot.adapter.seen[0][0], x + 1.0 + 2.0)
     block = copy.deepcopy(backbone.model.encoder.layers[0].feed_forward)
     block._forward_hooks.clear()

@@ -1,4 +1,4 @@
-"""Case, punctuation and Unicode form of transcripts; units that training has not."""
+"""Case, punctuation and Unicode form of transcripts; units unseen in training."""
 
 import unicodedata
 from pathlib import Path
@@ -45,7 +45,7 @@ def data(train: list[str], test: list[str], valid: list[str] | None = None) -> D
         (PLAIN, "Ná m\u2019ani — “nnye” basabasayɛ•", "ná m'ani nnye basabasayɛ"),
         (PLAIN, "Don't 'quote' dogs' o\u0301'x", "don't quote dogs ó'x"),
         (PLAIN, "well-known, 3,5; A&E ... ¿qué?", "well known 3 5 a e qué"),
-        (PLAIN, "$5 + 5", "$5 + 5"),  # symbols are no punctuation
+        (PLAIN, "$5 + 5", "$5 + 5"),  # symbols are not punctuation
         (PLAIN, " — ... ", ""),
     ],
 )
@@ -112,7 +112,7 @@ def test_an_unseen_character_is_an_error_of_the_model_and_named() -> None:
     assert task.frames_needed("aBa") == 3  # the two a need a blank between them
 
 
-def test_unseen_characters_of_training_stop_the_run() -> None:
+def test_characters_unseen_in_training_stop_the_run() -> None:
     for test in (["AB", "a"], ["A"]):
         with pytest.raises(LabelError, match=r"no training transcript: .*asr\(case=lower\)' none"):
             SpeechRecognition.from_dataset(data(["a b"], test))

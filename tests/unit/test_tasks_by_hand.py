@@ -1,4 +1,4 @@
-"""Tagging, regression and transcription on cases small enough to work out on paper."""
+"""Tagging, regression and transcription on cases computed by hand."""
 
 import itertools
 import math

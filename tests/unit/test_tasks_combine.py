@@ -1,4 +1,4 @@
-"""Outputs of several members for one recording, combined on cases small enough for paper."""
+"""Combination of the outputs of several members, on cases computed by hand."""
 
 import math
 

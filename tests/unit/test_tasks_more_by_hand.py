@@ -1,4 +1,4 @@
-"""Verification, intents, slots and events on numbers small enough to work out on paper."""
+"""Verification, intents, slots and events on cases computed by hand."""
 
 import math
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_the_margin_of_aam_softmax_is_on_the_angle():
     logits = torch.tensor([[15 * 0.9, 15 * math.cos(math.acos(0.2) + 0.3)]])
     expected = F.cross_entropy(logits, torch.tensor([1]))
     torch.testing.assert_close(task.loss(Outputs.of([row(0.9, 0.2)]), ["b"]), expected)
-    # Past the half turn, cos(angle + m) would rise again; a line goes on falling.
+    # Past the half turn, cos(angle + m) would rise again; a line continues to fall.
     logits = torch.tensor([[15 * (-0.99 - 0.3 * math.sin(math.pi - 0.3)), 15 * 0.2]])
     expected = F.cross_entropy(logits, torch.tensor([0]))
     torch.testing.assert_close(task.loss(Outputs.of([row(-0.99, 0.2)]), ["a"]), expected)

@@ -1,4 +1,4 @@
-"""Crops and augmentations in training: drawn by the recording's number, the epoch and the seed."""
+"""Random crops and augmentations depend on recording, epoch and seed only."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A run folder has one writer; relative paths of a run are found again."""
+"""A run folder has one writer; relative paths of a run are resolved again."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ with Writer(Path(sys.argv[1])) as writer:
 
 @pytest.fixture
 def holder(tmp_path: Path):
-    """Another process that writes to `tmp_path / "run"`."""
+    """Another process that has locked `tmp_path / "run"`."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path / "run")],
         stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What a step and an epoch come to: the gradient of all rows, and draws that no epoch repeats."""
+"""A step has the gradient of all rows, and no epoch repeats the random draws of another."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +82,7 @@ SPEC_AUGMENT = {"mask_time_prob": 0.5, "mask_time_length": 2, "layerdrop": 0.0} 
 def test_no_epoch_repeats_the_draws_of_another(
     build: Callable[..., Backbone], clips: Clips, recipe: str, changed: dict, is_random: bool
 ) -> None:
-    """One recording that stays one batch, at a rate at which nothing is learnt."""
+    """One recording in one batch, at a learning rate too small to learn."""
     model, alone = adapted(build("hubert", **changed), recipe), first(clips)
     history = fit(model, TASK, alone, alone, config(epochs=3, batch_size=1, lr=1e-30))
     assert len({epoch.train_loss for epoch in history}) == (3 if is_random else 1)

@@ -1,4 +1,4 @@
-"""Where a run computes, and how much memory it took."""
+"""Devices, threads and memory of a run."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_compiling_without_a_compiler_is_refused_before_anything(
 
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which nobody has chosen a number of threads, and torch has chosen two."""
+    """Pretend that no number of threads was set and that torch chose two."""
     monkeypatch.delenv("OMP_NUM_THREADS")
     with threads(2):
         yield

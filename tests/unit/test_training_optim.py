@@ -1,4 +1,4 @@
-"""Which rate and decay each tensor gets, and how the rate moves."""
+"""Learning rate and weight decay of each tensor, and the schedule."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def config(**changes: object) -> TrainConfig:
 
 
 def rates(model: AdaptedModel, settings: TrainConfig) -> dict[str, tuple[float, float]]:
-    """Return the highest rate and the decay of every tensor, by its key when saved."""
+    """Return the peak learning rate and weight decay of every tensor, by its saved key."""
     key_by_id = {id(p): key for key, p in model.trainable().items()}
     return {
         key_by_id[id(parameter)]: (group["peak"], group["weight_decay"])

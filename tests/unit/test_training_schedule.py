@@ -1,4 +1,4 @@
-"""The factor on the rate at every step, worked out by hand."""
+"""Factor of the learning rate at every step, computed by hand."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Published settings, precision and trackers: what their names stand for."""
+"""Published settings, precision and trackers by name."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Recipes that cannot work: the error names what, where and what to do, before any training."""
+"""Impossible recipes are refused before training, with an error that says how to fix them."""
 
 import pytest
 
@@ -28,7 +28,7 @@ WRONG = [
     (WIDE, "chapter[2]", "names layer 2; this backbone has 2 layers"),
     (WIDE, "gate[5:]", "selects none of the 2 layers"),
     (WIDE, "weighted-sum[0]", "names layers, and layers is outside the layers; leave the brackets"),
-    # what excludes or needs another
+    # methods that exclude or need another
     (WIDE, "weighted-sum + l-adapter", "'weighted-sum' and 'l-adapter' exclude each other"),
     (WIDE, "prompt + prompt(length=3)", "two placements insert prompts at encoder; replace them"),
     (WIDE, "deep-prompt[1:]", "missing in this recipe; use prompt.length=10.@encoder"),
@@ -38,7 +38,7 @@ WRONG = [
         "of length 3 in this recipe; use prompt.length=10.@encoder",
     ),
     (PATCHES, "prompt + deep-prompt", "1 of 3 tensors on ast would not train"),
-    # sites that the family, or the method, has not
+    # sites that the family or the method does not have
     (PATCHES, "chapter", "ast has no site 'cnn', one layer of the CNN over the waveform"),
     (PATCHES, "p-adapter", "ast has no site 'transformer', the projection and all transformer"),
     (PATCHES, "p-adapter@encoder", "pseudo features need frames, and encoder has patches"),

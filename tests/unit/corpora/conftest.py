@@ -1,4 +1,4 @@
-"""A tree of short noises and texts, as a corpus is released."""
+"""Fixture: a tree of short noises and texts, in the layout of a corpus."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ Tree = Callable[[Mapping[str, str | None]], Path]
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    """Return a function that writes texts, and a noise of 0.1 s where there is none."""
+    """Return a function that writes files: texts, or 0.1 s of noise for None."""
     rng = np.random.default_rng(0)
 
     def write(files: Mapping[str, str | None]) -> Path:

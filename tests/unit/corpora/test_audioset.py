@@ -1,4 +1,4 @@
-"""AudioSet: tables and clips that do not go together."""
+"""AudioSet: tables and clips that do not match."""
 
 import pytest
 

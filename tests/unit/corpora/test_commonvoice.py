@@ -1,4 +1,4 @@
-"""Common Voice: rows that are not of their header's columns."""
+"""Common Voice: rows that do not match the header."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Emotions: what the readers make of small trees in the released layouts."""
+"""Readers of emotion corpora, on small trees in the released layouts."""
 
 from pathlib import Path
 

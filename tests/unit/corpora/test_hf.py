@@ -1,4 +1,4 @@
-"""Saved data sets: what is not there, not labelled or not read where it lies is refused."""
+"""Saved datasets: missing, unlabelled and unreadable data are refused."""
 
 import io
 import json

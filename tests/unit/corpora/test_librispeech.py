@@ -1,4 +1,4 @@
-"""LibriSpeech and Libri-Light: what is left out of a release is told."""
+"""LibriSpeech and Libri-Light: missing parts of a release are reported."""
 
 import shutil
 

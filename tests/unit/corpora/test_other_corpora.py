@@ -1,4 +1,4 @@
-"""Sounds, speakers, archives: what the readers make of small trees in the released layouts."""
+"""Readers of sounds, speakers and archives, on small trees in the released layouts."""
 
 import io
 import json

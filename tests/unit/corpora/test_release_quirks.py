@@ -1,4 +1,4 @@
-"""What releases hold beside what is expected: other spellings, gaps, and files of macOS."""
+"""Quirks of releases: other spellings, gaps, and files of macOS."""
 
 import pytest
 

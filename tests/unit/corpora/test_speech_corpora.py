@@ -1,4 +1,4 @@
-"""Commands, intents and slots: what the readers make of small trees in the released layouts."""
+"""Readers of commands, intents and slots, on small trees in the released layouts."""
 
 import numpy as np
 import pytest
@@ -135,7 +135,7 @@ def test_slots_are_marked_as_superb_does_and_its_voices_are_taken(tree):
         "RAIN IN B-city ROME E-city",
     ]
     assert [{one.speaker for one in part} for part in dataset.sides.values()] == [
-        {"Ivy"},  # Amy is of the validation, Ivy of the training alone
+        {"Ivy"},  # Amy belongs to validation only, Ivy to training only
         {"Amy"},
         {"Emma"},
     ]

@@ -1,4 +1,4 @@
-"""VoxCeleb1: a list of identification that is not the release's."""
+"""VoxCeleb1: an identification list that differs from the release."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tar shards: the sides that names tell, and nothing in a shard is passed over."""
+"""Tar shards: splits by name, and nothing in a shard is ignored."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Figures that a second library knows too, on random data."""
+"""Metrics against torchmetrics, on random data."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""F1 of frames and segments, by hand and as scikit-learn's."""
+"""F1 of frames and segments, by hand and against scikit-learn."""
 
 import numpy as np
 import pytest

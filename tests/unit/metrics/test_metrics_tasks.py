@@ -1,4 +1,4 @@
-"""Figures of tags, numbers and transcripts, on cases small enough to work out on paper."""
+"""Metrics of tags, numbers and transcripts, on cases computed by hand."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_concordance_is_never_above_the_correlation(pairs):
 
 def test_mean_average_precision_is_worked_out_by_hand():
     # Tag 1, by falling score: yes, no, yes: precision 1 at the first, 2/3 at the second: 5/6.
-    # Tag 2: no, yes, no: 1/2. Tag 3 is on every recording and is not judged.
+    # Tag 2: no, yes, no: 1/2. Tag 3 is on every recording and is not scored.
     targets = np.array([[1.0, 0, 1], [0, 1, 1], [1, 0, 1]])
     scores = np.array([[0.9, 0.8, 0.1], [0.5, 0.4, 0.2], [0.2, 0.3, 0.3]])
     assert mean_average_precision(targets, scores) == pytest.approx((5 / 6 + 1 / 2) / 2)

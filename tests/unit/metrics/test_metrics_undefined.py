@@ -1,4 +1,4 @@
-"""Scores and intervals that do not exist: null with a reason, in JSON and on the terminal."""
+"""Undefined metrics and intervals: null with a reason, in JSON and on the terminal."""
 
 import json
 
@@ -32,7 +32,7 @@ def judged(num_speakers: int, takes: int = 4):
 
 
 def strict(text: str):
-    """Read JSON as parsers do that know no NaN."""
+    """Read JSON strictly, without NaN."""
 
     def refused(word):
         raise ValueError(word)
