@@ -1,4 +1,4 @@
-"""A caller stops a run before its test or after an epoch, and the run can be resumed."""
+"""A caller stops a run early, and resumes it; a run trains on a part of its recordings."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 
 from ossicle.adapters.folder import TENSORS
 from ossicle.training.config import TrainConfig
-from ossicle.training.folder import LOG, METRICS
+from ossicle.training.folder import LOG, METRICS, SPLIT, read_json
 from ossicle.training.result import RunResult, read_result
 from ossicle.training.run import train
 from ossicle.training.state import Epoch
@@ -132,3 +132,20 @@ def test_an_epoch_whose_callback_raises_is_repeated_and_reported_again(
     assert (result.epochs, result.ended_by) == (3, "epochs")
     for name in (TENSORS, LOG):
         assert (tmp_path / "run" / name).read_bytes() == (finished / name).read_bytes()
+
+
+def test_a_run_on_shots_shrinks_the_training_side_alone(
+    settings: Configure, finished: Path, tmp_path: Path
+) -> None:
+    whole = read_result(finished)
+    part = train(settings(shots=2, epochs=1), tmp_path / "two")
+    split, of_whole = (read_json(folder / SPLIT) for folder in (tmp_path / "two", finished))
+    assert len(split["train"]) == 4 < len(of_whole["train"])
+    assert split["train"].items() <= of_whole["train"].items()
+    assert part.split.endswith("Trained on 4 of 6 recordings: 2 of each class.")
+    for side in ("valid", "test"):
+        assert part.split_fingerprint[side] == whole.split_fingerprint[side]
+    assert part.split_fingerprint["train"] != whole.split_fingerprint["train"]
+    assert part.epochs == len(log(tmp_path / "two")) == 1
+    half = train(settings(train_fraction=0.3, epochs=1), tmp_path / "half", test=False)
+    assert half.split.endswith("Trained on 2 of 6 recordings: a fraction of 0.3.")

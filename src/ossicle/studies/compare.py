@@ -97,7 +97,7 @@ def _check_fit(plans: Sequence[Recipe], backbone: str) -> None:
 
 
 def _check_splits(folders: Mapping[str, Path], results: Mapping[str, Sequence[RunResult]]) -> None:
-    """Raise unless all runs had the same recordings on the same sides: pairs need them.
+    """Raise unless validation and test are the same in all runs, and training for each seed.
 
     Args:
         folders: Where the runs of each recipe are.
@@ -107,14 +107,15 @@ def _check_splits(folders: Mapping[str, Path], results: Mapping[str, Sequence[Ru
         RunError: two runs had other recordings.
     """
     found = [(folders[label], run) for label, runs in results.items() for run in runs]
-    folder, first = found[0]
     for other, run in found:
-        if run.split_fingerprint != first.split_fingerprint:
-            raise RunError(
-                f"'{other / f'seed-{run.seed}'}' was trained on other recordings than "
-                f"'{folder / f'seed-{first.seed}'}', so the two cannot be compared. Remove the "
-                "older one, and give the same command again"
-            )
+        same = [pair for pair in found if pair[1].seed == run.seed]  # draws of training may differ
+        for (folder, first), sides in ((found[0], ("valid", "test")), (same[0], ("train",))):
+            if any(run.split_fingerprint[side] != first.split_fingerprint[side] for side in sides):
+                raise RunError(
+                    f"'{other / f'seed-{run.seed}'}' was trained on other recordings than "
+                    f"'{folder / f'seed-{first.seed}'}', so the two cannot be compared. Remove "
+                    "the older one, and give the same command again"
+                )
 
 
 def _run(config: TrainConfig, folder: Path) -> RunResult:

@@ -214,6 +214,24 @@ class TrainConfig:
         bool,
         Help("Leave out recordings with fewer frames than their transcript needs.", RECORDINGS),
     ] = False
+    shots: Annotated[
+        int | None,
+        Help(
+            "Train on this many recordings of each class, drawn by --seed; draws are nested. "
+            "Default: all.",
+            RECORDINGS,
+        ),
+        COUNT,
+    ] = None
+    train_fraction: Annotated[
+        float | None,
+        Help(
+            "Train on this fraction of the training recordings of each class, drawn by --seed; "
+            "draws are nested. Default: all.",
+            RECORDINGS,
+        ),
+        Limits(0, 1, above=True),
+    ] = None
     fast: Annotated[
         bool,
         Help("Use faster, exactly equivalent code in place of frozen modules.", RUN),
@@ -227,6 +245,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, (kinds, limits) in field_rules().items():
             check_value(name, getattr(self, name), kinds, limits)
+        if self.shots is not None and self.train_fraction is not None:
+            raise RunError("shots and train_fraction both choose training recordings; give one")
         parse(self.optimizer, "optimizer", OPTIMIZERS)
         build_schedule(self.schedule, self.warmup, num_steps=1, epoch_steps=1)
 

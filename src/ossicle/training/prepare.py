@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -16,6 +16,7 @@ from ossicle.compute.precision import check_precision, pick_precision
 from ossicle.compute.processes import Processes
 from ossicle.data import Content, Dataset, check_contents, open_data, parse_augment
 from ossicle.data.sizes import describe_sizes, size_notices
+from ossicle.data.subset import draw_fraction, draw_shots
 from ossicle.errors import RunError
 from ossicle.frozen.part import FrozenPart, check_cache, open_frozen_part
 from ossicle.heads import HEADS, build_head
@@ -98,7 +99,7 @@ def prepare(
     augment = parse_augment(config.augment)
     if config.task:
         parse_task(config.task)  # a wrong name is reported before the data are read
-    dataset = open_data(config.data, places)
+    dataset = _subset(config, open_data(config.data, places))
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
     if device == "cuda" and processes.count > 1:
@@ -129,6 +130,22 @@ def prepare(
     return Prepared(config, model, task, dataset, clips, contents, frozen, processes)
 
 
+def _subset(config: TrainConfig, dataset: Dataset) -> Dataset:
+    """Return the dataset with the training recordings that the settings choose."""
+    if config.shots is None and config.train_fraction is None:
+        return dataset
+    classes_in = _task_type(config, dataset)[0].classes_in
+    if config.shots is not None:
+        return draw_shots(dataset, config.shots, classes_in, config.seed)
+    assert config.train_fraction is not None
+    return draw_fraction(dataset, config.train_fraction, classes_in, config.seed)
+
+
+def _task_type(config: TrainConfig, dataset: Dataset) -> tuple[type[Task], dict[str, Any]]:
+    """Return the task that was asked for, or that the data suggest, with its settings."""
+    return parse_task(config.task or suggest_task(dataset.label_name).name)
+
+
 def _load(config: TrainConfig, device: str, dtype: torch.dtype, places: Sequence[Path]) -> Backbone:
     """Return the backbone, after the checks of what it is to be run with."""
     check_cache(config.cache)
@@ -152,7 +169,7 @@ def _task_of(config: TrainConfig, dataset: Dataset, backbone: Backbone) -> Task:
         LabelError: the labels cannot be read, learnt or judged.
         RunError: the augmentation or the head does not suit the task.
     """
-    task_type, settings = parse_task(config.task or suggest_task(dataset.label_name).name)
+    task_type, settings = _task_type(config, dataset)
     task = task_type.from_dataset(dataset, backbone.frame_rate, **settings)
     if "speed" in parse_augment(config.augment) and task.has_times:
         raise RunError(
