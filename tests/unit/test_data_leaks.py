@@ -108,7 +108,9 @@ def test_parts_of_a_recording_and_of_its_flac_leak_where_they_overlap(write):
 def test_if_test_is_also_validation_only_training_is_separate(write):
     one, other = write("a.wav", sound(0)), write("b.wav", sound(1))
     same = Utterance("again", other.path, "x")
-    data = Dataset("m", (one,), (other,), (same,), False, given=True, note="", test_chooses=True)
+    data = Dataset(
+        "m", (one,), (other,), (same,), False, given=True, note="", validates_on_test=True
+    )
     check_contents(data, contents(data))
 
 

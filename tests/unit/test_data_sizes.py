@@ -86,7 +86,11 @@ def test_tasks_say_which_classes_a_label_names():
 def test_a_test_split_that_is_also_validation_is_reported_once():
     small = part("c", {"dog": 5, "cat": 4})
     assert (
-        len(list(size_notices(dataset(part("a", FULL), small, small, test_chooses=True), whole)))
+        len(
+            list(
+                size_notices(dataset(part("a", FULL), small, small, validates_on_test=True), whole)
+            )
+        )
         == 1
     )
 

@@ -191,8 +191,8 @@ def _embed(model: Any, features: Float[Tensor, "B F M"]) -> Float[Tensor, "B T D
     first = grid.unflatten(1, (rows, columns))[:, :, : patches.shape[1] // rows].flatten(1, 2)
     two = torch.cat((embeddings.cls_token, embeddings.distillation_token), dim=1) + special
     tokens = torch.cat((two.expand(len(features), -1, -1), patches + first), dim=1)
-    made: Tensor = embeddings.dropout(tokens)
-    return made
+    output: Tensor = embeddings.dropout(tokens)
+    return output
 
 
 def _grid(config: Any) -> tuple[int, int]:

@@ -45,5 +45,5 @@ def _without_padding(layer: Any, hidden: Float[Tensor, "B D T"]) -> Float[Tensor
     mask = layer.forward_state.frame_mask
     if mask is not None:
         hidden = hidden * mask[:, None].to(hidden.dtype)
-    made: Tensor = type(layer).forward(layer, hidden)
-    return made
+    output: Tensor = type(layer).forward(layer, hidden)
+    return output

@@ -112,8 +112,8 @@ class Family(ABC):
         self, extractor: Any, wave: NDArray[np.float32]
     ) -> tuple[Float[Tensor, "N ..."], int]:
         """Return the model input of one wave, time first, and how many of its entries are real."""
-        made = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
-        row = torch.as_tensor(np.asarray(made["input_values"][0], dtype=np.float32))
+        output = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
+        row = torch.as_tensor(np.asarray(output["input_values"][0], dtype=np.float32))
         return row, len(row)
 
     def features(
@@ -152,8 +152,8 @@ class Family(ABC):
         self, layer: Any, hidden: Float[Tensor, "B T D"], layer_kwargs: dict[str, Any]
     ) -> Float[Tensor, "B S D"]:
         """Run one layer; attention takes the frame mask from the forward state."""
-        made: Tensor = layer(hidden, attention_mask=None, **layer_kwargs)
-        return made
+        output: Tensor = layer(hidden, attention_mask=None, **layer_kwargs)
+        return output
 
     def finish(
         self,

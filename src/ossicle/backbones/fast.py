@@ -100,24 +100,24 @@ def _convolved(conv: nn.Conv1d, hidden: Float[Tensor, "S D"]) -> Float[Tensor, "
     frames = (len(hidden) - kernel) // stride + 1
     # One channel: rows of the view may overlap; the matrix product copies them first.
     step = kernel if channels == 1 else stride
-    made: Tensor | None = None
+    output: Tensor | None = None
     for start in range(0, kernel, step):
         weight = conv.weight[:, :, start : start + step]  # (C, D, at most S)
         size, begin = weight.shape[2] * channels, hidden.storage_offset() + start * channels
         view = hidden.as_strided((frames, size), (stride * channels, 1), begin)
         matrix = weight.transpose(1, 2).flatten(1).t()
-        if made is None:
+        if output is None:
             bias = conv.bias
-            made = view @ matrix if bias is None else torch.addmm(bias, view, matrix)
+            output = view @ matrix if bias is None else torch.addmm(bias, view, matrix)
         else:
-            made.addmm_(view, matrix)
-    assert made is not None, "a kernel has at least one entry"
-    return made
+            output.addmm_(view, matrix)
+    assert output is not None, "a kernel has at least one entry"
+    return output
 
 
 def _gelu(hidden: Tensor) -> Tensor:
-    made: Tensor = torch.ops.aten.gelu_(hidden)
-    return made
+    output: Tensor = torch.ops.aten.gelu_(hidden)
+    return output
 
 
 def can_run_positions(embedding: Any, hidden: Tensor) -> bool:
@@ -151,8 +151,8 @@ def run_positions(embedding: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tenso
     columns = spectra.unflatten(1, (groups, -1)).permute(4, 1, 2, 0, 3).flatten(3)
     mixed = _weight_spectrum(conv) @ columns  # (F, G, out, B * blocks)
     mixed = mixed.unflatten(3, (batch, blocks)).permute(3, 1, 2, 4, 0).flatten(1, 2)
-    made = torch.fft.irfft(mixed, n=BLOCK)[..., :gained]  # (B, D, blocks, gained)
-    whole = made.flatten(2)[..., :frames] + conv.bias[:, None]
+    output = torch.fft.irfft(mixed, n=BLOCK)[..., :gained]  # (B, D, blocks, gained)
+    whole = output.flatten(2)[..., :frames] + conv.bias[:, None]
     positions: Tensor = embedding.activation(whole).transpose(1, 2)
     return positions
 

@@ -143,8 +143,8 @@ def random_backbone(
         torch.default_generator.manual_seed(seed)
         model, config = _unloaded(name, family, settings, "cpu" if weights else "meta")
     shared = {key: value for key, value in settings.items() if key in family.extractor}
-    made = {**family.extractor, **shared}
-    extractor = build_extractor(f"'{name}'", made.pop("feature_extractor_type"), made)
+    chosen = {**family.extractor, **shared}
+    extractor = build_extractor(f"'{name}'", chosen.pop("feature_extractor_type"), chosen)
     check_fit(name, family, config, extractor)
     return _finish(name, family, family.encoder(model), extractor, stochastic=stochastic)
 

@@ -106,10 +106,10 @@ def build_config(where: str, model_type: str, settings: Mapping[str, Any]) -> Pr
         _check_number(where, key, value, _RANGES.get(key, _ANY))
     try:
         with quiet_transformers():
-            made: PreTrainedConfig = CONFIG_MAPPING[model_type](**settings)
+            config: PreTrainedConfig = CONFIG_MAPPING[model_type](**settings)
     except (ArithmeticError, LookupError, TypeError, ValueError, StrictDataclassError) as error:
         raise BackboneError(f"{where} is not a valid architecture: {one_line(error)}") from error
-    return made
+    return config
 
 
 def read_extractor(path: str, family: Family, data: Mapping[str, Any]) -> Any:
@@ -143,8 +143,8 @@ def build_extractor(where: str, name: str, settings: Mapping[str, Any]) -> Any:
     Raises:
         BackboneError: a setting has the wrong type or is out of range.
     """
-    made = getattr(transformers, name)
-    defaults = inspect.signature(made).parameters
+    extractor_class = getattr(transformers, name)
+    defaults = inspect.signature(extractor_class).parameters
     for key, value in settings.items():
         default = defaults[key].default if key in defaults else None
         is_flag = isinstance(default, bool)
@@ -158,7 +158,7 @@ def build_extractor(where: str, name: str, settings: Mapping[str, Any]) -> Any:
                 )
     try:
         with quiet_transformers():
-            return made(**settings)
+            return extractor_class(**settings)
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise BackboneError(f"{where} cannot be used: {one_line(error)}") from error
 

@@ -79,8 +79,8 @@ class W2vBert(Family):
         if hasattr(extractor, "mel_filters"):
             # In float64, and in numpy with the extractor's memory order: a nearly constant band is
             # divided by about sqrt(EPS), which magnifies rounding errors.
-            made = log_mel(extractor, wave * np.float32(FULL_SCALE), torch.float64)
-            mels = made.T.contiguous().numpy().T
+            frames = log_mel(extractor, wave * np.float32(FULL_SCALE), torch.float64)
+            mels = frames.T.contiguous().numpy().T
             mels = (mels - mels.mean(axis=0)) / np.sqrt(mels.var(axis=0, ddof=1) + EPS)
             pairs = len(mels) // STACKED
             row = torch.from_numpy(mels[: pairs * STACKED].reshape(pairs, -1))

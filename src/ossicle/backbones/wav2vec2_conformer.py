@@ -101,5 +101,5 @@ def _without_padding(convolution: Any, hidden: Float[Tensor, "B D T"]) -> Float[
     mask = convolution.forward_state.frame_mask
     if mask is not None:
         hidden = hidden * mask[:, None].to(hidden.dtype)
-    made: Tensor = type(convolution).forward(convolution, hidden)
-    return made
+    output: Tensor = type(convolution).forward(convolution, hidden)
+    return output

@@ -47,9 +47,9 @@ class WavLM(SpeechFamily):
         self, layer: Any, hidden: Float[Tensor, "B T D"], layer_kwargs: dict[str, Any]
     ) -> Float[Tensor, "B S D"]:
         """Run a layer and pass its position bias on to the next."""
-        made: Tensor
-        made, layer_kwargs["position_bias"] = layer(hidden, **layer_kwargs)
-        return made
+        output: Tensor
+        output, layer_kwargs["position_bias"] = layer(hidden, **layer_kwargs)
+        return output
 
 
 def forward(

@@ -125,8 +125,8 @@ class Whisper(Family):
 
     def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "T M"], int]:
         """Return the mel frames of a whole chunk, and how many of them the wave fills."""
-        made = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
-        row = torch.as_tensor(np.asarray(made["input_features"][0], dtype=np.float32)).T
+        output = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
+        row = torch.as_tensor(np.asarray(output["input_features"][0], dtype=np.float32)).T
         return row.contiguous(), min(-(-len(wave) // extractor.hop_length), len(row))
 
     def embed(

@@ -32,8 +32,8 @@ def speed(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:
     factor = float(rng.choice(SPEEDS))
     if factor == 1.0:
         return wave
-    made: Wave = soxr.resample(wave, sample_rate * factor, sample_rate, quality="HQ")
-    return made
+    output: Wave = soxr.resample(wave, sample_rate * factor, sample_rate, quality="HQ")
+    return output
 
 
 def noise(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:  # noqa: ARG001 - one form
@@ -51,12 +51,12 @@ def mask(wave: Wave, sample_rate: int, rng: np.random.Generator) -> Wave:
         width = round(rng.uniform(0, BAND_HZ) / hz_per_bin)
         first = int(rng.integers(max(1, len(spectrum) - width)))
         spectrum[first : first + width] = 0
-    made: Wave = np.fft.irfft(spectrum, len(wave)).astype(np.float32)
+    output: Wave = np.fft.irfft(spectrum, len(wave)).astype(np.float32)
     for _ in range(rng.integers(MASKS + 1)):
         width = int(rng.uniform(0, min(SPAN_S, len(wave) / sample_rate / 4)) * sample_rate)
         first = int(rng.integers(len(wave) - width + 1))
-        made[first : first + width] = 0
-    return made
+        output[first : first + width] = 0
+    return output
 
 
 AUGMENTATIONS: Final[Mapping[str, Augmentation]] = {"speed": speed, "noise": noise, "mask": mask}

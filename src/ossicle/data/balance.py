@@ -56,8 +56,8 @@ class Balance:
         held = np.stack([self._held(side_by_unit, side) for side in self.sides])
         wanted = self._wanted[self.sides]
         sizes = np.abs(held.sum(axis=1) / self._sizes[self.sides] - 1)
-        shares = np.abs(held - wanted) > np.maximum(1.0, _GOOD_LABEL * wanted)
-        far_off = int((shares | (held == 0)).sum())
+        deviates = np.abs(held - wanted) > np.maximum(1.0, _GOOD_LABEL * wanted)
+        far_off = int((deviates | (held == 0)).sum())
         return far_off <= self._unavoidable and bool((sizes <= _GOOD_SIZE).all())
 
     def improved(self, side_by_unit: Int[np.ndarray, " units"]) -> Int[np.ndarray, " units"]:

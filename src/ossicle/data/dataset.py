@@ -23,8 +23,8 @@ class Dataset:
             case, spaces, hyphens and underscores. Tasks are suggested by it:
             `ossicle.tasks.suggest_task`.
         trials: Trials of speaker verification by split; without them, all pairs of a split count.
-        test_chooses: Whether the validation split is the test split, as in a published protocol
-            that an option selects.
+        validates_on_test: Whether the validation split is the test split, as in a published
+            protocol that an option selects.
         notices: Sentences that a user should read before trusting a result: unused columns, classes
             absent from a split, skipped recordings. A run logs and stores them.
     """
@@ -38,7 +38,7 @@ class Dataset:
     note: str
     label_name: str = "label"
     trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=dict)
-    test_chooses: bool = False
+    validates_on_test: bool = False
     notices: tuple[str, ...] = ()
 
     @property

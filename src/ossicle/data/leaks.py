@@ -134,7 +134,7 @@ def overlapping(training: Iterable[Content], chosen: Mapping[str, Content]) -> l
 
 
 def _refuse(dataset: Dataset, recording: Callable[[Utterance], str]) -> None:
-    if dataset.test_chooses:  # as requested; training must still be separate
+    if dataset.validates_on_test:  # as requested; training must still be separate
         dataset = replace(dataset, valid=())
     if leaks := list(_leaks(dataset, recording)):
         raise SplitError(

@@ -84,7 +84,7 @@ def merged(parts: Sequence[tuple[str | None, Manifest]]) -> Manifest:
     )
 
 
-class Gathered:
+class RowCollector:
     """Collects the rows of a table while they are read."""
 
     def __init__(self, columns: Columns) -> None:
@@ -186,7 +186,7 @@ def read_manifest(
     root, base = path.parent, str(path.parent.absolute())
     header, example = read_header(path)
     columns = find_columns(path.name, header, options, example)
-    gathered = Gathered(columns)
+    collector = RowCollector(columns)
     row_by_key: dict[str, int] = {}
     missing: list[str] = []
     known: dict[str, str] = {}  # one string object for each label and speaker
@@ -202,15 +202,15 @@ def read_manifest(
                 f"{where}: {utterance.key} is already in row {first}. Remove one of them."
             )
         row_by_key[utterance.key] = row
-        gathered.add(where, record, utterance)
-    if missing and not gathered.utterances:
+        collector.add(where, record, utterance)
+    if missing and not collector.utterances:
         raise ManifestError(
             f"{path}: none of its {len(missing)} files exists ({listing(missing)}). Paths are "
             f"relative to {path.parent}. Correct them."
         )
-    total = len(missing) + len(gathered.utterances)
+    total = len(missing) + len(collector.utterances)
     notices = left_out(path, len(missing), total, missing, options)
-    manifest = gathered.manifest(options)
+    manifest = collector.manifest(options)
     manifest = replace(manifest, notices=(*manifest.notices, *notices))
     return manifest if options.get("split") == NO else _split_by_folder(manifest, path)
 

@@ -50,7 +50,7 @@ def size_notices(dataset: Dataset, classes_in: ClassesIn) -> Iterator[str]:
         classes_in: Function that returns the classes of a label, see `describe_sizes`.
     """
     known = _counts(dataset.train, classes_in)
-    for side in ("test",) if dataset.test_chooses else ("valid", "test"):
+    for side in ("test",) if dataset.validates_on_test else ("valid", "test"):
         part = dataset.sides[side]
         if not known:
             if len(part) < FEWEST:

@@ -88,7 +88,7 @@ def check(dataset: Dataset) -> None:
                 f"{dataset.name} has no {side} recordings. Choose a split with some of them."
             )
     if dataset.speaker_independent:
-        _check_speakers(replace(dataset, valid=()) if dataset.test_chooses else dataset)
+        _check_speakers(replace(dataset, valid=()) if dataset.validates_on_test else dataset)
     check_files(dataset)
 
 

@@ -71,16 +71,16 @@ class BottleneckAdapter(InsertedAdapter):
 
     def __init__(self, method: Bottleneck, site: Site) -> None:
         super().__init__(method)
-        read, made = method.widths(site)
+        width_in, width_out = method.widths(site)
         inner = inner_width(site, method.width, method.reduction)
         self.scale = method.scale
-        self.down = nn.Linear(read, inner)
+        self.down = nn.Linear(width_in, inner)
         self.activation = ACTIVATIONS[method.activation]()
         self.dropout = nn.Dropout(method.dropout)
-        self.up = nn.Linear(inner, made)
+        self.up = nn.Linear(inner, width_out)
         init_weights(method.init, [self.down, self.up])
 
     def adapt(self, t: Float[Tensor, "B T D_in"], *_: Tensor | None) -> Float[Tensor, "B T D_out"]:
         """Return scale * up(act(down(t)))."""
-        made: Tensor = self.up(self.activation(self.down(self.dropout(t))))
-        return made * self.scale if self.scale != 1 else made
+        output: Tensor = self.up(self.activation(self.down(self.dropout(t))))
+        return output * self.scale if self.scale != 1 else output

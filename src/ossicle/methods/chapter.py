@@ -71,9 +71,9 @@ class ChapterAdapter(Adapter):
         self, x: Float[Tensor, "B C_in N"], y: Float[Tensor, "B C_out T"]
     ) -> Float[Tensor, "B C_out T"]:
         """Return y plus the scaled output of the copy."""
-        made = self.conv(x)
+        output = self.conv(x)
         if isinstance(self.norm, nn.LayerNorm):
-            made = self.norm(made.transpose(1, 2)).transpose(1, 2)
+            output = self.norm(output.transpose(1, 2)).transpose(1, 2)
         elif self.norm is not None:
-            made = self.norm(made)
-        return y + self.scale * F.gelu(made)
+            output = self.norm(output)
+        return y + self.scale * F.gelu(output)

@@ -85,11 +85,11 @@ class ConvAdapterModule(Adapter):
         def real(channels: Float[Tensor, "B C T"]) -> Float[Tensor, "B C T"]:
             return real_only(channels.transpose(1, 2), frame_mask).transpose(1, 2)
 
-        made = F.relu(self.narrow(real(self.norm(y).transpose(1, 2))))  # (B, D/2, T)
-        made = real(self.widen(real(self.middle(real(made)))))  # (B, D, T)
+        output = F.relu(self.narrow(real(self.norm(y).transpose(1, 2))))  # (B, D/2, T)
+        output = real(self.widen(real(self.middle(real(output)))))  # (B, D, T)
         if frame_mask is None:
-            mean = made.mean(dim=2)  # (B, D)
+            mean = output.mean(dim=2)  # (B, D)
         else:
-            mean = made.sum(dim=2) / frame_mask.sum(dim=1, keepdim=True)
+            mean = output.sum(dim=2) / frame_mask.sum(dim=1, keepdim=True)
         excited = torch.sigmoid(self.excite(F.relu(self.squeeze(mean))))  # (B, D)
-        return y + (made * excited[..., None]).transpose(1, 2)
+        return y + (output * excited[..., None]).transpose(1, 2)

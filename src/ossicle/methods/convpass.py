@@ -77,13 +77,13 @@ class ConvpassAdapter(InsertedAdapter):
 
     def __init__(self, method: Convpass, site: Site) -> None:
         super().__init__(method)
-        read, made = method.widths(site)
+        width_in, width_out = method.widths(site)
         inner = inner_width(site, method.width, None if method.width else method.reduction)
         self.grid = site.grid if method.grid else None
         kind: Any = nn.Conv2d if method.grid else nn.Conv1d
-        self.down = nn.Linear(read, inner)
+        self.down = nn.Linear(width_in, inner)
         self.conv = kind(inner, inner, method.kernel, padding="same")
-        self.up = nn.Linear(inner, made)
+        self.up = nn.Linear(inner, width_out)
         init_weights(method.init, [self.down, self.conv, self.up])
 
     def adapt(
@@ -92,8 +92,8 @@ class ConvpassAdapter(InsertedAdapter):
         """Return A(t); the convolution reads padding as zero."""
         low = quick_gelu(self.down(t))  # (B, T, R)
         mixed = self._along_time(low, *frame_mask) if self.grid is None else self._over_grid(low)
-        made: Tensor = self.up(quick_gelu(mixed))
-        return made
+        output: Tensor = self.up(quick_gelu(mixed))
+        return output
 
     def _along_time(
         self, low: Float[Tensor, "B T R"], frame_mask: Bool[Tensor, "B T"] | None

@@ -81,5 +81,5 @@ class EAdapterModule(Adapter):
         y: Float[Tensor, "B T D_out"],
     ) -> Float[Tensor, "B T D_out"]:
         """Return y + LN(up(act(down(y))))."""
-        made: Tensor = self.norm(self.up(self.activation(self.down(y))))
-        return y + made
+        output: Tensor = self.norm(self.up(self.activation(self.down(y))))
+        return y + output

@@ -106,8 +106,8 @@ class InsertedAdapter(Adapter):
     def _with_skip(
         self, t: Float[Tensor, "B T D_in"], *frame_mask: Bool[Tensor, "B T"] | None
     ) -> Float[Tensor, "B T D_out"]:
-        made = self.adapt(t, *frame_mask)
-        return made + t if self.residual else made
+        output = self.adapt(t, *frame_mask)
+        return output + t if self.residual else output
 
     def before(
         self, x: Float[Tensor, "B T D"], *frame_mask: Bool[Tensor, "B T"] | None
@@ -124,8 +124,8 @@ class InsertedAdapter(Adapter):
         """Return the y of the table above for these settings."""
         if self.replaces_input:
             return y if self.residual else y + x
-        made = self._with_skip(x if self.reads_input else y, *frame_mask)
-        return y + made if self.parallel else made
+        output = self._with_skip(x if self.reads_input else y, *frame_mask)
+        return y + output if self.parallel else output
 
 
 def init_weights(init: str, modules: list[nn.Linear | nn.Conv1d | nn.Conv2d]) -> None:

@@ -80,8 +80,8 @@ class LAdapterModule(Adapter):
         outputs = [*x.unbind(1)[1:], y]
         # unbound together: the gradient of each weight[l] would be a tensor as large as weight
         parts = (part.unbind(0) for part in (self.weight, self.bias, self.gain, self.shift))
-        made = []
+        adapted = []
         for hidden, weight, bias, gain, shift in zip(outputs, *parts, strict=True):
             low = self.activation(F.linear(hidden, weight, bias))
-            made.append(F.layer_norm(low, low.shape[-1:], gain, shift))
-        return torch.einsum("l,lbtw->btw", self.mix.softmax(0), torch.stack(made))
+            adapted.append(F.layer_norm(low, low.shape[-1:], gain, shift))
+        return torch.einsum("l,lbtw->btw", self.mix.softmax(0), torch.stack(adapted))

@@ -120,8 +120,8 @@ class DenseMoA(MoAAdapter):
     ) -> Float[Tensor, "B T D"]:
         """Return y plus the mixture weighted by the router of each frame."""
         chosen = self.router(x).softmax(-1)  # (B, T, N)
-        made = self._experts([x] * len(self.downs))  # (N, B, T, D)
-        return y + torch.einsum("btn,nbtd->btd", chosen, made)
+        output = self._experts([x] * len(self.downs))  # (N, B, T, D)
+        return y + torch.einsum("btn,nbtd->btd", chosen, output)
 
 
 class SoftMoA(MoAAdapter):
@@ -156,5 +156,5 @@ class SoftMoA(MoAAdapter):
         if frame_mask is not None:
             logits = logits.masked_fill(~frame_mask[..., None, None], float("-inf"))
         slots = torch.einsum("btns,btd->nbsd", logits.softmax(1), mixed)  # over the frames
-        made = self._experts(list(slots.unbind(0)))  # (N, B, slots, D)
-        return y + torch.einsum("btns,nbsd->btd", combine, made)
+        output = self._experts(list(slots.unbind(0)))  # (N, B, slots, D)
+        return y + torch.einsum("btns,nbsd->btd", combine, output)

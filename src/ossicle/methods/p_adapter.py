@@ -104,5 +104,5 @@ class PAdapterModule(TokensAdapter):
 
     def tokens(self) -> Float[Tensor, "P D"]:
         """Return the pseudo features."""
-        made: Tensor = self.network(self.features)
-        return made
+        output: Tensor = self.network(self.features)
+        return output

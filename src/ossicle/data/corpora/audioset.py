@@ -18,7 +18,7 @@ from ossicle.data.corpora.base import (
     Option,
     Options,
     choose,
-    in_share,
+    in_fraction,
     sided,
 )
 from ossicle.data.corpora.release import MISSING, fewer, left_out, table_rows
@@ -33,7 +33,7 @@ _TABLES: dict[str, tuple[str, ...]] = {
 }
 _TABLES["both"] = (*_TABLES["balanced"], *_TABLES["unbalanced"])
 _WHOLE = {"balanced_train": 22_160, "unbalanced_train": 2_041_789, "eval": 20_371}  # lines
-_VALID_SHARE = 0.1
+_VALID_FRACTION = 0.1
 _SOUND = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3"))
 
 
@@ -59,7 +59,7 @@ def _read(path: Path, options: Options) -> Dataset:
                 continue
             one = Utterance.of(file_by_id[name], path, "|".join(names[mark] for mark in marks))
             utterances.append(one)
-            chooses = "valid" if in_share(name, _VALID_SHARE) else "train"
+            chooses = "valid" if in_fraction(name, _VALID_FRACTION) else "train"
             side_by_key[one.key] = "test" if table == "eval" else chooses
         lacks += fewer(len(segments), _WHOLE[table], f"lines of {table}_segments.csv")
         file = path / f"{table}_segments.csv"

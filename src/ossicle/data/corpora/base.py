@@ -167,7 +167,7 @@ def sided(
     trials: Mapping[str, tuple[Trial, ...]] | None = None,
     lacks: Sequence[str] = (),
     notices: Sequence[str] = (),
-    test_chooses: bool = False,
+    validates_on_test: bool = False,
 ) -> Dataset:
     """Return the dataset of a corpus with a given split.
 
@@ -183,7 +183,7 @@ def sided(
         trials: Verification trials by split.
         lacks: Descriptions of missing parts of the release.
         notices: Further notices for the user.
-        test_chooses: Whether the test split is also the validation split.
+        validates_on_test: Whether the test split is also the validation split.
     """
     sides: dict[str, list[Utterance]] = {side: [] for side in SIDES}
     for utterance in utterances:
@@ -196,14 +196,14 @@ def sided(
     dataset = Dataset(
         name,
         train,
-        test if test_chooses else valid,
+        test if validates_on_test else valid,
         test,
         speaker_independent,
         given=True,
         note=note,
         label_name=label_name,
         trials=trials or {},
-        test_chooses=test_chooses,
+        validates_on_test=validates_on_test,
         notices=tuple(notices),
     )
     return with_validation(dataset)
@@ -307,7 +307,7 @@ def named(
     return [(file, match) for file, match in found if match is not None]
 
 
-def in_share(text: str, share: float) -> bool:
+def in_fraction(text: str, fraction: float) -> bool:
     """Return whether a name belongs to a pseudo-random fraction of names, fixed by its hash."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-    return int.from_bytes(digest) < share * 2**64
+    return int.from_bytes(digest) < fraction * 2**64

@@ -14,7 +14,7 @@ from ossicle.errors import DataError, SplitError, listing
 from ossicle.settings import Limits, read_value
 
 _FRACTION = 0.15
-_SHARES = Limits(0, 1, above=True, below=True)
+_FRACTIONS = Limits(0, 1, above=True, below=True)
 _SEEDS = Limits(0, 2**63 - 1)
 
 PATH_OPTION = {"path": Option("column of paths (path, file_name, audio_filepath, wav, ...)")}
@@ -84,7 +84,9 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
     drawn = [side for side in ("valid", "test") if side not in given]
     seed = _seed(options["split_seed"])
     if drawn:
-        valid, test = (_share(side, options[side]) if side in drawn else 0.0 for side in SIDES[1:])
+        valid, test = (
+            _fraction(side, options[side]) if side in drawn else 0.0 for side in SIDES[1:]
+        )
         parts = draw(by_side["train"], fractions=(valid, test), by_speaker=independent, seed=seed)
         by_side["train"] = []
         for side, part in zip(SIDES, parts, strict=True):
@@ -183,11 +185,11 @@ def _independent(utterances: Sequence[Utterance], option: str | None) -> bool:
     return named > 0
 
 
-def _share(side: str, option: str | None) -> float:
+def _fraction(side: str, option: str | None) -> float:
     if option is None:
         return _FRACTION
-    share: float = read_value(side, option, (float,), _SHARES, DataError)
-    return share
+    fraction: float = read_value(side, option, (float,), _FRACTIONS, DataError)
+    return fraction
 
 
 def _seed(option: str | None) -> int:

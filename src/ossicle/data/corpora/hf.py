@@ -19,7 +19,7 @@ from ossicle.data.columns import SIDE_BY_NAME, Columns
 from ossicle.data.corpora.base import MISSING, Corpus, Example, Option, Options, choose
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
 from ossicle.data.dataset import Dataset
-from ossicle.data.manifest import Gathered, Manifest, merged, sample_rate
+from ossicle.data.manifest import Manifest, RowCollector, merged, sample_rate
 from ossicle.data.missing import left_out
 from ossicle.data.roles import NO, find_columns
 from ossicle.data.rows import cell
@@ -62,7 +62,7 @@ def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
     audio = _audio_column(folder, features, options["audio"])
     others = [name for name in features if name != audio]
     columns = find_columns(root.name, others, options, {}, has_path=False)
-    gathered = Gathered(columns)
+    collector = RowCollector(columns)
     row = 0
     missing: list[str] = []
     for file, batch, whole in _batches(folder):
@@ -85,9 +85,9 @@ def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
                 *part,
                 span=span,
             )
-            gathered.add(where, record, utterance)
+            collector.add(where, record, utterance)
     notices = left_out(folder, len(missing), row, missing, options)
-    manifest = gathered.manifest(options)
+    manifest = collector.manifest(options)
     return replace(manifest, notices=(*manifest.notices, *notices))
 
 

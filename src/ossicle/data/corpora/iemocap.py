@@ -17,7 +17,7 @@ from ossicle.data.corpora.base import (
     Option,
     Options,
     choose,
-    in_share,
+    in_fraction,
     sided,
 )
 from ossicle.data.corpora.release import MISSING, fewer, lacking, present
@@ -85,12 +85,12 @@ def _read(path: Path, options: Options) -> Dataset:
 def _side(one: Utterance, protocol: str, test: str, valid: str) -> str:
     """Return the split of a turn; fractions of turns are chosen by a hash of their names."""
     if protocol == "paper-b":
-        fifth = next(number for number in range(1, 6) if in_share(one.key, number / 5))
+        fifth = next(number for number in range(1, 6) if in_fraction(one.key, number / 5))
         return {test: "test", valid: "valid"}.get(str(fifth), "train")
     if _session(one) == test:
         return "test"
     if protocol == "superb":
-        return "valid" if in_share(one.key, 0.2) else "train"
+        return "valid" if in_fraction(one.key, 0.2) else "train"
     return "valid" if _session(one) == valid else "train"
 
 

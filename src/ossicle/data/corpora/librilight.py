@@ -35,9 +35,9 @@ def _read(path: Path, options: Options) -> Dataset:
     if "1h" in _PARTS[part]:
         hours = [one.name for one in (root / "1h").iterdir() if one.is_dir()]
         lacks += lacking("parts of 1h,", "012345", hours)
-    beside = [place / "LibriSpeech" for place in (path, path.resolve().parent)]
+    nearby = [place / "LibriSpeech" for place in (path, path.resolve().parent)]
     books = Path(
-        options["librispeech"] or next((one for one in beside if one.is_dir()), beside[0])
+        options["librispeech"] or next((one for one in nearby if one.is_dir()), nearby[0])
     ).expanduser()
     if not books.is_dir():
         raise DataError(

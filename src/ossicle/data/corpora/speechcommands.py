@@ -16,7 +16,7 @@ from ossicle.data.corpora.base import (
     Option,
     Options,
     choose,
-    in_share,
+    in_fraction,
     sided,
     sound_files,
 )
@@ -31,7 +31,7 @@ _LISTS = {"valid": "validation_list.txt", "test": "testing_list.txt"}
 _NOISE = "_background_noise_"
 _WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 _UNKNOWN, _SILENCE = "_unknown_", "_silence_"
-_SHARES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}  # of each noise recording
+_RANGES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}  # of each noise recording
 _SECONDS = 1.0
 _V1, _V2 = 64_721, 105_829  # recordings
 _OF_V2 = {"backward", "follow", "forward", "learn", "visual"}
@@ -103,7 +103,7 @@ def _twelve(
     of_others = Counter(sides[one.key] for one in others)
     for one in others:
         side = sides[one.key]
-        if in_share(one.key, words[side] / len(_WORDS) / of_others[side]):
+        if in_fraction(one.key, words[side] / len(_WORDS) / of_others[side]):
             chosen.append(Utterance(one.key, one.path, _UNKNOWN, one.speaker))
     for side in SIDES:
         for part in _silence(path, side, -(-words[side] // len(_WORDS))):
@@ -130,7 +130,7 @@ def _silence(path: Path, side: str, count: int) -> list[Utterance]:
     for number, file in enumerate(files):
         wanted = (count - number + len(files) - 1) // len(files)
         length = duration_s(file)
-        first, last = (share * length for share in _SHARES[side])
+        first, last = (part * length for part in _RANGES[side])
         room = last - first - _SECONDS
         if room < 0:
             raise DataError(f"{file} is {length:g} s long, too short to cut silence from.")

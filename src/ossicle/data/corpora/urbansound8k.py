@@ -64,7 +64,7 @@ def _read(path: Path, options: Options) -> Dataset:
         ),
         lacks=[*lacking("folds", map(str, range(1, 11)), folds), *fewer(len(utterances), 8732)],
         notices=notices,
-        test_chooses=not valid,
+        validates_on_test=not valid,
     )
 
 

@@ -7,7 +7,7 @@ from ossicle.data.split import draw
 from ossicle.data.utterance import Utterance
 from ossicle.errors import SplitError, listing
 
-_SHARE = 0.1  # fraction of training
+_FRACTION = 0.1  # fraction of training
 
 
 def with_validation(dataset: Dataset) -> Dataset:
@@ -19,7 +19,7 @@ def with_validation(dataset: Dataset) -> Dataset:
     Raises:
         SplitError: training has a single speaker, who is also in test.
     """
-    if dataset.valid or dataset.test_chooses:
+    if dataset.valid or dataset.validates_on_test:
         return dataset
     speakers = {one.speaker for one in dataset.train}
     independent = dataset.speaker_independent and None not in speakers
@@ -49,7 +49,7 @@ def drawn(
     train: tuple[Utterance, ...], *, by_speaker: bool
 ) -> tuple[tuple[Utterance, ...], tuple[Utterance, ...]]:
     """Return nine tenths of training, and the other tenth for validation."""
-    rest, valid, _ = draw(train, fractions=(_SHARE, 0.0), by_speaker=by_speaker, seed=0)
+    rest, valid, _ = draw(train, fractions=(_FRACTION, 0.0), by_speaker=by_speaker, seed=0)
     return rest, valid
 
 

@@ -7,7 +7,7 @@ original lists before cleaning, without the 2.
 
 from pathlib import Path
 
-from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, in_share, sided
+from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, in_fraction, sided
 from ossicle.data.corpora.release import MISSING, fewer, left_out
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
@@ -23,7 +23,7 @@ _LISTS = {
 }
 _SIDES = {"1": "train", "2": "valid", "3": "test"}
 _WHOLE = 153_516  # recordings
-_VALID_SHARE = 0.1  # fraction of training speakers
+_VALID_FRACTION = 0.1  # fraction of training speakers
 
 
 def _read(path: Path, options: Options) -> Dataset:
@@ -101,7 +101,7 @@ def _verification(path: Path, by_name: dict[str, Utterance], trials: str) -> Dat
             "test"
             if one.speaker in tested
             else "valid"
-            if in_share(one.speaker or "", _VALID_SHARE)
+            if in_fraction(one.speaker or "", _VALID_FRACTION)
             else "train"
         ),
         speaker_independent=True,

@@ -18,7 +18,7 @@ from ossicle.data.columns import SIDE_BY_NAME
 from ossicle.data.corpora.base import Corpus, Example, Options
 from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
 from ossicle.data.dataset import Dataset
-from ossicle.data.manifest import Gathered, Manifest, merged, sample_rate
+from ossicle.data.manifest import Manifest, RowCollector, merged, sample_rate
 from ossicle.data.roles import NO, find_columns
 from ossicle.data.rows import cell, parse_record
 from ossicle.data.utterance import Utterance
@@ -84,15 +84,15 @@ def _manifest(shard: Path, root: Path, samples: Sequence[Sample], options: Optio
             "label=FIELD."
         )
     name = shard.relative_to(root).as_posix() if shard != root else shard.name
-    gathered = Gathered(columns)
+    collector = RowCollector(columns)
     for key, span, facts in samples:
         where = f"{shard}, {key}"
         record = {one: cell(where, one, facts[one]) for one in columns.used if one in facts}
         part = columns.part(where, record, partial(sample_rate, shard, span))
         label, speaker = columns.label(where, record), columns.text("speaker", record)
         utterance = Utterance(f"{name}/{key}", shard, label, speaker or None, *part, span=span)
-        gathered.add(where, record, utterance)
-    return gathered.manifest(options)
+        collector.add(where, record, utterance)
+    return collector.manifest(options)
 
 
 def _side(shard: Path, root: Path) -> str | None:
