@@ -40,6 +40,15 @@ class ErrorCurve:
         cost = prior * self.miss + (1 - prior) * self.false_alarm
         return float(cost.min() / min(prior, 1 - prior))
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """EER, and minDCF at priors of 0.01 and 0.05."""
+        return {
+            "eer": self.eer,
+            "min_dcf_01": self.min_dcf(0.01),
+            "min_dcf_05": self.min_dcf(0.05),
+        }
+
     def points(self, most: int) -> list[list[float]]:
         """Return (false alarm, miss) at about `most` of the thresholds, to draw a DET curve."""
         steps = np.unique(np.linspace(0, len(self.miss) - 1, most).round().astype(int))

@@ -24,7 +24,6 @@ from ossicle.errors import AdapterFileError, LabelError, RunError, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.verification import (
-    ErrorCurve,
     Trials,
     cohort_normalised,
     trial_cosines,
@@ -173,7 +172,7 @@ class Verification(Task):
                 continue
             curve = Trials(of_norm, same).curve()
             assert curve is not None  # `from_dataset` and `check_labels` ensure both kinds
-            metrics = _metrics(curve)
+            metrics = curve.metrics
             found |= metrics if norm == "cosine" else {norm: metrics}
             if norm == "cosine":
                 found["det"] = curve.points(DET_POINTS)
@@ -207,7 +206,7 @@ class Verification(Task):
         def of(rows: NDArray[np.intp]) -> Mapping[str, float]:
             counts = np.bincount(rows, minlength=len(labels)).astype(float)
             curve = trials.curve(counts[first] * counts[second])
-            return dict.fromkeys(self.reported, math.nan) if curve is None else _metrics(curve)
+            return dict.fromkeys(self.reported, math.nan) if curve is None else curve.metrics
 
         return of
 
@@ -294,11 +293,3 @@ class Verification(Task):
                 )
             scores |= cohort_normalised(cosine, (first, second), embeddings, self.cohort)
         return scores
-
-
-def _metrics(curve: ErrorCurve) -> dict[str, float]:
-    return {
-        "eer": curve.eer,
-        "min_dcf_01": curve.min_dcf(0.01),
-        "min_dcf_05": curve.min_dcf(0.05),
-    }
