@@ -373,7 +373,7 @@ def test_an_unwritable_cache_is_reported_if_it_was_requested(
     monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path / "file"))
     text = train(cache="float32").splitlines()[-1]
     assert "cannot be written to: " in text
-    assert "Name another folder in OSSICLE_CACHE, or say --cache off" in text
+    assert "Name another folder in OSSICLE_CACHE, or use --cache off" in text
     given = (f"--backbone={backbone}", f"--data={corpus}", "--recipe=lora", "--epochs=2")
     done = ossicle("train", *given, f"--out={tmp_path / 'run'}")  # auto: it goes on without one
     assert done.status == 0

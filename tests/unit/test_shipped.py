@@ -40,7 +40,7 @@ def test_a_folder_holds_weights_in_half_precision_a_card_and_no_more(name):
 
 def test_a_card_states_data_licences_and_results(name):
     card = (SHIPPED[name] / "README.md").read_text(encoding="utf-8")
-    for heading in ("## Use without", "## Data", "## Training", "## Figures", "## Limits"):
+    for heading in ("## Use without", "## Data", "## Training", "## Results", "## Limits"):
         assert heading in card, f"{name}: the card has no '{heading}'"
     assert card.startswith("---\nlicense: ")
 
