@@ -161,8 +161,8 @@ def test_a_piece_that_is_cropped_at_random_is_not_kept_and_a_window_is(build, ut
 @pytest.mark.parametrize(
     ("expression", "changes", "why"),
     [
-        ("lora", {"augmented": True}, "--augment changes the waves, so nothing stays the same"),
-        ("lora", {"epochs": 1}, "one epoch reads every recording once"),
+        ("lora", {"augmented": True}, "--augment changes the waveforms from epoch to epoch"),
+        ("lora", {"epochs": 1}, "a single epoch reads every recording once"),
         ("full", {}, "the frozen part costs no time"),
         ("lora", {"cache": "off"}, "--cache off"),
     ],
@@ -187,6 +187,6 @@ def test_a_cache_that_would_not_fit_is_not_started(build, clips, monkeypatch):
     monkeypatch.setenv("OSSICLE_CACHE_GB", "0.00003")
     *_, frozen = trained(build("hubert"), "lora[1:]", clips, "auto")
     assert frozen.cache is None
-    assert frozen.why.endswith("the cache may hold 0.0 GB; --cache float16 would fit")
+    assert frozen.why.endswith("the limit of the cache is 0.0 GB; --cache float16 would fit")
     monkeypatch.setenv("OSSICLE_CACHE_GB", "0.00005")
     assert trained(build("hubert"), "lora[1:]", clips, "auto")[2].cache is not None

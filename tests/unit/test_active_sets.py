@@ -144,7 +144,7 @@ def test_the_width_of_the_head_is_that_of_the_whole_chain(build):
     model.add("wide", wide)
     model.add("narrow", SECOND, build_head("mean", backbone.anatomy, 3))
     model.use("narrow")
-    with pytest.raises(RecipeMismatch, match=rf"width {backbone.anatomy.width}, and .* {width}"):
+    with pytest.raises(RecipeMismatch, match=rf"'l-adapter \+ scale@ffn\[1\]' gives width {width}"):
         model.use("wide", "narrow")
     assert model.active == ("narrow",)
     model.add("fits", SECOND, build_head("mean", (wide + SECOND).seen_by_head(backbone.anatomy), 3))

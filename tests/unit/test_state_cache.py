@@ -176,7 +176,7 @@ def test_a_cache_folder_that_cannot_be_created_is_reported_with_a_fix(tmp_path):
 
 
 def test_numbers_that_float16_cannot_hold_are_refused():
-    with pytest.raises(RunError, match="numbers up to 70000, which float16 cannot hold; say --ca"):
+    with pytest.raises(RunError, match="reach 70000, too large for float16; use --ca"):
         as_numbers(np.array([[[70_000.0]]], dtype=np.float32), "float16")
 
 

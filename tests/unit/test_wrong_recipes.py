@@ -87,7 +87,7 @@ WRONG = [
     (
         WIDE,
         "chapter(reads=layer)",
-        "a site outside the transformer's layers has no other beside it",
+        "a site outside the transformer layers has no other site in its layer",
     ),
     # words
     (WIDE, "bottleneck(init=ones)", "init is 'ones'; use one of zero, normal, torch"),
@@ -106,7 +106,7 @@ def test_a_recipe_that_cannot_work_is_refused_with_a_reason(build, kind, express
 def test_a_head_of_another_width_than_the_frames_is_refused(build):
     backbone, recipe = build("hubert"), Recipe.parse("l-adapter(width=20)")
     with pytest.raises(
-        OssicleError, match=r"reads frames 64 wide and this recipe gives it 20; bui"
+        OssicleError, match=r"frames of width 64, but 'l-adapter\(width=20\)' gives width 20; bui"
     ):
         attach(backbone, recipe, build_head("mean", backbone.anatomy, 2))
     assert not backbone.adapted

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ossicle.adapters.model import AdaptedModel
+from ossicle.adapters.model import AdaptedModel, check_head
 from ossicle.backbones import Backbone
 from ossicle.errors import NoGradient, SiteNeverCalled, listing
 from ossicle.heads import Head
@@ -43,6 +43,7 @@ def attach(
         SiteNeverCalled: the forward pass does not go through a site.
         NoGradient: a tensor would not train.
     """
+    check_head(head, recipe, backbone.anatomy)
     model = AdaptedModel(backbone)
     model.add(name, recipe, head)
     model.use(name)

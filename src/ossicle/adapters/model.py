@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 from ossicle.adapters.adapter_set import AdapterSet
 from ossicle.adapters.slots import Slot, adapter_tensors, build_slots, in_place_tensors
 from ossicle.adapters.tap import Attached, Tap, install
-from ossicle.anatomy import Site
+from ossicle.anatomy import Anatomy, Site
 from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
 from ossicle.heads import Head, Outputs
@@ -328,14 +328,7 @@ class AdaptedModel(nn.Module):
                     f"{listing(names)} cannot act together: two of them have gates "
                     f"'{twice[0]}', which would become one mixture"
                 )
-        head = chain[-1].head if chain else None
-        width = recipe.seen_by_head(self.backbone.anatomy).width
-        if head is not None and head.width != width:
-            raise RecipeMismatch(
-                f"the head of '{names[-1]}' is for frames of width {head.width}, and "
-                f"{listing(names)} give width {width}; build it for "
-                "recipe.seen_by_head(backbone.anatomy), with the recipe of all active sets"
-            )
+        check_head(chain[-1].head if chain else None, recipe, self.backbone.anatomy)
 
     def _chosen(self, active: tuple[str, ...], train: tuple[str, ...]) -> list[nn.Parameter]:
         """Return the parameters that `use` was asked to train."""
@@ -388,3 +381,13 @@ def _split(what: str) -> tuple[str, str]:
     """Return set and part of `set/part`."""
     name, _, part = what.rpartition("/")
     return name, part
+
+
+def check_head(head: Head | None, recipe: Recipe, anatomy: Anatomy) -> None:
+    """Raise RecipeMismatch unless a head is for frames of the width that a recipe gives."""
+    width = recipe.seen_by_head(anatomy).width
+    if head is not None and head.width != width:
+        raise RecipeMismatch(
+            f"the head reads frames of width {head.width}, but '{recipe}' gives width {width}; "
+            "build the head for recipe.seen_by_head(backbone.anatomy)"
+        )
