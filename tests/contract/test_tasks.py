@@ -15,6 +15,7 @@ from ossicle.adapters.check import attach
 from ossicle.anatomy import Anatomy
 from ossicle.backbones import Backbone
 from ossicle.cli.options import print_metrics
+from ossicle.cli.tasks import tasks as list_tasks
 from ossicle.data import Dataset, Utterance
 from ossicle.data.roles import LABEL_COLUMNS
 from ossicle.errors import LabelError
@@ -254,6 +255,20 @@ def test_its_metrics_are_printed_and_compared(
             line.startswith(metric.label) and metric.text(metrics[key]) in line for line in printed
         )
     assert set(kind.details(found)) <= set(printed)
+
+
+def test_the_command_line_describes_it(
+    kind: type[Task], capsys: pytest.CaptureFixture[str]
+) -> None:
+    list_tasks(kind.name)
+    printed = capsys.readouterr().out
+    assert f"{kind.name}: {kind.about}\nlabel: {kind.label_format}, as in " in printed
+    list_tasks(json=True)
+    card = json.loads(capsys.readouterr().out)[kind.name]
+    assert card["heads"] == list(kind.heads)
+    assert {key: one["default"] for key, one in card["settings"].items()} == {
+        key: setting.default for key, setting in kind.settings.items()
+    }
 
 
 def test_no_two_tasks_are_suggested_by_one_label(kind: type[Task]) -> None:
