@@ -1,6 +1,6 @@
-"""What `make demo` runs: a comparison, a training run and its use, on what ossicle ships.
+"""Run `make demo`: a comparison, a training run and its use, on the data included in ossicle.
 
-Everything is written below demo/, which is made anew each time.
+Everything is written below demo/, which is emptied first.
 """
 
 import shlex
@@ -21,15 +21,15 @@ def main():
     shutil.rmtree(ROOT / "demo", ignore_errors=True)
     print(
         "Twenty synthetic voices speak eight commands. First: who speaks, tested on two commands\n"
-        "that were not learnt from. The first recipe trains a classifier on the frozen backbone."
+        "that were not in training. The first recipe trains a classifier on the frozen backbone."
     )
     voices = ["--data", "demo?label=voice", "--recipes", RECIPES]
     ossicle("compare", *AT_WORK, *voices, "--out", "demo/compare")
-    print("\nThe report with its figures and intervals: demo/compare/compare.md")
-    print("\nThen: which command it is, tested on four voices that were not learnt from.")
+    print("\nThe report with metrics and intervals: demo/compare/compare.md")
+    print("\nThen: which command it is, tested on four voices that were not in training.")
     ossicle("train", *AT_WORK, "--data", "demo", "--recipe", "lora", "--out", "demo/run")
     ossicle("evaluate", "demo/run", "--data", "demo")
-    print("\nThe true command begins the name of each file.")
+    print("\nThe name of each file begins with the correct command.")
     ossicle("predict", "demo/run", *[f"{AUDIO}/{name}.ogg" for name in THREE])
     ossicle("inspect", "demo/run")
 
@@ -43,7 +43,7 @@ def main():
 
 
 def ossicle(*arguments):
-    """Show a command, then run it; stop where it fails."""
+    """Print a command and run it; exit if it fails."""
     print(f"\n$ ossicle {shlex.join(arguments)}", flush=True)
     command = [str(Path(sys.executable).with_name("ossicle")), *arguments]
     code = subprocess.run(command, cwd=ROOT, check=False).returncode

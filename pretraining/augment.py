@@ -1,4 +1,4 @@
-"""What happens to a wave on its way to the model: equalisers, rooms, noise, other voices."""
+"""Augmentation of waveforms: equalisers, rooms, noise, other voices."""
 
 import math
 from typing import Final
@@ -21,7 +21,7 @@ def _between(rows: int, low: float, high: float, generator: torch.Generator) -> 
 
 
 def scaled(wave: Tensor) -> Tensor:
-    """Return rows of mean 0 and variance 1, as the feature extractor makes them."""
+    """Return rows with mean 0 and variance 1, as the feature extractor does."""
     centred = wave - wave.mean(dim=1, keepdim=True)
     return centred / (centred.square().mean(dim=1, keepdim=True) + 1e-7).sqrt()
 

@@ -1,4 +1,4 @@
-"""The audio that the pretraining draws from, held in memory, and the rows of one step."""
+"""The pretraining audio, in memory, and the rows of one step."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 SAMPLE_RATE: Final = 16000
 HOP: Final = 160
 UNKNOWN: Final = 255
-FSDD_SPEAKERS: Final = ("lucas", "nicolas", "yweweler")  # the others are kept for the figures
+FSDD_SPEAKERS: Final = ("lucas", "nicolas", "yweweler")  # the others are reserved for evaluation
 FSDD_TEST_INDEX: Final = 5  # official: 0 to 4 are test recordings
 
 
@@ -64,7 +64,7 @@ class Corpus:
 
     @property
     def hours(self) -> float:
-        """Of synthetic speech."""
+        """Hours of synthetic speech."""
         return len(self.wave) / SAMPLE_RATE / 3600
 
     def rows(self, rng: np.random.Generator, count: int, size: int, *, at_words: bool) -> Rows:

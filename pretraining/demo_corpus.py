@@ -1,10 +1,10 @@
-"""Synthesise the demo corpus that ossicle ships: eight commands, twenty voices, four manners.
+"""Synthesise the demo corpus included in ossicle: eight commands, twenty voices, four manners.
 
     python pretraining/demo_corpus.py --out src/ossicle/data/demo
 
 espeak-ng speaks each command once for each voice and manner, 640 recordings, and for each voice
 eight sentences with a command in it, two in each manner, 160 recordings. A voice is one of the
-variants that the pretraining never hears, with an accent, a pitch, a pace and a vocal tract of its
+variants that are not used in pretraining, with an accent, a pitch, a pace and a vocal tract of its
 own. A manner moves pitch, range, pace and level from there, by amounts that differ from take to
 take, so that neighbouring manners meet. Then come a room, noise and a gain, as a cheap microphone
 would add them. The same seed and release of espeak-ng give the same waves.
@@ -39,7 +39,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What a manner does to a voice: settings of espeak-ng, and decibels."""
+    """Effect of a manner on a voice: settings of espeak-ng, and decibels."""
 
     pitch: int
     pitch_range: int
@@ -148,7 +148,7 @@ def sentence(rng: np.random.Generator) -> str:
 def say(
     espeak: Espeak, text: str, voice: Voice, style: Style, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], list[float], tuple[str, ...]]:
-    """Return a recording, the pitch of its frames, and the columns from `energy_db` on."""
+    """Return a recording, the pitch of its frames, and its columns from `energy_db` on."""
     rate = voice.rate * style.rate * rng.normal(1, 0.06)
     settings = Manner(
         rate=int(np.clip(rate, 90, 300)),
@@ -176,7 +176,7 @@ def say(
 
 
 def takes(number: int, seed: int) -> list[tuple[str, str, str, str, list[int]]]:
-    """Return name, command, manner, text and random key of all that a voice says."""
+    """Return name, command, manner, text and random key of every recording of a voice."""
     manners = list(STYLES)
     made = [
         (f"{command}-{{voice}}-{manner}", command, manner, command, [seed, number, c, m])

@@ -1,7 +1,7 @@
-"""What the frames of a wave sound like: log-mel bands, cepstra, pitch and level, in torch.
+"""Features of the frames of a waveform: log-mel bands, cepstra, pitch and level, in torch.
 
-Frames are those of tiny-hubert: one every 20 ms, each seeing 70 ms; the features of a frame are
-taken around its middle. They are the targets that need no labels.
+Frames are those of tiny-hubert: one every 20 ms, with a receptive field of 70 ms; the features of a
+frame are computed around its middle. They are targets that need no labels.
 """
 
 import math
@@ -28,7 +28,7 @@ VOICED: Final = 0.5
 
 
 def num_frames(num_samples: int) -> int:
-    """Return how many frames tiny-hubert makes of a wave."""
+    """Return the number of frames of tiny-hubert for a waveform."""
     return (num_samples - FIELD) // HOP + 1
 
 
@@ -89,7 +89,7 @@ def level_class(mels: Tensor) -> Tensor:
 
 
 def nearest(features: Tensor, centres: Tensor) -> Tensor:
-    """Return for each frame the number of the centre next to it."""
+    """Return for each frame the index of the nearest centre."""
     rows = features.reshape(-1, features.shape[-1])
     found: Tensor = (centres.square().sum(dim=1) - 2 * rows @ centres.T).argmin(dim=1)
     return found.view(features.shape[:-1])

@@ -1,9 +1,9 @@
-"""What frozen backbones know: accuracy of logistic regression on their layers, beside MFCC.
+"""Quality of frozen features: accuracy of logistic regression on each layer, compared with MFCC.
 
     python pretraining/probe.py --data FOLDER tiny-hubert pretraining/made/random-hubert
 
 FOLDER holds the corpora fsdd/, esc10/ and emodb/ as released; one that is missing is left out. Each
-further argument is a backbone as `ossicle --backbone` takes it.
+further argument is a backbone as in `ossicle train --backbone`.
 
 A recording becomes the mean and standard deviation over its frames (for AST, its patches) of one
 layer, or of the sum of all layers or of half of them, each layer normalised. Which of these, and
@@ -191,12 +191,12 @@ def row(name: str, folder: Path, tasks: Sequence[str]) -> dict[str, dict[str, ob
 
 
 def main() -> None:
-    """Print the table as Markdown, with MFCC first and the bars last."""
+    """Print the table as Markdown, with MFCC first and the targets last."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("backbones", nargs="*", metavar="BACKBONE")
     parser.add_argument("--data", type=Path, required=True, help="holds fsdd/, esc10/ and emodb/")
     parser.add_argument("--tasks", nargs="*", default=[task.name for task in TASKS])
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--json", type=Path, help="write the results here too")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--no-mfcc", action="store_true", help="leave the MFCC row out")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Write what a pretraining starts from, to compare with what it ends in.
+"""Write the initial weights of a pretraining, for comparison with the trained ones.
 
     python pretraining/random_start.py tiny-hubert --seed 0 --out pretraining/made/random-hubert
 
@@ -16,7 +16,7 @@ STAGES = {"tiny-hubert": tiny_hubert, "tiny-ast": tiny_ast}
 
 
 def main() -> None:
-    """Write a folder in the hub's layout."""
+    """Write a folder in the format of the model hub."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=STAGES)
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""Everyday sounds from formulas: what tiny-ast is pretrained on and tiny-hubert hears as noise.
+"""Everyday sounds from formulas: training data of tiny-ast, and background noise for tiny-hubert.
 
     python pretraining/sounds.py --clips 12000 --out pretraining/made/sounds
 

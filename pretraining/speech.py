@@ -1,4 +1,4 @@
-"""Synthesise the speech that tiny-hubert is pretrained on, with phone and word times.
+"""Synthesise the pretraining speech of tiny-hubert, with phone and word times.
 
     python pretraining/speech.py --hours 20 --out pretraining/made/speech
 
@@ -13,7 +13,7 @@ range and rate are drawn, and resampling stretches the vocal tract. A shard hold
     voices   (U,)     int32, a number for each pair of variant and language group
     pitches  (U,)     float32, espeak-ng's pitch, range and rate on a scale from 0 to 1
 
-A shard that is there already is not made again.
+Existing shards are not written again.
 """
 
 import argparse

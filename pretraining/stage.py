@@ -1,4 +1,4 @@
-"""What both pretrainings share: options, a learning rate, a checkpoint that loses nothing."""
+"""Shared by both pretrainings: options, learning rate schedule, complete checkpoints."""
 
 import argparse
 from collections.abc import Mapping

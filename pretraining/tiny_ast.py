@@ -9,9 +9,8 @@ left out. From the patches that it sees the model predicts
     same scene  which of the other views in the batch is of the same scene (contrast)
     patches     the patches left out of one view, through a small decoder (masked autoencoder)
 
-`--out` keeps a checkpoint; the same command goes on from it and reaches the weights that it would
-have reached uninterrupted. Beside it, OUT/export is the model so far in the hub's layout, in half
-precision.
+`--out` keeps a checkpoint; the same command continues from it and reaches the weights of an
+uninterrupted run. OUT/export is the current model in the format of the hub, in half precision.
 
 Sources: Huang et al. 2022, "Masked autoencoders that listen", https://arxiv.org/abs/2207.06405;
 Koutini et al. 2022 (leaving patches out), https://arxiv.org/abs/2110.05069;
@@ -52,7 +51,7 @@ LOSSES: Final = {"kinds": 1.0, "kinds_cls": 0.5, "same": 0.3, "patches": 1.0}
 
 
 class MelBands(nn.Module):
-    """The log-mel bands that ASTFeatureExtractor makes of one wave, for a batch."""
+    """The log-mel bands of ASTFeatureExtractor, for a batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +72,7 @@ class MelBands(nn.Module):
 
 
 class Heads(nn.Module):
-    """Everything that pretraining needs and the exported model leaves behind."""
+    """Modules that are used in pretraining and not exported."""
 
     def __init__(self, width: int, num_kinds: int) -> None:
         super().__init__()
@@ -112,7 +111,7 @@ def tokens(model: ASTModel, values: Tensor, seen: Tensor) -> Tensor:
 
 
 class Scenes:
-    """Synthetic sounds with their kinds, and synthetic speech as one kind more."""
+    """Synthetic sounds with their classes, and synthetic speech as a further class."""
 
     def __init__(self, sounds: Path, speech: Path) -> None:
         shards = [load_file(file) for file in sorted(sounds.glob("*.safetensors"))]
@@ -140,7 +139,7 @@ class Scenes:
 
 
 def view(wave: Tensor, mel: MelBands, generator: torch.Generator) -> Tensor:
-    """Return the values (B, 512, 128) that the model is given for scenes (B, N), heard anew."""
+    """Return the model input (B, 512, 128) for scenes (B, N), with new augmentation."""
     rows, size = wave.shape
     shifts = torch.randint(size, (rows, 1), generator=generator)
     moved = wave.gather(1, (torch.arange(size) + shifts) % size)
@@ -177,7 +176,7 @@ def contrast(first: Tensor, second: Tensor) -> Tensor:
 
 @dataclass
 class Run:
-    """Everything that training changes."""
+    """The complete training state."""
 
     model: ASTModel
     heads: Heads
@@ -185,12 +184,12 @@ class Run:
     step: int = 0
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return all by name."""
+        """Return all parameters by name."""
         return stage.named_parameters(model=self.model, heads=self.heads)
 
 
 def losses(run: Run, scenes: Scenes, mel: MelBands, seed: int) -> dict[str, Tensor]:
-    """Return every loss of one step; what the step draws depends on seed and number alone."""
+    """Return every loss of one step; random draws depend only on the seed and the step number."""
     rng = np.random.default_rng([seed, 2, run.step])
     generator = torch.Generator().manual_seed(seed * 1_000_003 + run.step)
     wave, kinds = scenes.draw(rng)
@@ -237,7 +236,7 @@ def grid_places(width: int) -> Tensor:
 
 
 def new_model(seed: int) -> ASTModel:
-    """Return what pretraining starts from: random weights and a grid of positions."""
+    """Return the initial model: random weights and a grid of positions."""
     torch.manual_seed(seed)
     settings: dict[str, Any] = dict(NAMED["tiny-ast"][1])
     model = ASTModel(ASTConfig(**settings, attn_implementation="eager")).eval()  # as tiny_hubert
@@ -247,7 +246,7 @@ def new_model(seed: int) -> ASTModel:
 
 
 def start(options: argparse.Namespace, scenes: Scenes) -> Run:
-    """Return a new run, or the one that the folder holds."""
+    """Return a new run, or the one stored in the folder."""
     model = new_model(options.seed).to(options.device)
     heads = Heads(model.config.hidden_size, scenes.num_kinds).to(options.device)
     parameters = [*model.parameters(), *heads.parameters()]
@@ -259,7 +258,7 @@ def start(options: argparse.Namespace, scenes: Scenes) -> Run:
 
 
 def export(model: ASTModel, folder: Path) -> None:
-    """Write the model in the hub's layout: weights in half precision, to be read as float32."""
+    """Write the model for the model hub: weights in half precision, to be loaded as float32."""
     halves = {name: value.half() for name, value in model.state_dict().items()}
     model.save_pretrained(folder, state_dict=halves)
     settings = {k: v for k, v in FAMILIES["ast"].extractor.items() if k != "feature_extractor_type"}

@@ -3,8 +3,8 @@
     python pretraining/tiny_hubert.py --fsdd FOLDER --out FIRST
     python pretraining/tiny_hubert.py --fsdd FOLDER --start FIRST --steps 2500 --lr 1e-3
 
-Masked prediction as HuBERT's, with what synthetic speech knows for free beside the clusters: every
-head reads its own softmax-weighted sum of the layers and predicts, from a disturbed wave, something
+Masked prediction as in HuBERT, with further targets that synthetic speech provides: every head
+reads its own softmax-weighted sum of the layers and predicts, from a disturbed wave, something
 of the clean one:
 
     each frame      phone, word, cluster of cepstra, cluster of log-mel, pitch, level
@@ -14,9 +14,8 @@ After the first stage the last layer knows little, because the sums hardly read 
 put their head there. The second makes that layer anew and lets every target be predicted from the
 last layer alone as well.
 
-`--out` keeps a checkpoint; the same command goes on from it and reaches the weights that it would
-have reached uninterrupted. Beside it, OUT/export is the model so far in the hub's layout, in half
-precision.
+`--out` keeps a checkpoint; the same command continues from it and reaches the weights of an
+uninterrupted run. OUT/export is the current model in the format of the hub, in half precision.
 """
 
 import argparse
@@ -87,7 +86,7 @@ def spectral_start(model: HubertModel) -> None:
 
 
 class Heads(nn.Module):
-    """One linear layer for each target, on a weighted sum of the layers of its own."""
+    """One linear layer for each target, each on its own weighted sum of the layers."""
 
     def __init__(self, sizes: dict[str, int], width: int, num_states: int) -> None:
         super().__init__()
@@ -98,7 +97,7 @@ class Heads(nn.Module):
         )
 
     def mixed(self, name: str, states: Tensor) -> Tensor:
-        """Return the sum (B, T, D) that a target reads of all states (L + 1, B, T, D)."""
+        """Return the weighted sum (B, T, D) of all states (L + 1, B, T, D) for a target."""
         return torch.einsum("l,lbtd->btd", self.mixes[name].softmax(0), states)
 
     def frames(self, name: str, states: Tensor) -> Tensor:
@@ -134,7 +133,7 @@ def all_states(model: HubertModel, wave: Tensor, mask: Tensor | None = None) -> 
 
 @dataclass
 class Run:
-    """Everything that training changes."""
+    """The complete training state."""
 
     model: HubertModel
     heads: Heads
@@ -144,7 +143,7 @@ class Run:
     step: int = 0
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """Return all by name."""
+        """Return all parameters by name."""
         modules = {"model": self.model, "heads": self.heads}
         return stage.named_parameters(**modules, **({"last": self.last} if self.last else {}))
 
@@ -181,7 +180,7 @@ def cluster(corpus: Corpus, seed: int) -> dict[str, Tensor]:
 
 
 def losses(run: Run, corpus: Corpus, seed: int) -> dict[str, Tensor]:
-    """Return every loss of one step; what the step draws depends on seed and number alone."""
+    """Return every loss of one step; random draws depend only on the seed and the step number."""
     rng = np.random.default_rng([seed, 2, run.step])
     generator = torch.Generator().manual_seed(seed * 1_000_003 + run.step)
     at_words = rng.random() < 0.35
@@ -206,7 +205,7 @@ def losses(run: Run, corpus: Corpus, seed: int) -> dict[str, Tensor]:
 def _found(
     heads: Heads, states: Tensor, wanted: dict[str, Tensor], rows: Rows, *, at_words: bool
 ) -> dict[str, Tensor]:
-    """Return the loss of every target that the rows know."""
+    """Return the loss of every target that is known for these rows."""
     found = {}
     for name in FRAME_LOSSES:
         logits = heads.frames(name, states).flatten(0, 1)
@@ -233,7 +232,7 @@ def _found(
 
 
 def new_model(seed: int) -> HubertModel:
-    """Return what pretraining starts from: random weights behind a filter bank."""
+    """Return the initial model: random weights after a filter bank."""
     torch.manual_seed(seed)
     config = HubertConfig(**NAMED["tiny-hubert"][1], attn_implementation="eager")
     model = HubertModel(config).eval()  # no dropout: 3 million parameters do not overfit
@@ -242,7 +241,7 @@ def new_model(seed: int) -> HubertModel:
 
 
 def start(options: argparse.Namespace, corpus: Corpus) -> Run:
-    """Return a new run, or the one that the folder holds."""
+    """Return a new run, or the one stored in the folder."""
     model = new_model(options.seed).to(options.device)
     sizes = {
         "phone": corpus.num_symbols,
@@ -275,7 +274,7 @@ def start(options: argparse.Namespace, corpus: Corpus) -> Run:
 
 
 def export(model: HubertModel, folder: Path) -> None:
-    """Write the model in the hub's layout: weights in half precision, to be read as float32."""
+    """Write the model for the model hub: weights in half precision, to be loaded as float32."""
     halves = {name: value.half() for name, value in model.state_dict().items()}
     model.save_pretrained(folder, state_dict=halves)
     Wav2Vec2FeatureExtractor(return_attention_mask=True).save_pretrained(folder)
