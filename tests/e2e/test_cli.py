@@ -18,7 +18,7 @@ from ossicle import __version__
 from ossicle.adapters.folder import FACTS, TENSORS
 from ossicle.checksums import DIGEST
 from ossicle.files import write_sealed
-from ossicle.recipes.presets import PRESETS
+from ossicle.recipes.presets import PAPERS, PRESETS
 from tones import PITCH_HZ, tone, write_corpus
 
 Command = Callable[..., Any]
@@ -101,9 +101,9 @@ def test_the_list_of_recipes_fits_on_80_columns_and_names_every_source(ossicle: 
     lines = ossicle("recipes").out.splitlines()
     assert max(map(len, lines)) <= 80
     assert [line.split()[0] for line in lines if line[:1].isalpha()][: len(PRESETS)] == [*PRESETS]
-    letters = {p.source.split()[1].strip(":'s,") for p in PRESETS.values() if "paper " in p.source}
-    for letter in letters:
-        assert any(line.startswith(f"paper {letter}: https://") for line in lines)
+    for work in PAPERS:
+        assert any(preset.source.startswith(work) for preset in PRESETS.values())
+        assert any(line.startswith(f"{work}: https://") for line in lines)
     assert json.loads(ossicle("recipes", "--json").out).keys() == PRESETS.keys()
 
 
@@ -166,7 +166,7 @@ def test_json_is_one_object_and_nothing_else_on_stdout(
 )
 def test_params_gives_the_counts_of_cappellazzo_et_al(ossicle, recipe, counted):
     done = ossicle("params", "--backbone", "config:ast-base", "--recipe", recipe)
-    assert f"without head and final norm, as paper D counts: {counted}\n" in done.out
+    assert f"without head and final norm, as in Cappellazzo et al. 2023: {counted}\n" in done.out
 
 
 def test_metrics_are_shown_with_intervals_and_confusions(

@@ -63,7 +63,7 @@ def params(
     print(f"trainable {found.trainable:,} of {found.total:,} ({found.percent:.3f} %): {parts}")
     if any(row.site == FINAL_NORM and row.part == "norm" for row in found.rows):
         bare = sum(row.count for row in found.rows if row.site != FINAL_NORM)
-        print(f"without head and final norm, as paper D counts: {bare:,}")
+        print(f"without head and final norm, as in Cappellazzo et al. 2023: {bare:,}")
 
 
 def _each(counts: list[int]) -> str:

@@ -22,4 +22,4 @@ def recipes(json: o.AsJson = False) -> None:
     print()
     for work, address in PAPERS.items():
         print(f"{work}: {address}")
-    print("Counts: what trains at base size, without head and, for paper D, final norm.")
+    print("Numbers: trainable parameters at base size, without head (ast/: and final norm).")

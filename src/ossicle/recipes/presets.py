@@ -1,9 +1,10 @@
 """Recipes with a name and a source. Text only, so that listing them imports no framework.
 
-The word before a slash says whose settings they are: `ast` paper D's, `elp` paper B's and its
-predecessor's, `ser` paper C's, `superb` paper A's and its predecessors'; `peft-ser` and `sure` are
-works of others on the same tasks. Counts are trainable parameters without the head at base size (12
-layers of width 768), and for paper D also without the final norm, as its table counts.
+The word before the slash names the source: `ast` Cappellazzo et al. 2023, `elp` Inoue et al. 2024
+and Otake et al. 2023, `ser` Lashkarashvili et al. 2024, `superb` Lin et al. 2024 and Chen et al.
+2023; `peft-ser` and `sure` are named after their papers. Numbers are trainable parameters without
+the head at base size (12 layers of width 768); those of `ast` are also without the final norm, as
+in the table of the paper.
 """
 
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from itertools import combinations
 from typing import Final
 
 PAPERS: Final[dict[str, str]] = {
-    "paper A": "https://arxiv.org/abs/2401.02122",
-    "paper B": "https://arxiv.org/abs/2407.21066",
-    "paper C": "https://arxiv.org/abs/2402.11747",
-    "paper D": "https://arxiv.org/abs/2312.03694",
+    "Cappellazzo et al. 2023": "https://arxiv.org/abs/2312.03694",
+    "Inoue et al. 2024": "https://arxiv.org/abs/2407.21066",
+    "Otake et al. 2023": "https://arxiv.org/abs/2210.16032",
+    "Lashkarashvili et al. 2024": "https://arxiv.org/abs/2402.11747",
+    "Lin et al. 2024": "https://arxiv.org/abs/2401.02122",
+    "Chen et al. 2023": "https://arxiv.org/abs/2210.06175",
     "CHAPTER": "https://arxiv.org/abs/2212.01282",
     "PEFT-SER": "https://arxiv.org/abs/2306.05350",
     "SURE": "https://arxiv.org/abs/2303.03267",
@@ -23,7 +26,7 @@ PAPERS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """An expression with where its settings come from."""
+    """An expression, and the source of its settings."""
 
     expression: str
     source: str
@@ -39,8 +42,8 @@ _PROMPT = "prompt(length={0}, keep=true, drop_distillation=true)"
 _DEEP = f"{_PROMPT} + deep-prompt(length={{0}})[1:]"
 _PF = f"{_PAR.format(64, 'ffn')} + norm@norm.ffn"
 
-_AST: Final[dict[str, tuple[str, str]]] = {  # what each trains beside the final norm
-    "linear": ("", "table I: linear; its code trains the final norm too"),
+_AST: Final[dict[str, tuple[str, str]]] = {  # without the final norm
+    "linear": ("", "table I: linear; the code trains the final norm too"),
     "spt-300": (_PROMPT.format(300), "table I: SPT 300, 230 400"),
     "dpt-25": (_DEEP.format(25), "table I: DPT 25, 230 400"),
     "prefix-24": (
@@ -115,7 +118,7 @@ _AST: Final[dict[str, tuple[str, str]]] = {  # what each trains beside the final
     ),
     "hydra-ffn": (
         f"{_SEQ.format(64, 'ffn')} + {_PAR.format(64, 'ffn')} + norm@norm.ffn",
-        "table V: Hydra at the FFN, 479 520 (the paper prints 470K)",
+        "table V: Hydra at the FFN, 479 520 (470K in the paper)",
     ),
     "lora-x2": (_LORA.format(64, "attn.q,attn.v"), "table VI: LoRA, 442 368"),
     "adapter+lora": (
@@ -149,46 +152,46 @@ _HOULSBY = "bottleneck(init=torch, width={})@ffn"
 _PARALLEL = "bottleneck(insertion=parallel, position=before, init=torch, width={}, reads=layer)@ffn"
 _SPEECH: Final[dict[str, tuple[str, str]]] = {
     "superb/weighted-sum": ("weighted-sum", "SUPERB: softmax weights of 13 states, 13"),
-    "superb/houlsby": (_HOULSBY.format(32), "paper A: sequential, width 32, 599 424"),
+    "superb/houlsby": (_HOULSBY.format(32), "Lin et al. 2024: sequential, width 32, 599 424"),
     "superb/parallel": (
         _PARALLEL.format(32),
-        "paper A: reads what enters the layer, width 32, 599 424",
+        "Lin et al. 2024: reads the input of the layer, width 32, 599 424",
     ),
-    "superb/lora": ("lora(rank=8, alpha=1)@attn.q,attn.v", "paper A: scale 1/8, 294 912"),
-    "superb/bitfit": ("bias", "paper A: 101 376"),
-    "superb/lnfit": ("norm", "paper A's code: 36 864"),
+    "superb/lora": ("lora(rank=8, alpha=1)@attn.q,attn.v", "Lin et al. 2024: scale 1/8, 294 912"),
+    "superb/bitfit": ("bias", "Lin et al. 2024: 101 376"),
+    "superb/lnfit": ("norm", "Lin et al. 2024, code: 36 864"),
     "superb/hybrid": (
         f"lora(rank=2, alpha=1)@attn.q,attn.v + {_HOULSBY.format(10)} + {_PARALLEL.format(10)}",
-        "paper A: LoRA, sequential and parallel adapter in one layer, 461 040",
+        "Lin et al. 2024: LoRA, sequential and parallel adapter in one layer, 461 040",
     ),
-    "superb/adapterbias": ("adapterbias", "paper A's predecessor: 46 092"),
+    "superb/adapterbias": ("adapterbias", "Chen et al. 2023: 46 092"),
     "superb/chapter": (
         f"chapter + {_HOULSBY.format(32)}",
         "CHAPTER: CNN adapters with sequential ones, 4 799 872",
     ),
-    "elp/full": ("full@layer", "paper B's baseline: the transformer layers, 85 064 688"),
+    "elp/full": ("full@layer", "Otake et al. 2023, baseline: the transformer layers, 85 064 688"),
     "elp/conventional": (
         "e-adapter@attn,ffn + norm",
-        "paper B's predecessor: after both blocks, 9 535 488",
+        "Otake et al. 2023: after both blocks, 9 535 488",
     ),
-    "elp/e": ("e-adapter + norm", "paper B's predecessor: E-adapters alone, 4 786 176"),
+    "elp/e": ("e-adapter + norm", "Otake et al. 2023: E-adapters only, 4 786 176"),
     "elp/l": (
         "l-adapter",
-        "paper B's predecessor: L-adapters alone, 4 737 036 as in its table; its published runs "
+        "Otake et al. 2023: L-adapters only, 4 737 036 as in the table; the published runs "
         "also trained the norms of the layers, which is l-adapter + norm, 4 773 900",
     ),
     "elp/le": (
         "l-adapter + e-adapter[:-1] + norm",
-        "paper B's predecessor: L, and E in all layers but the last, 9 127 436",
+        "Otake et al. 2023: L, and E in all layers but the last, 9 127 436",
     ),
     "elp/elp": (
         "l-adapter + e-adapter[:-1] + p-adapter + norm",
-        "paper B: L, E and P; how many pseudo features it does not state",
+        "Inoue et al. 2024: L, E and P; the number of pseudo features is not stated",
     ),
     "peft-ser/adapter": (
         "bottleneck(insertion=parallel, position=before, residual=true, width=128, "
         "activation=relu, scale=0.1, dropout=0.1, reads=norm.attn)@ffn",
-        "PEFT-SER: reads what the attention's norm reads, 2 370 048",
+        "PEFT-SER: reads the input of the attention's norm, 2 370 048",
     ),
     "peft-ser/adapter-l": (
         "bottleneck(position=before, width=128, activation=relu, scale=0.05, dropout=0.1)@norm.ffn",
@@ -225,7 +228,7 @@ PRESETS: Final[dict[str, Preset]] = {
     "bottleneck": Preset("bottleneck(width=64)@ffn", "after the feed-forward block, width 64"),
     "parallel": Preset(
         "bottleneck(width=64, insertion=parallel, position=before)@ffn",
-        "He et al. 2022: beside the feed-forward block, width 64",
+        "He et al. 2022: parallel to the feed-forward block, width 64",
     ),
     "pfeiffer": Preset(
         "bottleneck(reduction=16, activation=relu)@ffn",
@@ -241,22 +244,22 @@ PRESETS: Final[dict[str, Preset]] = {
         "Lian et al. 2022: scale and shift",
     ),
     "top-3": Preset("full@layer[-3:]", "partial fine-tuning: the three uppermost layers"),
-    "ast/full": Preset("full@backbone", "paper D, table I: full fine-tuning"),
+    "ast/full": Preset("full@backbone", "Cappellazzo et al. 2023, table I: full fine-tuning"),
     "ast/bitfit": Preset(
         "bias@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out,norm.attn,norm.ffn,norm.final",
-        "paper D, table I: BitFit, 102 144",
+        "Cappellazzo et al. 2023, table I: BitFit, 102 144",
     ),
     **{
         f"ast/{name}": Preset(
             f"{expression} + norm@norm.final" if expression else "norm@norm.final",
-            f"paper D, {source}",
+            f"Cappellazzo et al. 2023, {source}",
         )
         for name, (expression, source) in _AST.items()
     },
     **{
         f"ser/{'+'.join(chosen)}": Preset(
             " + ".join(_SER[one] for one in chosen),
-            "paper C, which states neither rank nor width",
+            "Lashkarashvili et al. 2024, where rank and width are not stated",
         )
         for number in range(1, len(_SER) + 1)
         for chosen in combinations(_SER, number)

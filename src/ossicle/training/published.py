@@ -1,7 +1,7 @@
-"""Published training settings, by name: what a paper trained with, as far as it is told.
+"""Published training settings by name, as far as papers state them.
 
-Each is a set of options; a recipe, the data and anything else are chosen beside it. What a paper's
-code does and its text does not say is taken from the code.
+Each is a set of options, without recipe and data. Settings missing in the text of a paper are taken
+from its code.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Published:
 
 
 def _ast(epochs: int, batch_size: int, frames: int, *, masks: bool = False) -> dict[str, Any]:
-    """Paper D: AdamW with decay on everything, half a cosine, no warm-up and no clipping."""
+    """Cappellazzo et al. 2023: AdamW, decay on all, half a cosine, no warm-up, no clipping."""
     return {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -40,7 +40,7 @@ def _ast(epochs: int, batch_size: int, frames: int, *, masks: bool = False) -> d
 
 
 def _elp(epochs: int, batch_size: int, lr: float, head_lr: float, schedule: str) -> dict[str, Any]:
-    """Paper B's predecessor: Adam, a factor on the rate for each epoch."""
+    """Otake et al. 2023: Adam, a factor on the rate for each epoch."""
     return {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -65,7 +65,7 @@ def _asr_factors() -> str:
 def _superb(
     steps: int, recordings: int, lr: float, warmup_steps: int, **more: Any
 ) -> dict[str, Any]:
-    """SUPERB and paper A: Adam for so many steps of 32, up in a line, then down in one.
+    """SUPERB and Lin et al. 2024: Adam for many steps of 32, linear warm-up and decay.
 
     Epochs are the published steps over those of an epoch of the published corpus.
     """
@@ -96,9 +96,9 @@ def _sure(lr: float, batch_size: int, accumulate: int) -> dict[str, Any]:
     }
 
 
-_D = "paper D and its code, for adapters and LoRA"
-_B = "E- and L-adapters, their code"
-_A = "SUPERB with paper A's warm-up"
+_D = "Cappellazzo et al. 2023 and code, for adapters and LoRA"
+_B = "code of Otake et al. 2023"
+_A = "SUPERB with the warm-up of Lin et al. 2024"
 PUBLISHED: Final[dict[str, Published]] = {
     "ast/esc50": Published(f"ESC-50, {_D}", _ast(50, 32, 500, masks=True)),
     "ast/urbansound8k": Published(f"UrbanSound8K, {_D}", _ast(30, 32, 400, masks=True)),
@@ -135,7 +135,7 @@ PUBLISHED: Final[dict[str, Published]] = {
         _superb(100_000, 28_539, 1e-2, 1400, task="phones", head="superb-frames"),
     ),
     "peft-ser/emotion": Published(
-        "PEFT-SER's code, but for the rate, which halves there on a plateau and is constant here",
+        "code of PEFT-SER, with a constant rate instead of one that halves on a plateau",
         {
             "epochs": 30,
             "batch_size": 32,
