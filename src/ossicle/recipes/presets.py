@@ -18,9 +18,9 @@ PAPERS: Final[dict[str, str]] = {
     "Lashkarashvili et al. 2024": "https://arxiv.org/abs/2402.11747",
     "Lin et al. 2024": "https://arxiv.org/abs/2401.02122",
     "Chen et al. 2023": "https://arxiv.org/abs/2210.06175",
-    "CHAPTER": "https://arxiv.org/abs/2212.01282",
-    "PEFT-SER": "https://arxiv.org/abs/2306.05350",
-    "SURE": "https://arxiv.org/abs/2303.03267",
+    "Chen et al. 2023 (CHAPTER)": "https://arxiv.org/abs/2212.01282",
+    "Feng & Narayanan 2023 (PEFT-SER)": "https://arxiv.org/abs/2306.05350",
+    "Li et al. 2023 (SURE)": "https://arxiv.org/abs/2303.03267",
 }
 
 
@@ -118,7 +118,7 @@ _AST: Final[dict[str, tuple[str, str]]] = {  # without the final norm
     ),
     "hydra-ffn": (
         f"{_SEQ.format(64, 'ffn')} + {_PAR.format(64, 'ffn')} + norm@norm.ffn",
-        "table V: Hydra at the FFN, 479 520 (470K in the paper)",
+        "table V: Hydra at the FFN, 479 520 (the paper prints 470K)",
     ),
     "lora-x2": (_LORA.format(64, "attn.q,attn.v"), "table VI: LoRA, 442 368"),
     "adapter+lora": (
@@ -151,7 +151,10 @@ _SER: Final = {
 _HOULSBY = "bottleneck(init=torch, width={})@ffn"
 _PARALLEL = "bottleneck(insertion=parallel, position=before, init=torch, width={}, reads=layer)@ffn"
 _SPEECH: Final[dict[str, tuple[str, str]]] = {
-    "superb/weighted-sum": ("weighted-sum", "SUPERB: softmax weights of 13 states, 13"),
+    "superb/weighted-sum": (
+        "weighted-sum",
+        "Yang et al. 2021 (SUPERB): softmax weights of 13 hidden states, 13",
+    ),
     "superb/houlsby": (_HOULSBY.format(32), "Lin et al. 2024: sequential, width 32, 599 424"),
     "superb/parallel": (
         _PARALLEL.format(32),
@@ -167,57 +170,65 @@ _SPEECH: Final[dict[str, tuple[str, str]]] = {
     "superb/adapterbias": ("adapterbias", "Chen et al. 2023: 46 092"),
     "superb/chapter": (
         f"chapter + {_HOULSBY.format(32)}",
-        "CHAPTER: CNN adapters with sequential ones, 4 799 872",
+        "Chen et al. 2023 (CHAPTER): CNN adapters and sequential adapters, 4 799 872",
     ),
-    "elp/full": ("full@layer", "Otake et al. 2023, baseline: the transformer layers, 85 064 688"),
+    "elp/full": ("full@layer", "Inoue et al. 2024, baseline: the transformer layers, 85 064 688"),
     "elp/conventional": (
         "e-adapter@attn,ffn + norm",
         "Otake et al. 2023: after both blocks, 9 535 488",
     ),
-    "elp/e": ("e-adapter + norm", "Otake et al. 2023: E-adapters only, 4 786 176"),
+    "elp/e": ("e-adapter + norm", "Otake et al. 2023: E-adapters alone, 4 786 176"),
     "elp/l": (
         "l-adapter",
-        "Otake et al. 2023: L-adapters only, 4 737 036 as in the table; the published runs "
-        "also trained the norms of the layers, which is l-adapter + norm, 4 773 900",
+        "Otake et al. 2023: L-adapters alone, 4 737 036 as in the table; the published runs "
+        "also train the norms of the layers, which is l-adapter + norm, 4 773 900",
     ),
     "elp/le": (
         "l-adapter + e-adapter[:-1] + norm",
-        "Otake et al. 2023: L, and E in all layers but the last, 9 127 436",
+        "Otake et al. 2023: L-adapters, and E-adapters in all layers but the last, 9 127 436",
     ),
     "elp/elp": (
         "l-adapter + e-adapter[:-1] + p-adapter + norm",
-        "Inoue et al. 2024: L, E and P; the number of pseudo features is not stated",
+        "Inoue et al. 2024: L-, E- and P-adapters; the paper does not state the number of pseudo "
+        "features",
     ),
     "peft-ser/adapter": (
         "bottleneck(insertion=parallel, position=before, residual=true, width=128, "
         "activation=relu, scale=0.1, dropout=0.1, reads=norm.attn)@ffn",
-        "PEFT-SER: reads the input of the attention's norm, 2 370 048",
+        "Feng & Narayanan 2023 (PEFT-SER): reads the input of the attention's norm, 2 370 048",
     ),
     "peft-ser/adapter-l": (
         "bottleneck(position=before, width=128, activation=relu, scale=0.05, dropout=0.1)@norm.ffn",
-        "PEFT-SER: LN(2 s + 0.1 A(s)), which is LN(s + 0.05 A(s)) but for epsilon, 2 370 048",
+        "Feng & Narayanan 2023 (PEFT-SER): LN(2 s + 0.1 A(s)), which is LN(s + 0.05 A(s)) except "
+        "for epsilon, 2 370 048",
     ),
     "peft-ser/prompt": (
         "prompt(length=5, init=xavier)@layer",
-        "PEFT-SER: five prompts through each layer alone, 46 080",
+        "Feng & Narayanan 2023 (PEFT-SER): five prompts in each layer, 46 080",
     ),
-    "peft-ser/lora": ("lora(rank=16, alpha=1)@ffn.in,ffn.out", "PEFT-SER: 1 474 560"),
+    "peft-ser/lora": (
+        "lora(rank=16, alpha=1)@ffn.in,ffn.out",
+        "Feng & Narayanan 2023 (PEFT-SER): 1 474 560",
+    ),
     "peft-ser/combined": (
         "prompt(length=1, init=xavier)@layer + lora(rank=32, alpha=1)@ffn.in,ffn.out"
         " + bottleneck(position=before, width=128, activation=relu, scale=0.05, dropout=0.1)"
         "@norm.ffn",
-        "PEFT-SER: prompt, LoRA and adapter, 5 328 384",
+        "Feng & Narayanan 2023 (PEFT-SER): prompt, LoRA and adapter, 5 328 384",
     ),
-    "sure/convadapter": ("conv-adapter", "SURE: after each layer, 3 403 776 in 24 of width 1024"),
+    "sure/convadapter": (
+        "conv-adapter",
+        "Li et al. 2023 (SURE): after each layer, 3 403 776 in 24 layers of width 1024",
+    ),
     "sure/prefix": (
         "prefix(length=30, dropout=0.1)",
-        "SURE: 30 keys and values, 1 474 560 in 24 of width 1024",
+        "Li et al. 2023 (SURE): 30 keys and values, 1 474 560 in 24 layers of width 1024",
     ),
 }
 
 PRESETS: Final[dict[str, Preset]] = {
-    "linear": Preset("linear", "linear probe: nothing but the head trains"),
-    "full": Preset("full@backbone", "full fine-tuning: everything trains"),
+    "linear": Preset("linear", "linear probe: only the head is trained"),
+    "full": Preset("full@backbone", "full fine-tuning: everything is trained"),
     "bitfit": Preset("bias", "Ben Zaken et al. 2022: every bias of every layer"),
     "norms": Preset("norm", "the LayerNorms of every layer"),
     "lora": Preset("lora(rank=8)@attn.q,attn.v", "Hu et al. 2021: rank 8, alpha/rank = 1"),
@@ -228,7 +239,7 @@ PRESETS: Final[dict[str, Preset]] = {
     "bottleneck": Preset("bottleneck(width=64)@ffn", "after the feed-forward block, width 64"),
     "parallel": Preset(
         "bottleneck(width=64, insertion=parallel, position=before)@ffn",
-        "He et al. 2022: parallel to the feed-forward block, width 64",
+        "He et al. 2022: in parallel with the feed-forward block, width 64",
     ),
     "pfeiffer": Preset(
         "bottleneck(reduction=16, activation=relu)@ffn",
@@ -243,7 +254,7 @@ PRESETS: Final[dict[str, Preset]] = {
         "scale(shift=true)@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out,norm.attn,norm.ffn",
         "Lian et al. 2022: scale and shift",
     ),
-    "top-3": Preset("full@layer[-3:]", "partial fine-tuning: the three uppermost layers"),
+    "top-3": Preset("full@layer[-3:]", "partial fine-tuning: the top three layers"),
     "ast/full": Preset("full@backbone", "Cappellazzo et al. 2023, table I: full fine-tuning"),
     "ast/bitfit": Preset(
         "bias@attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out,norm.attn,norm.ffn,norm.final",
@@ -259,7 +270,7 @@ PRESETS: Final[dict[str, Preset]] = {
     **{
         f"ser/{'+'.join(chosen)}": Preset(
             " + ".join(_SER[one] for one in chosen),
-            "Lashkarashvili et al. 2024, where rank and width are not stated",
+            "Lashkarashvili et al. 2024; the paper states neither rank nor width",
         )
         for number in range(1, len(_SER) + 1)
         for chosen in combinations(_SER, number)
