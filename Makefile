@@ -1,19 +1,21 @@
-# Each target first makes .venv, or returns at once when it is up to date (scripts/setup.py).
+# Targets first create .venv with scripts/setup.py, which returns at once if it is up to date.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
 help:
-	@echo "make demo       compare, train and use adapters on the recordings that ship, in demo/"
-	@echo "make test       run the quick selection of the tests"
-	@echo "make test-all   run all tests, each method on each family too"
-	@echo "make mutants    put known faults into the source and see that the tests notice"
-	@echo "make check      ruff, ruff format, mypy and lint-imports"
-	@echo "make docs       build the documentation into site/"
-	@echo "make bench      measure what work is saved, and write the page of speed"
-	@echo "make benchmark  measure everything again, accuracy too"
-	@echo "make setup      make .venv only"
-	@echo "make clean      remove what the others made, all but .venv"
+	@echo "make demo        compare, train and use adapters on the recordings included, in demo/"
+	@echo "make test        run the quick selection of the tests"
+	@echo "make test-all    run all tests, including every method on every model family"
+	@echo "make mutants     insert known faults into the source and check that the tests fail"
+	@echo "make check       run ruff, ruff format, mypy and lint-imports"
+	@echo "make docs        build the documentation into site/"
+	@echo "make bench       measure speed and memory, and write the Benchmarks page"
+	@echo "make benchmark   run all benchmarks, including accuracy"
+	@echo "make gpu-wheels  download into wheels/ what a GPU machine without a network needs"
+	@echo "make gpu-check   test and measure on a GPU, in at most eight minutes"
+	@echo "make setup       create .venv only"
+	@echo "make clean       remove all generated files except .venv and wheels/"
 
 setup:
 	@$(PYTHON) scripts/setup.py
@@ -50,8 +52,16 @@ benchmark:
 	@for script in gradients manifest presets pretrained step tasks bench page; do \
 		echo "$$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
+gpu-wheels: setup
+	@$(PYTHON) scripts/setup.py benchmark
+	@$(BIN)/python scripts/gpu_packages.py
+
+# With the machine's own Python, which has its torch.
+gpu-check:
+	@$(PYTHON) scripts/gpu_check.py
+
 clean:
 	rm -rf demo site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests examples benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-all mutants check docs bench benchmark clean
+.PHONY: help setup demo test test-all mutants check docs bench benchmark gpu-wheels gpu-check clean

@@ -1,0 +1,79 @@
+"""Tasks in order of importance, until the time is used up."""
+
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to measure.
+
+    Attributes:
+        name: Shown where it is skipped.
+        estimate_s: Seconds it is expected to take; only the ratios between tasks matter once some
+            have run.
+        action: Returns figures by label.
+    """
+
+    name: str
+    estimate_s: float
+    action: Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task.
+
+    Attributes:
+        name: Of the task.
+        figures: By label.
+        skipped: Why it did not run, if the time did not suffice.
+        error: Why it stopped, if it did.
+    """
+
+    name: str
+    figures: dict[str, Any] = field(default_factory=dict)
+    skipped: str | None = None
+    error: str | None = None
+
+
+def run_within(
+    tasks: Iterable[Task], budget_s: float, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Outcome]:
+    """Run tasks one after the other as long as each is expected to end within the budget.
+
+    Estimates are scaled by how long the tasks so far took compared with theirs. A short task may
+    still run after a long one was skipped.
+
+    Args:
+        tasks: The most important first.
+        budget_s: Seconds from now on.
+        clock: Returns seconds.
+
+    Yields:
+        The outcome of every task, in their order.
+    """
+    deadline = clock() + budget_s
+    spent_s = estimated_s = 0.0
+    for task in tasks:
+        scale = spent_s / estimated_s if estimated_s else 1.0
+        expected_s, begun = task.estimate_s * scale, clock()
+        if begun + expected_s > deadline:
+            left_s = max(deadline - begun, 0)
+            reason = f"expected to take {expected_s:.0f} s, and {left_s:.0f} s were left"
+            yield Outcome(task.name, skipped=reason)
+            continue
+        yield attempt(task)
+        spent_s, estimated_s = spent_s + clock() - begun, estimated_s + task.estimate_s
+
+
+def attempt(task: Task) -> Outcome:
+    """Return the figures of a task, or the error that stopped it."""
+    try:
+        return Outcome(task.name, figures=task.action())
+    except Exception as error:  # stored and reported: one task must not cost the others
+        traceback.print_exc()
+        return Outcome(task.name, error=f"{type(error).__name__}: {str(error).splitlines()[0]}")
