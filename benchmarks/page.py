@@ -1,4 +1,7 @@
-"""Write `docs/reference/speed.md` from the stored figures: `python benchmarks/page.py`."""
+"""Write the Benchmarks page, `docs/reference/speed.md`, from the stored results.
+
+python benchmarks/page.py
+"""
 
 import json
 import re
@@ -10,7 +13,7 @@ PAGE = ROOT / "docs" / "reference" / "speed.md"
 RESULTS = ROOT / "benchmarks" / "results"
 
 TEMPLATE = ROOT / "benchmarks" / "speed-template.md"
-MARK = re.compile(r"<!-- (machine|table: (\w+)) -->")
+MARK = re.compile(r"<!-- (machine|gpu|table: (\w+)) -->")
 
 GOALS = {
     "LoRA, all layers: ossicle, cached": 1.10,
@@ -41,24 +44,54 @@ GOALS = {
 }
 
 
-def page(results: dict[str, Any]) -> str:
-    """Return the page of the figures of one device."""
+def page(results: dict[str, Any], on_gpu: dict[str, Any] | None = None) -> str:
+    """Return the page.
+
+    Args:
+        results: Of `bench.py`, by group.
+        on_gpu: Of `make gpu-check`; None if it has not run.
+    """
 
     def filled(mark: re.Match[str]) -> str:
+        if mark[1] == "gpu":
+            return gpu(on_gpu)
         return machine(results) if mark[1] == "machine" else table(mark[2], results[mark[2]])
 
     return MARK.sub(filled, TEMPLATE.read_text(encoding="utf-8"))
 
 
+def gpu(results: dict[str, Any] | None) -> str:
+    """Return the section of a GPU."""
+    if results is None:
+        return "Not measured."
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    tests = ", ".join(f"{value} {key}" for key, value in results["tests"].items())
+    lines = [
+        f"Measured on {results['device']}, driver {results['driver']}, with {versions}, on "
+        f"{results['date']}; seed {results['seed']}, {results['rounds']} rounds. Tests: {tests}.",
+        "",
+        "| | ratio to the bare forward pass | seconds of audio a second | peak MiB |",
+        "|---|---|---|---|",
+    ]
+    for row, figures in results["figures"].items():
+        for label, value in figures.items():
+            peak = "" if value.get("peak_mib") is None else f"{value['peak_mib']:,.0f}"
+            speed = f"{value['audio_s_per_s']:,.0f}"
+            lines.append(f"| {row}: {label} | {shown(value)} | {speed} | {peak} |")
+    for reason in ("skipped", "failed"):
+        lines += [f"\n{reason.capitalize()}: {k} ({v})" for k, v in results[reason].items()]
+    return "\n".join(lines)
+
+
 def machine(results: dict[str, Any]) -> str:
-    """Return what was measured on."""
+    """Return the processor and the versions of the measurement."""
     devices = sorted({group["device"] for group in results.values()})
     named = sorted({", ".join(map(" ".join, g["versions"].items())) for g in results.values()})
     return f"Measured on {'; '.join(devices)}, with {'; '.join(named)}."
 
 
 def table(name: str, group: dict[str, Any]) -> str:
-    """Return the figures of a group as a table."""
+    """Return the rows of a group as a Markdown table."""
     figures = group["figures"]
     if name == "memory":
         rows = [
@@ -68,30 +101,30 @@ def table(name: str, group: dict[str, Any]) -> str:
     if name == "curves":
         lines = []
         for label, by_size in figures.items():
-            told = ", ".join(f"{size}: {value:.3g} s" for size, value in by_size.items())
-            lines.append(f"- {label}: {told}")
+            values = ", ".join(f"{size}: {value:.3g} s" for size, value in by_size.items())
+            lines.append(f"- {label}: {values}")
         return "\n".join(lines)
     rows = [f"| {label} | {shown(v)} | {GOALS.get(label, '')} |" for label, v in figures.items()]
-    return "\n".join(["| | figure | goal |", "|---|---|---|", *rows])
+    return "\n".join(["| | measured | goal |", "|---|---|---|", *rows])
 
 
 def shown(value: Any) -> str:
-    """Return a figure with its spread."""
+    """Return a ratio with its quartiles, or a plain number."""
     if isinstance(value, float):
         return f"{value:,.1f}"
     return f"{number(value['median'])} [{number(value['low'])}, {number(value['high'])}]"
 
 
 def number(value: float) -> str:
-    """Return a ratio with as many digits as it deserves."""
+    """Return a ratio with two decimals, or four below 0.1."""
     return f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
 
 
-def stored(device: str = "cpu") -> dict[str, Any]:
-    """Return what was measured on a device."""
-    found: dict[str, Any] = json.loads((RESULTS / f"bench-{device}.json").read_text())
-    return found
+def stored(name: str = "bench-cpu") -> dict[str, Any] | None:
+    """Return stored results; None if there are none."""
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text()) if file.is_file() else None
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(stored()), encoding="utf-8")
+    PAGE.write_text(page(stored(), stored("gpu")), encoding="utf-8")

@@ -5,10 +5,10 @@
     python3 scripts/gpu_check.py --device cpu --quick    try the script itself, on tiny models
 
 It needs a Python with torch and transformers. Other packages that are missing or too old are
-installed from `wheels/`, which `make gpu-wheels` fills beforehand, into a folder of this project.
-First the tests marked `gpu` run, then the core rows of the benchmark, the most important first. What
-the time does not suffice for is left out, and the results say why. They are written to
-`benchmarks/results/gpu.json`, from which `benchmarks/page.py` makes a section of the page.
+installed from `wheels/`, which `make gpu-wheels` fills beforehand, into `build/gpu-packages/`.
+First the tests marked `gpu` run, then the core rows of the benchmark, the most important first.
+Rows that do not fit into the time are skipped, and the results say so. The results are written to
+`benchmarks/results/gpu.json`, and `benchmarks/page.py` adds them to the Benchmarks page.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """Tasks in order of importance, until the time is used up."""
 
+import statistics
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -45,8 +46,8 @@ def run_within(
 ) -> Iterator[Outcome]:
     """Run tasks one after the other as long as each is expected to end within the budget.
 
-    Estimates are scaled by how long the tasks so far took compared with theirs. A short task may
-    still run after a long one was skipped.
+    Estimates are scaled by the median of how long the tasks so far took compared with theirs. A
+    short task may still run after a long one was skipped.
 
     Args:
         tasks: The most important first.
@@ -57,9 +58,9 @@ def run_within(
         The outcome of every task, in their order.
     """
     deadline = clock() + budget_s
-    spent_s = estimated_s = 0.0
+    ratios: list[float] = []
     for task in tasks:
-        scale = spent_s / estimated_s if estimated_s else 1.0
+        scale = statistics.median(ratios) if ratios else 1.0
         expected_s, begun = task.estimate_s * scale, clock()
         if begun + expected_s > deadline:
             left_s = max(deadline - begun, 0)
@@ -67,7 +68,7 @@ def run_within(
             yield Outcome(task.name, skipped=reason)
             continue
         yield attempt(task)
-        spent_s, estimated_s = spent_s + clock() - begun, estimated_s + task.estimate_s
+        ratios.append((clock() - begun) / task.estimate_s)
 
 
 def attempt(task: Task) -> Outcome:

@@ -5,7 +5,7 @@ from typing import Final
 
 RATE: Final = 16_000  # Hz
 CLASSES: Final = 10
-_TINY = "hidden_size=32&num_attention_heads=2&intermediate_size=32"
+_TINY = "hidden_size=64&num_attention_heads=4&intermediate_size=64"
 _TINY_SPEECH = f"{_TINY}&num_conv_pos_embeddings=16"
 
 
@@ -40,8 +40,8 @@ FULL: Final = Sizes(
     time_scale=1.0,
 )
 QUICK: Final = Sizes(
-    base=f"config:hubert-base?{_TINY_SPEECH}",
-    small=f"config:hubert-base?num_hidden_layers=6&{_TINY_SPEECH}",
+    base=f"config:tiny-hubert?num_hidden_layers=12&{_TINY_SPEECH}",
+    small=f"config:tiny-hubert?{_TINY_SPEECH}",
     wavlm=f"config:wavlm-base?{_TINY_SPEECH}",
     large_cnn=f"config:wavlm-large?num_hidden_layers=1&{_TINY_SPEECH}",
     ast=f"config:ast-base?num_hidden_layers=2&{_TINY}",

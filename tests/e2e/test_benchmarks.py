@@ -43,3 +43,81 @@ def test_the_quick_mode_yields_the_labels_of_the_stored_results(monkeypatch, cap
     importlib.import_module("bench").main()
     printed = json.loads(capsys.readouterr().out)
     assert printed.keys() == STORED["attention"]["figures"].keys()
+
+
+class Clock:
+    """A clock that tasks set forward."""
+
+    now_s = 100.0
+
+    def __call__(self):
+        return self.now_s
+
+
+def test_tasks_that_do_not_fit_into_the_budget_are_skipped_with_a_reason():
+    budget, clock, ran = importlib.import_module("gpu.budget"), Clock(), []
+
+    def task(name, estimate_s, takes_s):
+        def action():
+            ran.append(name)
+            clock.now_s += takes_s
+            return {name: takes_s}
+
+        return budget.Task(name, estimate_s, action)
+
+    # Each takes twice its estimate: 1 + 3 estimated end after 8 s; 4 would take 8 of the 2 s left.
+    tasks = [task("a", 1, 2), task("b", 3, 6), task("c", 4, 8), task("d", 1, 2), task("e", 1, 2)]
+    outcomes = list(budget.run_within(tasks, 10, clock))
+    assert ran == ["a", "b", "d"]
+    assert [outcome.name for outcome in outcomes] == ["a", "b", "c", "d", "e"]
+    assert outcomes[0].figures == {"a": 2}
+    assert outcomes[2].skipped == "expected to take 8 s, and 2 s were left"
+    assert outcomes[4].skipped == "expected to take 2 s, and 0 s were left"
+    assert clock() == 110
+
+
+def test_a_task_that_fails_does_not_stop_the_others(capsys):
+    budget = importlib.import_module("gpu.budget")
+    tasks = [budget.Task("a", 1, lambda: 1 / 0), budget.Task("b", 1, lambda: {"x": 1.0})]
+    failed, done = budget.run_within(tasks, 10)
+    assert failed.error == "ZeroDivisionError: division by zero"
+    assert done.figures == {"x": 1.0}
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_row_on_the_gpu_has_ratio_speed_and_every_variant():
+    training, speed = (
+        importlib.import_module("gpu.training"),
+        importlib.import_module("speed.bench"),
+    )
+    bench = speed.Bench(rounds=2, quick=True)
+    row = training.row(bench, training.models(bench)["base"], "l-adapter", None)()
+    assert list(row) == ["bare forward", "ossicle", "ossicle, cached"]
+    for figures in row.values():
+        assert figures["audio_s_per_s"] * figures["seconds"] == pytest.approx(8 * 0.4)
+        assert figures["peak_mib"] is None
+
+
+def test_the_page_shows_what_was_measured_on_a_gpu():
+    page = importlib.import_module("page")
+    assert page.gpu(None) == "Not measured."
+    figures = {"median": 2.0, "low": 1.5, "high": 2.5, "audio_s_per_s": 1234.0, "peak_mib": 5678.4}
+    shown = page.gpu(
+        {
+            "device": "a GPU",
+            "driver": "550.1",
+            "versions": {"torch": "2.9"},
+            "date": "2026-01-01",
+            "seed": 0,
+            "rounds": 7,
+            "tests": {"passed": 3, "failed": 0},
+            "figures": {"HuBERT base": {"ossicle": figures}},
+            "skipped": {"HuBERT large": "no time"},
+            "failed": {},
+        }
+    )
+    assert (
+        "Measured on a GPU, driver 550.1, with torch 2.9, on 2026-01-01; seed 0, 7 rounds." in shown
+    )
+    assert "| HuBERT base: ossicle | 2.00 [1.50, 2.50] | 1,234 | 5,678 |" in shown
+    assert shown.endswith("Skipped: HuBERT large (no time)")

@@ -83,7 +83,7 @@ def test_a_step_on_cached_states_has_the_outputs_of_one_on_waves(
     first = frozen.outputs(
         model, [Example(row, None, row[1], f"{n:032}") for n, row in enumerate(rows)]
     )
-    read = [frozen.store.get(f"{n:032}") for n in range(2)]
+    read = [frozen.cache.get(f"{n:032}") for n in range(2)]
     again = frozen.outputs(
         model, [Example(None, torch.from_numpy(one), length, None) for one, length in read]
     )
