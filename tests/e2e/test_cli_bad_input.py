@@ -75,7 +75,7 @@ def message_of(done: Any, *, progress: bool = False) -> str:
         ({"augment": "spead"}, "no augmentation 'spead'; available: speed, noise, mask"),
         ({"precision": "fp16"}, "precision is 'fp16'; use float32, bfloat16, float16, auto"),
         ({"track": "tensorbord"}, "no tracker 'tensorbord'; there are: none, aim"),
-        ({"settings": "ast/esc5"}, "no settings 'ast/esc5'; there are: ast/esc50"),
+        ({"settings": "ast/esc5"}, "no published settings 'ast/esc5'; available: ast/esc50"),
         ({"clip": "-1"}, "clip is -1; expected a number from 0 to"),
         ({"patience": "0"}, "patience is 0; expected a whole number from 1 to"),
         ({"accumulate": "0"}, "accumulate is 0; expected a whole number from 1 to"),
@@ -288,7 +288,7 @@ def test_evaluate_says_which_recordings_it_cannot_use(
     done = ossicle("evaluate", run, "--data", corpus, "--side=all")
     assert f"--data '{corpus}' gives those that the run kept" in message_of(done)
     done = ossicle("evaluate", run, "--data", corpus, "--side=tset")
-    assert message_of(done) == "--side is 'tset'; use test, valid or all"
+    assert message_of(done) == "--side is 'tset'; expected test, valid or all"
     (tmp_path / "lwo").mkdir()
     write_tone(tmp_path / "lwo" / "1.wav", "low", 0.3, seed=50)
     done = ossicle("evaluate", run, "--data", tmp_path)
@@ -306,7 +306,7 @@ def test_compare_says_what_is_wrong_before_it_trains(
         return message_of(done)
 
     assert "Did you mean 'bitfit'?" in message("linear,bitfti")
-    assert message("lora", "0,x") == "--seeds is '0,x'; write whole numbers: 0,1,2"
+    assert message("lora", "0,x") == "--seeds is '0,x'; expected whole numbers, e.g. 0,1,2"
     assert message("lora,linear,lora").endswith("each once; lora is there twice")
     assert message("lora", "1,1").endswith("one or more seeds, each once; 1 is there twice")
     assert message(",").endswith("one or more recipes, each once; there are none")

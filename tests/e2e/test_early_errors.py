@@ -79,8 +79,8 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
     [
         ("occupied", "taken' is not empty; choose another folder"),
         ("started", "is not empty; choose another folder, or go on with the run in it with --re"),
-        ("long out", "cannot be made: File name too long; choose another folder"),
-        ("no user", "cannot be made: there is no user 'no-such-user'; choose another folder"),
+        ("long out", "cannot be created: File name too long; choose another folder"),
+        ("no user", "cannot be created: there is no user 'no-such-user'; choose another folder"),
         ("no run", "holds no run: it has no config.json; leave --resume out to start"),
         ("data", "gone does not exist (reader audiofolder). Correct the path in"),
         ("long data", "is neither a reader nor an existing folder"),

@@ -31,7 +31,7 @@ def test_a_folder_gives_its_recordings(
     ]
     done = ossicle("predict", run, folder, "--json")
     assert [json.loads(line) for line in done.out.splitlines()] == named
-    assert done.err == f"{folder}: 1 files that are not recordings are left out.\n"
+    assert done.err == f"{folder}: 1 files that are not recordings are skipped.\n"
 
     done = ossicle("predict", run, folder, f"--out={tmp_path / 'out.jsonl'}")
     assert (done.status, done.out) == (0, "")
@@ -55,14 +55,14 @@ def test_an_output_that_cannot_be_written_is_refused_first(
 ) -> None:
     done = ossicle("predict", run, folder, f"--out={tmp_path / 'out.txt'}")
     assert (done.status, done.out) == (2, "")
-    assert "use a name that ends in .csv or .jsonl" in done.err
+    assert "expected a name that ends in .csv or .jsonl" in done.err
     done = ossicle("predict", run, folder, f"--out={tmp_path / 'none' / 'out.csv'}")
     assert done.status == 2
     assert "cannot be written: there is no folder" in done.err
     (tmp_path / "empty").mkdir()
     done = ossicle("predict", run, tmp_path / "empty")
     assert done.status == 2
-    assert "holds no recordings" in done.err
+    assert "contains no recordings" in done.err
 
 
 def test_a_table_gives_its_rows_and_their_parts(

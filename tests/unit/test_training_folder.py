@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_be_created_is_a_one_line_error(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with Writer(tmp_path / "file" / "run") as writer, pytest.raises(RunError, match="Not a dir"):
         writer.take()
-    with pytest.raises(RunError, match="cannot be made: File name too long; choose another folde"):
+    with pytest.raises(RunError, match="cannot be created: File name too long; choose anoth"):
         check_new(tmp_path / ("a" * 300))
     with pytest.raises(RunError, match="is a file; choose a new or an empty folder"):
         check_new(tmp_path / "file")

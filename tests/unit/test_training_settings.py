@@ -31,7 +31,7 @@ def test_published_settings_are_those_of_the_code() -> None:
 
 
 def test_settings_that_are_not_there_are_named() -> None:
-    with pytest.raises(RunError, match=r"no settings 'ast/esc5'; .* Did you mean 'ast/esc50'"):
+    with pytest.raises(RunError, match=r"settings 'ast/esc5'; .* Did you mean 'ast/esc50'"):
         published("ast/esc5")
 
 

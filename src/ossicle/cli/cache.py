@@ -1,4 +1,4 @@
-"""`ossicle cache`: what is kept of the frozen parts of runs, and how to be rid of it."""
+"""`ossicle cache`: show or clear the cached outputs of frozen layers."""
 
 from datetime import datetime
 from typing import Any
@@ -8,14 +8,14 @@ import typer
 from ossicle.cli import options as o
 
 cache = typer.Typer(
-    help="What frozen parts made of recordings, kept so that no run computes it again.",
+    help="Show or clear the cache: outputs of frozen layers, kept on disk for later runs.",
     no_args_is_help=True,
 )
 
 
 @cache.command()
 def info(json: o.AsJson = False) -> None:
-    """Show where the cache is, how full, and what is in it."""
+    """Show the folder, size and content of the cache."""
     from ossicle.frozen.cache import GB, cache_folder, cache_limit, stores
 
     folder, limit = cache_folder(), cache_limit()
@@ -43,11 +43,11 @@ def info(json: o.AsJson = False) -> None:
 
 @cache.command()
 def clear() -> None:
-    """Remove everything that is kept; runs that go on compute it again."""
+    """Delete everything in the cache; running jobs compute it again."""
     from ossicle.frozen.cache import GB, cache_folder
     from ossicle.frozen.cache import clear as remove
 
     folder = cache_folder()
     freed, remaining = remove(folder)
-    others = f"; {remaining} folders hold other files, which were left" if remaining else ""
+    others = f"; {remaining} folders with other files were kept" if remaining else ""
     print(f"{folder}: {freed / GB:.3f} GB freed{others}")

@@ -1,4 +1,4 @@
-"""`ossicle compare`: several recipes, several seeds, one table."""
+"""`ossicle compare`: train several recipes with several seeds, print one table."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ from ossicle.training.config import TrainConfig
 
 
 class CompareCommand(RunCommand):
-    """The options of a run but for its recipe and seed, of which a comparison has several."""
+    """A command with the options of a run except recipe and seed: a comparison has several."""
 
     own = frozenset({"recipe", "seed"})
 
@@ -46,12 +46,12 @@ def compare(
     try:
         numbers = [int(seed) for seed in seeds.split(",")]
     except ValueError as error:
-        raise RunError(f"--seeds is '{seeds}'; write whole numbers: 0,1,2") from error
+        raise RunError(f"--seeds is '{seeds}'; expected whole numbers, e.g. 0,1,2") from error
 
     out = expand(out)
     check_started(options.values["backbone"], options.values["data"])
     if why := fault(out):
-        raise RunError(f"'{out}' cannot be made: {why}; choose another folder")
+        raise RunError(f"'{out}' cannot be created: {why}; choose another folder")
 
     config = TrainConfig(recipe="", **options.values)
 

@@ -1,4 +1,4 @@
-"""`ossicle corpora`: which corpora can be read, and the card of each."""
+"""`ossicle corpora`: list the corpora that ossicle reads, or describe one."""
 
 import re
 from textwrap import fill
@@ -7,20 +7,21 @@ from typing import Annotated
 import typer
 
 from ossicle.cli import options as o
-from ossicle.errors import DataError, did_you_mean
+from ossicle.errors import DataError
+from ossicle.settings import check_known
 
 
 def corpora(
-    name: Annotated[str, typer.Argument(help="A reader; without it, all are listed.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Describe this reader. Default: list all readers.")
+    ] = "",
     json: o.AsJson = False,
 ) -> None:
-    """List the readers of corpora, or show the card of one: layout, size, split, options."""
+    """List the readers of corpora, or describe one: layout, size, split, options."""
     from ossicle.data.corpora import CORPORA, card, option_rows
 
-    if name and name not in CORPORA:
-        raise DataError(
-            f"no reader '{name}'; there are: {', '.join(CORPORA)}.{did_you_mean(name, CORPORA)}"
-        )
+    if name:
+        check_known("reader", name, CORPORA, DataError)
     if json:
         o.print_json({key: card(CORPORA[key]) for key in CORPORA if name in ("", key)})
     elif name:
@@ -30,4 +31,4 @@ def corpora(
             o.print_table(["option", "meaning", "default"], rows)
     else:
         rows = [[one.name, re.split("[:;,]", one.summary)[0], one.size] for one in CORPORA.values()]
-        o.print_table(["reader", "what it is", "size"], rows)
+        o.print_table(["reader", "corpus", "size"], rows)

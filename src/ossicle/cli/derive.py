@@ -1,4 +1,4 @@
-"""`ossicle derive`: connected words or verification trials from recordings that are there."""
+"""`ossicle derive`: connected words or verification trials from existing recordings."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,19 +12,25 @@ KINDS = ("words", "trials")
 
 
 def derive(
-    kind: Annotated[str, typer.Argument(help="words or trials.")],
+    kind: Annotated[str, typer.Argument(help="What to derive: words or trials.")],
     data: o.Data,
-    out: Annotated[Path, typer.Option(help="words: a new folder. trials: a file.")],
+    out: Annotated[Path, typer.Option(help="words: new folder to write. trials: file to write.")],
     count: Annotated[
-        int, typer.Option(help="words: strings for training. trials: most of each kind.")
+        int,
+        typer.Option(
+            help="words: number of training strings. trials: maximum number of target and of "
+            "non-target trials."
+        ),
     ] = 1000,
-    words: Annotated[str, typer.Option(help="Fewest and most words of a string.")] = "3-7",
-    pause: Annotated[str, typer.Option(help="Shortest and longest pause in seconds.")] = "0.1-0.5",
-    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    words: Annotated[
+        str, typer.Option(help="Minimum and maximum number of words in a string.")
+    ] = "3-7",
+    pause: Annotated[str, typer.Option(help="Minimum and maximum pause in seconds.")] = "0.1-0.5",
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
 ) -> None:
-    """Make recordings of several words in a row, with exact transcripts; or verification trials."""
+    """Join recordings of words into strings with transcripts, or list verification trials."""
     if kind not in KINDS:
-        raise RunError(f"nothing to derive is called '{kind}'; use {' or '.join(KINDS)}")
+        raise RunError(f"'{kind}' cannot be derived; use {' or '.join(KINDS)}")
 
     from ossicle.data import open_data
     from ossicle.data.derive import connect, write_trials
@@ -44,5 +50,5 @@ def _range(option: str, text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split("-"))
     except ValueError as error:
-        raise RunError(f"--{option} is '{text}'; write two numbers, as in 3-7") from error
+        raise RunError(f"--{option} is '{text}'; expected two numbers, e.g. 3-7") from error
     return low, high

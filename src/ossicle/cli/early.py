@@ -1,4 +1,4 @@
-"""Checks of paths before torch is imported: a slip of the hand is answered within a second."""
+"""Checks of paths before torch is imported, so that a typo is reported within a second."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +7,10 @@ from ossicle.paths import HERE, check_name
 
 
 def check_started(backbone: str, data: str, places: Sequence[Path] = HERE) -> None:
-    """Raise unless the data are there and the backbone can be.
+    """Raise unless the data exist and the backbone is a hub id or an existing folder.
 
     Raises:
-        BackboneError: its name can only be that of a folder, and there is none.
+        BackboneError: the name is a path, and there is no such folder.
         DataError: there is no such reader or path.
     """
     from ossicle.data.spec import find_data
@@ -20,11 +20,11 @@ def check_started(backbone: str, data: str, places: Sequence[Path] = HERE) -> No
 
 
 def check_trained(run: Path, backbone: str | None) -> None:
-    """Raise unless a folder holds an adapter, and the backbone that is given can be there.
+    """Raise unless a folder holds an adapter, and its backbone is a hub id or an existing folder.
 
     Raises:
         AdapterFileError: the folder is not an adapter folder, or is damaged.
-        BackboneError: its name can only be that of a folder, and there is none.
+        BackboneError: the name is a path, and there is no such folder.
     """
     from ossicle.adapters.folder import read_folder
     from ossicle.training.folder import places_of

@@ -11,26 +11,26 @@ from ossicle.errors import RunError
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run or adapter folder.")],
+    run: Annotated[Path, typer.Argument(help="Run or adapter folder.")],
     data: o.Data,
     side: Annotated[
         str | None,
         typer.Option(
-            help="test, valid or all. Default: the test recordings of the run's own data or of a "
-            "corpus that gives them, all recordings of any other."
+            help="Recordings to evaluate: test, valid or all. Default: test for the run's "
+            "own data and for corpora with a test set, all for other data."
         ),
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="Where the backbone is, if not where the run found it.")
+        str | None, typer.Option(help="Location of the backbone, if it has moved since training.")
     ] = None,
     batch_size: o.BatchSize = 16,
     decoder: o.Decoder = None,
     device: o.Device = "auto",
     json: o.AsJson = False,
 ) -> None:
-    """Print metrics with 95 % bootstrap intervals; refuse recordings that were learnt from."""
+    """Print metrics with 95 % bootstrap intervals; training recordings are refused."""
     if side not in (None, "test", "valid", "all"):
-        raise RunError(f"--side is '{side}'; use test, valid or all")
+        raise RunError(f"--side is '{side}'; expected test, valid or all")
     check_trained(run, backbone)
 
     from ossicle.data.spec import find_data

@@ -17,9 +17,9 @@ FORMATS: Final = (".csv", ".jsonl")
 
 
 def list_recordings(paths: Sequence[Path]) -> list["Path | Utterance"]:
-    """Return the paths, with the recordings of each folder and table in its place.
+    """Return the paths, with folders and tables replaced by their recordings.
 
-    Those below a folder are sorted by path; those of a table are in its order, and may be parts.
+    Recordings of a folder are sorted by path; rows of a table keep their order.
 
     Raises:
         DataError: there is no recording below a folder, or a table cannot be read.
@@ -48,9 +48,9 @@ def _below(folder: Path) -> list[Path]:
     ]
     recordings = [file for file in files if file.suffix.lower() in AUDIO]
     if not recordings:
-        raise DataError(f"{folder} holds no recordings. Name a folder of wav, flac, ... files.")
+        raise DataError(f"{folder} contains no recordings (.wav, .flac, ...).")
     if others := len(files) - len(recordings):
-        print(f"{folder}: {others} files that are not recordings are left out.", file=sys.stderr)
+        print(f"{folder}: {others} files that are not recordings are skipped.", file=sys.stderr)
     return recordings
 
 
@@ -58,10 +58,10 @@ def check_output(path: Path) -> None:
     """Raise unless predictions can be written to a file.
 
     Raises:
-        RunError: its name has another ending, or its folder is not there.
+        RunError: it has another suffix, or its folder does not exist.
     """
     if path.suffix.lower() not in FORMATS:
-        raise RunError(f"--out is '{path}'; use a name that ends in {' or '.join(FORMATS)}")
+        raise RunError(f"--out is '{path}'; expected a name that ends in {' or '.join(FORMATS)}")
     if why := fault(path):
         raise RunError(f"'{path}' cannot be written: {why}; choose another file")
     if path.is_dir() or not path.parent.is_dir():

@@ -1,4 +1,4 @@
-"""Options that other tools have under other names: what they are called here."""
+"""Names of options in other tools, and their names here."""
 
 from typing import Any, Final
 
@@ -41,10 +41,10 @@ MEANT: Final = {f"--{name}": option for option, names in NAMES.items() for name 
 
 
 class Hinting(TyperCommand):
-    """A command that says what an option of another tool is called here."""
+    """A command that answers an option of another tool with its name here."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse such options by name; the rest is the parser's."""
+        """Refuse options of other tools; leave the rest to the parser."""
         own = {name for parameter in self.params for name in parameter.opts}
         for arg in args[: args.index("--")] if "--" in args else args:
             name = arg.partition("=")[0]

@@ -1,4 +1,4 @@
-"""`ossicle inspect`: what is inside an adapter folder, and on which backbone it fits."""
+"""`ossicle inspect`: the content of an adapter folder, and the backbone it was trained on."""
 
 from math import prod
 from pathlib import Path
@@ -11,10 +11,10 @@ from ossicle.errors import listing
 
 
 def inspect(
-    run: Annotated[Path, typer.Argument(help="A run or adapter folder.")],
+    run: Annotated[Path, typer.Argument(help="Run or adapter folder.")],
     json: o.AsJson = False,
 ) -> None:
-    """Show an adapter's recipe, backbone, task and tensors; no weights are loaded."""
+    """Show recipe, backbone, task and tensors of an adapter, without loading weights."""
     from ossicle.adapters.folder import read_folder
     from ossicle.recipes.table import HEADER, recipe_rows
 

@@ -31,8 +31,8 @@ from ossicle.errors import OssicleError
 UNWRITABLE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 
 app = typer.Typer(
-    help="Fit a large frozen speech or audio model to your task by training a few hundred "
-    "thousand parameters beside it.",
+    help="Parameter-efficient fine-tuning of pretrained speech and audio transformers: adapters, "
+    "LoRA, prompts and more.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

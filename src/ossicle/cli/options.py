@@ -1,4 +1,4 @@
-"""Options that several commands share, and how results are printed."""
+"""Options shared by several commands, and printing of results."""
 
 import os
 import re
@@ -15,22 +15,22 @@ RecipeText = Annotated[str, typer.Option(help=field_help("recipe"))]
 Data = Annotated[str, typer.Option(help=field_help("data"))]
 HeadName = Annotated[
     str,
-    typer.Option(help="mean, cls, meanstd, superb, frames, superb-frames, speaker-mean, ..."),
+    typer.Option(help="Head of the model (see `ossicle tasks`)."),
 ]
-BatchSize = Annotated[int, typer.Option(min=1, max=10**6, help="Recordings in a step.")]
+BatchSize = Annotated[int, typer.Option(min=1, max=10**6, help="Recordings in a batch.")]
 Decoder = Annotated[
     str | None,
     typer.Option(
-        help="Of a transcription: greedy (the default) or beam search, as in "
+        help="Decoder of transcriptions: greedy (default) or beam search, with settings as in "
         "'beam(size=50,lm=words.arpa,lm_weight=2,word_score=0)'."
     ),
 ]
 Device = Annotated[str, typer.Option(help=field_help("device"))]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
 
 
 def is_main() -> bool:
-    """Whether this process prints: of those that one launcher started, the first."""
+    """Return whether this process prints: the first of those that a launcher started."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -40,7 +40,7 @@ def print_json(data: Any) -> None:
 
 
 def print_table(header: list[str], rows: list[list[str]], *, right: int | None = None) -> None:
-    """Print a table on stdout; columns from number `right` on are set flush right, unbroken."""
+    """Print a table on stdout; columns from number `right` on are right-aligned and not wrapped."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -15,11 +15,11 @@ def params(
     recipe: o.RecipeText,
     head: o.HeadName = "mean",
     classes: Annotated[
-        int, typer.Option(min=0, max=10**7, help="Outputs of the head; 0: no head.")
+        int, typer.Option(min=0, max=10**7, help="Number of head outputs; 0 leaves the head out.")
     ] = 10,
     json: o.AsJson = False,
 ) -> None:
-    """Count trainable and total parameters by part, site and layer; no weights are loaded."""
+    """Count trainable and total parameters by part, site and layer, without loading weights."""
     check_name(backbone)
 
     import torch

@@ -1,4 +1,4 @@
-"""`ossicle predict`: a label, or whatever the task predicts, for each file."""
+"""`ossicle predict`: the prediction of the task for each file."""
 
 import sys
 from pathlib import Path
@@ -15,27 +15,30 @@ SOME_FAILED = 1
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run or adapter folder.")],
-    files: Annotated[list[Path], typer.Argument(help="Recordings, folders or tables of them.")],
+    run: Annotated[Path, typer.Argument(help="Run or adapter folder.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Recordings, folders of recordings, or .csv, .tsv or .jsonl tables."),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option(help="A .csv or .jsonl file for the predictions, instead of stdout."),
+        typer.Option(help="Write predictions to this .csv or .jsonl file instead of stdout."),
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="Where the backbone is, if not where the run found it.")
+        str | None, typer.Option(help="Location of the backbone, if it has moved since training.")
     ] = None,
     decoder: o.Decoder = None,
     device: o.Device = "auto",
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Print label and probabilities, a line a file, as they are ready.
+    """Print the predicted label and probabilities of each recording, one line per file.
 
-    In speaker verification, print the cosine of each file with the first.
+    For speaker verification, print the cosine similarity of each file to the first one.
 
-    Of a folder, every recording below it is taken, in the order of their paths;
-    of a .csv, .tsv or .jsonl table, every row, which may be a part of a recording.
+    A folder stands for all recordings below it, sorted by path; a .csv, .tsv or .jsonl table for
+    its rows, which may be segments of recordings.
 
-    A file that cannot be read is reported on stderr and the others go on; the status is then 1.
+    Files that cannot be read are reported on stderr and skipped; the exit status is then 1.
     """
     check_trained(run, backbone)
     if out is not None:
@@ -75,7 +78,7 @@ def predict(
 
 
 def _name(found: dict[str, Any]) -> str:
-    """Return the file of a prediction, with the part of it in seconds where it is of one."""
+    """Return the file of a prediction, with the segment in seconds if it is one."""
     if "start_s" not in found:
         return str(found["file"])
     start, duration = found["start_s"], found["duration_s"]

@@ -1,10 +1,10 @@
-"""`ossicle settings`: which published training settings have a name."""
+"""`ossicle settings`: published training settings by name."""
 
 from ossicle.cli import options as o
 
 
 def settings(json: o.AsJson = False) -> None:
-    """List the published settings that `--settings` takes, and what each chooses."""
+    """List the published training settings for --settings, with their values."""
     from ossicle.training.published import PUBLISHED
 
     if json:
@@ -15,4 +15,4 @@ def settings(json: o.AsJson = False) -> None:
         chosen = [f"{key}={value}" for key, value in one.fields.items()]
         short = [text if len(text) < 60 else f"{text[:56]}..." for text in chosen]
         rows.append([name, one.about, " ".join(short)])
-    o.print_table(["settings", "what", "chosen"], rows)
+    o.print_table(["settings", "data and source", "values"], rows)

@@ -1,4 +1,4 @@
-"""Ctrl-C and TERM: one line that says how to go on, and the status that a shell expects.
+"""Ctrl-C and TERM: one line that says how to continue, and the exit status that a shell expects.
 
 A signal raises an exception wherever the main thread is. Inside a destructor or a callback of C
 code such an exception is lost; the signal is remembered, and `check_stopped` raises it again.

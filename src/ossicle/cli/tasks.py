@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ossicle.cli import options as o
-from ossicle.errors import RunError, did_you_mean
+from ossicle.settings import check_known
 
 
 def tasks(
@@ -17,10 +17,8 @@ def tasks(
     """List the tasks and their heads, or show the settings of one task."""
     from ossicle.tasks import TASKS
 
-    if name and name not in TASKS:
-        raise RunError(
-            f"no task '{name}'; available: {', '.join(TASKS)}.{did_you_mean(name, TASKS)}"
-        )
+    if name:
+        check_known("task", name, TASKS)
     if json:
         o.print_json({key: _card(TASKS[key]) for key in TASKS if name in ("", key)})
         return

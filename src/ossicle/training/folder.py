@@ -97,7 +97,7 @@ def check_new(folder: Path) -> None:
         RunError: it is a file, it is not empty, its name cannot be used, or a run is in progress.
     """
     if why := fault(folder):
-        raise RunError(f"'{folder}' cannot be made: {why}; choose another folder")
+        raise RunError(f"'{folder}' cannot be created: {why}; choose another folder")
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -7,7 +7,7 @@ from its code.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ossicle.errors import RunError, did_you_mean
+from ossicle.settings import check_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +163,5 @@ def published(name: str) -> dict[str, Any]:
     Raises:
         RunError: there are none.
     """
-    if name not in PUBLISHED:
-        raise RunError(
-            f"no settings '{name}'; there are: {', '.join(PUBLISHED)}."
-            f"{did_you_mean(name, PUBLISHED)}"
-        )
+    check_known("published settings", name, PUBLISHED)
     return PUBLISHED[name].fields
