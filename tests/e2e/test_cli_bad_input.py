@@ -251,7 +251,7 @@ def test_a_mistyped_command_says_what_was_meant(
     ("damage", "match"),
     [
         (lambda folder: (folder / TENSORS).unlink(), "has no adapter.safetensors"),
-        (lambda folder: (folder / FACTS).unlink(), "no adapter folder: it has no recipe.json"),
+        (lambda folder: (folder / FACTS).unlink(), "not an adapter folder: it has no recipe.json"),
         (lambda folder: os.truncate(folder / TENSORS, 500), "is damaged"),
         (lambda folder: flip(folder / TENSORS), "does not match its hash"),
         (lambda folder: os.truncate(folder / FACTS, 50), "recipe.json' cannot be read"),

@@ -181,12 +181,12 @@ def test_weights_stored_in_half_precision_are_the_same_backbone(folder, build):
 
 
 def test_a_missing_folder_says_so(tmp_path):
-    with pytest.raises(AdapterFileError, match=r"no adapter folder: there is no such folder"):
+    with pytest.raises(AdapterFileError, match=r"not an adapter folder: there is no such folder"):
         load(tmp_path / "nowhere")
 
 
 def test_a_folder_of_something_else_says_so(tmp_path):
-    with pytest.raises(AdapterFileError, match=r"is no adapter folder: it has no recipe\.json"):
+    with pytest.raises(AdapterFileError, match=r"is not an adapter folder: it has no recipe\.json"):
         load(tmp_path)
 
 
@@ -260,7 +260,7 @@ def test_an_entry_of_the_wrong_type_is_a_damaged_file(folder, changes, message):
 def test_a_hostile_key_is_refused(folder, key):
     tensors = json.loads((folder / FACTS).read_text())["tensors"]
     edit(folder, tensors=tensors | {key: [1]})
-    with pytest.raises(AdapterFileError, match="which is no site's; do not trust this folder"):
+    with pytest.raises(AdapterFileError, match="not one of a site; do not trust this folder"):
         load(folder)
 
 

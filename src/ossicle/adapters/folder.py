@@ -72,7 +72,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
     file = path / FACTS
     if not file.is_file():
         what = "there is no such folder" if not path.is_dir() else f"it has no {FACTS}"
-        raise AdapterFileError(f"'{path}' is no adapter folder: {what}")
+        raise AdapterFileError(f"'{path}' is not an adapter folder: {what}")
     try:
         facts = strict_json.read_object(file)
     except (OSError, ValueError) as error:
@@ -115,7 +115,7 @@ def _check_types(file: Path, facts: Mapping[str, Any]) -> None:
     for key, shape in facts["tensors"].items():
         if not _KEY.fullmatch(key):
             raise AdapterFileError(
-                f"'{file}' names a tensor '{key}', which is no site's; do not trust this folder"
+                f"'{file}' names a tensor '{key}', not one of a site; do not trust this folder"
             )
         if not isinstance(shape, list) or not all(type(size) is int for size in shape):
             raise AdapterFileError(f"'{file}' says that {key} has shape {shape!r}; restore it")

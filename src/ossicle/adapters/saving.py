@@ -146,7 +146,7 @@ def load(
         device: Where a backbone given by name is loaded.
 
     Raises:
-        AdapterFileError: the folder is no adapter folder, or is damaged.
+        AdapterFileError: the folder is not an adapter folder, or is damaged.
         RecipeMismatch: the adapter was trained on another backbone.
         BackboneError: the backbone cannot be loaded.
     """

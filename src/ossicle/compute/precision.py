@@ -66,7 +66,7 @@ def check_precision(backbone: Backbone, dtype: torch.dtype) -> None:
         name = str(dtype).removeprefix("torch.")
         raise RunError(
             f"in {name} this {device.type} computes another thing than '{backbone.name}': the "
-            f"output is off by {off:.0%} of its norm. Say --precision float32"
+            f"output is off by {off:.0%} of its norm. Use --precision float32"
         )
 
 

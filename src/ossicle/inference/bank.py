@@ -124,7 +124,7 @@ class AdapterBank:
         """Add an adapter of a folder that `save` or a run has made.
 
         Raises:
-            AdapterFileError: the folder is no adapter folder, or is damaged.
+            AdapterFileError: the folder is not an adapter folder, or is damaged.
             RecipeMismatch: it was trained on another backbone.
             AttachError: see `add`.
         """
@@ -340,8 +340,7 @@ class AdapterBank:
         if name not in self._kind_by_name:
             has = listing(self._kind_by_name, 5) or "none"
             raise AttachError(
-                f"there is no adapter '{name}'; there are: {has}."
-                f"{did_you_mean(name, self._kind_by_name)}"
+                f"no adapter '{name}'; available: {has}.{did_you_mean(name, self._kind_by_name)}"
             )
         return self._kind_by_name[name]
 

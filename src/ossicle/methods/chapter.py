@@ -9,7 +9,7 @@ Parameters at one site: C_in * C_out * K + bias * C_out + norm * 2 * C_out.
 
 The weight and all biases are initialised to zero, so a new adapter changes nothing.
 
-Source: Chen et al. 2022, https://arxiv.org/abs/2212.01282, with its reference code.
+Source: Chen et al. 2023, https://arxiv.org/abs/2212.01282, with its reference code.
 """
 
 from dataclasses import dataclass

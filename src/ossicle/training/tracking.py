@@ -26,7 +26,7 @@ def check_trackers(names: str) -> list[str]:
     for name in wanted:
         if name not in known:
             raise RunError(
-                f"no tracker '{name}'; there are: {NONE}, {', '.join(known)}."
+                f"no tracker '{name}'; available: {NONE}, {', '.join(known)}."
                 f"{did_you_mean(name, known)}"
             )
         if name not in installed:

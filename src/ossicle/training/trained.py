@@ -77,7 +77,7 @@ class Trained:
             decoder: Of a transcription: `greedy` or `beam(size=50,lm=FILE,...)`.
 
         Raises:
-            AdapterFileError: the folder is no adapter folder, or is damaged.
+            AdapterFileError: the folder is not an adapter folder, or is damaged.
             RecipeMismatch: the backbone is not the one it was trained on.
             BackboneError: the backbone cannot be loaded.
         """
