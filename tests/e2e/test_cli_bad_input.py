@@ -74,7 +74,7 @@ def message_of(done: Any, *, progress: bool = False) -> str:
         ({"optimizer": "adamm"}, "no optimizer 'adamm'; available: adamw, adam"),
         ({"augment": "spead"}, "no augmentation 'spead'; available: speed, noise, mask"),
         ({"precision": "fp16"}, "precision is 'fp16'; use float32, bfloat16, float16, auto"),
-        ({"track": "tensorbord"}, "no tracker 'tensorbord'; there are: none, aim"),
+        ({"track": "tensorbord"}, "no tracker 'tensorbord'; available: none, aim"),
         ({"settings": "ast/esc5"}, "no published settings 'ast/esc5'; available: ast/esc50"),
         ({"clip": "-1"}, "clip is -1; expected a number from 0 to"),
         ({"patience": "0"}, "patience is 0; expected a whole number from 1 to"),
