@@ -64,7 +64,7 @@ SETTINGS = [
     "prompt(keep=true)",
     "prompt(length=2, init=xavier)@layer",
     "bottleneck(insertion=parallel, position=before, reads=layer)",
-    "bottleneck(insertion=parallel, position=before, reads=ffn.out)",  # wider than what it makes
+    "bottleneck(insertion=parallel, position=before, reads=ffn.out)",  # input wider than its output
     "bottleneck(width=5)@ffn1 + lora@ffn1.in + norm@norm.conv,norm.layer + bottleneck@conv",
     "convpass(grid=true)",
     "prompt(length=3, drop_distillation=true, keep=true) + deep-prompt(length=3)[1:]",

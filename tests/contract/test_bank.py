@@ -214,5 +214,5 @@ def test_a_wave_runs_through_the_frozen_part_once(build, noise):
 
         module.register_forward_pre_hook(count)
     bank.ensemble(noise(4000, 2500), bank.names)
-    # two waves: the CNN twice; layer 0 for them and the two sets that begin there, layer 1 likewise
+    # two waves through the CNN; each layer also runs the rows of sets attached up to there
     assert passed == {"cnn": 2, "layer 0": 2 + 4, "layer 1": 2 + 4 + 4}

@@ -101,7 +101,7 @@ class TestEveryMethod:
         values = backbone.batch(noise(4000))
         begin, end = PartialForward(VALUES, *values), cut.depth + 1
         if end == FEATURES:
-            end = 0  # where there is no CNN, features are the values
+            end = 0  # without a CNN, features are the values
         one, other = (b.advance(begin, end).hidden for b in (backbone, bare))
         if cut.depth == FEATURES and one.shape == other.shape and torch.equal(one, other):
             end = 1  # a method that changes the input of layer 0

@@ -65,4 +65,4 @@ def test_the_table_of_the_reference_is_what_attaches():
 
 
 if __name__ == "__main__":
-    print("\n".join(table()))  # noqa: T201 - what the page wants
+    print("\n".join(table()))  # noqa: T201 - output for the page

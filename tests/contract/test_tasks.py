@@ -220,7 +220,7 @@ def test_correct_predictions_give_the_best_metric(kind: type[Task], task: Task) 
 
 
 def keyed(decoded: list[dict]) -> list[dict]:
-    """As `assess` adds the utterance's key to what is decoded."""
+    """Return decoded outputs with the utterance's key, as `assess` does."""
     return [{**one, "key": str(number)} for number, one in enumerate(decoded)]
 
 

@@ -60,7 +60,7 @@ class Places:
     kv: Callable = lambda k, v: (k, v)
     o: Callable = same  # heads side by side, o
     attn: Callable = same  # u, a
-    norm_attn: Callable = same  # what is normalised, normalised
+    norm_attn: Callable = same  # input and output of the norm without gain
     into_ffn: Callable = same  # z
     ffn_in: Callable = same  # z, inner
     act: Callable = same  # inner, after the non-linearity
@@ -260,7 +260,7 @@ def one(
     return lambda by_site: Places(**{place: equation(next(iter(by_site.values())))})
 
 
-# expression in layer 1 -> from the tensors by slot to what is at each place
+# expression in layer 1 -> function from tensors by slot to the changes at each place
 IN_A_LAYER: dict[str, Callable[[dict[str, Tensors]], Places]] = {
     "lora(rank=3, alpha=6)@attn.q": one("q", lora(2.0)),
     "lora(rank=3, alpha=1)@attn.k": one("k", lora(1 / 3)),

@@ -255,7 +255,7 @@ def test_lora_merged_by_hand_into_the_weights_gives_the_same_output(
 
 
 def in_place(model, recipe_slots) -> dict[str, torch.nn.Parameter]:
-    """The backbone's own biases, gains and shifts that stand for the adapters' tensors."""
+    """Return the backbone's own biases, gains and shifts that correspond to adapter tensors."""
     found = {}
     for slot in recipe_slots:
         module = model.get_submodule(slot.site.owned_modules[0])

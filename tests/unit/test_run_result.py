@@ -1,4 +1,4 @@
-"""A result of a run survives its file; what is not a result is named."""
+"""A result of a run survives its file; other files are an error."""
 
 from pathlib import Path
 from typing import Any

@@ -52,7 +52,7 @@ def test_transformers_alone_gives_the_same_frames(name, noise):
     mine = load_backbone(name)
     extractor = AutoFeatureExtractor.from_pretrained(SHIPPED[name])
     theirs = AutoModel.from_pretrained(SHIPPED[name]).eval()
-    assert theirs.dtype == torch.float32  # what the card promises, of weights in half precision
+    assert theirs.dtype == torch.float32  # as the card says, from weights in half precision
     values = extractor(wave, sampling_rate=16000, return_tensors="pt")["input_values"]
     expected = theirs(values).last_hidden_state
     torch.testing.assert_close(mine(*mine.batch([wave])).hidden, expected, rtol=1e-4, atol=1e-4)

@@ -67,7 +67,7 @@ def test_a_killed_writer_does_not_block_others(holder: subprocess.Popen, tmp_pat
     holder.kill()
     holder.wait()
     assert (tmp_path / "run" / LOCK).is_file()
-    check_new(tmp_path / "run")  # what it leaves behind is not the content of a run
+    check_new(tmp_path / "run")  # its files do not count as those of a run
     with Writer(tmp_path / "run") as writer:
         writer.take()
         writer.take()  # once is enough
