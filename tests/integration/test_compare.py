@@ -11,7 +11,8 @@ from ossicle.adapters.folder import TENSORS
 from ossicle.errors import RunError
 from ossicle.studies.compare import compare
 from ossicle.training.config import TrainConfig
-from ossicle.training.folder import LOG, METRICS
+from ossicle.training.folder import LOG, METRICS, Writer
+from ossicle.training.result import read_result
 from ossicle.training.run import train
 from tones import write_tone
 
@@ -80,3 +81,23 @@ def test_a_recipe_that_does_not_fit_stops_the_comparison_before_any_training(
         compare(settings(), ["linear", "lora[9]"], [0], tmp_path)
     assert raised.type.__name__ == "RecipeMismatch"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_fails_stops_the_comparison_with_its_reason_and_keeps_the_others(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    stages: set[str] = set()
+
+    def progress(stage: str, done: int, total: int, **facts: float) -> None:  # noqa: ARG001
+        stages.add(stage)
+
+    given = settings(recipe="", epochs=1, cache="off")
+    being_written = r"recipe 'linear' with seed 1: .* is being written by another process"
+    with Writer(tmp_path / "linear" / "seed-1") as writer:
+        writer.take()
+        with pytest.raises(RunError, match=being_written):
+            compare(given, ["linear"], [0, 1], tmp_path, progress=progress)
+    assert stages >= {"training", "valid", "test"}
+    assert read_result(tmp_path / "linear" / "seed-0").test is not None
+    assert not (tmp_path / "linear" / "seed-1" / METRICS).exists()
+    assert not (tmp_path / "compare.json").exists()

@@ -9,20 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from ossicle.child import run_child
+
 CHILD = """
 import os, sys, time
 from pathlib import Path
-from ossicle.child import end_with_parent, is_child
-assert is_child()
-end_with_parent()
-Path(sys.argv[1]).write_text(str(os.getpid()))
+from ossicle.child import read_order
+Path(read_order().decode()).write_text(str(os.getpid()))
 time.sleep(60)
 """
 PARENT = """
 import sys
-from ossicle.child import is_child, run_child
-assert not is_child()
-run_child([sys.executable, "-c", sys.argv[1], sys.argv[2]])
+from ossicle.child import run_child
+run_child([sys.executable, "-c", sys.argv[1]], sys.argv[2].encode(), print)
 """
 
 
@@ -55,13 +54,32 @@ def test_a_child_ends_with_a_parent_that_is_killed(number: signal.Signals, tmp_p
         time.sleep(0.01)
 
 
-def test_the_status_of_a_child_is_returned() -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c"),
-            "import sys; from ossicle.child import run_child\n"
-            "sys.exit(run_child([sys.executable, '-c', 'print(1); raise SystemExit(7)']))",
-        ],
-        capture_output=True,
+def test_a_child_gets_its_order_and_its_lines_and_status_are_returned() -> None:
+    code = (
+        "from ossicle.child import read_order\n"
+        "print(read_order().decode() + '!', flush=True); print(2); raise SystemExit(7)"
     )
-    assert (done.returncode, done.stdout) == (7, b"")
+    lines: list[bytes] = []
+    assert run_child([sys.executable, "-c", code], "ü 1".encode(), lines.append) == 7
+    assert [line.rstrip() for line in lines] == ["ü 1!".encode(), b"2"]
+
+
+def test_a_child_that_never_reads_its_order_is_no_error() -> None:
+    assert run_child([sys.executable, "-c", "raise SystemExit(3)"], b"x" * 4000, print) == 3
+
+
+def test_a_child_ends_if_its_lines_cannot_be_used() -> None:
+    code = (
+        "import os, time\n"
+        "from ossicle.child import read_order\n"
+        "read_order(); print(os.getpid(), flush=True); time.sleep(60)"
+    )
+    process: list[int] = []
+
+    def refuse(line: bytes) -> None:
+        process.append(int(line))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_child([sys.executable, "-c", code], b"", refuse)
+    assert not is_alive(process[0])

@@ -55,6 +55,7 @@ def compare(
 
     config = TrainConfig(recipe="", **options.values)
 
+    from ossicle.cli.progress import Lines, progress_bars
     from ossicle.recipes.text import split_recipes
     from ossicle.studies.compare import compare as run
     from ossicle.studies.compare import notes, table
@@ -62,9 +63,12 @@ def compare(
     names = split_recipes(recipes)
 
     def started(recipe: str, seed: int, number: int, total: int) -> None:
+        if isinstance(bars, Lines):
+            bars.end()  # of the run before
         print(f"[{number}/{total}] {recipe}, seed {seed}", file=sys.stderr, flush=True)
 
-    found = run(config, names, numbers, out, started=started)
+    with progress_bars() as bars:
+        found = run(config, names, numbers, out, started=started, progress=bars)
     if json:
         o.print_json(found)
         return

@@ -9,7 +9,6 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from ossicle import __version__
-from ossicle.child import end_with_parent, is_child
 from ossicle.cli.cache import cache
 from ossicle.cli.compare import CompareCommand, compare
 from ossicle.cli.corpora import corpora
@@ -91,8 +90,6 @@ def main() -> None:
     if not any(isinstance(handler, _Stderr) for handler in logger.handlers):
         logger.addHandler(_Stderr())
     logger.setLevel(logging.INFO)
-    if is_child():
-        end_with_parent()
     try:
         with listening():
             app()
@@ -100,7 +97,7 @@ def main() -> None:
     except OssicleError as error:
         _fail(str(error))
     except Stopped as stop:
-        if is_main() and not is_child():  # the parent says it
+        if is_main():
             print(stop, file=sys.stderr)
         sys.exit(stop.status)
     except OSError as error:

@@ -1,13 +1,12 @@
-"""Train several recipes with several seeds on one split, and tell which is better.
+"""Train several recipes with several seeds on one split, and test which is better.
 
-Every run has a process of its own, so that its peak memory is its own and a failure is too. A run
-that is there already is not repeated, and one that was interrupted goes on.
+Every run has a process of its own, so that its peak memory and its failure do not affect others. A
+finished run is not repeated, and an interrupted one is resumed.
 """
 
 import hashlib
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,17 +17,18 @@ import numpy as np
 
 from ossicle.adapters.slots import build_slots
 from ossicle.backbones import load_backbone
-from ossicle.child import run_child
 from ossicle.errors import RunError, listing
 from ossicle.files import replace_file, write_json
 from ossicle.metrics import paired_test
 from ossicle.metrics.metric import Metric
 from ossicle.recipes.recipe import Recipe
+from ossicle.studies.worker import train_in_worker
 from ossicle.tasks import TASKS
 from ossicle.training.config import TrainConfig
-from ossicle.training.folder import CONFIG, METRICS
+from ossicle.training.folder import METRICS
 from ossicle.training.result import RunResult, read_result
 from ossicle.training.run import train
+from ossicle.training.state import Progress, no_progress
 
 TABLE: Final = "compare.json"
 PAGE: Final = "compare.md"
@@ -41,6 +41,7 @@ def compare(
     out: Path | str,
     *,
     started: Callable[[str, int, int, int], None] = lambda *_: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Train all recipes with all seeds and return one table.
 
@@ -49,7 +50,9 @@ def compare(
         recipes: Presets, expressions or files; the others are tested against the first.
         seeds: At least one; the same for every recipe.
         out: Holds a run folder for each recipe and seed, `compare.json` and `compare.md`.
-        started: Told of each run: recipe, seed, its number from 1, and of how many.
+        started: Called before each run with recipe, seed, its number from 1, and the
+            number of runs.
+        progress: Called after every step of a run.
 
     Raises:
         OssicleError: bad input.
@@ -73,7 +76,7 @@ def compare(
             done = sum(len(of_one) for of_one in results.values())
             started(label, seed, done + 1, total)
             one = replace(config, recipe=recipe, seed=seed)
-            results[label].append(_run(one, folder / _slug(label) / f"seed-{seed}"))
+            results[label].append(_run(one, folder / _slug(label) / f"seed-{seed}", progress))
     _check_splits({label: folder / _slug(label) for label in labels}, results)
     first = results[labels[0]]
     found = {
@@ -118,27 +121,19 @@ def _check_splits(folders: Mapping[str, Path], results: Mapping[str, Sequence[Ru
                 )
 
 
-def _run(config: TrainConfig, folder: Path) -> RunResult:
-    """Train in a child process that ends with this one, unless the run is finished already."""
+def _run(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
+    """Train and test in a worker process, unless the run is finished already."""
     if (folder / METRICS).is_file():
-        return train(config, folder, resume=True)
-    options = [
-        f"--{name.replace('_', '-')}={value}"
-        for name, value in config.to_dict().items()
-        if value not in (None, "") and not isinstance(value, bool)
-    ]
-    options += [
-        f"--{'' if value else 'no-'}{name.replace('_', '-')}"
-        for name, value in config.to_dict().items()
-        if isinstance(value, bool) and value != getattr(TrainConfig, name)
-    ]
-    options += ["--resume"] if (folder / CONFIG).is_file() else []
-    command = [sys.executable, "-m", "ossicle", "train", *options, f"--out={folder}", "--json"]
-    if run_child(command) != 0:
+        result = train(config, folder, resume=True, test=False)
+        if result.test is not None:
+            return result
+    try:
+        train_in_worker(config, folder, progress)
+    except RunError as error:
         raise RunError(
-            f"the comparison stopped at recipe '{config.recipe}' with seed {config.seed}, for the "
-            "reason above. Runs that are done are kept: give the same command again"
-        )
+            f"the comparison stopped at recipe '{config.recipe}' with seed {config.seed}: "
+            f"{error}. Finished runs are kept: fix this, and give the same command again"
+        ) from error
     return read_result(folder)
 
 
