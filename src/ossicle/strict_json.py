@@ -104,9 +104,13 @@ def _reason(message: str, data: Any, kind: Any) -> str:
     path = place.strip("`").removeprefix("$").removeprefix(".")
     if match := re.fullmatch(r"Expected `(.*)`, got `(.*)`", what):
         wanted, found = (_in_words(types) for types in match.groups())
-        if path.endswith("[...]"):  # of a table, msgspec does not say which entry
-            return f"an entry of {path[:-5]} is {found}; expected {wanted}"
+        table, any_entry, inner = path.partition("[...]")
+        if any_entry:  # msgspec does not say which entry of a table it is
+            within = f" at {inner}" if inner else ""
+            return f"an entry of {table} is {found}{within}; expected {wanted}"
         return f"{path or 'the top level'} is {_value_at(data, path)}; expected {wanted}"
+    if match := re.fullmatch(r"Expected `int` >= (\d+)", what):
+        return f"{path} is {_value_at(data, path)}; expected a whole number, {match[1]} or more"
     within = f" in {path}" if path else ""
     if match := re.fullmatch(r"Object contains unknown field `(.*)`", what):
         tables = msgspec.json.schema(kind).get("$defs", {}).values()

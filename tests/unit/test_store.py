@@ -222,29 +222,44 @@ def test_json_that_is_not_an_object_is_refused(folder, content):
 )
 def test_a_missing_entry_is_named(folder, entry):
     edit(folder, **{entry: None})
-    with pytest.raises(AdapterFileError, match=f"is incomplete: {entry}"):
+    with pytest.raises(AdapterFileError, match=f"is damaged: the entry '{entry}' is missing"):
         load(folder)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"backbone": []}, "is incomplete: wrong types"),
-        ({"recipe": "lora"}, "is incomplete: wrong types"),
-        ({"task": 3}, "is incomplete: wrong types"),
-        ({"tensors": []}, "is incomplete: wrong types"),
-        ({"recipe": {}}, "has no readable list of placements; restore it"),
-        ({"recipe": {"placements": [{"method": "lora"}]}}, "no readable list of placements"),
-        ({"recipe": {"placements": [{"at": ["attn.q"], "method": 3}]}}, "no readable list of plac"),
-        ({"head": "mean"}, "says that the head is 'mean'; restore it"),
-        ({"head": {"name": "mean"}}, "says that the head is"),
-        ({"head": {"name": "mean", "outputs": "two"}}, "says that the head is"),
-        ({"head": {"name": "mean", "outputs": 0}}, "says that the head is"),
-        ({"head": {"name": ["mean"], "outputs": 2}}, "says that the head is"),
-        ({"tensors": {"0/0/attn.q/down": 3}}, "attn.q/down has shape 3; restore it"),
-        ({"tensors": {"0/0/attn.q/down": "x"}}, "has shape 'x'"),
-        ({"tensors": {"0/0/attn.q/down": [2.5]}}, r"has shape \[2.5\]"),
-        ({"backbone": {"name": 5}}, "says that name of the backbone is 5; restore it"),
+        ({"backbone": []}, r"is damaged: backbone is \[\]; expected an object. Copy it"),
+        ({"recipe": "lora"}, "recipe is 'lora'; expected an object"),
+        ({"task": 3}, "task is 3; expected an object"),
+        ({"tensors": []}, r"tensors is \[\]; expected an object"),
+        ({"recipe": {}}, "the entry 'placements' is missing in recipe"),
+        ({"recipe": {"placements": [{"method": "lora"}]}}, "'at' is missing in recipe.placements"),
+        (
+            {"recipe": {"placements": [{"at": ["attn.q"], "method": 3}]}},
+            r"\.method is 3; expected a text",
+        ),
+        ({"head": "mean"}, "head is 'mean'; expected an object or null"),
+        ({"head": {"name": "mean"}}, "the entry 'outputs' is missing in head"),
+        (
+            {"head": {"name": "mean", "outputs": "two"}},
+            "head.outputs is 'two'; expected a whole number",
+        ),
+        (
+            {"head": {"name": "mean", "outputs": 0}},
+            "head.outputs is 0; expected a whole number, 1 or more",
+        ),
+        ({"head": {"name": ["mean"], "outputs": 2}}, "head.name is .*; expected a text"),
+        (
+            {"tensors": {"0/0/attn.q/down": 3}},
+            "an entry of tensors is a whole number; expected a list",
+        ),
+        ({"tensors": {"0/0/attn.q/down": "x"}}, "an entry of tensors is a text; expected a list"),
+        (
+            {"tensors": {"0/0/attn.q/down": [2.5]}},
+            r"an entry of tensors is a number at \[0\]; expected a whole number",
+        ),
+        ({"backbone": {"name": 5}}, "backbone.name is 5; expected a text"),
     ],
 )
 def test_an_entry_of_the_wrong_type_is_a_damaged_file(folder, changes, message):

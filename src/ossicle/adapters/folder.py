@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, NotRequired, TypedDict
 
+from msgspec import Meta
 from safetensors import SafetensorError, safe_open
 
 from ossicle import strict_json
@@ -21,9 +22,48 @@ from ossicle.errors import AdapterFileError, listing
 TENSORS: Final = "adapter.safetensors"
 FACTS: Final = "recipe.json"
 FORMAT: Final = 2
-_ENTRIES = ("format", "ossicle", "backbone", "recipe", "expression", "head", "task", "tensors")
-_BACKBONE: Final = {"name": str, "family": str, "layers": int, "width": int, "fingerprint": str}
 _KEY = re.compile(r"(head|gates|\d+/(-|\d+)/[a-z][a-z.]*)/\w[\w.]*")
+
+
+class _Backbone(TypedDict):
+    name: str
+    family: str
+    layers: int
+    width: int
+    fingerprint: str
+
+
+class _Placement(TypedDict):
+    """What `ossicle inspect` shows of a placement; `Recipe.from_dict` checks the rest."""
+
+    method: str
+    at: list[str]
+    settings: NotRequired[dict[str, Any]]
+    layers: NotRequired[str]
+    reads: NotRequired[str]
+    gate: NotRequired[str]
+
+
+class _Recipe(TypedDict):
+    placements: list[_Placement]
+
+
+class _Head(TypedDict):
+    name: str
+    outputs: Annotated[int, Meta(ge=1)]
+
+
+class _Facts(TypedDict):
+    """The types of `recipe.json` that are relied on without another check."""
+
+    format: int
+    ossicle: Any
+    backbone: _Backbone
+    recipe: _Recipe
+    expression: Any
+    head: _Head | None
+    task: dict[str, Any]
+    tensors: dict[str, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,36 +129,16 @@ def _read_facts(path: Path) -> dict[str, Any]:
             f"'{file}' was edited or damaged: {error}. Copy it again. If it was edited because the "
             "backbone has moved, name the new place with --backbone instead"
         ) from error
-    missing = [entry for entry in _ENTRIES if entry not in facts]
-    tables = ("backbone", "recipe", "task", "tensors")
-    if missing or not all(isinstance(facts[entry], dict) for entry in tables):
-        raise AdapterFileError(f"'{file}' is incomplete: {listing(missing) or 'wrong types'}")
-    _check_types(file, facts)
-    return facts
-
-
-def _check_types(file: Path, facts: Mapping[str, Any]) -> None:
-    """Raise unless everything that is read without another check is of its type."""
-    backbone, head, recipe = facts["backbone"], facts["head"], facts["recipe"]
-    placements = recipe.get("placements")
-    if not isinstance(placements, list) or not all(map(_is_placement, placements)):
-        raise AdapterFileError(f"'{file}' has no readable list of placements; restore it")
-    for entry, kind in _BACKBONE.items():
-        if not isinstance(backbone.get(entry), kind):
-            raise AdapterFileError(
-                f"'{file}' says that {entry} of the backbone is {backbone.get(entry)!r}; restore it"
-            )
-    named = isinstance(head, dict) and isinstance(head.get("name"), str)
-    sized = named and type(head.get("outputs")) is int and head["outputs"] > 0
-    if head is not None and not sized:
-        raise AdapterFileError(f"'{file}' says that the head is {head!r}; restore it")
-    for key, shape in facts["tensors"].items():
+    try:
+        strict_json.fit(facts, _Facts)
+    except ValueError as error:
+        raise AdapterFileError(f"'{file}' is damaged: {error}. Copy it again") from error
+    for key in facts["tensors"]:
         if not _KEY.fullmatch(key):
             raise AdapterFileError(
                 f"'{file}' names a tensor '{key}', not one of a site; do not trust this folder"
             )
-        if not isinstance(shape, list) or not all(type(size) is int for size in shape):
-            raise AdapterFileError(f"'{file}' says that {key} has shape {shape!r}; restore it")
+    return facts
 
 
 def _check_outputs(
@@ -131,20 +151,6 @@ def _check_outputs(
             f"'{file}' says that the head has {head['outputs']} outputs, but {TENSORS} holds "
             f"{numbers} numbers of a head. Copy both files again"
         )
-
-
-def _is_placement(data: object) -> bool:
-    """Return whether data can be shown as a placement; `Recipe.from_dict` checks the rest."""
-    return (
-        isinstance(data, dict)
-        and isinstance(data.get("method"), str)
-        and isinstance(data.get("at"), list)
-        and all(isinstance(site, str) for site in data["at"])
-        and isinstance(data.get("settings", {}), dict)
-        and isinstance(data.get("layers", ""), str)
-        and isinstance(data.get("reads", ""), str)
-        and isinstance(data.get("gate", ""), str)
-    )
 
 
 def _compare(
