@@ -14,7 +14,7 @@ from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.frozen.cache import StateCache, as_numbers
 from ossicle.frozen.cut import find_cut, run_to_cut
-from ossicle.frozen.part import Example, FrozenPart
+from ossicle.frozen.part import BatchRow, FrozenPart
 from ossicle.heads import build_head
 from ossicle.inference import AdapterBank
 from ossicle.recipes.recipe import Recipe
@@ -117,12 +117,12 @@ def step_on_rows(
     """Return a step on rows, or on as many numbered entries of a cache."""
     frozen = FrozenPart(find_cut(model), cache, "float16")
 
-    def items() -> list[Example]:
+    def items() -> list[BatchRow]:
         if cache is None:
-            return [Example(row, None, row[1], None) for row in rows]
+            return [BatchRow.of(row) for row in rows]
         found = [cache.get(f"{number:032}") for number in range(len(rows))]
         states = [(torch.from_numpy(one[0]).float(), one[1]) for one in found if one]
-        return [Example(None, state, length, None) for state, length in states]
+        return [BatchRow(None, state, length, None) for state, length in states]
 
     model.train()
 

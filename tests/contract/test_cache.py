@@ -8,10 +8,10 @@ import torch
 
 from kinds import ALONE, attached, pairs
 from ossicle.data import Dataset, Utterance, scan
+from ossicle.data.clips import Clips
 from ossicle.frozen.part import open_frozen_part
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Classification
-from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import fit
 from tones import tone

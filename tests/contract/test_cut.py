@@ -9,7 +9,7 @@ from ossicle.anatomy import FEATURES, VALUES
 from ossicle.backbones import PartialForward
 from ossicle.frozen import part
 from ossicle.frozen.cut import Cut, advance_to_cut, find_cut, run_from_cut, run_to_cut
-from ossicle.frozen.part import Example, FrozenPart
+from ossicle.frozen.part import BatchRow, FrozenPart
 from ossicle.heads import HEADS, build_head
 from ossicle.recipes.recipe import Recipe
 
@@ -186,11 +186,11 @@ def test_on_an_accelerator_a_batch_that_is_not_kept_is_padded_once(build, noise,
     model = attached(build("hubert"), Recipe.parse("lora[1:]")).eval()
     shake(model)
     rows = [model.backbone.row(wave) for wave in noise(4000, 2500)]
-    examples = [Example(row, None, row[1], None) for row in rows]
+    batch = [BatchRow.of(row) for row in rows]
     monkeypatch.setattr(part, "runs_in_batches", lambda _: True)  # as if it were on one
     monkeypatch.delattr(part, "run_from_cut")  # which pads rows again
     frozen = FrozenPart(find_cut(model))
-    found = frozen.outputs(model, examples).values
+    found = frozen.outputs(model, batch).values
     expected = model.outputs(*model.backbone.collate(rows)).values
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     assert (frozen.computed, frozen.read) == (2, 0)

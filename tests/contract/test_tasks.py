@@ -17,6 +17,7 @@ from ossicle.backbones import Backbone
 from ossicle.cli.options import print_metrics
 from ossicle.cli.tasks import tasks as list_tasks
 from ossicle.data import Dataset, Utterance
+from ossicle.data.clips import Clips
 from ossicle.data.roles import LABEL_COLUMNS
 from ossicle.errors import LabelError
 from ossicle.frozen.cut import find_cut
@@ -24,7 +25,6 @@ from ossicle.frozen.part import FrozenPart
 from ossicle.heads import HEADS, Outputs, build_head
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import TASKS, Task, suggest_task
-from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import epochs
 from ossicle.training.state import State

@@ -14,6 +14,7 @@ import torch
 from ossicle.adapters.folder import FACTS, TENSORS, read_folder
 from ossicle.checksums import DIGEST, seal
 from ossicle.errors import LabelError, OssicleError, RecipeMismatch, RunError, SplitError
+from ossicle.frozen.batches import training_batches
 from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import CONFIG, LOG, METRICS, SPLIT, VERSIONS
@@ -242,11 +243,11 @@ def test_cropping_and_order_change_from_epoch_to_epoch_and_not_from_run_to_run(
     def seen(seed: int, epoch: int) -> list[tuple[list[int], bytes]]:
         clips = run.clips["train"]
         plan = clips.plan(2, None, seed=seed, epoch=epoch)
-        batches = clips.training_batches(
-            run.model.backbone, plan, frozen=run.frozen, seed=seed, epoch=epoch
+        batches = training_batches(
+            clips, plan, run.model.backbone, run.frozen, seed=seed, epoch=epoch
         )
         return [
-            (batch.owners, b"".join(item.row[0].numpy().tobytes() for item in batch.items))
+            (batch.owners, b"".join(row.model_input[0].numpy().tobytes() for row in batch.rows))
             for batch in batches
         ]
 

@@ -12,8 +12,8 @@ from ossicle.adapters.folder import FACTS, TENSORS, read_folder
 from ossicle.adapters.saving import read_tensors
 from ossicle.errors import AdapterFileError, OssicleError, RunError
 from ossicle.files import write_sealed
+from ossicle.inference.cohort import read_cohort, write_cohort
 from ossicle.training.checkpoint import CHECKPOINT
-from ossicle.training.cohort import read_cohort, write_cohort
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import CONFIG, METRICS, SPLIT, read_config, read_json
 from ossicle.training.run import train

@@ -14,7 +14,7 @@ from ossicle.data import write_manifest
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, LabelError, RunError
 from ossicle.frozen.cache import stores
-from ossicle.training.cohort import COHORT
+from ossicle.inference.cohort import COHORT
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import LOG
 from ossicle.training.run import train

@@ -8,10 +8,10 @@ import torch
 
 from ossicle.anatomy import VALUES
 from ossicle.backbones import FAMILIES, Backbone, random_backbone
-from ossicle.data import Utterance
+from ossicle.data import Clips, Utterance
+from ossicle.frozen.batches import Batch, training_batches, window_batches
 from ossicle.frozen.cut import Cut
 from ossicle.frozen.part import FrozenPart
-from ossicle.training.clips import Batch, Clips
 from tones import SAMPLE_RATE, tone
 
 NOTHING_KEPT = FrozenPart(Cut(VALUES))
@@ -25,12 +25,12 @@ def backbone() -> Backbone:
 def rows(clips: Clips, backbone: Backbone, *, seed: int = 0, epoch: int = 1) -> torch.Tensor:
     """Return the values of a batch of all recordings, in their order."""
     plan = [list(range(len(clips.utterances)))]
-    (batch,) = clips.training_batches(backbone, plan, frozen=NOTHING_KEPT, seed=seed, epoch=epoch)
+    (batch,) = training_batches(clips, plan, backbone, NOTHING_KEPT, seed=seed, epoch=epoch)
     return values(batch)
 
 
 def values(batch: Batch) -> torch.Tensor:
-    return torch.stack([item.row[0] for item in batch.items if item.row is not None])
+    return torch.stack([row.model_input[0] for row in batch.rows if row.model_input is not None])
 
 
 def test_every_recording_is_augmented_apart_and_the_same_again(
@@ -45,7 +45,7 @@ def test_every_recording_is_augmented_apart_and_the_same_again(
     torch.testing.assert_close(rows(clips, backbone), torch.stack((first, second)), rtol=0, atol=0)
     assert not torch.equal(rows(clips, backbone, epoch=2)[0], first)
     assert not torch.equal(rows(clips, backbone, seed=1)[0], first)
-    (batch,) = clips.read(backbone, clips.evaluation_batches(2), NOTHING_KEPT)
+    (batch,) = window_batches(clips, clips.window_batches(2), backbone, NOTHING_KEPT)
     assert torch.equal(*values(batch))
     plain = rows(Clips(twins, (3200, 3200), 16_000), backbone)
     torch.testing.assert_close(values(batch), plain, rtol=0, atol=0)

@@ -12,9 +12,9 @@ from kinds import attached, shake
 from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone
 from ossicle.data import Utterance, load_utterance
+from ossicle.data.clips import Clips
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Classification, parse_task
-from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import fit, with_epochs
 from tones import SAMPLE_RATE, tone

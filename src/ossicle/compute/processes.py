@@ -45,8 +45,8 @@ class Processes:
         number: int = self._state.local_process_index
         return number
 
-    def share(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Return every n-th item, from the rank on."""
+    def own(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Return the items of this process: every n-th, starting at its rank."""
         return items[self.rank :: self.count]
 
     def gather(self, item: Item) -> list[Item]:
@@ -58,7 +58,7 @@ class Processes:
         return [one for one in gathered if one is not None]
 
     def interleave(self, mine: Sequence[Item]) -> list[Item]:
-        """Return the items of all processes in the order that `share` took them from."""
+        """Return the items of all processes in the order in which `own` dealt them out."""
         parts = self.gather(list(mine))
         total = sum(len(part) for part in parts)
         return [parts[i % self.count][i // self.count] for i in range(total)]

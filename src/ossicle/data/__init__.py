@@ -3,6 +3,7 @@
 from ossicle.data.audio import duration_s, load_utterance, load_wave, random_crop, windows
 from ossicle.data.augment import AUGMENTATIONS, parse_augment
 from ossicle.data.batch import bucketed, bucketed_by_length, padded_fraction
+from ossicle.data.clips import Clips, Piece
 from ossicle.data.corpora import CORPORA, Corpus
 from ossicle.data.dataset import Dataset
 from ossicle.data.leaks import Content, check_contents, overlapping
@@ -15,10 +16,12 @@ from ossicle.data.utterance import Trial, Utterance
 __all__ = [
     "AUGMENTATIONS",
     "CORPORA",
+    "Clips",
     "Content",
     "Corpus",
     "Dataset",
     "Manifest",
+    "Piece",
     "Scanned",
     "Trial",
     "Utterance",

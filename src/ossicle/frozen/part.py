@@ -55,20 +55,25 @@ PROBE_S: Final = 1.0
 
 
 @dataclass(slots=True)
-class Example:
+class BatchRow:
     """One row of a batch: its model input, or its states at the cut where they are cached.
 
     Attributes:
-        row: The model input; None where the states are known.
+        model_input: With its number of real entries; None where the states are cached.
         states: The states at the cut; None where they are not computed yet.
         length: Real entries of the model input.
         key: The key of the states in the cache; None: they are not kept.
     """
 
-    row: Row | None
+    model_input: Row | None
     states: Tensor | None
     length: int
     key: str | None
+
+    @classmethod
+    def of(cls, model_input: Row, key: str | None = None) -> "BatchRow":
+        """Return a row whose states are not computed yet."""
+        return cls(model_input, None, model_input[1], key)
 
 
 @dataclass
@@ -97,7 +102,7 @@ class FrozenPart:
 
     def find(
         self, utterance: Utterance, span: tuple[int, int]
-    ) -> tuple[str | None, Example | None]:
+    ) -> tuple[str | None, BatchRow | None]:
         """Return the key of a piece, None without a cache, and its states if they are cached.
 
         Args:
@@ -111,30 +116,30 @@ class FrozenPart:
         if found is None:
             return key, None
         states, length = found
-        return key, Example(None, torch.from_numpy(states).float(), length, key)
+        return key, BatchRow(None, torch.from_numpy(states).float(), length, key)
 
-    def outputs(self, model: AdaptedModel, examples: Sequence[Example]) -> Outputs:
+    def outputs(self, model: AdaptedModel, rows: Sequence[BatchRow]) -> Outputs:
         """Return the outputs of a batch as `AdaptedModel.outputs` does; cache new states."""
-        new = [one for one in examples if one.states is None]
-        rows = [one.row for one in new if one.row is not None]
+        new = [row for row in rows if row.states is None]
+        inputs = [row.model_input for row in new if row.model_input is not None]
         self.computed += len(new)
-        self.read += len(examples) - len(new)
-        kept = self.cache is not None and any(one.key is not None for one in new)
-        if len(new) == len(examples) and not kept and runs_in_batches(model.backbone):
-            partial = advance_to_cut(model.backbone, rows, self.cut)
+        self.read += len(rows) - len(new)
+        kept = self.cache is not None and any(row.key is not None for row in new)
+        if len(new) == len(rows) and not kept and runs_in_batches(model.backbone):
+            partial = advance_to_cut(model.backbone, inputs, self.cut)
             return model.apply_head((self.finish or model.backbone.finish)(partial))
-        for one, states in zip(new, run_to_cut(model.backbone, rows, self.cut), strict=True):
-            one.states = self._keep(one, states)
-        known = [one.states for one in examples if one.states is not None]
-        lengths = [one.length for one in examples]
+        for row, states in zip(new, run_to_cut(model.backbone, inputs, self.cut), strict=True):
+            row.states = self._keep(row, states)
+        known = [row.states for row in rows if row.states is not None]
+        lengths = [row.length for row in rows]
         return run_from_cut(model, known, lengths, self.cut, self.finish)
 
-    def _keep(self, example: Example, states: Tensor) -> Tensor:
+    def _keep(self, row: BatchRow, states: Tensor) -> Tensor:
         """Cache the states and return them as they will be read, so that all epochs are equal."""
-        if self.cache is None or example.key is None:
+        if self.cache is None or row.key is None:
             return states
         kept = as_numbers(states.cpu().numpy(), self.numbers)
-        self.cache.put(example.key, kept, example.length)
+        self.cache.put(row.key, kept, row.length)
         return torch.from_numpy(kept).float().to(states.device)
 
     def to_dict(self, backbone: Backbone) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from ossicle.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from ossicle.training.clips import Clips
+    from ossicle.data.clips import Clips
     from ossicle.training.config import TrainConfig
     from ossicle.training.loop import fit
     from ossicle.training.result import RunResult
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Clips", "Epoch", "RunResult", "TrainConfig", "Trained", "fit", "train"]
 
 _HOME: Final = {
-    "Clips": "ossicle.training.clips",
+    "Clips": "ossicle.data.clips",
     "Epoch": "ossicle.training.state",
     "RunResult": "ossicle.training.result",
     "TrainConfig": "ossicle.training.config",

@@ -11,13 +11,15 @@ import numpy as np
 from ossicle.adapters.count import tally
 from ossicle.adapters.folder import TENSORS
 from ossicle.compute.device import peak_memory_mib
-from ossicle.training.clips import Clips
-from ossicle.training.cohort import write_cohort
+from ossicle.data import Clips
+from ossicle.inference.assessment import assess
+from ossicle.inference.cohort import write_cohort
+from ossicle.inference.single import SingleModel
+from ossicle.progress import Progress
 from ossicle.training.intervals import with_intervals
-from ossicle.training.loop import assess
 from ossicle.training.prepare import Prepared
 from ossicle.training.result import RESULT_VERSION, RunResult, fingerprint
-from ossicle.training.state import Progress, State
+from ossicle.training.state import State
 
 
 def untested_result(run: Prepared, state: State, folder: Path, seconds: float) -> RunResult:
@@ -85,23 +87,18 @@ def _test(run: Prepared, folder: Path, progress: Progress) -> dict[str, Any]:
     embeddings are kept in the run folder.
     """
     config = run.config
-    how: dict[str, Any] = {
-        "frozen": run.frozen,
-        "precision": config.precision,
-        "processes": run.processes,
-    }
+    single = SingleModel(run.model, run.frozen, config.precision)
+    how: dict[str, Any] = {"processes": run.processes, "progress": progress}
     task = run.judge("test")
     if task.cohort_size:
         cohort = _drawn(run.clips["train"], task.cohort_size, config.seed)
-        found = assess(
-            run.model, task, cohort, config.batch_size, progress=progress, stage="cohort", **how
-        )
+        found = assess(single, task, cohort, config.batch_size, stage="cohort", **how)
         embeddings = np.array([one["embedding"] for one in found.decoded])
         task = task.with_cohort(embeddings)
         if run.processes.is_main:
             write_cohort(folder, embeddings)
     clips = run.clips["test"]
-    found = assess(run.model, task, clips, config.batch_size, progress=progress, **how)
+    found = assess(single, task, clips, config.batch_size, **how)
     return with_intervals(task, clips.utterances, found)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ossicle.data import Utterance
+from ossicle.inference.assessment import Assessment
 from ossicle.metrics import bootstrap_intervals
 from ossicle.tasks import Task
-from ossicle.training.loop import Assessment
 
 
 def with_intervals(

@@ -1,44 +1,30 @@
-"""One epoch, one assessment, one fit: a function each."""
+"""The epochs of a training: steps on the training recordings, then the validation."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ossicle.adapters.model import AdaptedModel
-from ossicle.compute.precision import autocast, pick_precision
 from ossicle.compute.processes import Processes
+from ossicle.data import Clips
 from ossicle.errors import RunError
+from ossicle.frozen.batches import training_batches
 from ossicle.frozen.cut import find_cut
 from ossicle.frozen.part import FrozenPart
-from ossicle.heads import Outputs
+from ossicle.inference.assessment import assess
+from ossicle.inference.single import SingleModel
+from ossicle.progress import Progress, no_progress
 from ossicle.tasks import Task
 from ossicle.training.choice import Choice
-from ossicle.training.clips import Batch, Clips
 from ossicle.training.config import MOST_DEFAULT_EPOCHS, TrainConfig
 from ossicle.training.optim import set_rates
 from ossicle.training.schedule import build_schedule
-from ossicle.training.state import Epoch, Progress, State, no_progress
-
-
-@dataclass(frozen=True)
-class Assessment:
-    """What a model says about some recordings.
-
-    Attributes:
-        decoded: For each recording, what the task makes of the output, with the recording's `key`.
-        loss: Mean over the recordings; None where the task has none for strangers.
-        metrics: Of the task.
-    """
-
-    decoded: list[dict[str, Any]]
-    loss: float | None
-    metrics: dict[str, Any]
+from ossicle.training.state import Epoch, State
 
 
 def fit(
@@ -101,19 +87,16 @@ def epochs(
     processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
     judge = valid_task or task
     choice = Choice.of(judge, [one.label for one in valid.utterances])
+    single = SingleModel(model, frozen, config.precision)
     while state.ended_by(config) is None:
         number = len(state.history) + 1
         with _seeded(config.seed, number, processes.rank):
-            loss = train_epoch(
-                model, task, train, config, state, number, frozen, processes, progress
-            )
+            loss = train_epoch(single, task, train, config, state, number, processes, progress)
         found = assess(
-            model,
+            single,
             judge,
             valid,
             config.batch_size,
-            frozen=frozen,
-            precision=config.precision,
             processes=processes,
             progress=progress,
             stage="valid",
@@ -169,13 +152,12 @@ def _plan(clips: Clips, config: TrainConfig, sample_rate: int, number: int) -> l
 
 
 def train_epoch(
-    model: AdaptedModel,
+    single: SingleModel,
     task: Task,
     clips: Clips,
     config: TrainConfig,
     state: State,
     number: int,
-    frozen: FrozenPart,
     processes: Processes,
     progress: Progress = no_progress,
 ) -> float:
@@ -184,15 +166,20 @@ def train_epoch(
     Raises:
         RunError: the loss is no longer finite.
     """
-    model.train()
-    seed = config.seed
-    plan = _plan(clips, config, model.backbone.sample_rate, number)
+    single.model.train()
+    plan = _plan(clips, config, single.backbone.sample_rate, number)
     epoch_steps = -(-len(plan) // config.accumulate)
     factor = build_schedule(
         config.schedule, config.warmup, config.num_epochs * epoch_steps, epoch_steps
     )
-    batches = clips.training_batches(
-        model.backbone, plan, frozen=frozen, seed=seed, epoch=number, share=processes.share
+    batches = training_batches(
+        clips,
+        plan,
+        single.backbone,
+        single.frozen,
+        seed=config.seed,
+        epoch=number,
+        own=processes.own,
     )
     total, seen = 0.0, 0
     for done in range(epoch_steps):
@@ -203,15 +190,15 @@ def train_epoch(
         state.optimizer.zero_grad()
         for size in rows:
             batch = next(batches)
-            mine = _outputs(model, batch, frozen, config.precision)
-            labels = [clips.utterances[i].label for i in batch.everyone]
+            mine = single.forward(batch.rows) if batch.rows else None
+            labels = [clips.utterances[i].label for i in batch.all_owners]
             loss = task.loss(processes.whole_batch(mine), labels)
             if not np.isfinite(loss.item()):
                 raise RunError(
                     f"the loss is {loss.item()} at step {done + 1} of epoch {number}: the training "
                     "has diverged. Start a new run with a lower --lr"
                 )
-            if batch.owners:
+            if batch.rows:
                 state.scaler.scale(loss * (size / sum(rows))).backward()
             total, seen = total + loss.item() * size, seen + size
         _update(state, config, processes)
@@ -231,54 +218,3 @@ def _update(state: State, config: TrainConfig, processes: Processes) -> None:
         torch.nn.utils.clip_grad_norm_(parameters, config.clip)
     state.scaler.step(state.optimizer)
     state.scaler.update()
-
-
-def _outputs(
-    model: AdaptedModel, batch: Batch, frozen: FrozenPart, precision: str
-) -> Outputs | None:
-    """Return the outputs of the rows of this process in float32; None where it has no row."""
-    if not batch.items:
-        return None
-    device = next(model.parameters()).device
-    with autocast(device, pick_precision(precision, str(device))):
-        outputs = frozen.outputs(model, batch.items)
-    return outputs.float()
-
-
-@torch.no_grad()
-def assess(
-    model: AdaptedModel,
-    task: Task,
-    clips: Clips,
-    batch_size: int,
-    *,
-    frozen: FrozenPart | None = None,
-    precision: str = "float32",
-    processes: Processes | None = None,
-    progress: Progress = no_progress,
-    stage: str = "test",
-) -> Assessment:
-    """Return what the model says about every recording, in their order, and the metrics."""
-    model.eval()
-    frozen = frozen or FrozenPart(find_cut(model))
-    processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
-    batches = clips.evaluation_batches(batch_size)
-    plan = processes.share(batches)
-    reader = clips.read(model.backbone, plan, frozen)
-    rows, total = 0, sum(len(pieces) for pieces in plan)
-    windows: list[list[Tensor]] = [[] for _ in clips.utterances]
-    for start in range(0, len(batches), processes.count):  # a batch for every process
-        batch = next(reader, None)
-        mine = None if batch is None else _outputs(model, batch, frozen, precision)
-        parts = processes.gather_outputs(mine)
-        for pieces, outputs in zip(batches[start : start + len(parts)], parts, strict=True):
-            for (owner, _), row in zip(pieces, outputs.cpu().rows(), strict=True):
-                windows[owner].append(row)
-        rows += 0 if batch is None else len(batch.owners)
-        progress(stage, rows, total)
-    combined = [task.combine_windows(of_one) for of_one in windows]
-    labels = [utterance.label for utterance in clips.utterances]
-    pairs = zip(clips.utterances, combined, strict=True)
-    decoded = [{**task.decode(output), "key": one.key} for one, output in pairs]
-    loss = float(task.loss(Outputs.of(combined), labels)) if task.closed_set else None
-    return Assessment(decoded, loss, task.metrics(labels, decoded))

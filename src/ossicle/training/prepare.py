@@ -14,21 +14,20 @@ from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.device import check_compiler, pick_device
 from ossicle.compute.precision import check_precision, pick_precision
 from ossicle.compute.processes import Processes
-from ossicle.data import Content, Dataset, check_contents, open_data, parse_augment
+from ossicle.data import Clips, Content, Dataset, check_contents, open_data, parse_augment
 from ossicle.data.sizes import describe_sizes, size_notices
 from ossicle.data.subset import draw_fraction, draw_shots
 from ossicle.errors import RunError
 from ossicle.frozen.part import FrozenPart, check_cache, open_frozen_part
 from ossicle.heads import HEADS, build_head
 from ossicle.paths import HERE
+from ossicle.progress import Progress, no_progress
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Task, parse_task, suggest_task
 from ossicle.training.choice import Choice
-from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import with_epochs
 from ossicle.training.recordings import clips_by_side, scan_together
-from ossicle.training.state import Progress, no_progress
 
 _LOGGER: Final = logging.getLogger(__name__)
 

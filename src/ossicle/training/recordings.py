@@ -1,17 +1,16 @@
 """The recordings of a run: scanned once, measured, and refused where they are too short or long."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from ossicle.backbones import Backbone
 from ossicle.compute.processes import Processes
-from ossicle.data import Dataset, Scanned, Utterance, by_recording, parse_augment, scan
+from ossicle.data import Clips, Dataset, Scanned, Utterance, by_recording, parse_augment, scan
 from ossicle.data.augment import SPEEDS
-from ossicle.errors import DataError, LabelError, listing
+from ossicle.errors import LabelError, listing
+from ossicle.inference.predictor import check_whole, longest_piece
+from ossicle.progress import Progress
 from ossicle.tasks import Task
-from ossicle.training.clips import Clips
 from ossicle.training.config import TrainConfig
-from ossicle.training.state import Progress
 
 
 def scan_together(
@@ -26,18 +25,12 @@ def scan_together(
     def scanned(done: int, total: int) -> None:
         progress("checking recordings", done, total)
 
-    recordings = processes.share(by_recording(utterances))
+    recordings = processes.own(by_recording(utterances))
     mine = [utterances[n] for rows in recordings for n in rows]
     rate, fewest = backbone.sample_rate, backbone.min_samples
     found = processes.together(lambda: scan(mine, rate, fewest, progress=scanned))
     parts = processes.gather(list(zip((one.key for one in mine), found, strict=True)))
     return {key: one for part in parts for key, one in part}
-
-
-def longest_piece(backbone: Backbone, max_seconds: float) -> int:
-    """Return the longest piece of a recording in samples: the setting, or the backbone's limit."""
-    wanted = max(int(max_seconds * backbone.sample_rate), backbone.min_samples)
-    return wanted if backbone.max_samples is None else min(wanted, backbone.max_samples)
 
 
 def clips_by_side(
@@ -54,7 +47,7 @@ def clips_by_side(
         LabelError: some are too short for their label and must not be left out, or none remain.
     """
     limit = longest_piece(backbone, config.max_seconds)
-    check_whole(task, size_by_key, limit / backbone.sample_rate, backbone.sample_rate)
+    check_whole(task, size_by_key, limit, backbone.sample_rate)
     everything = dataset.utterances
     task.check_lengths(
         everything, [size_by_key[one.key] / backbone.sample_rate for one in everything]
@@ -79,24 +72,6 @@ def clips_by_side(
         side: Clips(part, tuple(size_by_key[one.key] for one in part), limit, augment)
         for side, part in kept.items()
     }
-
-
-def check_whole(
-    task: Task, size_by_key: Mapping[str, int], limit_s: float, sample_rate: int
-) -> None:
-    """Raise if a task by frame would have to combine the windows of a long recording.
-
-    Raises:
-        DataError: some recordings are longer than the longest piece.
-    """
-    longer = [key for key, size in size_by_key.items() if size > limit_s * sample_rate]
-    if task.by_frame and longer:
-        longest = max(size_by_key.values()) / sample_rate
-        raise DataError(
-            f"{len(longer)} recordings are longer than the {limit_s:g} s that are taken whole "
-            f"({listing(longer, 3)}), and the task {task.name} cannot put windows together. Say "
-            f"--max-seconds {math.ceil(longest)}, or cut them"
-        )
 
 
 def _too_short(

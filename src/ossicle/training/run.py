@@ -31,6 +31,7 @@ from ossicle.compute.processes import Processes
 from ossicle.errors import RunError
 from ossicle.files import replace_file, write_sealed
 from ossicle.paths import expand
+from ossicle.progress import Progress, no_progress
 from ossicle.recipes.presets import PRESETS
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Task
@@ -55,7 +56,7 @@ from ossicle.training.folder import (
 from ossicle.training.loop import epochs
 from ossicle.training.prepare import Prepared, prepare
 from ossicle.training.result import RunResult, read_result, write_result
-from ossicle.training.state import Epoch, OnEpoch, Progress, State, no_progress
+from ossicle.training.state import Epoch, OnEpoch, State
 from ossicle.training.tracking import check_trackers, start_trackers
 from ossicle.training.versions import versions
 

@@ -6,38 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import torch
-
 from ossicle.adapters.folder import FACTS, TENSORS, read_folder
 from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.saving import load
 from ossicle.backbones import load_backbone
 from ossicle.compute.device import pick_device
 from ossicle.compute.processes import Processes
-from ossicle.data import (
-    Content,
-    Trial,
-    Utterance,
-    load_utterance,
-    open_data,
-    overlapping,
-    read_data,
-    windows,
-)
+from ossicle.data import Clips, Content, Trial, Utterance, open_data, overlapping, read_data
 from ossicle.data.sizes import size_notices
-from ossicle.data.text import composed_data
-from ossicle.errors import AdapterFileError, AudioError, DataError, SplitError, listing
+from ossicle.errors import AdapterFileError, DataError, SplitError, listing
+from ossicle.inference.assessment import assess
+from ossicle.inference.predictor import Predictor, Recording, check_whole, longest_piece
+from ossicle.inference.saved_task import check_head, read_task
+from ossicle.inference.single import SingleModel
 from ossicle.paths import HERE
-from ossicle.settings import check_value
-from ossicle.tasks import TASKS, Task
-from ossicle.training.clips import Clips
-from ossicle.training.cohort import read_cohort
-from ossicle.training.config import SECONDS
+from ossicle.progress import Progress, no_progress
+from ossicle.tasks import Task
 from ossicle.training.folder import CONFIG, SPLIT, places_of, read_json
 from ossicle.training.intervals import with_intervals
-from ossicle.training.loop import assess
-from ossicle.training.recordings import check_whole, longest_piece, scan_together
-from ossicle.training.state import Progress, no_progress
+from ossicle.training.recordings import scan_together
 
 _LOGGER = logging.getLogger(__name__)
 LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other
@@ -82,32 +69,21 @@ class Trained:
             BackboneError: the backbone cannot be loaded.
         """
         facts = read_folder(Path(folder)).facts
-        task_facts = composed_data(facts["task"])
-        if task_facts.get("name") not in TASKS:
-            raise AdapterFileError(
-                f"'{folder}' was trained for the task {task_facts.get('name')!r}; "
-                f"this version knows: {', '.join(TASKS)}"
-            )
-        seconds = task_facts.get("max_seconds")
-        where = f"max_seconds in '{Path(folder) / FACTS}'"
-        check_value(where, seconds, (float,), SECONDS, AdapterFileError)
-        task = TASKS[task_facts["name"]].from_dict(task_facts)
+        task, seconds = read_task(Path(folder), facts)
         loaded = load_backbone(
             backbone or facts["backbone"]["name"],
             device=pick_device(device),
             places=HERE if backbone else places_of(Path(folder)),
         )
-        model = load(folder, loaded)
-        head = model.head
-        if head is None or head.num_outputs != task.num_outputs:
-            raise AdapterFileError(
-                f"'{folder}': the head has {head.num_outputs if head else 'no'} outputs and the "
-                f"task {task.num_outputs}; restore {FACTS}"
-            )
-        cohort = read_cohort(Path(folder))
-        task = task if cohort is None else task.with_cohort(cohort)
+        model = load(folder, loaded).eval()
+        check_head(Path(folder), task, model.head)
         task = task if decoder is None else task.with_decoder(decoder)
-        return cls(Path(folder), model, task, longest_piece(model.backbone, seconds))
+        return cls(Path(folder), model, task, longest_piece(loaded, seconds))
+
+    @property
+    def predictor(self) -> Predictor:
+        """What turns recordings into decoded answers."""
+        return Predictor(SingleModel(self.model), self.task, self.limit)
 
     def evaluate(
         self,
@@ -144,60 +120,17 @@ class Trained:
         scanned = scan_together(utterances, backbone, processes, progress)
         self._refuse_learnt(data, side, split, {key: one.content for key, one in scanned.items()})
         sizes = {key: one.num_samples for key, one in scanned.items()}
-        check_whole(task, sizes, self.limit / rate, rate)
+        check_whole(task, sizes, self.limit, rate)
         task.check_lengths(utterances, [sizes[one.key] / rate for one in utterances])
         clips = Clips(tuple(utterances), tuple(sizes[one.key] for one in utterances), self.limit)
-        found = assess(self.model, task, clips, batch_size, processes=processes, progress=progress)
+        found = assess(
+            SingleModel(self.model), task, clips, batch_size, processes=processes, progress=progress
+        )
         return {"data": data, **with_intervals(task, utterances, found)}
 
-    def predict(self, files: Iterable[Path | str | Utterance]) -> Iterator[dict[str, Any]]:
-        """Yield `file` with what the task decodes, or with `error`, one by one.
-
-        In verification, each is also scored against the first. Of several processes, each takes
-        every n-th file, and all yield the same.
-        """
-        processes = Processes(cpu=next(self.model.parameters()).device.type == "cpu")
-        first: dict[str, Any] | None = None
-        every = list(files)
-        for start in range(0, len(every), processes.count):
-            mine = processes.share(every[start : start + processes.count])
-            for found in processes.interleave([self._told(file) for file in mine]):
-                if "error" not in found:
-                    first = first or found
-                    found |= self.task.compare_with_first(first, found)
-                yield found
-
-    def _told(self, file: Path | str | Utterance) -> dict[str, Any]:
-        one = file if isinstance(file, Utterance) else Utterance(str(file), Path(file), "")
-        about: dict[str, Any] = {"file": str(one.path)}
-        if one.start_s or one.duration_s is not None:
-            about |= {"start_s": one.start_s, "duration_s": one.duration_s}
-        try:
-            return about | self._predict(one)
-        except DataError as error:
-            return about | {"error": str(error)}
-
-    @torch.no_grad()
-    def _predict(self, one: Utterance) -> dict[str, Any]:
-        backbone = self.model.backbone
-        wave = load_utterance(one, backbone.sample_rate)
-        if len(wave) < backbone.min_samples:
-            raise AudioError(
-                f"{one.path} is {1000 * len(wave) / backbone.sample_rate:.0f} ms long, but the "
-                f"backbone needs {1000 * backbone.min_samples / backbone.sample_rate:.0f} ms."
-            )
-        device = next(self.model.parameters()).device
-        check_whole(
-            self.task,
-            {str(one.path): len(wave)},
-            self.limit / backbone.sample_rate,
-            backbone.sample_rate,
-        )
-        outputs = []
-        for start, stop in windows(len(wave), self.limit):
-            values, lengths = backbone.batch([wave[start:stop]])
-            outputs += self.model.outputs(values.to(device), lengths.to(device)).cpu().rows()
-        return self.task.decode(self.task.combine_windows(outputs))
+    def predict(self, files: Iterable[Recording]) -> Iterator[dict[str, Any]]:
+        """Yield the decoded answer for each file, as `Predictor.predict` does."""
+        return self.predictor.predict(files)
 
     def _choose(
         self, data: str, side: str | None, *, own: bool

@@ -7,12 +7,12 @@ import pytest
 
 from ossicle.cli.options import print_metrics
 from ossicle.data import Utterance
+from ossicle.inference.assessment import Assessment
 from ossicle.metrics import bootstrap_intervals
 from ossicle.metrics.metric import Metric
 from ossicle.strict_json import dumps
 from ossicle.tasks import Verification
 from ossicle.training.intervals import with_intervals
-from ossicle.training.loop import Assessment
 
 
 def judged(num_speakers: int, takes: int = 4):

@@ -1,0 +1,173 @@
+"""From a recording to a decoded answer, whatever model or models give the outputs.
+
+    recording -> wave -> windows -> outputs of every member -> combine_windows, member by member
+                                                            -> combine_members -> decode
+
+The windows of a recording pass one by one, so that its length does not decide the memory needed.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ossicle.backbones import Backbone
+from ossicle.compute.processes import Processes
+from ossicle.data import Utterance, load_utterance, windows
+from ossicle.errors import AudioError, DataError, listing
+from ossicle.frozen.part import BatchRow, FrozenPart
+from ossicle.heads import Outputs
+from ossicle.tasks import Task
+
+Recording = Path | str | Utterance
+
+
+class Model(Protocol):
+    """A source of outputs: `SingleModel`, `Ensemble`, or one of yours."""
+
+    @property
+    def backbone(self) -> Backbone:
+        """The backbone, which defines the sample rate and the model input."""
+
+    @property
+    def frozen(self) -> FrozenPart | None:
+        """Where states of recordings may be cached; None: nowhere."""
+
+    @property
+    def num_members(self) -> int:
+        """How many models there are in it."""
+
+    def outputs(self, rows: Sequence[BatchRow]) -> list[Outputs]:
+        """Return the outputs for a batch, of every member; a single model has one member."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Decoded answers for recordings of any length.
+
+    Attributes:
+        model: The source of outputs.
+        task: Combines and decodes them.
+        limit: Longest window, in samples.
+    """
+
+    model: Model
+    task: Task
+    limit: int
+
+    def predict(
+        self, recordings: Iterable[Recording], processes: Processes | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the answer for each recording, with its `file`, or an `error` in place of it.
+
+        In speaker verification each recording is also scored against the first one. Of several
+        processes, each takes every n-th recording, and all yield the same answers.
+        """
+        device = next(self.model.backbone.parameters()).device
+        processes = processes or Processes(cpu=device.type == "cpu")
+        first: dict[str, Any] | None = None
+        every = list(recordings)
+        for start in range(0, len(every), processes.count):
+            own = processes.own(every[start : start + processes.count])
+            for found in processes.interleave([self.predict_one(one) for one in own]):
+                if "error" not in found:
+                    first = first or found
+                    found |= self.task.compare_with_first(first, found)
+                yield found
+
+    def predict_one(self, recording: Recording) -> dict[str, Any]:
+        """Return the answer for a recording, with its `file`, or an `error` in place of it."""
+        utterance = as_utterance(recording)
+        about: dict[str, Any] = {"file": str(utterance.path)}
+        if utterance.start_s or utterance.duration_s is not None:
+            about |= {"start_s": utterance.start_s, "duration_s": utterance.duration_s}
+        try:
+            wave = read_wave(utterance, self.model.backbone)
+            check_whole(self.task, {str(utterance.path): len(wave)}, self.limit, self._rate)
+            return about | self.predict_wave(wave)
+        except DataError as error:
+            return about | {"error": str(error)}
+
+    def predict_wave(self, wave: Float[NDArray[np.float32], " N"]) -> dict[str, Any]:
+        """Return the decoded answer for a wave at the backbone's sample rate."""
+        by_window = [
+            [member.cpu().rows()[0] for member in self.model.outputs([self._row(wave[start:stop])])]
+            for start, stop in windows(len(wave), self.limit)
+        ]
+        return self.task.decode(combine(self.task, list(zip(*by_window, strict=True))))
+
+    def _row(self, wave: Float[NDArray[np.float32], " N"]) -> BatchRow:
+        return BatchRow.of(self.model.backbone.row(wave))
+
+    @property
+    def _rate(self) -> int:
+        return self.model.backbone.sample_rate
+
+
+def combine(task: Task, outputs: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Return one output for a recording.
+
+    Args:
+        task: Defines how outputs are combined.
+        outputs: For every member, the outputs of all windows.
+    """
+    members = [task.combine_windows(of_one) for of_one in outputs]
+    return members[0] if len(members) == 1 else task.combine_members(members)
+
+
+def as_utterance(recording: Recording) -> Utterance:
+    """Return a file as an utterance without a label; an utterance as it is."""
+    if isinstance(recording, Utterance):
+        return recording
+    return Utterance(str(recording), Path(recording), "")
+
+
+def read_wave(utterance: Utterance, backbone: Backbone) -> Float[NDArray[np.float32], " N"]:
+    """Return the wave of a recording at the backbone's sample rate.
+
+    Raises:
+        DataError: it cannot be read.
+        AudioError: it is too short for the backbone.
+    """
+    rate, shortest = backbone.sample_rate, backbone.min_samples
+    wave = load_utterance(utterance, rate)
+    if len(wave) < shortest:
+        raise AudioError(
+            f"{utterance.path} is {1000 * len(wave) / rate:.0f} ms long, but the backbone needs "
+            f"{1000 * shortest / rate:.0f} ms."
+        )
+    return wave
+
+
+def longest_piece(backbone: Backbone, max_seconds: float) -> int:
+    """Return the longest piece of a recording in samples: the setting, or the backbone's limit."""
+    wanted = max(int(max_seconds * backbone.sample_rate), backbone.min_samples)
+    return wanted if backbone.max_samples is None else min(wanted, backbone.max_samples)
+
+
+def check_whole(task: Task, size_by_key: Mapping[str, int], limit: int, sample_rate: int) -> None:
+    """Raise if a task with an output for each frame would have to combine windows.
+
+    Args:
+        task: The task.
+        size_by_key: Samples of each recording.
+        limit: Longest window, in samples.
+        sample_rate: Samples per second.
+
+    Raises:
+        DataError: some recordings are longer than the longest window.
+    """
+    longer = [key for key, size in size_by_key.items() if size > limit]
+    if task.by_frame and longer:
+        longest = max(size_by_key.values()) / sample_rate
+        raise DataError(
+            f"{len(longer)} recordings are longer than the {limit / sample_rate:g} s that are "
+            f"taken whole ({listing(longer, 3)}), and the task {task.name} cannot combine windows. "
+            f"Use --max-seconds {math.ceil(longest)}, or cut them"
+        )
