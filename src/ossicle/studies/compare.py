@@ -21,6 +21,7 @@ from ossicle.errors import RunError, listing
 from ossicle.files import replace_file, write_json
 from ossicle.metrics import paired_test
 from ossicle.metrics.metric import Metric
+from ossicle.progress import Progress, no_progress
 from ossicle.recipes.recipe import Recipe
 from ossicle.studies.worker import train_in_worker
 from ossicle.tasks import TASKS
@@ -28,7 +29,6 @@ from ossicle.training.config import TrainConfig
 from ossicle.training.folder import METRICS
 from ossicle.training.result import RunResult, read_result
 from ossicle.training.run import train
-from ossicle.training.state import Progress, no_progress
 
 TABLE: Final = "compare.json"
 PAGE: Final = "compare.md"

@@ -18,9 +18,9 @@ from typing import Any, BinaryIO, Final
 
 from ossicle.child import read_order, run_child
 from ossicle.errors import OssicleError, RunError
+from ossicle.progress import Progress
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import CONFIG
-from ossicle.training.state import Progress
 
 _LOGGER: Final = logging.getLogger(__name__)
 FAILED: Final = 2
