@@ -8,6 +8,7 @@ from typer.main import get_command
 
 from ossicle.cli.main import app
 from ossicle.cli.run_options import field_help
+from ossicle.errors import RunError
 from ossicle.training.config import TrainConfig
 
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined] # a group has commands
@@ -36,6 +37,13 @@ def test_each_field_has_a_help_text_that_is_a_sentence(name: str) -> None:
     assert text == options_of("train")[name].help
     assert text[0].isupper() or text.startswith(("auto,", "adamw"))
     assert text.endswith(".")
+
+
+@pytest.mark.parametrize("text", ["1_0", "ten", "1e1", "0"])
+def test_a_number_is_read_as_in_every_setting(text: str) -> None:
+    with pytest.raises(RunError, match=f"epochs is '?{text}'?; expected a whole number from 1 to"):
+        COMMANDS["train"].make_context("train", ["--out=x", f"--epochs={text}"])
+    assert COMMANDS["train"].make_context("t", ["--out=x", "--lr=1"]).params["lr"] == 1
 
 
 def test_a_switch_that_is_on_can_be_turned_off() -> None:

@@ -1,6 +1,6 @@
 """The options of a run, made from the fields of `TrainConfig`: one for each, in one place."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, make_dataclass
 from typing import Annotated, Any, ClassVar, Final, get_args, get_type_hints
 
@@ -9,8 +9,8 @@ from typer.main import get_command
 
 from ossicle.cli.hints import Hinting
 from ossicle.errors import RunError
-from ossicle.settings import Help
-from ossicle.training.config import TrainConfig
+from ossicle.settings import Help, read_value
+from ossicle.training.config import TrainConfig, field_rules
 
 SETTINGS: Final = "settings"
 _NAMED: Final = typer.Option(
@@ -76,9 +76,23 @@ def _option(field: Field[Any], hint: Any) -> tuple[str, Any, Any]:
     """Return name, annotation and default of an option; a required one is empty by default."""
     about = _help_of(hint)
     names = [f"--{field.name.replace('_', '-')}"] if field.default is False else []
-    option = typer.Option(*names, help=about.text, rich_help_panel=about.panel)
+    kinds = field_rules()[field.name][0]
+    parser = _reader(field.name) if {int, float} & set(kinds) else None
+    metavar = None if parser is None else "<float>" if float in kinds else "<int>"
+    option = typer.Option(
+        *names, help=about.text, rich_help_panel=about.panel, parser=parser, metavar=metavar
+    )
     default = "" if field.default is MISSING else field.default
     return field.name, Annotated[get_args(hint)[0], option], default
+
+
+def _reader(name: str) -> Callable[[Any], Any]:
+    """Return the function that reads the number of an option as numbers in settings are read."""
+
+    def read(text: Any) -> Any:  # typer passes the default too, which is not a text
+        return read_value(name, text, *field_rules()[name]) if isinstance(text, str) else text
+
+    return read
 
 
 def _help_of(hint: Any) -> Help:
