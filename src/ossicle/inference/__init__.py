@@ -1,5 +1,8 @@
-"""Outputs and answers of one trained adapter, or of many on one backbone."""
+"""Outputs and decoded answers of one trained adapter, or of many on one backbone."""
 
 from ossicle.inference.bank import AdapterBank
+from ossicle.inference.ensemble import Ensemble, load_predictor
+from ossicle.inference.predictor import Model, Predictor
+from ossicle.inference.single import SingleModel
 
-__all__ = ["AdapterBank"]
+__all__ = ["AdapterBank", "Ensemble", "Model", "Predictor", "SingleModel", "load_predictor"]
