@@ -7,10 +7,12 @@ from ossicle.compute.processes import Processes
 from ossicle.data import Clips, Dataset, Scanned, Utterance, by_recording, parse_augment, scan
 from ossicle.data.augment import SPEEDS
 from ossicle.errors import LabelError, listing
+from ossicle.frozen.cache import cache_folder
 from ossicle.inference.predictor import check_whole, longest_piece
 from ossicle.progress import Progress
 from ossicle.tasks import Task
 from ossicle.training.config import TrainConfig
+from ossicle.training.scan_cache import ScanCache
 
 
 def scan_together(
@@ -28,8 +30,14 @@ def scan_together(
     recordings = processes.own(by_recording(utterances))
     mine = [utterances[n] for rows in recordings for n in rows]
     rate, fewest = backbone.sample_rate, backbone.min_samples
-    found = processes.together(lambda: scan(mine, rate, fewest, progress=scanned))
-    parts = processes.gather(list(zip((one.key for one in mine), found, strict=True)))
+    cache = ScanCache(cache_folder(), rate)
+    known = {key: one for key, one in cache.find(mine).items() if one.num_samples >= fewest}
+    new = [one for one in mine if one.key not in known]
+    found = processes.together(lambda: scan(new, rate, fewest, progress=scanned))
+    scanned_now = {one.key: result for one, result in zip(new, found, strict=True)}
+    cache.put(new, scanned_now)
+    both = known | scanned_now
+    parts = processes.gather([(one.key, both[one.key]) for one in mine])
     return {key: one for part in parts for key, one in part}
 
 
