@@ -58,7 +58,7 @@ def peft_lora(name: str, waves: list[Any], target: Tensor, *, freeze: bool) -> V
         if freeze:
             return None
     elif freeze:
-        backbone.model.feature_extractor._freeze_parameters()
+        backbone.model.feature_extractor._freeze_parameters()  # no public way without a head
     values, _ = backbone.batch(waves)
     model = get_peft_model(backbone.model, LoraConfig(r=8, target_modules=["q_proj", "v_proj"]))
     head = nn.Linear(backbone.anatomy.width, CLASSES)

@@ -124,7 +124,7 @@ def main() -> None:
         **{f"{kind} many methods": (kind, MANY) for kind in KINDS},
     }
     for name, case in {"quick": quick, "thorough": thorough}[sys.argv[1]].items():
-        torch._dynamo.reset()
+        torch.compiler.reset()
         fault = ""
         try:
             compare(*case) if isinstance(case, tuple) else case()

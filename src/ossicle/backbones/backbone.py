@@ -18,6 +18,8 @@ from ossicle.backbones.attention import ATTENTION, ForwardState, HookPoint
 from ossicle.backbones.family import Encoded, Family, PartialForward
 from ossicle.backbones.transformers_logging import quiet_transformers
 
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+
 FINGERPRINT_VALUES = 64
 
 
@@ -198,11 +200,12 @@ class Backbone(nn.Module):
     def hold_statistics(self) -> None:
         """Keep batch norms in evaluation mode, because running statistics are not saved."""
         for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if isinstance(module, BATCH_NORMS):
                 module.eval()
 
     def _prepare(self) -> None:
         """Give every attention module the state and a hook point; then call `Family.prepare`."""
+        # private: set_attn_implementation refuses a WavLM, with a warning
         self.model.config._attn_implementation = ATTENTION
         for site in self.anatomy.find("attn"):
             attention = self.model.get_submodule(site.owned_modules[0])

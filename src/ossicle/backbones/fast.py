@@ -159,6 +159,7 @@ def run_positions(embedding: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tenso
 
 def _weight_spectrum(conv: Any) -> Tensor:
     """Return the conjugate spectrum of the weight (F, G, out, in), cached while it is unchanged."""
+    # private: no public counter of changes in place
     version = sum(parameter._version for parameter in conv.parameters())
     kept = getattr(conv, "_ossicle_spectrum", None)
     if kept is None or kept[0] != version:
@@ -175,5 +176,6 @@ def _weight_spectrum(conv: Any) -> Tensor:
 def _is_watched(module: nn.Module) -> bool:
     """Return whether a parameter inside trains, or a hook inside would not be called."""
     return any(parameter.requires_grad for parameter in module.parameters()) or any(
-        one._forward_hooks or one._forward_pre_hooks for one in module.modules()
+        one._forward_hooks or one._forward_pre_hooks  # private: torch lists hooks nowhere else
+        for one in module.modules()
     )

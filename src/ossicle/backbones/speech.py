@@ -298,6 +298,7 @@ def project(
     projected = model.feature_projection(features)
     hidden: Tensor = projected[0] if isinstance(projected, tuple) else projected
     if model.training and hidden.shape[1] >= model.config.mask_time_length:
+        # private: the only access to SpecAugment apart from the whole forward pass
         hidden = model._mask_hidden_states(hidden, attention_mask=state.frame_mask)
     if state.frame_mask is not None:
         hidden = hidden.masked_fill(~state.frame_mask[..., None], 0.0)

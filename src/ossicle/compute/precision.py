@@ -37,6 +37,7 @@ def _has_bfloat16(device: str) -> bool:
     if device.startswith("cuda"):
         return torch.cuda.get_device_capability()[0] >= 8  # earlier ones emulate it
     if device == "cpu":
+        # private: torch 2.6 has no public query of the instructions of a CPU
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     return False
 
