@@ -81,7 +81,7 @@ def test_a_missing_path_is_refused(corpus, tmp_path):
 
 
 def test_an_empty_folder_is_refused(corpus, tmp_path):
-    with pytest.raises(DataError, match=r"has no|does not exist|is not a manifest"):
+    with pytest.raises(DataError, match=r"has no|not exist|not a manifest|not the root folder"):
         open_data(f"{corpus.name}:{tmp_path}")
 
 
