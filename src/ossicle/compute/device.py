@@ -1,4 +1,4 @@
-"""What a run finds on the machine: where to compute, and how much memory it took."""
+"""The device, threads and peak memory of a run."""
 
 import os
 import shutil
@@ -17,15 +17,14 @@ CHOSEN: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def pick_threads(model: nn.Module, earlier: int | None = None) -> int:
-    """Return how many threads of torch a run should compute with on a CPU.
+    """Return the number of torch threads for a run on a CPU.
 
-    One for a small model, whatever else the machine is doing; torch's own number for others. The
-    load of the machine has no say: the same command has to end in the same bits, which depend on
-    the number of threads.
+    One for a small model, torch's default for others. The load of the machine does not count: the
+    same command must give the same bits, which depend on the number of threads.
 
     Args:
-        model: That is trained.
-        earlier: The number that the run was started with, if it goes on.
+        model: The model to train.
+        earlier: The number of threads that a resumed run was started with.
     """
     if earlier is not None:
         return earlier
@@ -37,7 +36,7 @@ def pick_threads(model: nn.Module, earlier: int | None = None) -> int:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Let torch compute with so many threads for as long as the context lasts."""
+    """Set the number of torch threads inside the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -47,7 +46,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def pick_device(name: str) -> str:
-    """Return the device of that name; `auto` is a GPU where there is one.
+    """Return the device of a name; `auto` is a GPU if there is one.
 
     Raises:
         RunError: torch knows no such device, or cannot use it here.
@@ -63,10 +62,10 @@ def pick_device(name: str) -> str:
 
 
 def check_compiler(device: str) -> None:
-    """Raise where `torch.compile` would lack the compiler it calls on a CPU.
+    """Raise if `torch.compile` has no C++ compiler, which it needs on a CPU.
 
     Raises:
-        RunError: no C++ compiler is there.
+        RunError: there is no C++ compiler.
     """
     if device == "cpu" and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
         raise RunError(
@@ -75,9 +74,9 @@ def check_compiler(device: str) -> None:
 
 
 def peak_memory_mib(model: nn.Module) -> float | None:
-    """Return the most memory taken so far in MiB: of the GPU, or else of the process.
+    """Return the peak memory so far in MiB: of the GPU, or else of the process.
 
-    None on systems without the figure.
+    None on systems that do not report it.
     """
     device = next(model.parameters()).device
     if device.type == "cuda":

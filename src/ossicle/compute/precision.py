@@ -1,4 +1,4 @@
-"""Which numbers a forward pass is computed in; parameters and their updates stay in float32."""
+"""Precision of the forward pass; parameters and their updates stay in float32."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
@@ -15,14 +15,14 @@ DTYPES: Final = {
     "float16": torch.float16,
 }
 PRECISIONS: Final = (*DTYPES, "auto")
-ROUNDING: Final = 0.2  # of the norm; what is off by more is wrong. Large models are off by 0.05
+ROUNDING: Final = 0.2  # of the norm; larger errors are faults. Large models have 0.05
 
 
 def pick_precision(name: str, device: str) -> torch.dtype:
-    """Return the numbers of a run; `auto` is bfloat16 where the device computes it faster.
+    """Return the dtype of a precision; `auto` is bfloat16 if the device computes it faster.
 
     Raises:
-        RunError: there are no such numbers.
+        RunError: there is no such precision.
     """
     if name == "auto":
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
@@ -44,7 +44,7 @@ def _has_bfloat16(device: str) -> bool:
 
 @torch.no_grad()
 def check_precision(backbone: Backbone, dtype: torch.dtype) -> None:
-    """Raise where the device computes a backbone wrongly in these numbers, tried on a second.
+    """Raise if the device computes a backbone wrongly in this precision, tested on a second.
 
     torch 2.13 has convolutions that are wrong in bfloat16 on CPUs with AMX, for some small sizes.
 

@@ -1,9 +1,8 @@
 """A run's state in one file, `checkpoint.safetensors`, replaced in one step after every epoch.
 
 It holds the trained parameters, both moments of Adam, the scale of the loss, and the history, all
-under one hash. The
-order of recordings, their crops and dropout depend on the seed and the number of the epoch alone,
-so no state of a random generator is needed to go on to the same bits.
+under one hash. The order of recordings, their crops and dropout depend on the seed and the number
+of the epoch alone, so no state of a random generator is needed to resume to the same bits.
 """
 
 from pathlib import Path
