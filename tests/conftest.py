@@ -21,18 +21,18 @@ atexit.register(shutil.rmtree, os.environ["OSSICLE_CACHE"], ignore_errors=True)
 CHECKED = ["methods", "heads", "adapters", "frozen", "inference", "backbones", "tasks"]
 install_import_hook([f"ossicle.{folder}" for folder in CHECKED], "shapecheck.shapecheck")
 
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-import pytest_socket  # noqa: E402
-import torch  # noqa: E402
-import transformers.modeling_utils  # noqa: E402, F401 - below, the hook bypasses its bytecode
-from hypothesis import settings  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
+import numpy as np
+import pytest
+import pytest_socket
+import torch
+import transformers.modeling_utils  # noqa: F401 - below, the hook bypasses its bytecode
+from hypothesis import settings
+from numpy.typing import NDArray
 
-import shapecheck  # noqa: E402, F401 - the same of beartype
-from kinds import KINDS, tiny_backbone  # noqa: E402
-from ossicle.backbones import Backbone  # noqa: E402
-from tones import write_backbone, write_corpus  # noqa: E402
+import shapecheck  # noqa: F401 - the same of beartype
+from kinds import KINDS, tiny_backbone
+from ossicle.backbones import Backbone
+from tones import write_backbone, write_corpus
 
 settings.register_profile("ossicle", deadline=None)  # slow examples are not failures
 settings.load_profile("ossicle")

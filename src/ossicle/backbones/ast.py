@@ -160,7 +160,7 @@ class AST(Family):
         samples: int = (config.max_length - 1) * HOP + WINDOW
         return samples
 
-    def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002
+    def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002 - see Family
         """Return the number of tokens, the same for every wave unless `own_length`."""
         rows, columns = _grid(config)
         if self.own_length:

@@ -180,7 +180,7 @@ class Family(ABC):
     def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:
         """Return the number of real frames of a wave of that length."""
 
-    def max_samples(self, config: Any, extractor: Any) -> int | None:  # noqa: ARG002
+    def max_samples(self, config: Any, extractor: Any) -> int | None:  # noqa: ARG002 - most have no limit
         """Return the samples of the longest wave that the model reads whole; None: no limit."""
         return None
 

@@ -131,7 +131,7 @@ class W2vBert(Family):
         samples: int = extractor.sampling_rate * (WINDOW_MS + HOP_MS) // 1000
         return samples
 
-    def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002
+    def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002 - see Family
         """Return the number of pairs of mel frames."""
         return num_mel_frames(num_samples) // STACKED
 
