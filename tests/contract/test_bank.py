@@ -178,7 +178,9 @@ def test_a_method_without_vmap_runs_set_by_set_and_the_bank_reports_it(build, no
     waves = noise(4000, 2500, 3100)
     for wave, name, output in zip(waves, "201", bank.outputs(waves, list("201")), strict=True):
         torch.testing.assert_close(output, alone(models[int(name)], wave), **NEARLY)
-    assert bank.notes == ["sets of 'peaks' take their turns: the method does not stack"]
+    assert bank.notes == [
+        "sets of 'peaks' run one after the other: the method does not support vmap"
+    ]
 
 
 def test_what_does_not_fit_is_refused(build):

@@ -64,6 +64,6 @@ def switching(bank: AdapterBank, other: Any) -> dict[str, Action]:
         other.set_adapter(names[1 + next(turns) % 3])
 
     def use() -> None:
-        bank._model.act(("kind 0",) if next(turns) % 2 else ())
+        bank._model.act(("group 0",) if next(turns) % 2 else ())
 
     return {"peft": switch, "ossicle": use}

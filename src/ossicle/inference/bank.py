@@ -6,7 +6,7 @@
                 `--------`--- one batch ---'  then one pass for all requests whose recipes begin at
                                               the same depth; see `ossicle.inference.stack`
 
-Sets of one recipe and one kind of head lie side by side, so that adding one is a copy, and hundreds
+Sets of one recipe and one form of head lie side by side, so that adding one is a copy, and hundreds
 cost no more than their numbers. A recipe that makes sequences longer, or that makes frames of
 another width, has a pass of its own.
 """
@@ -42,7 +42,7 @@ Request = tuple[int, str]  # number of a row, name of an adapter
 
 
 @dataclass
-class Kind:
+class AdapterGroup:
     """All sets of one recipe and one form of head.
 
     Attributes:
@@ -51,7 +51,7 @@ class Kind:
         head: A template on the meta device.
         shapes: Of every tensor, by key.
         cut: Where their frozen prefix ends.
-        alone: Whether rows of other kinds cannot pass with theirs.
+        alone: Whether rows of other groups cannot run in one batch with theirs.
         stack: Their tensors.
         places: Where each set lies, by name.
         free: Places that were left.
@@ -109,16 +109,16 @@ class AdapterBank:
         self._compiler = compiler
         self._finish: Finish = backbone.finish
         self._model = AdaptedModel(backbone).eval()
-        self._kinds: dict[str, Kind] = {}
-        self._kind_by_name: dict[str, Kind] = {}
+        self._groups: dict[str, AdapterGroup] = {}
+        self._group_by_name: dict[str, AdapterGroup] = {}
 
     def __len__(self) -> int:
-        return len(self._kind_by_name)
+        return len(self._group_by_name)
 
     @property
     def names(self) -> list[str]:
         """The adapters that are there."""
-        return list(self._kind_by_name)
+        return list(self._group_by_name)
 
     def load(self, name: str, folder: Path | str) -> None:
         """Add an adapter of a folder that `save` or a run has made.
@@ -159,25 +159,25 @@ class AdapterBank:
             AdapterFileError: a weight is NaN or infinite.
             RecipeMismatch: a tensor is missing, left over or of another shape.
         """
-        if name in self._kind_by_name:
+        if name in self._group_by_name:
             raise AttachError(f"there is an adapter '{name}' already; remove it first")
         if head is None:
             raise AttachError(f"adapter '{name}' has no head, and a bank answers with outputs")
         check_finite(tensors, f"adapter '{name}'")
-        kind = self._kind(recipe, head, num_outputs)
-        wrong = sorted(kind.shapes.keys() ^ tensors.keys())
+        group = self._group(recipe, head, num_outputs)
+        wrong = sorted(group.shapes.keys() ^ tensors.keys())
         wrong += [
-            k for k, shape in kind.shapes.items() if k in tensors and tensors[k].shape != shape
+            k for k, shape in group.shapes.items() if k in tensors and tensors[k].shape != shape
         ]
         if wrong:
             raise RecipeMismatch(
                 f"{len(wrong)} tensors of adapter '{name}' do not fit its recipe on this backbone, "
                 f"the first '{wrong[0]}'"
             )
-        place = kind.free.pop() if kind.free else len(kind.places)
-        kind.stack.put(place, tensors, next(self.backbone.parameters()).device)
-        kind.places[name] = place
-        self._kind_by_name[name] = kind
+        place = group.free.pop() if group.free else len(group.places)
+        group.stack.put(place, tensors, next(self.backbone.parameters()).device)
+        group.places[name] = place
+        self._group_by_name[name] = group
 
     def remove(self, name: str) -> None:
         """Take an adapter out; its place is for the next.
@@ -185,9 +185,9 @@ class AdapterBank:
         Raises:
             AttachError: there is none of that name.
         """
-        kind = self._found(name)
-        kind.free.append(kind.places.pop(name))
-        del self._kind_by_name[name]
+        group = self._found(name)
+        group.free.append(group.places.pop(name))
+        del self._group_by_name[name]
 
     def outputs(
         self, waves: Sequence[NDArray[np.float32]], names: Sequence[str], *, max_rows: int = ROWS
@@ -223,37 +223,37 @@ class AdapterBank:
         Raises:
             AttachError: there is no such adapter.
         """
-        kinds = [self._found(name) for _, name in requests]
-        states = self._prefixes(rows, requests, kinds)
-        groups: dict[tuple[Cut, str | None], list[int]] = defaultdict(list)
-        for number, kind in enumerate(kinds):
-            groups[kind.cut, kind.name if kind.alone else None].append(number)
+        groups = [self._found(name) for _, name in requests]
+        states = self._prefixes(rows, requests, groups)
+        together: dict[tuple[Cut, str | None], list[int]] = defaultdict(list)
+        for number, group in enumerate(groups):
+            together[group.cut, group.name if group.alone else None].append(number)
         outputs: dict[int, Tensor] = {}
-        for (cut, _), numbers in groups.items():
-            numbers.sort(key=lambda n: (kinds[n].name, kinds[n].places[requests[n][1]]))
+        for (cut, _), numbers in together.items():
+            numbers.sort(key=lambda n: (groups[n].name, groups[n].places[requests[n][1]]))
             # Adapters inside a CNN: rows of unequal length pass it one by one.
             most = 1 if cut.depth == VALUES else max_rows
             for start in range(0, len(numbers), most):
                 part = numbers[start : start + most]
                 given = [states[cut][requests[n][0]] for n in part]
                 lengths = [rows[requests[n][0]][1] for n in part]
-                places = [kinds[n].places[requests[n][1]] for n in part]
-                made = self._pass(given, lengths, cut, [kinds[n] for n in part], places)
+                places = [groups[n].places[requests[n][1]] for n in part]
+                made = self._pass(given, lengths, cut, [groups[n] for n in part], places)
                 outputs.update(zip(part, made, strict=True))
         return [outputs[number] for number in range(len(requests))]
 
     def _prefixes(
-        self, rows: Sequence[Row], requests: Sequence[Request], kinds: Sequence[Kind]
+        self, rows: Sequence[Row], requests: Sequence[Request], groups: Sequence[AdapterGroup]
     ) -> dict[Cut, dict[int, Tensor]]:
         """Return the states of each row at every cut that it is asked for at.
 
         The prefix goes on from cut to cut, so that no layer runs twice for a row.
         """
-        cuts = {kind.cut for kind in kinds}
+        cuts = {group.cut for group in groups}
         keep = any(cut.keep for cut in cuts)
         deepest: dict[int, int] = {}
-        for (row, _), kind in zip(requests, kinds, strict=True):
-            deepest[row] = max(deepest.get(row, kind.cut.depth), kind.cut.depth)
+        for (row, _), group in zip(requests, groups, strict=True):
+            deepest[row] = max(deepest.get(row, group.cut.depth), group.cut.depth)
         found: dict[Cut, dict[int, Tensor]] = {cut: {} for cut in cuts}
         here: dict[int, Tensor] = {}
         before: Cut | None = None
@@ -275,34 +275,36 @@ class AdapterBank:
         states: Sequence[Tensor],
         lengths: Sequence[int],
         cut: Cut,
-        kinds: Sequence[Kind],
+        groups: Sequence[AdapterGroup],
         places: Sequence[int],
     ) -> list[Tensor]:
         """Return the outputs of rows that pass together, those of one set side by side."""
-        present = list({kind.name: kind for kind in kinds}.values())
+        present = list({group.name: group for group in groups}.values())
         device = next(self.backbone.parameters()).device
-        rows_of = {kind.name: [i for i, one in enumerate(kinds) if one is kind] for kind in present}
-        for kind in present:
-            rows = rows_of[kind.name]
-            kind.stack.route = _route([places[i] for i in rows], rows, len(kinds), device)
-        self._model.act(kind.name for kind in present)
+        rows_of = {
+            group.name: [i for i, one in enumerate(groups) if one is group] for group in present
+        }
+        for group in present:
+            rows = rows_of[group.name]
+            group.stack.route = _route([places[i] for i in rows], rows, len(groups), device)
+        self._model.act(group.name for group in present)
         try:
             encoded = self._finish(pad_at_cut(self.backbone, states, lengths, cut))
-            made = {kind.name: kind.read(encoded) for kind in present}
+            made = {group.name: group.read(encoded) for group in present}
         finally:
             self._model.act(())
-            for kind in present:
-                kind.stack.route = None
+            for group in present:
+                group.stack.route = None
         outputs: dict[int, Tensor] = {}
         for name, rows in rows_of.items():
             outputs.update(zip(rows, made[name], strict=True))
-        return [outputs[i] for i in range(len(kinds))]
+        return [outputs[i] for i in range(len(groups))]
 
-    def _kind(self, recipe: Recipe, head: str, num_outputs: int) -> Kind:
+    def _group(self, recipe: Recipe, head: str, num_outputs: int) -> AdapterGroup:
         key = json.dumps([recipe.to_dict()["placements"], head, num_outputs], sort_keys=True)
-        if key in self._kinds:
-            return self._kinds[key]
-        stack, name = Stack(self._places), f"kind {len(self._kinds)}"
+        if key in self._groups:
+            return self._groups[key]
+        stack, name = Stack(self._places), f"group {len(self._groups)}"
         shapes: dict[str, torch.Size] = {}
 
         def stacked(slot: Slot) -> StackedAdapter:
@@ -312,7 +314,10 @@ class AdapterBank:
                     "could share it; load a second backbone for this one"
                 )
             if not slot.adapter.supports_vmap:
-                note = f"sets of '{slot.placement}' take their turns: the method does not stack"
+                note = (
+                    f"sets of '{slot.placement}' run one after the other: the method does not "
+                    "support vmap"
+                )
                 self.notes += [] if note in self.notes else [note]
             for tensor, parameter in slot.adapter.named_parameters():
                 shapes[f"{slot.key}/{tensor}"] = parameter.shape
@@ -329,20 +334,20 @@ class AdapterBank:
         alone = seen.width != self.backbone.anatomy.width or any(
             placement.method.changes_length for placement in recipe.placements
         )
-        kind = Kind(name, item, made.to("meta"), shapes, cut, alone, stack)
-        self._kinds[key] = kind
+        group = AdapterGroup(name, item, made.to("meta"), shapes, cut, alone, stack)
+        self._groups[key] = group
         if self._compiler is not None:
             torch.compiler.reset()  # what is compiled does not see new taps
             self._finish = self._compiler(self.backbone.finish)
-        return kind
+        return group
 
-    def _found(self, name: str) -> Kind:
-        if name not in self._kind_by_name:
-            has = listing(self._kind_by_name, 5) or "none"
+    def _found(self, name: str) -> AdapterGroup:
+        if name not in self._group_by_name:
+            has = listing(self._group_by_name, 5) or "none"
             raise AttachError(
-                f"no adapter '{name}'; available: {has}.{did_you_mean(name, self._kind_by_name)}"
+                f"no adapter '{name}'; available: {has}.{did_you_mean(name, self._group_by_name)}"
             )
-        return self._kind_by_name[name]
+        return self._group_by_name[name]
 
 
 def _route(places: Sequence[int], rows: Sequence[int], total: int, device: torch.device) -> Route:

@@ -82,7 +82,7 @@ class Stack:
             prefix: Of the keys of its tensors.
             module: On any device, as a template.
             args: Tensors of the whole batch; None is handed on.
-            supports_vmap: Whether it works under vmap; else the sets take their turns.
+            supports_vmap: Whether it works under vmap; else the sets run one after the other.
         """
         route = self.route
         assert route is not None, "a stack is called within a pass alone"
