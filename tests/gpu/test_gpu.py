@@ -9,7 +9,7 @@ import torch
 from kinds import ALONE, KINDS, attached, pairs, parameters, shake
 from ossicle.frozen.cache import StateCache
 from ossicle.frozen.cut import find_cut
-from ossicle.frozen.part import Example, FrozenPart
+from ossicle.frozen.part import BatchRow, FrozenPart
 from ossicle.inference import AdapterBank
 from ossicle.recipes.recipe import Recipe
 from ossicle.training import TrainConfig, train
@@ -81,14 +81,14 @@ def test_a_step_on_cached_states_has_the_outputs_of_one_on_waves(
     rows = [model.backbone.row(wave) for wave in noise(4000, 3100)]
     frozen = FrozenPart(find_cut(model), StateCache(tmp_path, 10**9, {}, {}), "float32")
     first = frozen.outputs(
-        model, [Example(row, None, row[1], f"{n:032}") for n, row in enumerate(rows)]
+        model, [BatchRow(row, None, row[1], f"{n:032}") for n, row in enumerate(rows)]
     )
     read = [frozen.cache.get(f"{n:032}") for n in range(2)]
     again = frozen.outputs(
-        model, [Example(None, torch.from_numpy(one), length, None) for one, length in read]
+        model, [BatchRow(None, torch.from_numpy(one), length, None) for one, length in read]
     )
     direct = FrozenPart(find_cut(model)).outputs(
-        model, [Example(row, None, row[1], None) for row in rows]
+        model, [BatchRow(row, None, row[1], None) for row in rows]
     )
     torch.testing.assert_close(first.values, direct.values, **OUTPUT)
     torch.testing.assert_close(again.values, first.values, **OUTPUT)
