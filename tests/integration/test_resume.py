@@ -17,9 +17,10 @@ from ossicle.adapters.folder import TENSORS, read_folder
 from ossicle.adapters.saving import read_tensors
 from ossicle.checksums import DIGEST, unseal
 from ossicle.errors import AdapterFileError, RunError
+from ossicle.files import write_sealed
 from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.config import TrainConfig
-from ossicle.training.folder import CONFIG, LOG, METRICS, SPLIT
+from ossicle.training.folder import CONFIG, LOG, METRICS, SPLIT, read_json
 from ossicle.training.run import train
 
 MEASURED = (
@@ -173,6 +174,17 @@ def test_a_run_does_not_go_on_with_other_recordings(
     first.write_bytes(other.read_bytes())
     with pytest.raises(RunError, match=r"are no longer those in .*split\.json.*start a new run"):
         train(config, tmp_path / "run", resume=True)
+
+
+def test_a_run_resumes_after_the_sentence_about_its_split_was_reworded(
+    settings: Callable[..., TrainConfig], interrupt: Callable[..., None], tmp_path: Path
+) -> None:
+    interrupt(settings(), tmp_path / "run", epoch=2)
+    file = tmp_path / "run" / SPLIT
+    whole = file.read_bytes()
+    write_sealed(file, read_json(file) | {"note": "As an older version worded it."})
+    interrupt(settings(), tmp_path / "run", epoch=3, resume=True)
+    assert file.read_bytes() == whole
 
 
 @pytest.mark.parametrize("name", [METRICS, SPLIT, CONFIG, CHECKPOINT])

@@ -16,10 +16,10 @@ Every file is replaced as a whole, so a run that is killed leaves none of them h
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from accelerate.tracking import GeneralTracker
 
@@ -241,18 +241,23 @@ def _written_out(recipe: str) -> str:
 
 
 def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
-    split = {"data": run.dataset.name, "note": run.dataset.note, **run.split}
     file = folder / SPLIT
-    if file.is_file() and read_json(file) != split:
+    split = {"data": run.dataset.name, "note": run.dataset.note, **run.split}
+    if file.is_file() and _recordings(read_json(file)) != _recordings(split):
         raise RunError(
-            f"the recordings of '{run.dataset.name}' are no longer those in '{file}'; restore "
-            "them, or start a new run"
+            f"the recordings of '{run.dataset.name}' are no longer those in '{file}'; replace "
+            "those that have changed by their originals, or start a new run"
         )
     write_sealed(folder / CONFIG, config.to_dict())
     write_sealed(file, split)
     write_sealed(folder / VERSIONS, versions() | starting_place(folder))
     task = run.task.to_dict() | {"max_seconds": config.max_seconds}
     save_facts(run.model, folder, task=task)
+
+
+def _recordings(split: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a split without its note, whose wording may change from version to version."""
+    return {key: value for key, value in split.items() if key != "note"}
 
 
 def _write_log(folder: Path, history: list[Epoch]) -> None:
