@@ -131,5 +131,5 @@ def test_a_cohort_is_whole_finite_and_has_a_row_for_each_recording(tmp_path: Pat
     with pytest.raises(AdapterFileError, match="NaN or infinite, in embeddings"):
         read_cohort(tmp_path)
     write_cohort(tmp_path, np.ones(3))
-    with pytest.raises(AdapterFileError, match="holds no embeddings"):
+    with pytest.raises(AdapterFileError, match="contains no embeddings"):
         read_cohort(tmp_path)

@@ -1,14 +1,14 @@
-"""A bank of adapters: each row of a batch names its own, and what is frozen runs once.
+"""Many trained adapters on one backbone: each row of a batch names the adapter that processes it.
 
-    rows      wave 0   wave 1   wave 2      the frozen prefix: once a wave, as far as each adapter
-                |        |        |         leaves it alone
+    rows      wave 0   wave 1   wave 2      the frozen part runs once per wave, up to the first
+                |        |        |         layer that one of its adapters changes
     requests  0:emo   1:digit  2:emo  0:digit
-                `--------`--- one batch ---'  then one pass for all requests whose recipes begin at
-                                              the same depth; see `ossicle.inference.stack`
+                `--------`--- one batch ---'  one forward pass for all requests whose frozen part
+                                              ends at the same depth; see `ossicle.inference.stack`
 
-Sets of one recipe and one form of head lie side by side, so that adding one is a copy, and hundreds
-cost no more than their numbers. A recipe that makes sequences longer, or that makes frames of
-another width, has a pass of its own.
+The tensors of all adapter sets with the same recipe and head are stacked, so adding a set copies
+tensors and builds no modules. A recipe that changes the length of the sequence or the width of the
+frames runs in a forward pass of its own.
 """
 
 import json
@@ -43,22 +43,22 @@ Request = tuple[int, str]  # number of a row, name of an adapter
 
 @dataclass
 class AdapterGroup:
-    """All sets of one recipe and one form of head.
+    """All adapter sets with the same recipe and the same head.
 
     Attributes:
-        name: Of the set that stands for them in the model.
-        item: That set; its adapters are `StackedAdapter`s.
-        head: A template on the meta device.
-        shapes: Of every tensor, by key.
-        cut: Where their frozen prefix ends.
-        alone: Whether rows of other groups cannot run in one batch with theirs.
-        stack: Their tensors.
-        places: Where each set lies, by name.
-        free: Places that were left.
+        name: Name of the adapter set that represents the group in the model.
+        adapter_set: That set; its adapters are `StackedAdapter`s.
+        head: The head, without values, on the meta device.
+        shapes: Shape of each tensor, by key.
+        cut: End of the frozen part.
+        alone: Whether the group needs batches without rows of other groups.
+        stack: The tensors of all sets.
+        places: Index of each set in the stack, by name.
+        free: Indices that removed sets have left.
     """
 
     name: str
-    item: AdapterSet
+    adapter_set: AdapterSet
     head: Head
     shapes: dict[str, torch.Size]
     cut: Cut
@@ -67,8 +67,8 @@ class AdapterGroup:
     places: dict[str, int] = field(default_factory=dict)
     free: list[int] = field(default_factory=list)
 
-    def read(self, encoded: Encoded) -> list[Tensor]:
-        """Return the output of each routed row, in the order of the route."""
+    def head_outputs(self, encoded: Encoded) -> list[Tensor]:
+        """Return the output of the head for each routed row, in the order of the route."""
         hidden, mask = encoded.hidden, encoded.frame_mask
         made = self.stack.call("head/", self.head, hidden, mask).flatten(0, 1)
         if not self.head.by_frame:
@@ -80,11 +80,11 @@ class AdapterGroup:
 
 
 class AdapterBank:
-    """Trained adapters by name on one backbone. One thread at a time.
+    """Trained adapters by name on one backbone. Not thread-safe.
 
     Attributes:
-        backbone: Frozen; the bank's alone.
-        notes: What does not run side by side, and why.
+        backbone: The frozen backbone, used by this bank only.
+        notes: Adapters that cannot run as a batch, with the reason.
     """
 
     def __init__(
@@ -94,14 +94,13 @@ class AdapterBank:
         places: int = PLACES,
         compiler: Callable[[Finish], Finish] | None = None,
     ) -> None:
-        """Make an empty bank.
+        """Create an empty bank.
 
         Args:
-            backbone: No adapters stand on it, and none but the bank's shall.
-            places: For adapters of one recipe, at first; doubled when they are taken.
-            compiler: Say `torch.compile`, of what runs above the frozen prefix. Adding and
-                removing adapters compiles nothing again, but for recipes that are new and where
-                places are doubled.
+            backbone: A backbone without adapters. Attach none to it except through the bank.
+            places: Initial capacity for adapters of one recipe; it doubles when it is used up.
+            compiler: Compiles the layers above the frozen part, e.g. `torch.compile`. Adding an
+                adapter compiles again only if its recipe is new or the capacity doubles.
         """
         self.backbone = backbone
         self.notes: list[str] = []
@@ -117,11 +116,11 @@ class AdapterBank:
 
     @property
     def names(self) -> list[str]:
-        """The adapters that are there."""
+        """The names of all adapters in the bank."""
         return list(self._group_by_name)
 
     def load(self, name: str, folder: Path | str) -> None:
-        """Add an adapter of a folder that `save` or a run has made.
+        """Add an adapter from a folder written by `save` or by a training run.
 
         Raises:
             AdapterFileError: the folder is not an adapter folder, or is damaged.
@@ -147,22 +146,24 @@ class AdapterBank:
         """Add an adapter set.
 
         Args:
-            name: By which rows ask for it.
-            recipe: What it is.
-            head: One of `ossicle.heads.HEADS`.
-            num_outputs: Of the head.
-            tensors: By the keys of `AdaptedModel.trainable`.
+            name: A name for it, by which rows select it.
+            recipe: Its recipe.
+            head: The name of its head in `ossicle.heads.HEADS`.
+            num_outputs: Number of outputs of the head.
+            tensors: Its tensors, by the keys of `AdaptedModel.trainable`.
 
         Raises:
             AttachError: the name is taken, there is no head, or the recipe changes the backbone
                 itself.
             AdapterFileError: a weight is NaN or infinite.
-            RecipeMismatch: a tensor is missing, left over or of another shape.
+            RecipeMismatch: a tensor is missing, unexpected or has another shape.
         """
         if name in self._group_by_name:
             raise AttachError(f"there is an adapter '{name}' already; remove it first")
         if head is None:
-            raise AttachError(f"adapter '{name}' has no head, and a bank answers with outputs")
+            raise AttachError(
+                f"adapter '{name}' was saved without a head, which a bank needs; save it with one"
+            )
         check_finite(tensors, f"adapter '{name}'")
         group = self._group(recipe, head, num_outputs)
         wrong = sorted(group.shapes.keys() ^ tensors.keys())
@@ -180,10 +181,10 @@ class AdapterBank:
         self._group_by_name[name] = group
 
     def remove(self, name: str) -> None:
-        """Take an adapter out; its place is for the next.
+        """Remove an adapter; the next one added reuses its place in the stack.
 
         Raises:
-            AttachError: there is none of that name.
+            AttachError: there is no adapter of that name.
         """
         group = self._found(name)
         group.free.append(group.places.pop(name))
@@ -192,12 +193,12 @@ class AdapterBank:
     def outputs(
         self, waves: Sequence[NDArray[np.float32]], names: Sequence[str], *, max_rows: int = ROWS
     ) -> list[Tensor]:
-        """Return the output of each wave by the adapter that is named for it.
+        """Return the output for each wave from the adapter named for it.
 
         Args:
-            waves: (N,) at the backbone's rate.
-            names: As many.
-            max_rows: Most rows of one pass above the frozen prefix.
+            waves: Waveforms (N,) at the backbone's sample rate.
+            names: One adapter name for each wave.
+            max_rows: Maximum batch size above the frozen part.
 
         Raises:
             AttachError: there is no such adapter.
@@ -208,7 +209,7 @@ class AdapterBank:
     def ensemble(
         self, waves: Sequence[NDArray[np.float32]], names: Sequence[str], *, max_rows: int = ROWS
     ) -> list[list[Tensor]]:
-        """Return the output of every wave by each of several adapters: one list an adapter."""
+        """Return the outputs for all waves from each of several adapters: one list per adapter."""
         rows = [self.backbone.row(wave) for wave in waves]
         requests = [(row, name) for name in names for row in range(len(rows))]
         made = self.run(rows, requests, max_rows=max_rows)
@@ -218,20 +219,20 @@ class AdapterBank:
     def run(
         self, rows: Sequence[Row], requests: Sequence[Request], *, max_rows: int = ROWS
     ) -> list[Tensor]:
-        """Return the output of each request: a row by an adapter.
+        """Return the output of each request, which is a row and the name of an adapter.
 
         Raises:
             AttachError: there is no such adapter.
         """
         groups = [self._found(name) for _, name in requests]
-        states = self._prefixes(rows, requests, groups)
+        states = self._frozen_states(rows, requests, groups)
         together: dict[tuple[Cut, str | None], list[int]] = defaultdict(list)
         for number, group in enumerate(groups):
             together[group.cut, group.name if group.alone else None].append(number)
         outputs: dict[int, Tensor] = {}
         for (cut, _), numbers in together.items():
             numbers.sort(key=lambda n: (groups[n].name, groups[n].places[requests[n][1]]))
-            # Adapters inside a CNN: rows of unequal length pass it one by one.
+            # With adapters inside a CNN, rows of unequal length run through it one at a time.
             most = 1 if cut.depth == VALUES else max_rows
             for start in range(0, len(numbers), most):
                 part = numbers[start : start + most]
@@ -242,12 +243,12 @@ class AdapterBank:
                 outputs.update(zip(part, made, strict=True))
         return [outputs[number] for number in range(len(requests))]
 
-    def _prefixes(
+    def _frozen_states(
         self, rows: Sequence[Row], requests: Sequence[Request], groups: Sequence[AdapterGroup]
     ) -> dict[Cut, dict[int, Tensor]]:
-        """Return the states of each row at every cut that it is asked for at.
+        """Return the states of each row at every cut that its requests need.
 
-        The prefix goes on from cut to cut, so that no layer runs twice for a row.
+        The frozen part continues from one cut to the next, so no layer runs twice for a row.
         """
         cuts = {group.cut for group in groups}
         keep = any(cut.keep for cut in cuts)
@@ -278,7 +279,7 @@ class AdapterBank:
         groups: Sequence[AdapterGroup],
         places: Sequence[int],
     ) -> list[Tensor]:
-        """Return the outputs of rows that pass together, those of one set side by side."""
+        """Return the outputs of rows that run in one batch; rows of one set are adjacent."""
         present = list({group.name: group for group in groups}.values())
         device = next(self.backbone.parameters()).device
         rows_of = {
@@ -290,7 +291,7 @@ class AdapterBank:
         self._model.act(group.name for group in present)
         try:
             encoded = self._finish(pad_at_cut(self.backbone, states, lengths, cut))
-            made = {group.name: group.read(encoded) for group in present}
+            made = {group.name: group.head_outputs(encoded) for group in present}
         finally:
             self._model.act(())
             for group in present:
@@ -310,8 +311,8 @@ class AdapterBank:
         def stacked(slot: Slot) -> StackedAdapter:
             if slot.adapter is None:
                 raise AttachError(
-                    f"'{slot.placement}' changes the backbone itself, so that no other adapter "
-                    "could share it; load a second backbone for this one"
+                    f"'{slot.placement}' changes the backbone itself, so other adapters cannot "
+                    "share it; load a second backbone for this one"
                 )
             if not slot.adapter.supports_vmap:
                 note = (
@@ -326,7 +327,7 @@ class AdapterBank:
 
         seen = recipe.seen_by_head(self.backbone.anatomy)
         made = build_head(head, seen, num_outputs)
-        item = self._model.add(name, recipe, made, stacked=stacked)
+        adapter_set = self._model.add(name, recipe, made, stacked=stacked)
         shapes |= {f"head/{tensor}": p.shape for tensor, p in made.named_parameters()}
         self._model.use(name)
         cut = find_cut(self._model, below_adapters=True)
@@ -334,10 +335,10 @@ class AdapterBank:
         alone = seen.width != self.backbone.anatomy.width or any(
             placement.method.changes_length for placement in recipe.placements
         )
-        group = AdapterGroup(name, item, made.to("meta"), shapes, cut, alone, stack)
+        group = AdapterGroup(name, adapter_set, made.to("meta"), shapes, cut, alone, stack)
         self._groups[key] = group
         if self._compiler is not None:
-            torch.compiler.reset()  # what is compiled does not see new taps
+            torch.compiler.reset()  # compiled code does not see new taps
             self._finish = self._compiler(self.backbone.finish)
         return group
 
@@ -351,9 +352,9 @@ class AdapterBank:
 
 
 def _route(places: Sequence[int], rows: Sequence[int], total: int, device: torch.device) -> Route:
-    """Return the route of rows whose sets lie at these places, neighbours of one set together."""
+    """Return the route of rows, given the place of each row's set; rows of a set are adjacent."""
     members = list(dict.fromkeys(places))
     counts = {places.count(place) for place in members}
-    chosen = members if len(counts) == 1 else places  # unequal shares: each row for itself
+    chosen = members if len(counts) == 1 else places  # unequal numbers of rows: one row per member
     every = None if len(rows) == total else torch.tensor(rows, device=device)
     return Route(torch.tensor(chosen, device=device), every)

@@ -1,4 +1,4 @@
-"""The cohort of a verification run: `cohort.safetensors`, (K, E) embeddings of its training."""
+"""The cohort of a verification run: `cohort.safetensors`, (K, E) embeddings from training."""
 
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ def write_cohort(folder: Path, embeddings: NDArray[np.float64]) -> None:
 
 
 def read_cohort(folder: Path) -> NDArray[np.float64] | None:
-    """Return the embeddings that a run kept; None where there are none.
+    """Return the embeddings saved with an adapter; None if the folder has no such file.
 
     Raises:
         AdapterFileError: the file is damaged, or is not a cohort.
@@ -33,8 +33,8 @@ def read_cohort(folder: Path) -> NDArray[np.float64] | None:
     embeddings = tensors.get(_KEY)
     if embeddings is None or embeddings.ndim != 2 or not embeddings.is_floating_point():
         raise AdapterFileError(
-            f"'{folder / COHORT}' holds no embeddings, (recordings, width); copy it again, or "
-            "remove it to score without it"
+            f"'{folder / COHORT}' contains no embeddings of shape (recordings, width); copy it "
+            "again, or remove it to score without it"
         )
     check_finite(tensors, f"'{folder / COHORT}'")
     return embeddings.double().numpy()

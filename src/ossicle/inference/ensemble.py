@@ -1,7 +1,7 @@
 """Adapters of a bank as one model: an ensemble, or a single adapter.
 
-rows -> frozen part, once -> adapter a -> outputs of member a
--> adapter b -> outputs of member b -> `Task.combine_members`
+rows -> frozen part, once -> adapter a -> outputs of member a -> Task.combine_members
+                          -> adapter b -> outputs of member b ->
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ from ossicle.inference.saved_task import read_task
 
 
 class Ensemble:
-    """Adapters of a bank that all answer for every row.
+    """Adapters of a bank that all run on every row.
 
     Attributes:
-        bank: The bank, which runs once what the adapters share.
+        bank: The bank, which runs the shared frozen part once.
         names: The adapters, by their names in the bank.
         frozen: None: nothing is cached.
     """
@@ -50,11 +50,11 @@ class Ensemble:
 
 
 def load_predictor(bank: AdapterBank, folders: Mapping[str, Path | str]) -> Predictor:
-    """Load adapter folders into a bank and return what answers with all of them.
+    """Load adapter folders into a bank and return a predictor that combines them.
 
     Args:
-        bank: On the backbone that they were trained on.
-        folders: By the name that each adapter gets in the bank. One folder: that adapter alone.
+        bank: A bank on the backbone that the adapters were trained on.
+        folders: Adapter folders, by the name that each adapter gets in the bank.
 
     Raises:
         AdapterFileError: a folder is damaged, or they were trained for different tasks.

@@ -1,4 +1,4 @@
-"""From a recording to a decoded answer, whatever model or models give the outputs.
+"""From a recording to a decoded answer, for a single model or several.
 
     recording -> wave -> windows -> outputs of every member -> combine_windows, member by member
                                                             -> combine_members -> decode
@@ -29,7 +29,7 @@ Recording = Path | str | Utterance
 
 
 class Model(Protocol):
-    """A source of outputs: `SingleModel`, `Ensemble`, or one of yours."""
+    """A source of outputs: `SingleModel`, `Ensemble` or your own class."""
 
     @property
     def backbone(self) -> Backbone:
@@ -37,11 +37,11 @@ class Model(Protocol):
 
     @property
     def frozen(self) -> FrozenPart | None:
-        """Where states of recordings may be cached; None: nowhere."""
+        """The frozen part with its cache; None: nothing is cached."""
 
     @property
     def num_members(self) -> int:
-        """How many models there are in it."""
+        """The number of models in it."""
 
     def outputs(self, rows: Sequence[BatchRow]) -> list[Outputs]:
         """Return the outputs for a batch, of every member; a single model has one member."""
@@ -167,7 +167,7 @@ def check_whole(task: Task, size_by_key: Mapping[str, int], limit: int, sample_r
     if task.by_frame and longer:
         longest = max(size_by_key.values()) / sample_rate
         raise DataError(
-            f"{len(longer)} recordings are longer than the {limit / sample_rate:g} s that are "
-            f"taken whole ({listing(longer, 3)}), and the task {task.name} cannot combine windows. "
+            f"{len(longer)} recordings are longer than the window of {limit / sample_rate:g} s "
+            f"({listing(longer, 3)}), and the task {task.name} cannot combine windows. "
             f"Use --max-seconds {math.ceil(longest)}, or cut them"
         )

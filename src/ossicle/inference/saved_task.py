@@ -12,7 +12,7 @@ from ossicle.inference.cohort import read_cohort
 from ossicle.settings import Limits, check_value
 from ossicle.tasks import TASKS, Task
 
-WINDOW_S: Final = Limits(0, 10**6, above=True)  # far beyond what any model takes
+WINDOW_S: Final = Limits(0, 10**6, above=True)  # far longer than any model input
 
 
 def read_task(folder: Path, facts: Mapping[str, Any]) -> tuple[Task, float]:
@@ -43,7 +43,7 @@ def check_head(folder: Path, task: Task, head: Head | None) -> None:
     """Raise unless a head has as many outputs as its task needs.
 
     Raises:
-        AdapterFileError: there is no head, or it has another number of outputs.
+        AdapterFileError: the head is missing, or has another number of outputs.
     """
     if head is None or head.num_outputs != task.num_outputs:
         raise AdapterFileError(

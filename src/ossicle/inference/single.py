@@ -1,4 +1,4 @@
-"""One adapted model, run in a chosen precision and with its frozen part."""
+"""One adapted model, run in a given precision, with its frozen part."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from ossicle.heads import Outputs
 
 
 class SingleModel:
-    """An adapted model that takes batches of rows, in training and in inference.
+    """An adapted model for batches of rows, in training and in inference.
 
     Attributes:
-        model: The model, with the adapter sets active that are used.
-        frozen: What is frozen below the cut of these sets, and its cache.
+        model: The model; its active adapter sets are used.
+        frozen: The frozen part below these sets, with its cache.
     """
 
     def __init__(
@@ -26,9 +26,9 @@ class SingleModel:
         """Prepare a model.
 
         Args:
-            model: With the adapter sets active that are used.
-            frozen: Its frozen part; None: found here, without a cache.
-            precision: Of the forward pass: `auto`, `float32`, `bfloat16` or `float16`.
+            model: The model; its active adapter sets are used.
+            frozen: Its frozen part. None: determined here, without a cache.
+            precision: Precision of the forward pass: `auto`, `float32`, `bfloat16` or `float16`.
         """
         self.model = model
         self.frozen = frozen or FrozenPart(find_cut(model))
@@ -46,7 +46,7 @@ class SingleModel:
         return 1
 
     def forward(self, rows: Sequence[BatchRow]) -> Outputs:
-        """Return the outputs for a batch in float32, in the mode that the model is in."""
+        """Return the outputs for a batch in float32, in training or evaluation mode as set."""
         with autocast(self._device, self._dtype):
             outputs = self.frozen.outputs(self.model, rows)
         return outputs.float()

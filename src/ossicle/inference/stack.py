@@ -1,12 +1,12 @@
-"""Adapters of one shape side by side: one call for many sets, each on its own rows of a batch.
+"""Stacked adapters: one call runs many sets of one recipe, each on its own rows of a batch.
 
-    tensors  (capacity, ...)   of every tensor of the recipe, a place for each set
+    tensors  (capacity, ...)   for each tensor of the recipe; one index (place) for each set
     route    rows  0 1 2 3 4 5  of the batch, sorted by set
              sets  a a b b c c  ->  members (a, b, c), 2 rows each
 
-An adapter is applied to (K, B / K, T, D) with its tensors (K, ...) by `torch.func.vmap`, which
-turns its products into batched ones, so that no method needs code for it. Rows of other recipes
-pass by.
+`torch.func.vmap` applies an adapter to (K, B / K, T, D) with tensors (K, ...). It turns matrix
+products into batched ones, so no method needs code of its own for this. Rows of other recipes stay
+unchanged.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from torch.func import functional_call, vmap
 
 from ossicle.methods import Adapter
 
-PLACES: Final = 8  # at first; doubled when they are taken
+PLACES: Final = 8  # initial capacity; it doubles when it is used up
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Route:
 
     Attributes:
         members: Places in the stack, (K,).
-        rows: Rows of the batch in the order of the members, each as often as every other; None: all
-            rows of the batch, in their order.
+        rows: Rows of the batch in the order of the members, equally many for each. None: all rows
+            of the batch, in their order.
     """
 
     members: Int[Tensor, " K"]
@@ -42,7 +42,7 @@ class Route:
         return chosen.view(len(self.members), -1, *batch.shape[1:])
 
     def put(self, made: Tensor, batch: Tensor) -> Tensor:
-        """Return the batch with what was made of the picked rows in their place."""
+        """Return the batch with the picked rows replaced by the results."""
         flat = made.flatten(0, 1)
         return flat if self.rows is None else batch.index_copy(0, self.rows, flat)
 
@@ -51,9 +51,9 @@ class Stack:
     """The tensors of several adapter sets of one recipe.
 
     Attributes:
-        tensors: (capacity, ...) by the key under which they are saved.
-        route: Of the pass that is running; None between two.
-        places: There are at first.
+        tensors: Stacked tensors (capacity, ...), by the key under which a set is saved.
+        route: Route of the running forward pass; None outside of one.
+        places: Initial capacity.
     """
 
     def __init__(self, places: int = PLACES) -> None:
@@ -62,7 +62,7 @@ class Stack:
         self.route: Route | None = None
 
     def put(self, place: int, tensors: Mapping[str, Tensor], device: torch.device) -> None:
-        """Copy the tensors of a set to a place, which may lie beyond those there are."""
+        """Copy the tensors of a set to a place; the capacity doubles if the place is beyond it."""
         with torch.no_grad():
             for key, tensor in tensors.items():
                 there = self.tensors.get(key)
@@ -76,16 +76,16 @@ class Stack:
     def call(
         self, prefix: str, module: nn.Module, *args: Tensor | None, supports_vmap: bool = True
     ) -> Tensor:
-        """Return what the module makes of the picked rows by each set's tensors: (K, n / K, ...).
+        """Return the module's output for the picked rows, with each set's tensors: (K, n / K, ...).
 
         Args:
-            prefix: Of the keys of its tensors.
-            module: On any device, as a template.
-            args: Tensors of the whole batch; None is handed on.
-            supports_vmap: Whether it works under vmap; else the sets run one after the other.
+            prefix: Prefix of the keys of its tensors.
+            module: The module to run; its own values are not used.
+            args: Tensors of the whole batch; None is passed on.
+            supports_vmap: Whether the module works under vmap; if not, sets run one at a time.
         """
         route = self.route
-        assert route is not None, "a stack is called within a pass alone"
+        assert route is not None, "a stack can only be called during a forward pass"
         names = [name for name, _ in module.named_parameters()]
         own = {
             name: self.tensors[f"{prefix}{name.removeprefix('adapter.')}"].index_select(
@@ -115,7 +115,7 @@ class Stack:
 
 
 class StackedAdapter(Adapter):
-    """Stands at a site for the adapters that several sets have there; has no tensors of its own."""
+    """Represents the adapters of several sets at one site; has no tensors of its own."""
 
     def __init__(
         self, template: Adapter, prefix: str, stack: Stack, *, changes_input: bool
@@ -127,24 +127,24 @@ class StackedAdapter(Adapter):
         )
         self.__dict__["reads_mask"] = template.reads_mask  # of the class, for other adapters
         template = template.to("meta")
-        # In tuples, for modules in it would be this one's own, and moved and saved with it.
+        # In tuples: as attributes these modules would be registered, moved and saved with this one.
         self._template = (template,)
         self._before = (_Before(template),)
         self._prefix, self._stack = prefix, stack
         self._changes_input = changes_input
 
     def before(self, x: Any, *frame_mask: Any) -> Any:
-        """Return x with every set's rows as its own adapter would have them enter."""
+        """Return x after each set's `before` on its own rows."""
         if not self._changes_input:
             return x
         return self._put(self._call(self._before[0], x, *frame_mask), x)
 
     def forward(self, x: Any, y: Any, *frame_mask: Any) -> Any:
-        """Return y with every set's rows as its own adapter would leave them."""
+        """Return y after each set's adapter on its own rows."""
         return self._put(self._call(self._template[0], x, y, *frame_mask), y)
 
     def mask_inside(self, frame_mask: Any) -> Any:
-        """Return the mask between the two, which depends on no tensor of a set."""
+        """Return the frame mask inside the site; it is the same for all sets."""
         return self._template[0].mask_inside(frame_mask)
 
     def _call(self, module: nn.Module, *args: Tensor | None) -> Tensor:
@@ -157,7 +157,7 @@ class StackedAdapter(Adapter):
 
 
 class _Before(nn.Module):
-    """Calls an adapter's `before` where a module is called."""
+    """A module whose forward is an adapter's `before`, for `functional_call`."""
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
