@@ -15,6 +15,7 @@ import re
 import tomllib
 from collections import Counter
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -107,7 +108,8 @@ def _reason(message: str, data: Any, kind: Any) -> str:
         table, any_entry, inner = path.partition("[...]")
         if any_entry:  # msgspec does not say which entry of a table it is
             within = f" at {inner}" if inner else ""
-            return f"an entry of {table} is {found}{within}; expected {wanted}"
+            name = "" if inner else _entry_of_type(data, table, match[2])
+            return f"an entry of {table}{name} is {found}{within}; expected {wanted}"
         return f"{path or 'the top level'} is {_value_at(data, path)}; expected {wanted}"
     if match := re.fullmatch(r"Expected `int` >= (\d+)", what):
         return f"{path} is {_value_at(data, path)}; expected a whole number, {match[1]} or more"
@@ -121,15 +123,26 @@ def _reason(message: str, data: Any, kind: Any) -> str:
     return f"{path}: {what}"
 
 
+def _entry_of_type(data: Any, path: str, found: str) -> str:
+    """Return the name of the first entry of a table that has a type, set off by commas."""
+    kinds = [kind for kind, name in _MSGSPEC_NAMES.items() if name == found]
+    names = (key for key, value in _at(data, path).items() if type(value) in kinds)
+    return next((f", '{name:.80}'," for name in names), "")
+
+
 def _in_words(types: str) -> str:
     return " or ".join(_TYPES.get(one, one) for one in types.split(" | "))
 
 
 def _value_at(data: Any, path: str) -> str:
-    """Return the value at a path such as `placements[0].lr`, short."""
+    """Return the value at a path such as `placements[0].lr` as text, shortened."""
+    return f"{_at(data, path)!r:.60}"
+
+
+def _at(data: Any, path: str) -> Any:
     for key, number in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
         data = data[key] if key else data[int(number)]
-    return f"{data!r:.60}"
+    return data
 
 
 def dumps(data: Any, *, indent: int | None = None) -> str:
@@ -168,6 +181,16 @@ _TYPES: Final = {  # of msgspec
     "str": "a text",
     "array": "a list",
     "object": "an object",
+    "null": "null",
+}
+_MSGSPEC_NAMES: Final = {
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    list: "array",
+    dict: "object",
+    NoneType: "null",
 }
 _KINDS: Final = {
     bool: "true or false",

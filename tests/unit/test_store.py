@@ -252,9 +252,12 @@ def test_a_missing_entry_is_named(folder, entry):
         ({"head": {"name": ["mean"], "outputs": 2}}, "head.name is .*; expected a text"),
         (
             {"tensors": {"0/0/attn.q/down": 3}},
-            "an entry of tensors is a whole number; expected a list",
+            "an entry of tensors, '0/0/attn.q/down', is a whole number; expected a list",
         ),
-        ({"tensors": {"0/0/attn.q/down": "x"}}, "an entry of tensors is a text; expected a list"),
+        (
+            {"tensors": {"0/0/attn.q/down": "x"}},
+            "an entry of tensors, '0/0/attn.q/down', is a text; expected a list",
+        ),
         (
             {"tensors": {"0/0/attn.q/down": [2.5]}},
             r"an entry of tensors is a number at \[0\]; expected a whole number",

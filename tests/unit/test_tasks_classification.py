@@ -63,7 +63,18 @@ def test_a_label_never_seen_is_named_with_the_nearest() -> None:
     TASK.check_labels(["moo", "bark"])
 
 
-@pytest.mark.parametrize("labels", [None, "bark", ["bark", 3], {"bark": 0}])
-def test_labels_of_another_kind_are_refused(labels: object) -> None:
-    with pytest.raises(AdapterFileError, match="the labels of a classification are"):
-        Classification.from_dict({"name": "classification", "labels": labels})
+@pytest.mark.parametrize(
+    ("labels", "fault"),
+    [
+        (None, "labels is None; expected a list"),
+        ("bark", "labels is 'bark'; expected a list"),
+        (["bark", 3], r"labels\[1\] is 3; expected a text"),
+        ({"bark": 0}, "labels is {'bark': 0}; expected a list"),
+        ([], "labels"),
+        (["bark", "bark"], "labels has a name twice"),
+    ],
+)
+def test_labels_of_another_type_are_refused(labels: object, fault: str) -> None:
+    saved = {"name": "classification", "labels": labels, "label_smoothing": 0.0}
+    with pytest.raises(AdapterFileError, match=fault):
+        Classification.from_dict(saved)

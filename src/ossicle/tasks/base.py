@@ -8,7 +8,7 @@ its real frames, without padding.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Self, TypeGuard
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -253,19 +253,3 @@ class Task(ABC):
         Raises:
             AdapterFileError: an entry is missing, or has a wrong type.
         """
-
-
-def is_number(
-    value: object, low: float = -math.inf, below: float = math.inf
-) -> TypeGuard[int | float]:
-    """Return whether a value of unknown origin is a finite number from `low` to below `below`."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value) and low <= value < below
-
-
-def are_texts(value: object) -> TypeGuard[list[str]]:
-    """Return whether a value of unknown origin is a list of different texts, and not empty."""
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        return False
-    return len(value) == len(set(value)) > 0

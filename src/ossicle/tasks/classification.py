@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,7 +19,16 @@ from ossicle.metrics import classification_metrics, metrics_by_rows
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting, check_fraction
 from ossicle.tasks.averaging import mean_of_softmax, stacked
-from ossicle.tasks.base import Task, are_texts, is_number
+from ossicle.tasks.base import Task
+from ossicle.tasks.saved import Fraction, Names, read_saved
+
+
+class SavedClassification(Struct):
+    """Entries of a saved classification."""
+
+    labels: Names
+    label_smoothing: Fraction
+    weights: list[Annotated[float, Meta(ge=0)]] | None = None
 
 
 @final
@@ -140,18 +150,13 @@ class Classification(Task):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Classification":
         """Return the task that `to_dict` described."""
-        labels = data.get("labels")
-        if not are_texts(labels):
-            raise AdapterFileError(f"the labels of a classification are {labels!r}; restore them")
-        smoothing, weights = data.get("label_smoothing"), data.get("weights")
-        if not is_number(smoothing, 0, 1):
-            raise AdapterFileError(f"the label_smoothing is {smoothing!r}; restore it")
-        listed = isinstance(weights, list) and len(weights) == len(labels)
-        if weights is not None and not (listed and all(is_number(one, 0) for one in weights)):
+        saved = read_saved(data, SavedClassification)
+        if saved.weights is not None and len(saved.weights) != len(saved.labels):
             raise AdapterFileError(
-                f"the weights of {len(labels)} labels are {weights!r}; restore them"
+                f"the saved task has {len(saved.weights)} weights of {len(saved.labels)} labels; "
+                "expected one per label. Copy the file again"
             )
-        return cls(labels, label_smoothing=smoothing, weights=weights)
+        return cls(saved.labels, label_smoothing=saved.label_smoothing, weights=saved.weights)
 
     def _number(self, label: str) -> int:
         if label not in self._number_by_label:

@@ -16,23 +16,25 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from msgspec import Struct
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from ossicle.data import Dataset
-from ossicle.errors import AdapterFileError, LabelError, listing
+from ossicle.errors import LabelError, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.edits import rate
 from ossicle.settings import Setting
 from ossicle.tasks.averaging import mean_of_softmax, stacked
-from ossicle.tasks.base import Task, are_texts
+from ossicle.tasks.base import Task
 from ossicle.tasks.decoder import BLANK, Decoder, build_decoder, greedy
+from ossicle.tasks.saved import Names, read_saved
 from ossicle.tasks.text import TEXT_SETTINGS, TextRule
 from ossicle.tasks.unseen import UNSEEN, UnseenUnits
 
@@ -41,6 +43,13 @@ HELPS: Final = (
     "recordings"
 )
 MOST_PAIRS: Final = 1000  # of transcripts, by which `chance` is estimated
+
+
+class SavedTranscription(Struct):
+    """Entries of a saved transcription; those of `TextRule` are beside them."""
+
+    units: Names
+    unseen: Literal["count", "error"] = "count"
 
 
 class Transcription(Task):
@@ -258,13 +267,8 @@ class Transcription(Task):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return the task that `to_dict` described."""
-        units = data.get("units")
-        if not are_texts(units):
-            raise AdapterFileError(f"the units of a transcription are {units!r}; restore them")
-        unseen = data.get("unseen", "count")
-        if unseen not in UNSEEN["unseen"].choices:
-            raise AdapterFileError(f"the task has unseen {unseen!r}; restore count or error")
-        return cls(units, TextRule.from_dict(data), unseen)
+        saved = read_saved(data, SavedTranscription)
+        return cls(saved.units, TextRule.from_dict(data), saved.unseen)
 
     def _numbers(self, label: str) -> list[int]:
         """Return the output numbers of the units of a text, without unseen ones."""

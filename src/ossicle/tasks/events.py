@@ -7,23 +7,25 @@ covers the middle of the frame. Voice activity detection is the same with one cl
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, final
+from typing import Annotated, Any, ClassVar, Final, final
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from ossicle.data import Dataset, Utterance
-from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.errors import LabelError, did_you_mean, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.segments import counts, micro_f1, segments
 from ossicle.settings import Setting, check_fraction
 from ossicle.tasks.averaging import mean_of_sigmoid, stacked
-from ossicle.tasks.base import Task, are_texts, is_number
+from ossicle.tasks.base import Task
+from ossicle.tasks.saved import Fraction, Names, read_saved
 
 SEPARATOR: Final = "|"
 NONE: Final = "-"
@@ -31,6 +33,14 @@ SEGMENT_S: Final = 1.0
 ROUNDING_S: Final = 0.01  # an end this far outside a recording is rounding
 _JOINED = re.compile(r"[,;\s][\d.]+-[\d.]+:")  # another event inside the class of one
 _EVENT = re.compile(r"(?P<onset>[\d.]+)-(?P<offset>[\d.]+):(?P<name>.+)")
+
+
+class SavedEvents(Struct):
+    """Entries of saved events."""
+
+    kinds: Names
+    frame_rate: Annotated[float, Meta(ge=1, lt=1_000_000)]
+    threshold: Fraction
 
 
 @final
@@ -178,13 +188,8 @@ class Events(Task):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Events":
         """Return the task that `to_dict` described."""
-        kinds, rate, threshold = (data.get(key) for key in ("kinds", "frame_rate", "threshold"))
-        if not are_texts(kinds) or not is_number(rate, 1, 1e6) or not is_number(threshold, 0, 1):
-            raise AdapterFileError(
-                f"the events are {kinds!r} at {rate!r} frames a second, above {threshold!r}; "
-                "restore them"
-            )
-        return cls(kinds, rate, threshold)
+        saved = read_saved(data, SavedEvents)
+        return cls(saved.kinds, saved.frame_rate, saved.threshold)
 
     def _pairs(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]

@@ -9,21 +9,29 @@ https://arxiv.org/abs/2105.01051.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from ossicle.data import Dataset
-from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.errors import LabelError, did_you_mean, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.tasks.averaging import mean_of_softmax, stacked
-from ossicle.tasks.base import Task, are_texts
+from ossicle.tasks.base import Task
+from ossicle.tasks.saved import Names, read_saved
+
+
+class SavedIntent(Struct):
+    """Entries of a saved intent."""
+
+    values: Annotated[dict[str, Names], Meta(min_length=1)]
 
 
 @final
@@ -135,10 +143,7 @@ class Intent(Task):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Intent":
         """Return the task that `to_dict` described."""
-        values = data.get("values")
-        if not isinstance(values, dict) or not values or not all(map(are_texts, values.values())):
-            raise AdapterFileError(f"the slots of an intent are {values!r}; restore them")
-        return cls(values)
+        return cls(read_saved(data, SavedIntent).values)
 
     def _split(self, output: Tensor) -> tuple[Tensor, ...]:
         return torch.split(output, [len(names) for names in self.values.values()], dim=-1)

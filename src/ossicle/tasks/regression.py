@@ -11,11 +11,12 @@ Source of the loss: Atmaja & Akagi 2021, https://arxiv.org/abs/2004.02355.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, TypeGuard, final
+from typing import Annotated, Any, ClassVar, Final, final
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,10 +26,18 @@ from ossicle.heads import Outputs
 from ossicle.metrics.concordance import concordance
 from ossicle.metrics.metric import Metric
 from ossicle.tasks.averaging import stacked
-from ossicle.tasks.base import Task, is_number
+from ossicle.tasks.base import Task
+from ossicle.tasks.saved import read_saved
 
 BARE: Final = "value"
 EPS: Final = 1e-8
+
+
+class SavedRegression(Struct):
+    """Entries of a saved regression."""
+
+    means: Annotated[dict[str, float], Meta(min_length=1)]
+    deviations: dict[str, Annotated[float, Meta(gt=0)]]
 
 
 @final
@@ -162,21 +171,16 @@ class Regression(Task):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Regression":
         """Return the task that `to_dict` described."""
-        means, deviations = data.get("means"), data.get("deviations")
-        if not _are_numbers(means) or not _are_numbers(deviations) or min(deviations.values()) <= 0:
+        saved = read_saved(data, SavedRegression)
+        if saved.means.keys() != saved.deviations.keys():
             raise AdapterFileError(
-                f"a regression has means {means!r} and deviations {deviations!r}; restore them"
+                f"the saved task has means of {', '.join(saved.means)} and deviations of "
+                f"{', '.join(saved.deviations)}; expected the same dimensions. Copy the file again"
             )
-        if means.keys() != deviations.keys():
-            raise AdapterFileError("means and deviations name other dimensions; restore them")
-        return cls(means, deviations)
+        return cls(saved.means, saved.deviations)
 
     def _values(self, decoded: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, "B C"]:
         return np.array([[one["values"][name] for name in self.dimensions] for one in decoded])
-
-
-def _are_numbers(table: object) -> TypeGuard[dict[str, float]]:
-    return isinstance(table, dict) and bool(table) and all(map(is_number, table.values()))
 
 
 def numbers(label: str) -> dict[str, float]:

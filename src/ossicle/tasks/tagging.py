@@ -10,21 +10,29 @@ from typing import Any, ClassVar, Final, final
 import numpy as np
 import torch
 from jaxtyping import Float
+from msgspec import Struct
 from numpy.typing import NDArray
 from sklearn.metrics import label_ranking_average_precision_score
 from torch import Tensor
 from torch.nn import functional as F
 
 from ossicle.data import Dataset
-from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.errors import LabelError, did_you_mean, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.ranking import mean_auc, mean_average_precision
 from ossicle.tasks.averaging import mean_of_sigmoid, stacked
-from ossicle.tasks.base import Task, are_texts
+from ossicle.tasks.base import Task
+from ossicle.tasks.saved import Names, read_saved
 
 SEPARATOR: Final = "|"
 NONE: Final = "-"
+
+
+class SavedTagging(Struct):
+    """Entries of a saved tagging task."""
+
+    tags: Names
 
 
 @final
@@ -145,10 +153,7 @@ class Tagging(Task):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Tagging":
         """Return the task that `to_dict` described."""
-        tags = data.get("tags")
-        if not are_texts(tags):
-            raise AdapterFileError(f"the tags of a tagging are {tags!r}; restore them")
-        return cls(tags)
+        return cls(read_saved(data, SavedTagging).tags)
 
     def _scores(self, decoded: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, "B C"]:
         return np.array([[one["probs"][tag] for tag in self.tags] for one in decoded])

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, Self, final
 import numpy as np
 import torch
 from jaxtyping import Float
+from msgspec import Struct
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -29,14 +30,24 @@ from ossicle.metrics.verification import (
     trial_cosines,
     unit,
 )
-from ossicle.settings import Setting
+from ossicle.settings import Setting, check_known
 from ossicle.tasks.averaging import stacked
-from ossicle.tasks.base import Task, are_texts, is_number
+from ossicle.tasks.base import Task
 from ossicle.tasks.margin import MARGIN_LOSSES, margin_logits
 from ossicle.tasks.pairs import Pairs, all_pairs, check_pairs, check_trials, listed_pairs
+from ossicle.tasks.saved import Names, read_saved
 
 FROM_LOSS: Final = -1.0  # a scale or margin that is not given is the published one of the loss
 DET_POINTS: Final = 200
+
+
+class SavedVerification(Struct):
+    """Entries of a saved verification."""
+
+    speakers: Names
+    loss: str
+    scale: float
+    margin: float
 
 
 @final
@@ -251,17 +262,9 @@ class Verification(Task):
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Verification":
         """Return the task that `to_dict` described."""
-        speakers, loss = data.get("speakers"), data.get("loss")
-        scale, margin = data.get("scale"), data.get("margin")
-        if not are_texts(speakers) or not isinstance(loss, str) or loss not in MARGIN_LOSSES:
-            raise AdapterFileError(
-                f"a verification has the loss {loss!r} and speakers {speakers!r}; restore them"
-            )
-        if not is_number(scale) or not is_number(margin):
-            raise AdapterFileError(
-                f"a verification has the scale {scale!r} and the margin {margin!r}; restore them"
-            )
-        return cls(speakers, loss, scale, margin)
+        saved = read_saved(data, SavedVerification)
+        check_known("loss", saved.loss, MARGIN_LOSSES, AdapterFileError)
+        return cls(saved.speakers, saved.loss, saved.scale, saved.margin)
 
     def _pairs(self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]) -> Pairs:
         """Return the rows of both sides of every trial, and whether it is one speaker."""
