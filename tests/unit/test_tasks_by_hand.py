@@ -92,7 +92,7 @@ def test_mean_and_spread_are_those_of_training():
 @pytest.mark.parametrize("task", [TAGS, VAD, ASR])
 def test_an_adapter_file_of_another_kind_is_refused(task):
     with pytest.raises(
-        AdapterFileError, match=r"the saved task: the entry '(tags|kinds|units)' is missing"
+        AdapterFileError, match=r"the saved task: the entry '(tags|means|units)' is missing"
     ):
         type(task).from_dict({"name": task.name, "labels": ["x"]})
 
