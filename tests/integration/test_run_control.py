@@ -1,14 +1,20 @@
 """A caller stops a run early, and resumes it; a run trains on a part of its recordings."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ossicle import files
 from ossicle.adapters.folder import TENSORS
+from ossicle.frozen.cache import FACTS, digest
+from ossicle.frozen.database import FILE
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import LOG, METRICS, SPLIT, read_json
+from ossicle.training.prepare import prepare
 from ossicle.training.result import RunResult, read_result
 from ossicle.training.run import train
 from ossicle.training.state import Epoch
@@ -149,3 +155,23 @@ def test_a_run_on_shots_shrinks_the_training_side_alone(
     assert part.epochs == len(log(tmp_path / "two")) == 1
     half = train(settings(train_fraction=0.3, epochs=1), tmp_path / "half", test=False)
     assert half.split.endswith("Trained on 2 of 6 recordings: a fraction of 0.3.")
+
+
+def test_a_run_takes_the_remembered_hash_of_weights_as_part_of_the_name_of_its_cache(
+    settings: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "RACY_NS", 0)
+    monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path))
+    config = settings(cache="float32")
+    first, again = prepare(config).frozen.cache, prepare(config).frozen.cache
+    assert first is not None
+    assert again is not None
+    assert again.folder == first.folder
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        ((key,),) = db.execute("SELECT key FROM weights").fetchall()
+        db.execute("UPDATE weights SET digest = 'x', checksum = ?", (digest(key, "x"),))
+        db.commit()
+    other = prepare(config).frozen.cache
+    assert other is not None
+    assert '"weights": "x"' in (other.folder / FACTS).read_text()
+    assert other.folder != first.folder

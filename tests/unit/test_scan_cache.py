@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from ossicle import files
 from ossicle.backbones import Backbone
 from ossicle.compute.processes import Processes
 from ossicle.data import Scanned, Utterance
+from ossicle.frozen import database
 from ossicle.progress import no_progress
-from ossicle.training import scan_cache
 from ossicle.training.recordings import scan_together
 from tones import write_tone
 
@@ -31,7 +32,7 @@ def scanned(
 ) -> Callable[[], dict[str, Scanned]]:
     """A function that scans three parts of two files; files that are new are remembered."""
     monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(scan_cache, "RACY_NS", 0)
+    monkeypatch.setattr(files, "RACY_NS", 0)
     for number in range(2):
         write_tone(tmp_path / f"{number}.wav", "high", 0.4, seed=number)
     parts = [
@@ -72,7 +73,7 @@ def test_a_file_that_changed_is_scanned_again_even_with_its_old_time(
 def test_a_file_that_has_just_changed_is_not_remembered(
     scanned: Callable[[], dict[str, Scanned]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scan_cache, "RACY_NS", 60 * 10**9)
+    monkeypatch.setattr(files, "RACY_NS", 60 * 10**9)
     first = scanned()
     assert scanned() == first
     assert len(OPENED) >= 2
@@ -83,14 +84,14 @@ def test_a_damaged_file_is_replaced(
     damage: bytes, scanned: Callable[[], dict[str, Scanned]], tmp_path: Path
 ) -> None:
     first = scanned()
-    (tmp_path / "cache" / scan_cache.FILE).write_bytes(damage * 100)
+    (tmp_path / "cache" / database.FILE).write_bytes(damage * 100)
     assert scanned() == first
     assert len(OPENED) >= 2
     scanned()
     assert scanned() == first
     assert OPENED == []
-    assert scan_cache.clear_scans(tmp_path / "cache") > 0
-    assert scan_cache.scans_bytes(tmp_path / "cache") == 0
+    assert database.clear_database(tmp_path / "cache") > 0
+    assert database.database_bytes(tmp_path / "cache") == 0
 
 
 def test_a_folder_that_cannot_be_used_is_ignored(

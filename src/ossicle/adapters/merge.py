@@ -45,6 +45,7 @@ def merge(model: AdaptedModel) -> Backbone:
         )
     twin.remove_taps()
     twin.backbone.adapted = False
+    twin.backbone.weight_files = ()
     return twin.backbone.requires_grad_(requires_grad=False).eval()
 
 

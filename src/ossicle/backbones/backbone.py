@@ -17,6 +17,7 @@ from ossicle.anatomy import FEATURES, VALUES
 from ossicle.backbones.attention import ATTENTION, ForwardState, HookPoint
 from ossicle.backbones.family import Encoded, Family, PartialForward
 from ossicle.backbones.transformers_logging import quiet_transformers
+from ossicle.files import FileState
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -34,6 +35,8 @@ class Backbone(nn.Module):
         stochastic: Whether dropout and SpecAugment of the backbone are active in training.
         fingerprint: Short hash of the weights as loaded, to tell checkpoints apart; empty on the
             meta device.
+        weight_files: State of its weight files before they were read; empty for random weights, and
+            where one could not be looked at.
         adapted: Whether an AdaptedModel has attached adapters to it.
         state: The state of its forward passes.
     """
@@ -53,6 +56,7 @@ class Backbone(nn.Module):
         self.model = model
         self.extractor = extractor
         self.stochastic = stochastic
+        self.weight_files: tuple[FileState, ...] = ()
         self.adapted = False
         self.anatomy = family.describe(model.config)
         self.forward_state = ForwardState()

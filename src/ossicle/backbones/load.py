@@ -34,6 +34,7 @@ from ossicle.backbones.source import Source, folder_of
 from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.backbones.weights import load_weights, meta_model
 from ossicle.errors import BackboneError
+from ossicle.files import FileState
 from ossicle.paths import HERE
 from ossicle.settings import Limits, check_known, check_setting, read_value, split_query
 
@@ -162,11 +163,16 @@ def _pretrained(name: str, places: Sequence[Path], *, weights: bool, stochastic:
     extractor = read_extractor(path, family, source.read(EXTRACTOR))
     check_fit(path, family, config, extractor)
     family.describe(config)  # raises for unsupported settings, before weights are read
-    if weights:
-        model = load_weights(path, source.weights(), family, config)
-    else:
+    if not weights:
         model = meta_model(path, family, config)
-    return _finish(name, family, model, extractor, stochastic=stochastic)
+        return _finish(name, family, model, extractor, stochastic=stochastic)
+    files = source.weights()
+    states = [FileState.of(file) for file in files]  # before reading: they may change meanwhile
+    model = load_weights(path, files, family, config)
+    backbone = _finish(name, family, model, extractor, stochastic=stochastic)
+    known = tuple(state for state in states if state is not None)
+    backbone.weight_files = known if len(known) == len(files) else ()
+    return backbone
 
 
 def _family(path: str, data: dict[str, Any]) -> Family:

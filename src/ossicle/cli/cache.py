@@ -17,7 +17,7 @@ cache = typer.Typer(
 def info(json: o.AsJson = False) -> None:
     """Show the folder, size and content of the cache."""
     from ossicle.frozen.cache import GB, cache_folder, cache_limit, stores
-    from ossicle.training.scan_cache import scans_bytes
+    from ossicle.frozen.database import database_bytes
 
     folder, limit = cache_folder(), cache_limit()
     rows: list[dict[str, Any]] = [
@@ -30,14 +30,14 @@ def info(json: o.AsJson = False) -> None:
         for facts, found in stores(folder)
     ]
     total = sum(row["bytes"] for row in rows)
-    scans = scans_bytes(folder)
+    scans = database_bytes(folder)
     if json:
         about = {"folder": str(folder), "limit": limit, "bytes": total, "scans_bytes": scans}
         o.print_json({**about, "stores": rows})
         return
     print(f"{folder}: {total / GB:.3f} of at most {limit / GB:g} GB")
     if scans:
-        print(f"  {scans / 1e6:,.1f} MB of lengths and content hashes of recordings")
+        print(f"  {scans / 1e6:,.1f} MB of lengths and hashes of recordings and weights")
     for row in sorted(rows, key=lambda row: -row["used"]):
         when = datetime.fromtimestamp(row["used"]).strftime("%Y-%m-%d %H:%M")
         print(
@@ -51,10 +51,10 @@ def clear() -> None:
     """Delete everything in the cache; running jobs compute it again."""
     from ossicle.frozen.cache import GB, cache_folder
     from ossicle.frozen.cache import clear as remove
-    from ossicle.training.scan_cache import clear_scans
+    from ossicle.frozen.database import clear_database
 
     folder = cache_folder()
     freed, remaining = remove(folder)
-    freed += clear_scans(folder)
+    freed += clear_database(folder)
     others = f"; {remaining} folders with other files were kept" if remaining else ""
     print(f"{folder}: {freed / GB:.3f} GB freed{others}")

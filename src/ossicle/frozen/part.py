@@ -48,6 +48,7 @@ from ossicle.frozen.cut import (
     run_to_cut,
     runs_in_batches,
 )
+from ossicle.frozen.weights import weights_digest
 from ossicle.heads import Outputs
 
 CACHES: Final = ("auto", "off", "float32", "float16")
@@ -173,6 +174,7 @@ def open_frozen_part(
     epochs: int,
     augmented: bool,
     precision: str,
+    weights: str | None = None,
 ) -> FrozenPart:
     """Return the frozen part of the active sets, with a cache if requested or if it saves time.
 
@@ -184,6 +186,7 @@ def open_frozen_part(
         epochs: Number of epochs.
         augmented: Whether training recordings are augmented.
         precision: Number format of the forward pass.
+        weights: `weights_digest` of the backbone; None: it is computed if it is needed.
 
     Raises:
         RunError: the setting is unknown, or a requested cache cannot be written.
@@ -198,7 +201,7 @@ def open_frozen_part(
     if cache == "auto" and (reason := _reason_not_to_cache(backbone, cut, sizes, epochs)):
         return FrozenPart(cut, why=reason)
     facts = {
-        "weights": weights_digest(backbone),
+        "weights": weights or weights_digest(backbone),
         "depth": cut.depth,
         "keep": cut.keep,
         "summary": cut.summary,
@@ -266,15 +269,4 @@ def adapters_digest(slots: Sequence[Slot]) -> str:
         for name, tensor in tensors.items():
             hashed.update(f"{name} {tuple(tensor.shape)}".encode())
             hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return hashed.hexdigest()
-
-
-def weights_digest(backbone: Backbone) -> str:
-    """Return a hash of all weights and of all settings of the model and its feature extractor."""
-    hashed = hashlib.blake2b(digest_size=16, person=backbone.family.variant.encode())
-    for name, tensor in backbone.model.state_dict().items():
-        hashed.update(f"{name} {tuple(tensor.shape)}".encode())
-        hashed.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
-    for settings in (backbone.model.config, backbone.extractor):
-        hashed.update(settings.to_json_string().encode())
     return hashed.hexdigest()

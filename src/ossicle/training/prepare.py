@@ -18,7 +18,9 @@ from ossicle.data import Clips, Content, Dataset, check_contents, open_data, par
 from ossicle.data.sizes import describe_sizes, size_notices
 from ossicle.data.subset import draw_fraction, draw_shots
 from ossicle.errors import RunError
+from ossicle.frozen.cache import cache_folder
 from ossicle.frozen.part import FrozenPart, check_cache, open_frozen_part
+from ossicle.frozen.weights import loaded_digest
 from ossicle.heads import HEADS, build_head
 from ossicle.paths import HERE
 from ossicle.progress import Progress, no_progress
@@ -105,6 +107,8 @@ def prepare(
         device = f"cuda:{processes.local_rank}"
     dtype = pick_precision(config.precision, device)
     backbone = _load(config, device, dtype, places)
+    may_cache = config.cache != "off" and not augment
+    weights = loaded_digest(backbone, cache_folder()) if may_cache else None
     task = _task_of(config, dataset, backbone)
     model = _attached(config, backbone, recipe, task)
     dataset = _with_notices(dataset, task)
@@ -123,6 +127,7 @@ def prepare(
         epochs=config.num_epochs,
         augmented=bool(augment),
         precision=str(dtype),  # what `auto` is depends on the processor, and caches are shared
+        weights=weights,
     )
     if config.compile:
         frozen.finish = model.compiled_finish()
