@@ -1,10 +1,10 @@
-"""A hash over everything in a file, so that damage anywhere is noticed.
+"""Checksums of whole files, which detect damage anywhere in them.
 
-    JSON           the entry `blake2b` is a hash of all other entries by value, whatever their order
-    safetensors    the entry `blake2b` of the header's metadata is a hash of all bytes of the file,
-                   taken with zeros in its own place
+    JSON           the entry `blake2b` is a hash of the values of all other entries, in any order
+    safetensors    the entry `blake2b` in the metadata of the header is a hash of all bytes of the
+                   file, computed with zeros in place of the hash
 
-It is a checksum and not a signature: whoever changes a file on purpose can compute it again.
+This is a checksum, not a signature: anyone who changes a file on purpose can recompute it.
 """
 
 import hashlib
@@ -24,16 +24,16 @@ _CHUNK: Final = 1 << 20
 
 
 def seal(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plain data as a reader of their JSON finds them, with their hash."""
+    """Return plain data as JSON represents them, with an entry for their hash."""
     plain = json.loads(strict_json.dumps(dict(data)))
     return {**plain, DIGEST: _hash_of(plain)}
 
 
 def unseal(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `seal` was given.
+    """Return the data without their hash, after comparing the two.
 
     Raises:
-        ValueError: the content does not match the hash, or there is none.
+        ValueError: the content does not match the hash, or the hash is missing.
     """
     plain = {key: value for key, value in data.items() if key != DIGEST}
     if data.get(DIGEST) != _hash_of(plain):
@@ -51,7 +51,7 @@ def seal_tensors(content: bytes, metadata: Mapping[str, str]) -> tuple[bytes, me
 
     Args:
         content: The file as safetensors writes it, without metadata.
-        metadata: To keep in the header.
+        metadata: Entries to add to the header.
     """
     end = 8 + int.from_bytes(content[:8], "little")
     tensors = json.loads(content[8:end])
@@ -62,11 +62,11 @@ def seal_tensors(content: bytes, metadata: Mapping[str, str]) -> tuple[bytes, me
 
 
 def check_tensors(file: Path) -> dict[str, str]:
-    """Return the metadata of a file of `seal_tensors`, after reading all of it.
+    """Return the metadata of a file of `seal_tensors`, after verifying its hash.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is damaged, or is another kind of file.
+        ValueError: it is damaged, or not a safetensors file with a hash.
     """
     with _open(file) as opened:
         size, header, metadata = _read_header(opened)
@@ -81,11 +81,11 @@ def check_tensors(file: Path) -> dict[str, str]:
 
 
 def read_metadata(file: Path) -> dict[str, str]:
-    """Return the metadata of a safetensors file, without reading the rest or checking anything.
+    """Return the metadata of a safetensors file, without reading or verifying the rest.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it has no header as safetensors files have.
+        ValueError: its header is not that of a safetensors file.
     """
     with _open(file) as opened:
         return _read_header(opened)[2]
@@ -98,7 +98,7 @@ def _open(file: Path) -> Any:
 
 
 def _read_header(opened: Any) -> tuple[bytes, bytes, dict[str, str]]:
-    """Return the size of the header as it is written, the header, and its metadata."""
+    """Return the eight bytes of the header's size, the header, and its metadata."""
     size = opened.read(8)
     length = int.from_bytes(size, "little")
     if len(size) < 8 or length > MAX_HEADER:
@@ -114,7 +114,7 @@ def _read_header(opened: Any) -> tuple[bytes, bytes, dict[str, str]]:
 
 
 def _header(tensors: Mapping[str, Any], metadata: Mapping[str, str], digest: str) -> bytes:
-    """Return the header with its size, padded to whole words as safetensors pads it."""
+    """Return the header after its size, padded to eight bytes as safetensors does."""
     facts = {_METADATA: {DIGEST: digest, **metadata}, **tensors}
     text = json.dumps(facts, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)

@@ -1,4 +1,4 @@
-"""Paths as people write them: `~`, names that are too long, folders that have been moved."""
+"""Paths that users give: `~`, names that are too long, folders that have been moved."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Final
 
 from ossicle.errors import BackboneError
 
-HERE: Final = (Path(),)  # the places to look in, where nothing else is known: the working directory
+HERE: Final = (Path(),)  # where to look by default: the working directory
 
 
 def expand(text: Path | str) -> Path:
-    """Return a path with `~` and `~user` replaced; unchanged where there is no such user."""
+    """Return a path with `~` and `~user` replaced; unchanged if the user does not exist."""
     path = Path(text)
     try:
         return path.expanduser()
@@ -19,7 +19,7 @@ def expand(text: Path | str) -> Path:
 
 
 def fault(path: Path) -> str | None:
-    """Return why no file can be at a path, such as a name that is too long; None: no reason."""
+    """Return why a path is unusable, for example a name that is too long; None if it is usable."""
     if path.parts[:1] and path.parts[0].startswith("~"):
         return f"there is no user '{path.parts[0][1:]}'" if path.parts[0] != "~" else "no home"
     try:
@@ -43,7 +43,7 @@ def is_there(path: Path) -> bool:
 
 
 def find(text: Path | str, places: Sequence[Path] = HERE) -> Path:
-    """Return the path in the first place that has it; in the first place where none has.
+    """Return the path in the first of several places that contains it, else in the first place.
 
     Args:
         text: Relative to one of the places, or absolute.
@@ -54,7 +54,7 @@ def find(text: Path | str, places: Sequence[Path] = HERE) -> Path:
 
 
 def looked_in(places: Sequence[Path]) -> str:
-    """Return a sentence that names the places; empty where only the working directory was meant."""
+    """Return a sentence that lists the places; empty if there is only one."""
     if len(places) == 1:
         return ""
     names = ", ".join(f"'{place.absolute()}'" for place in places)
@@ -62,10 +62,10 @@ def looked_in(places: Sequence[Path]) -> str:
 
 
 def check_name(name: str, places: Sequence[Path] = HERE) -> None:
-    """Raise if the name of a backbone can only be that of a folder, and there is none.
+    """Raise if the name of a backbone must be a local folder, and the folder does not exist.
 
     Raises:
-        BackboneError: there is no such folder.
+        BackboneError: the folder does not exist.
     """
     path = name.partition("?")[0]
     local = path.count("/") > 1 or path.startswith((".", "/", "~")) or len(path) > 255

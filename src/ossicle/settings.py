@@ -1,15 +1,15 @@
-"""Text with settings: one grammar, and one conversion of values, for everything that is chosen.
+"""Expressions with settings: one grammar and one conversion of values for all of them.
 
     name(setting=value, setting=value)    tasks, optimisers, schedules, decoders, recipes' methods
     name?setting=value&setting=value      backbones and data
     name(1 0.5 0.1)                       a list of numbers
 
-The type of a setting says how its value is read: `none`; `true` or `false`, in any case; a decimal
-number such as 8, 0.5 or 1e-4; or a word. `nan`, `inf`, `1_000` and digits of other scripts are not
-numbers. A whole number stays one where any number is allowed, as in JSON.
+The type of a setting determines how its value is read: `none`; `true` or `false`, in any case; a
+decimal number such as 8, 0.5 or 1e-4; or a word. `nan`, `inf`, `1_000` and digits of other scripts
+are not numbers. A whole number stays an int where any number is allowed, as in JSON.
 
-Text and values from JSON pass the same check, `check_value`, with the same messages. Each caller
-names the error to raise, so that a recipe raises RecipeError and a backbone BackboneError.
+`check_value` checks values from text and from JSON alike, with the same messages. The caller passes
+the error to raise, so that a recipe raises RecipeError and a backbone BackboneError.
 """
 
 import re
@@ -22,11 +22,11 @@ from ossicle.errors import OssicleError, RunError, did_you_mean
 
 Value: TypeAlias = bool | int | float | str | None
 Kinds: TypeAlias = tuple[type, ...]  # the types that a setting's value may have
-LARGEST: Final = 1e9  # of a number without limits of its own; far beyond any that is meant
+LARGEST: Final = 1e9  # limit of numbers without limits of their own; far above any sensible value
 CALL: Final = r"(?P<name>[\w/-]+)\s*(\((?P<inside>[^()]*)\))?"
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-_MAX_DIGITS: Final = 1000  # of a number; far beyond float64
+_MAX_DIGITS: Final = 1000  # digits of a number; far beyond float64
 _WORDS: Final[dict[type, str]] = {
     int: "a whole number",
     float: "a number",
@@ -90,9 +90,9 @@ class Setting:
     """One setting of a task, an optimiser, a schedule or a decoder.
 
     Attributes:
-        about: One line of meaning.
-        default: Value where none is given; a value has the same type.
-        choices: Allowed values, for a word.
+        about: The meaning, in one line.
+        default: Value if none is given; all values have its type.
+        choices: Allowed values of a text; empty: any.
         low: Smallest number.
         high: Largest number.
     """
@@ -310,7 +310,7 @@ def check_setting(
         OssicleError: `error`, with all settings and the nearest.
     """
     if key not in known:
-        has = f"available: {', '.join(known)}" if known else "it has none"
+        has = f"available: {', '.join(known)}" if known else "it has no settings"
         near = did_you_mean(key, known)
         raise error(f"{what} has no setting '{key:.80}'; {has}.{near}")
 

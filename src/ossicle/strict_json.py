@@ -1,12 +1,12 @@
-"""JSON and TOML from files that anyone may have written, and JSON that every parser can read.
+"""Strict reading of JSON and TOML from untrusted files, and writing of standard JSON.
 
-The parsers of the standard library accept what later code cannot work with: a thousand nested
-lists, `NaN`, numbers beyond float64, a key that is given twice, half a surrogate pair. All of it is
-refused here with a ValueError that says what is wrong, so that a reader needs one `except` clause:
+The parsers of the standard library accept values that later code cannot handle: a thousand nested
+lists, `NaN`, numbers beyond float64, duplicate keys, half a surrogate pair. This module refuses
+them with a ValueError that says what is wrong, so callers need one `except` clause:
 
     except (OSError, ValueError) as error:
 
-What ossicle writes holds no NaN and no Infinity: `dumps` puts null in their place, with the reason.
+Files written by ossicle contain no NaN and no Infinity: `dumps` writes null, and the reason.
 """
 
 import json
@@ -44,7 +44,7 @@ def loads(text: str) -> Any:
 
 
 def loads_toml(text: str) -> dict[str, Any]:
-    """Return the data of a TOML text; the same rules.
+    """Return the data of a TOML text, by the same rules as `loads`.
 
     Raises:
         ValueError: it is not TOML, or holds something that is not allowed here.
@@ -61,8 +61,8 @@ def read(path: Path, most: int = MAX_BYTES) -> Any:
     """Return the data of a file: TOML if its name ends in `.toml`, JSON otherwise.
 
     Args:
-        path: Of the file.
-        most: Its greatest size in bytes.
+        path: The file.
+        most: Maximum size in bytes.
 
     Raises:
         OSError: the file is missing, or not a regular file.
@@ -77,7 +77,7 @@ def read_object(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
 
     Raises:
         OSError: the file is missing, or not a regular file.
-        ValueError: as of `read`, or the top level is something else.
+        ValueError: as in `read`, or the top level is not an object.
     """
     data = read(path, most)
     if not isinstance(data, dict):
@@ -86,7 +86,7 @@ def read_object(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
 
 
 def fit(data: Any, kind: type[_T]) -> _T:
-    """Return plain data as a value of a type: a msgspec Struct, a TypedDict, a list of texts.
+    """Return plain data converted to a type: a msgspec Struct, a TypedDict, a list of texts.
 
     Nothing is converted, except a whole number where a number is expected.
 
@@ -100,13 +100,13 @@ def fit(data: Any, kind: type[_T]) -> _T:
 
 
 def _reason(message: str, data: Any, kind: Any) -> str:
-    """Return the message of a failed conversion in the words of this module, with the value."""
+    """Return the message of a failed conversion as ossicle words it, with the value."""
     what, _, place = message.partition(" - at ")
     path = place.strip("`").removeprefix("$").removeprefix(".")
     if match := re.fullmatch(r"Expected `(.*)`, got `(.*)`", what):
         wanted, found = (_in_words(types) for types in match.groups())
         table, any_entry, inner = path.partition("[...]")
-        if any_entry:  # msgspec does not say which entry of a table it is
+        if any_entry:  # msgspec does not say which entry of a table is wrong
             within = f" at {inner}" if inner else ""
             name = "" if inner else _entry_of_type(data, table, match[2])
             return f"an entry of {table}{name} is {found}{within}; expected {wanted}"
@@ -148,8 +148,8 @@ def _at(data: Any, path: str) -> Any:
 def dumps(data: Any, *, indent: int | None = None) -> str:
     """Return plain data as JSON that every parser can read.
 
-    A number that is not finite is written as null. Where the data are an object, its entry
-    `undefined` then says of each such number where it is and why it is null.
+    A number that is not finite is written as null. If the data are an object, its entry `undefined`
+    then gives the path of each such number and why it is null.
     """
     try:
         return json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
@@ -162,7 +162,7 @@ def dumps(data: Any, *, indent: int | None = None) -> str:
 
 
 def _finite(data: Any, path: str, reasons: dict[str, str]) -> Any:
-    """Return the data with null for numbers that are not finite, whose paths go to `reasons`."""
+    """Return the data with null for numbers that are not finite; add their paths to `reasons`."""
     if isinstance(data, float) and not math.isfinite(data):
         reasons[path] = "not a number" if math.isnan(data) else "infinite"
         return None
@@ -223,7 +223,7 @@ def _no_constant(word: str) -> Any:
 
 
 def _check(data: Any) -> None:
-    """Raise for a value, at any depth, that later code cannot work with."""
+    """Raise if a value at any depth is one that later code cannot handle."""
     level = [data]
     for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []

@@ -262,7 +262,7 @@ def test_the_command_line_describes_it(
 ) -> None:
     list_tasks(kind.name)
     printed = capsys.readouterr().out
-    assert f"{kind.name}: {kind.about}\nlabel: {kind.label_format}, as in " in printed
+    assert f"{kind.name}: {kind.about}\nlabel: {kind.label_format}, e.g. " in printed
     list_tasks(json=True)
     card = json.loads(capsys.readouterr().out)[kind.name]
     assert card["heads"] == list(kind.heads)

@@ -200,9 +200,9 @@ def test_a_matrix_too_wide_for_the_terminal_becomes_a_list(
     print_metrics({**found, **units, **dict.fromkeys(bounds, 0.75)})
     lines = capsys.readouterr().out.splitlines()
     assert lines[-3:] == [
-        "2 kinds of confusion, the most frequent:",
-        "     4  'sound 5' taken for 'sound 2'",
-        "     1  'sound 3' taken for 'sound 7'",
+        "2 pairs of classes confused, the most frequent:",
+        "     4  'sound 5' predicted as 'sound 2'",
+        "     1  'sound 3' predicted as 'sound 7'",
     ]
 
 

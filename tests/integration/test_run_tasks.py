@@ -91,7 +91,7 @@ def test_a_run_without_recognised_words_reports_it_and_keeps_the_lowest_loss(
     unseen, unlearnt = metrics.notices  # and none that takes a transcript for a class
     assert "1 of the units of test (5.6 %)" in unseen  # 6 transcripts of 3 characters
     assert "'L' (1)" in unseen
-    assert "--task 'asr(case=lower)' none is left" in unseen
+    assert "--task 'asr(case=lower)' avoids all of them" in unseen
     assert "What helps: more --epochs" in unlearnt
     assert {unseen, unlearnt} <= {record.getMessage() for record in caplog.records}
     caplog.clear()

@@ -48,9 +48,9 @@ DIGITS = "1" * 5000
         (f"lora[{DIGITS}]", "layers '1{80}' cannot be read"),
         (f"lora[0:{'9' * 400}:{'9' * 400}]", "cannot be read"),
         (f"{'a' * 5000}", "no recipe or method 'a{80}'"),
-        (" + ".join(["lora"] * 300), "a recipe has 300 placements; at most 256"),
-        (" + ".join(["lora"] * 20_000), "a recipe of 139997 characters is longer than 16384"),
-        ("+" * 16_384, "a recipe has 16385 placements"),
+        (" + ".join(["lora"] * 300), "the recipe has 300 placements; expected at most 256"),
+        (" + ".join(["lora"] * 20_000), "the recipe has 139997 characters; expected at most 16384"),
+        ("+" * 16_384, "the recipe has 16385 placements"),
     ],
 )
 def test_a_recipe_beyond_the_limits_is_a_one_line_error(expression, message):
@@ -93,13 +93,15 @@ def test_plain_data_of_the_wrong_size_or_type_is_a_one_line_error(data):
 
 
 def test_a_recipe_made_in_code_has_the_same_limits():
-    with pytest.raises(RecipeError, match="a recipe has 257 placements; at most 256"):
+    with pytest.raises(RecipeError, match="the recipe has 257 placements; expected at most 256"):
         Recipe(*[Placement(LoRA())] * 257)
     assert len(Recipe(*[Placement(LoRA())] * 256).placements) == 256
 
 
 def test_a_list_of_recipes_has_a_length():
-    with pytest.raises(RecipeError, match="a recipe of 100000 characters is longer than 16384"):
+    with pytest.raises(
+        RecipeError, match="the recipe has 100000 characters; expected at most 16384"
+    ):
         split_recipes("," * 100_000)
 
 

@@ -116,7 +116,7 @@ def test_an_expression_has_all_settings_of_its_name() -> None:
     known = {"a": {"n": Setting("count", 3, low=1), "w": Setting("word", "x", ("x", "y"))}, "b": {}}
     assert parse("a(w=y)", "thing", known) == ("a", {"n": 3, "w": "y"})
     assert parse("b", "thing", known) == ("b", {})
-    with pytest.raises(RunError, match="thing 'b' has no setting 'n'; it has none"):
+    with pytest.raises(RunError, match="thing 'b' has no setting 'n'; it has no settings"):
         parse("b(n=1)", "thing", known)
     with pytest.raises(RunError, match="n of a is 0; expected a whole number from 1 to"):
         parse("a(n=0)", "thing", known)

@@ -99,7 +99,7 @@ def test_an_unseen_character_is_an_error_of_the_model_and_named() -> None:
     assert notice.startswith(
         "2 of the units of test (22 %) are in no training transcript: 'B' (2). The model cannot"
     )
-    assert notice.endswith("With --task 'asr(case=lower)' none is left")
+    assert notice.endswith("--task 'asr(case=lower)' avoids all of them")
     assert "--task" not in task.notices("test", ["a b a b x"])[0]
     # The reference keeps it: one character of three and one word of two are wrong.
     figures = task.metrics(["a B"], [{"label": "a b"}])
@@ -114,7 +114,9 @@ def test_an_unseen_character_is_an_error_of_the_model_and_named() -> None:
 
 def test_characters_unseen_in_training_stop_the_run() -> None:
     for test in (["AB", "a"], ["A"]):
-        with pytest.raises(LabelError, match=r"no training transcript: .*asr\(case=lower\)' none"):
+        with pytest.raises(
+            LabelError, match=r"no training transcript: .*asr\(case=lower\)' avoids"
+        ):
             SpeechRecognition.from_dataset(data(["a b"], test))
     with pytest.raises(LabelError, match=r"'!', for example in 'a!'"):
         SpeechRecognition.from_dataset(data(["a b"], ["a!"]), unseen="error")

@@ -78,11 +78,11 @@ WRONG = [
     # reading elsewhere
     (WIDE, "bottleneck(reads=layr)", "no site 'layr'; .* Did you mean 'layer'"),
     (WIDE, "bottleneck(reads=3)", "no site '3'; available: "),
-    (WIDE, "bottleneck(reads=ffn)", "'bottleneck' at 'ffn' reads that anyway"),
+    (WIDE, "bottleneck(reads=ffn)", "'bottleneck' at 'ffn' reads the input of 'ffn' anyway"),
     (
         WIDE,
         "bottleneck(position=before, reads=layer)",
-        "changes what enters its site, so it cannot",
+        "changes the input of its site, so it cannot",
     ),
     (
         WIDE,

@@ -5,8 +5,8 @@ A tap is a plain object whose bound methods are hooks on the two ports of a site
     ... -> entry port -> [frozen site] -> exit port -> ...
            x = before(x)                  y = adapter(x, y)
 
-A candidate of a mixture changes less, by its gate g: y <- y + g (adapter(x, y) - y), and before(x)
-likewise by the difference. In a mixture of whole layers the tap of the site `layer` repeats the
+The gate g of a candidate in a mixture scales its change: y <- y + g (adapter(x, y) - y), and
+x <- x + g (before(x) - x). In a mixture of whole layers the tap of the site `layer` repeats the
 batch once for each candidate, every candidate acts on its own copy, and the tap adds them up:
 
     h -> [h, h, h] -> [layer with candidate k on copy k] -> sum_k g_k copy_k -> h
@@ -239,15 +239,15 @@ def _gated(
 
 
 def install(model: nn.Module, taps: Iterable[Tap]) -> list[RemovableHandle]:
-    """Put the hooks of all taps in place and return what removes them.
+    """Register the hooks of all taps and return their handles, which remove them.
 
-    Hooks on one side of one module run in the order in which they are put there. What leaves a site
-    comes before what enters the next; of two sites that end there the inner leaves first, and of
-    two that begin there the outer is entered first.
+    Hooks on one side of a module run in the order of registration. Exits of sites come before
+    entries of the next; of two sites that end at the same module the exit of the inner comes first,
+    and of two that begin there the entry of the outer.
     """
     inner_first = sorted(taps, key=lambda tap: RANK[tap.site.name])
     entries = [(tap, key, site) for tap in inner_first for key, site in tap.entries.items()]
-    # an own entry before one that reads the same: it may change what is there
+    # a site's own entry before those that only read it, because it may change the tensor
     outer_first = sorted(entries, key=lambda entry: (-RANK[entry[2].name], entry[1] is not None))
     handles = [handle for tap in inner_first for handle in tap.install_exit(model)]
     handles += [handle for tap, key, _ in outer_first for handle in tap.install_entry(model, key)]
@@ -255,7 +255,7 @@ def install(model: nn.Module, taps: Iterable[Tap]) -> list[RemovableHandle]:
 
 
 def _hook(model: nn.Module, port: Port, change: Callable[[Tensor], Tensor]) -> RemovableHandle:
-    """Put one hook on the module of a port."""
+    """Register a hook on the module of a port."""
     module = model.get_submodule(port.module)
     hook = _Hook(port, change)
     if port.side == "input":
@@ -264,7 +264,7 @@ def _hook(model: nn.Module, port: Port, change: Callable[[Tensor], Tensor]) -> R
 
 
 class _Hook:
-    """Picks the port's tensor out of what a module takes or gives, and puts back what is made."""
+    """Replaces the port's tensor in the inputs or outputs of a module."""
 
     def __init__(self, port: Port, change: Callable[[Tensor], Tensor]) -> None:
         self.port = port

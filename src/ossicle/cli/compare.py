@@ -28,7 +28,7 @@ def compare(
     recipes: Annotated[
         str,
         typer.Option(
-            help="Recipes, separated by commas; each is tested for a difference from the first."
+            help="Recipes, separated by commas; a paired test compares each with the first."
         ),
     ],
     out: Annotated[
@@ -39,7 +39,7 @@ def compare(
 ) -> None:
     """Train all recipes with all seeds on the same split and print one table.
 
-    Given again, the command keeps finished runs and continues with the rest.
+    If the command is repeated, it keeps finished runs and continues with the rest.
     """
     options: RunOptions = context.obj
     check_given(options.values, "backbone", "data")

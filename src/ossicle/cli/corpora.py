@@ -30,5 +30,11 @@ def corpora(
         if rows := option_rows(CORPORA[name]):
             o.print_table(["option", "meaning", "default"], rows)
     else:
-        rows = [[one.name, re.split("[:;,]", one.summary)[0], one.size] for one in CORPORA.values()]
+        rows = [[one.name, _title(one.summary), one.size] for one in CORPORA.values()]
         o.print_table(["reader", "corpus", "size"], rows)
+
+
+def _title(summary: str) -> str:
+    """Return the beginning of a summary up to its first mark outside parentheses."""
+    title = re.match(r"(\([^()]*\)|[^:;,])+", summary)
+    return summary if title is None else title[0]

@@ -10,8 +10,8 @@ def check_started(backbone: str, data: str, places: Sequence[Path] = HERE) -> No
     """Raise unless the data exist and the backbone is a hub id or an existing folder.
 
     Raises:
-        BackboneError: the name is a path, and there is no such folder.
-        DataError: there is no such reader or path.
+        BackboneError: the backbone is a path that does not exist.
+        DataError: the reader or the path does not exist.
     """
     from ossicle.data.spec import find_data
 
@@ -24,7 +24,7 @@ def check_trained(run: Path, backbone: str | None) -> None:
 
     Raises:
         AdapterFileError: the folder is not an adapter folder, or is damaged.
-        BackboneError: the name is a path, and there is no such folder.
+        BackboneError: the backbone is a path that does not exist.
     """
     from ossicle.adapters.folder import read_folder
     from ossicle.training.folder import places_of

@@ -22,7 +22,7 @@ def list_recordings(paths: Sequence[Path]) -> list["Path | Utterance"]:
     Recordings of a folder are sorted by path; rows of a table keep their order.
 
     Raises:
-        DataError: there is no recording below a folder, or a table cannot be read.
+        DataError: a folder contains no recordings, or a table cannot be read.
     """
     from ossicle.data.manifest import read_pieces
     from ossicle.data.rows import TABLES
@@ -70,9 +70,9 @@ def check_output(path: Path) -> None:
 
 
 def write_predictions(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write predictions as CSV or JSON lines, whole or not at all.
+    """Write predictions as CSV or JSON lines, atomically.
 
-    A CSV has a column for each probability, `prob:LABEL`; lists and objects are in it as JSON.
+    A CSV has a column `prob:LABEL` for each probability, and contains lists and objects as JSON.
     """
     from ossicle.files import replace_file
     from ossicle.strict_json import dumps

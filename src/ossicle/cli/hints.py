@@ -1,4 +1,4 @@
-"""Names of options in other tools, and their names here."""
+"""Option names of other tools, and the equivalent options of ossicle."""
 
 from typing import Any, Final
 
@@ -41,10 +41,10 @@ MEANT: Final = {f"--{name}": option for option, names in NAMES.items() for name 
 
 
 class Hinting(TyperCommand):
-    """A command that answers an option of another tool with its name here."""
+    """A command whose error for another tool's option names the equivalent."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse options of other tools; leave the rest to the parser."""
+        """Refuse options of other tools; pass the rest to the parser."""
         own = {name for parameter in self.params for name in parameter.opts}
         for arg in args[: args.index("--")] if "--" in args else args:
             name = arg.partition("=")[0]

@@ -73,7 +73,7 @@ def _options(
 
 
 class _Stderr(logging.Handler):
-    """Prints each record on today's stderr, which a progress bar may have redirected."""
+    """Prints each record on the current stderr, which a progress bar may have redirected."""
 
     def emit(self, record: logging.LogRecord) -> None:
         if is_main():
@@ -83,7 +83,7 @@ class _Stderr(logging.Handler):
 
 def main() -> None:
     """Run the command line; exit with 2, and one clear message, on bad input."""
-    for stream in (sys.stdout, sys.stderr):  # a name the terminal cannot show must not end a list
+    for stream in (sys.stdout, sys.stderr):  # print names that the terminal cannot display escaped
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     logger = logging.getLogger("ossicle")
@@ -108,6 +108,6 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    if is_main():  # the others of a launch say the same
+    if is_main():  # the other processes of a launch fail with the same message
         print(f"Error: {message}", file=sys.stderr)
     sys.exit(2)

@@ -30,7 +30,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to s
 
 
 def is_main() -> bool:
-    """Return whether this process prints: the first of those that a launcher started."""
+    """Return whether this process prints: only the first of a launch does."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -40,7 +40,7 @@ def print_json(data: Any) -> None:
 
 
 def print_table(header: list[str], rows: list[list[str]], *, right: int | None = None) -> None:
-    """Print a table on stdout; columns from number `right` on are right-aligned and not wrapped."""
+    """Print a table on stdout; columns from index `right` on are right-aligned and not wrapped."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -57,7 +57,7 @@ def print_table(header: list[str], rows: list[list[str]], *, right: int | None =
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Break a text at spaces and after commas, so that an expression breaks between its sites."""
+    """Wrap a text at spaces and after commas, so that an expression wraps between its sites."""
     lines = [""]
     for piece in re.findall(r"[^, ]+,? *|[, ]+", text):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
@@ -67,7 +67,7 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def print_metrics(found: dict[str, Any]) -> None:
-    """Print test metrics with their intervals, what the task adds, and the confusion matrix."""
+    """Print test metrics with their intervals, details of the task, and the confusion matrix."""
     unit = f"{found['interval_units']} {found['interval_unit']}s"
     print(f"{found['count']} recordings; 95 % bootstrap intervals over {unit}")
     if found.get("interval_note"):
@@ -107,17 +107,17 @@ def _print_confusions(labels: list[str], confusion: list[list[int]], most: int =
         for said, count in zip(labels, row, strict=True)
         if count and said != true
     ]
-    print(f"{len(pairs)} kinds of confusion" + (", the most frequent:" if pairs else ""))
+    print(f"{len(pairs)} pairs of classes confused" + (", the most frequent:" if pairs else ""))
     for count, true, said in sorted(pairs, key=lambda pair: -pair[0])[:most]:
-        print(f"  {count:>4}  '{true}' taken for '{said}'")
+        print(f"  {count:>4}  '{true}' predicted as '{said}'")
 
 
 def cache_line(cache: dict[str, Any]) -> str:
-    """Return what a run kept of its frozen part, or why it kept nothing."""
+    """Return a line on what a run cached of its frozen part, or why it cached nothing."""
     if cache["kept"] is None:
         return f"cache: off; {cache['why']}"
-    lost = f"; {cache['damaged']} damaged entries were made again" if "damaged" in cache else ""
-    lost += f"; {cache['fault']}, so not all is kept" if "fault" in cache else ""
+    lost = f"; {cache['damaged']} damaged entries were recomputed" if "damaged" in cache else ""
+    lost += f"; {cache['fault']}, so some outputs are not cached" if "fault" in cache else ""
     return (
         f"cache: {cache['cut']}, in {cache['kept']}; {cache['computed']:,} computed, "
         f"{cache['read']:,} read{lost}"

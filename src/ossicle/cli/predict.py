@@ -35,8 +35,8 @@ def predict(
 
     For speaker verification, print the cosine similarity of each file to the first one.
 
-    A folder stands for all recordings below it, sorted by path; a .csv, .tsv or .jsonl table for
-    its rows, which may be segments of recordings.
+    For a folder, all recordings below it are processed, sorted by path; for a .csv, .tsv or .jsonl
+    table, its rows, which may be segments of recordings.
 
     Files that cannot be read are reported on stderr and skipped; the exit status is then 1.
     """

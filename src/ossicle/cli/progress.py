@@ -20,7 +20,7 @@ from rich.text import Text
 
 from ossicle.cli.stop import check_stopped
 
-FIRST_S: Final = 3.0  # after which a stage prints its first line, where there is no terminal
+FIRST_S: Final = 3.0  # time to the first line of a stage if stderr is not a terminal
 EVERY_S: Final = 10.0
 
 
@@ -34,7 +34,7 @@ class RateColumn(ProgressColumn):
 
 
 class Bars:
-    """A bar for the stage at hand, in the form that training calls."""
+    """A progress bar for the current stage."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -52,19 +52,19 @@ class Bars:
 
 
 class Lines:
-    """A line a few seconds after a stage began, then every ten, and one at its end.
+    """A line three seconds after a stage begins, then every ten seconds, and at its end.
 
-    A stage without anything to show, such as a loss, has no line at its end.
+    A stage without values to show, such as a loss, prints no line at its end.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._stage = ""
-        self._last = ""  # the line with which the stage would end
+        self._last = ""  # last line of the stage, not yet printed
         self._next = 0.0
 
     def __call__(self, stage: str, done: int, total: int, **facts: float) -> None:
-        """Note how far a stage is; print it, or how the one before it ended, if it is time."""
+        """Record the progress of a stage and print a line when it is due."""
         check_stopped()
         now = self._clock()
         if stage != self._stage:
@@ -79,7 +79,7 @@ class Lines:
             _print(line)
 
     def end(self) -> None:
-        """Print how the last stage ended."""
+        """Print the last line of the last stage, if it is not yet printed."""
         if self._last:
             _print(self._last)
         self._last = ""
@@ -98,7 +98,7 @@ def _shown(facts: dict[str, float]) -> str:
 
 @contextmanager
 def progress_bars() -> Iterator[Bars | Lines]:
-    """Show a bar on stderr for as long as the context lasts; lines where it is no terminal."""
+    """Show a progress bar on stderr inside the context; lines if stderr is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         lines = Lines()

@@ -1,4 +1,4 @@
-"""`ossicle recipes`: the presets and where they come from."""
+"""`ossicle recipes`: the presets with their sources."""
 
 from dataclasses import asdict
 from shutil import get_terminal_size
@@ -22,4 +22,4 @@ def recipes(json: o.AsJson = False) -> None:
     print()
     for work, address in PAPERS.items():
         print(f"{work}: {address}")
-    print("Numbers: trainable parameters at base size, without head (ast/: and final norm).")
+    print("Numbers: trainable parameters at base size, without the head (ast/: and final norm).")

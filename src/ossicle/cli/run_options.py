@@ -21,12 +21,11 @@ _NAMED: Final = typer.Option(
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What the command line says of a run.
+    """The settings of a run from the command line.
 
     Attributes:
-        values: Of the fields of `TrainConfig`, defaults included.
-        written: Names of the fields that the command line, or the published settings that it
-            names, give a value.
+        values: Values of the fields of `TrainConfig`, including defaults.
+        written: Names of the fields that are set by an option or by `--settings`.
     """
 
     values: Mapping[str, Any]
@@ -36,7 +35,7 @@ class RunOptions:
 class RunCommand(Hinting):
     """A command with an option for each field of `TrainConfig`, and `--settings`.
 
-    The command finds their values, `RunOptions`, in its context's `obj`.
+    The command gets their values, a `RunOptions`, as `obj` of its context.
     """
 
     own: ClassVar[frozenset[str]] = frozenset()  # fields that the command fills in itself
@@ -45,7 +44,7 @@ class RunCommand(Hinting):
         super().__init__(*given, params=[*params, *_options(self.own)], **others)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command after its context has got the options of a run."""
+        """Store the options of a run in the context and run the command."""
         published = _published(ctx.params.pop(SETTINGS))
         names = {field.name for field in fields(TrainConfig)} - self.own
         written = {name for name in names if _is_written(ctx, name)}
@@ -61,7 +60,7 @@ def field_help(name: str) -> str:
 
 
 def _options(own: frozenset[str]) -> list[Any]:
-    """Return the parameters that typer makes from the constructor of a data class."""
+    """Return the options of a run, which typer derives from the constructor of a dataclass."""
     hints = get_type_hints(TrainConfig, include_extras=True)
     options = [
         _option(field, hints[field.name]) for field in fields(TrainConfig) if field.name not in own
@@ -115,4 +114,4 @@ def _published(name: str | None) -> Mapping[str, Any]:
 def check_given(values: Mapping[str, Any], *names: str) -> None:
     """Raise unless all of these options are given."""
     if missing := [f"--{name}" for name in names if not values[name]]:
-        raise RunError(f"{', '.join(missing)} must be given for a new run; see --help")
+        raise RunError(f"{', '.join(missing)} missing: required for a new run; see --help")

@@ -1,7 +1,7 @@
-"""Ctrl-C and TERM: one line that says how to continue, and the exit status that a shell expects.
+"""Ctrl-C and SIGTERM: a line that says how to continue, and the exit status shells expect.
 
-A signal raises an exception wherever the main thread is. Inside a destructor or a callback of C
-code such an exception is lost; the signal is remembered, and `check_stopped` raises it again.
+A signal raises an exception in the main thread. Inside a destructor or a callback from C code that
+exception is lost, so the signal is recorded and `check_stopped` raises it again.
 """
 
 import functools
@@ -20,7 +20,7 @@ TERMINATED: Final = 128 + signal.SIGTERM
 
 
 class Terminated(KeyboardInterrupt):
-    """TERM, handled wherever Ctrl-C is."""
+    """SIGTERM, handled like Ctrl-C."""
 
 
 class Stopped(BaseException):
@@ -35,19 +35,19 @@ _DEFAULT: Final[dict[signal.Signals, Any]] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
 }
-_unanswered: list[type[KeyboardInterrupt]] = []  # the signals since the command began
+_pending: list[type[KeyboardInterrupt]] = []  # signals since the command began
 
 
 @contextmanager
 def listening() -> Iterator[None]:
-    """Let Ctrl-C and TERM end a command, unless somebody else handles them."""
+    """Let Ctrl-C and SIGTERM end a command, unless other code handles them."""
     ours = [number for number, usual in _DEFAULT.items() if signal.getsignal(number) is usual]
     for number in ours:
         signal.signal(number, _stop)
     try:
         yield
     finally:
-        _unanswered.clear()
+        _pending.clear()
         for number in ours:
             signal.signal(number, _DEFAULT[number])
 
@@ -56,19 +56,19 @@ def check_stopped() -> None:
     """Raise for a signal whose exception was lost.
 
     Raises:
-        KeyboardInterrupt: there was one.
+        KeyboardInterrupt: a signal was received.
     """
-    if _unanswered:
-        raise _unanswered[-1]
+    if _pending:
+        raise _pending[-1]
 
 
 def _stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
-    _unanswered.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
-    raise _unanswered[-1]
+    _pending.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+    raise _pending[-1]
 
 
 def stoppable(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command that ends in `Stopped` when it is interrupted, while torch loads too."""
+    """Return a command that raises `Stopped` when interrupted, even while torch is imported."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`ossicle tasks`: what can be predicted, with which heads and settings."""
+"""`ossicle tasks`: the tasks with their heads and settings."""
 
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ def tasks(
         o.print_table(["task", "predicts", "heads (default first)"], rows)
         return
     task = TASKS[name]
-    print(f"{name}: {task.about}\nlabel: {task.label_format}, as in {task.example[0]}")
+    print(f"{name}: {task.about}\nlabel: {task.label_format}, e.g. {task.example[0]}")
     print(f"heads (default first): {', '.join(task.heads)}")
     if task.settings:
         rows = [[key, one.about, str(one.default)] for key, one in task.settings.items()]

@@ -22,7 +22,7 @@ def train(
     ] = False,
     json: o.AsJson = False,
 ) -> None:
-    """Train an adapter; the best epoch by validation is kept and tested once."""
+    """Train an adapter, keep the best epoch by validation, and test it once."""
     options: RunOptions = context.obj
     if not resume:
         check_given(options.values, "backbone", "recipe", "data")
@@ -55,10 +55,10 @@ def train(
 
 
 def _checked(out: Path, given: RunOptions, *, resume: bool) -> TrainConfig:
-    """Return the settings of a run after every check that needs no torch."""
+    """Return the settings of a run, after all checks that do not need torch."""
     from ossicle.training.folder import check_new, check_unlocked, places_of, read_config
 
-    if resume:  # with its own settings; any that is given must agree with them
+    if resume:  # with the settings of the run; given options are compared with them
         check_unlocked(out)
         own = {name: given.values[name] for name in given.written}
         config = replace(read_config(out), **own)

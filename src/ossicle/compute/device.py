@@ -12,7 +12,7 @@ from torch import nn
 
 from ossicle.errors import RunError
 
-SMALL: Final = 10_000_000  # parameters; below, a second thread costs more than it saves
+SMALL: Final = 10_000_000  # parameters; smaller models do not train faster with two threads
 CHOSEN: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -54,7 +54,7 @@ def pick_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.zeros(1, device=name).item()  # to and fro: 'meta' holds no numbers
+        torch.zeros(1, device=name).item()  # and back: the device 'meta' stores no values
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"device '{name}' cannot be used here: {reason}") from error
@@ -65,11 +65,12 @@ def check_compiler(device: str) -> None:
     """Raise if `torch.compile` has no C++ compiler, which it needs on a CPU.
 
     Raises:
-        RunError: there is no C++ compiler.
+        RunError: no C++ compiler is on the PATH.
     """
     if device == "cpu" and not any(shutil.which(name) for name in ("g++", "clang++", "c++")):
         raise RunError(
-            "--compile needs a C++ compiler and none is on the PATH; install g++, or leave it out"
+            "--compile needs a C++ compiler, and the PATH contains none; install g++, or leave "
+            "--compile out"
         )
 
 

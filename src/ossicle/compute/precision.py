@@ -15,14 +15,14 @@ DTYPES: Final = {
     "float16": torch.float16,
 }
 PRECISIONS: Final = (*DTYPES, "auto")
-ROUNDING: Final = 0.2  # of the norm; larger errors are faults. Large models have 0.05
+ROUNDING: Final = 0.2  # largest relative error from rounding; large models have 0.05
 
 
 def pick_precision(name: str, device: str) -> torch.dtype:
     """Return the dtype of a precision; `auto` is bfloat16 if the device computes it faster.
 
     Raises:
-        RunError: there is no such precision.
+        RunError: no precision has this name.
     """
     if name == "auto":
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
@@ -44,12 +44,12 @@ def _has_bfloat16(device: str) -> bool:
 
 @torch.no_grad()
 def check_precision(backbone: Backbone, dtype: torch.dtype) -> None:
-    """Raise if the device computes a backbone wrongly in this precision, tested on a second.
+    """Raise if the device computes a backbone wrongly in this precision; tested on 1 s of noise.
 
-    torch 2.13 has convolutions that are wrong in bfloat16 on CPUs with AMX, for some small sizes.
+    In torch 2.13, bfloat16 convolutions of some small sizes are wrong on CPUs with AMX.
 
     Raises:
-        RunError: it does.
+        RunError: the output differs from that in float32 by more than rounding.
     """
     if dtype == torch.float32:
         return
@@ -66,8 +66,8 @@ def check_precision(backbone: Backbone, dtype: torch.dtype) -> None:
     if not off < ROUNDING:
         name = str(dtype).removeprefix("torch.")
         raise RunError(
-            f"in {name} this {device.type} computes another thing than '{backbone.name}': the "
-            f"output is off by {off:.0%} of its norm. Use --precision float32"
+            f"this {device.type} computes '{backbone.name}' wrongly in {name}: the output differs "
+            f"from that in float32 by {off:.0%} of its norm. Use --precision float32"
         )
 
 

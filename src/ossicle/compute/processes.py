@@ -1,11 +1,11 @@
-"""One run in several processes, as torchrun or accelerate launch starts them.
+"""One run in several processes, started by torchrun or accelerate launch.
 
 Each process takes every n-th row of a batch and computes the loss of the whole batch: the outputs
 of the other processes are gathered without gradients, and the gradients are summed. Any loss is
 therefore that of one process, also one that compares all rows of a batch, as CCC does.
 
-Outputs are gathered as tensors, padded to the largest. What is not a tensor (keys, decoded answers,
-errors) is gathered by `all_gather_object`: a few kilobytes, for which torch has nothing faster.
+Outputs are gathered as tensors, padded to the largest. Other values (keys, decoded answers, errors)
+are gathered by `all_gather_object`: they have a few kilobytes, for which torch has nothing faster.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,10 +22,10 @@ Item = TypeVar("Item")
 
 
 class Processes:
-    """This process and those it trains with; alone where nothing launched several."""
+    """The processes of a run; a single one unless a launcher started several."""
 
     def __init__(self, *, cpu: bool = False) -> None:
-        """Join the others.
+        """Join the process group.
 
         Args:
             cpu: Whether the run computes on the CPU.
@@ -41,7 +41,7 @@ class Processes:
 
     @property
     def local_rank(self) -> int:
-        """The number of this process on its machine, which is that of its GPU."""
+        """The number of this process on its machine, which is also the number of its GPU."""
         number: int = self._state.local_process_index
         return number
 
@@ -50,7 +50,7 @@ class Processes:
         return items[self.rank :: self.count]
 
     def gather(self, item: Item) -> list[Item]:
-        """Return what every process has, by rank."""
+        """Return the values of all processes, by rank."""
         if self.count == 1:
             return [item]
         gathered: list[Item | None] = [None] * self.count
@@ -58,7 +58,7 @@ class Processes:
         return [one for one in gathered if one is not None]
 
     def interleave(self, mine: Sequence[Item]) -> list[Item]:
-        """Return the items of all processes in the order in which `own` dealt them out."""
+        """Return the items of all processes in their order before `own` distributed them."""
         parts = self.gather(list(mine))
         total = sum(len(part) for part in parts)
         return [parts[i % self.count][i // self.count] for i in range(total)]
@@ -77,7 +77,7 @@ class Processes:
     def whole_batch(self, mine: Outputs | None) -> Outputs:
         """Return the outputs of all rows of a batch, of which this process has every n-th.
 
-        A gradient reaches the rows of this process alone.
+        Gradients flow only into the rows of this process.
 
         Args:
             mine: The outputs of this process; None: it has no rows.
@@ -127,7 +127,7 @@ class Processes:
             parameter.grad = part.view_as(parameter)
 
     def together(self, work: Callable[[], Item]) -> Item:
-        """Do some work; where it fails in one process, raise the same in all, so that none waits.
+        """Call a function; if it fails in one process, raise the error in all, so that none waits.
 
         Raises:
             OssicleError: the first process's error, in the order of their ranks.
@@ -146,5 +146,5 @@ class Processes:
         return found
 
     def wait(self) -> None:
-        """Wait until all have come here."""
+        """Wait until all processes have reached this call."""
         self._state.wait_for_everyone()

@@ -14,7 +14,7 @@ that speaker only. `unit` and `num_units` say which case it was; report them wit
 
 A metric may be undefined in a draw: verification needs pairs of one speaker and of two. Such a draw
 counts as possibly the lowest and possibly the highest, so the interval is wider, if anything; if
-there are more such draws than the tail that is cut off, there is no interval.
+such draws are more than the tail that is cut off, no interval is given.
 
 The interval covers the choice of test recordings. It does not cover the training seed, nor the
 choice of training recordings: the model is fixed.

@@ -1,7 +1,7 @@
 """Metrics of tags that are ranked by a score: mean average precision and mean ROC AUC.
 
-Both are means over the tags that some recordings have and others have not, since they are undefined
-for other tags; 0 if there is no such tag.
+Both are means over the tags that some recordings have and others do not, since they are undefined
+for all other tags. Without any such tag, they are 0.
 """
 
 import numpy as np

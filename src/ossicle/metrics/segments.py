@@ -31,8 +31,8 @@ def counts(
 def micro_f1(of_each: Int[np.ndarray, "N 3"] | Sequence[Int[np.ndarray, " 3"]]) -> float:
     """Return F1 over all recordings.
 
-    0 if there are no events in the reference nor in the prediction, as in sed_eval's `f_measure`
-    and scikit-learn's `f1_score`: that is no evidence of finding events.
+    0 if neither the reference nor the prediction has events, as in sed_eval's `f_measure` and
+    scikit-learn's `f1_score`: such recordings do not show that events are found.
     """
     both, reference, predicted = np.sum(of_each, axis=0)
     return float(2 * both / (reference + predicted)) if reference + predicted else 0.0

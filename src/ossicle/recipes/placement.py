@@ -35,14 +35,14 @@ class Placement:
     """One method at some sites in some layers.
 
     Attributes:
-        method: What stands there.
-        at: Names of sites.
+        method: The method of the adapters.
+        at: Names of the sites where they are inserted.
         layers: Layer numbers as in Python, e.g. `6:12`, `-2:` or `0,3,7`; None: all.
         lr: Learning rate of this placement; None: the run's, or the method's default.
-        reads: The site of the same layer whose entry gives the adapters their x; None: the method's
-            default, for most the site's own entry.
-        gate: One of `GATES`: the placement is a candidate of the mixture of that name, weighted in
-            each layer by a trainable gate; None: it acts in full.
+        reads: The site of the same layer whose input the adapters read as x. None: the method's
+            default, which is the site's own input for most methods.
+        gate: One of `GATES`: the placement is a candidate in the mixture of that name, weighted by
+            a trainable gate in each layer. None: no gate.
     """
 
     method: Method
@@ -69,21 +69,24 @@ class Placement:
     def _check_sites(self) -> None:
         if self.reads is not None and self.method.changes_input:
             raise RecipeError(
-                f"'{self.method.name}' with these settings changes what enters its site, so it "
-                "cannot read elsewhere; leave reads out"
+                f"'{self.method.name}' with these settings changes the input of its site, so it "
+                "cannot read another one; leave reads out"
             )
         if self.reads in self.at:
-            raise RecipeError(f"'{self.method.name}' at '{self.reads}' reads that anyway")
+            raise RecipeError(
+                f"'{self.method.name}' at '{self.reads}' reads the input of '{self.reads}' anyway; "
+                "leave reads out"
+            )
         for name in (*self.at, *filter(None, [self.reads])):
             check_known("site", name, SITE_NAMES, RecipeError)
             if self.at.count(name) > 1:
                 raise RecipeError(f"'{self.method.name}' names the site '{name}' twice")
 
     def select(self, num_layers: int) -> list[int] | None:
-        """Return the chosen of `num_layers` layers, ascending; None: all.
+        """Return the selected layer numbers of a backbone, ascending; None: all layers.
 
         Raises:
-            RecipeMismatch: the backbone has no such layer, or none is left.
+            RecipeMismatch: the backbone has no such layer, or no layer is selected.
         """
         if self.layers is None:
             return None
@@ -119,7 +122,7 @@ class Placement:
         return text + (f"[{self.layers}]" if self.layers is not None else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, every site written out."""
+        """Return plain data, with the names of all sites."""
         data: dict[str, Any] = {"method": self.method.name, "at": list(self.at)}
         if settings := self.method.settings():
             data["settings"] = settings
@@ -160,17 +163,17 @@ class Placement:
 
 
 def find_method(name: str) -> type[Method]:
-    """Return the method of a name.
+    """Return the method with this name.
 
     Raises:
-        UnknownRecipe: there is none.
+        UnknownRecipe: no method has this name.
     """
     if name in METHODS:
         return METHODS[name]
     if name in PRESETS:
         raise UnknownRecipe(
-            f"'{name}' is a preset and stands alone, without settings, sites or layers; "
-            f"written out it is: {PRESETS[name].expression}"
+            f"'{name}' is a preset, which takes no settings, sites or layers and cannot be joined "
+            f"with '+'; use its expression instead: {PRESETS[name].expression}"
         )
     known = [HEAD_ONLY, *METHODS, *PRESETS]
     raise UnknownRecipe(

@@ -26,11 +26,12 @@ class RecipeData(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, init=False)
 class Recipe:
-    """The whole plan: placements in the order in which they act at a shared site.
+    """The placements of a model's adapters.
 
     Attributes:
-        placements: None of them: nothing but the head trains.
-        name: The preset it came from, if any.
+        placements: The placements; at a site that several share, they act in this order. If there
+            are none, only the head is trained.
+        name: Name of the preset, if it is one.
     """
 
     placements: tuple[Placement, ...]
@@ -49,7 +50,7 @@ class Recipe:
         return Recipe(*self.placements, *other.placements)
 
     def table(self) -> str:
-        """Return the placements as a table of text, a line each."""
+        """Return the placements as a text table with one line each."""
         return recipe_table(self.to_dict())
 
     @property
@@ -58,17 +59,17 @@ class Recipe:
         return self.name or str(self)
 
     def check(self) -> None:
-        """Raise where two placements exclude each other, or one lacks another.
+        """Raise if two placements exclude each other, or one requires another that is missing.
 
         Raises:
-            RecipeMismatch: with both methods and what to do.
+            RecipeMismatch: the message names both methods and what to change.
         """
         for one in self.placements:
             others = [(other.method, other.at) for other in self.placements if other is not one]
             one.method.check(others)
 
     def seen_by_head(self, anatomy: Anatomy) -> Anatomy:
-        """Return the anatomy with the width of the frames that a head is given."""
+        """Return the anatomy with the width of the head's input frames."""
         width = anatomy.width
         for placement in self.placements:
             width = placement.method.width_for_head(width)
@@ -76,11 +77,12 @@ class Recipe:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the recipe that a preset's name, an expression or a file's path stands for.
+        """Return the recipe for the name of a preset, an expression, or the path of a file.
 
         Raises:
-            UnknownRecipe: no preset, method or file of that name.
-            RecipeError: the text or file is none of the three, or a setting is wrong.
+            UnknownRecipe: no preset or method has that name.
+            RecipeError: the text is not an expression, the file cannot be read, or a setting is
+                wrong.
         """
         text = text.strip()
         check_length(text)
@@ -110,7 +112,7 @@ class Recipe:
         return cls(*map(Placement.from_fields, found.placements), name=found.name)
 
     def write(self, path: Path) -> None:
-        """Write the recipe as TOML or JSON, by the file's ending."""
+        """Write the recipe as TOML or JSON, depending on the suffix of the file."""
         data = self.to_dict()
         text = tomli_w.dumps(data) if path.suffix == ".toml" else dumps(data, indent=2) + "\n"
         path.write_text(text, encoding="utf-8")
@@ -120,7 +122,7 @@ class Recipe:
         """Return the recipe of a TOML or JSON file.
 
         Raises:
-            RecipeError: the file is missing, malformed or no recipe.
+            RecipeError: the file is missing, malformed or not a recipe.
         """
         try:
             return cls.from_dict(read_object(path))

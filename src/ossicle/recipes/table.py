@@ -1,4 +1,4 @@
-"""A recipe as a table, from its plain data: no framework is needed to look at one."""
+"""A recipe as a table, from its plain data, so that displaying it imports no framework."""
 
 from collections.abc import Mapping
 from typing import Any, Final

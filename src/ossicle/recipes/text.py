@@ -8,7 +8,7 @@ An expression is one placement, or several joined by ` + `:
     norm@norm.ffn[-2:] + bias(lr=1e-4)       two placements, one with its own learning rate
     bottleneck(insertion=parallel, position=before, reads=layer)@ffn      x is the layer's input
     lora(gate=softmax) + bias(gate=softmax)  candidates of a mixture: `ossicle.adapters.gates`
-    linear                                   nothing but the head
+    linear                                   the head only
 """
 
 import re
@@ -62,9 +62,9 @@ def _placement(text: str) -> Placement:
 
 
 def split_recipes(text: str) -> list[str]:
-    """Split a list of recipes at its commas, sparing those inside an expression.
+    """Split a list of recipes at its commas, but not at those inside an expression.
 
-    A part that is a site's name continues the expression before it.
+    A part that is the name of a site belongs to the expression before it.
     """
     check_length(text)
     parts: list[str] = []
@@ -80,12 +80,12 @@ def check_length(text: str) -> None:
     """Raise RecipeError for an expression that is too long."""
     if len(text) > MAX_LENGTH:
         raise RecipeError(
-            f"a recipe of {len(text)} characters is longer than {MAX_LENGTH}; write it to a .toml "
-            "file"
+            f"the recipe has {len(text)} characters; expected at most {MAX_LENGTH}. Write it to a "
+            ".toml file"
         )
 
 
 def check_count(count: int) -> None:
     """Raise RecipeError for too many placements."""
     if count > MAX_PLACEMENTS:
-        raise RecipeError(f"a recipe has {count} placements; at most {MAX_PLACEMENTS}")
+        raise RecipeError(f"the recipe has {count} placements; expected at most {MAX_PLACEMENTS}")

@@ -1,7 +1,7 @@
-"""One output from several of the same shape: the one whose probabilities are their mean.
+"""Averaging of outputs: logits whose probabilities are the mean over several outputs.
 
-Windows of a long recording and the members of an ensemble are combined by these. Outputs are
-logits, and so is the result: a decoder reads it as it reads the output of one model.
+These functions combine the windows of a long recording and the members of an ensemble. The result
+is logits like the output of a single model, so decoders need no special case.
 """
 
 import math

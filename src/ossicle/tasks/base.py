@@ -23,7 +23,7 @@ from ossicle.settings import Setting
 
 
 class Task(ABC):
-    """Labels, loss, decoding and metrics of one kind of problem.
+    """Labels, loss, decoding and metrics of a task.
 
     Attributes:
         name: Its name in `--task` and in saved adapters.
@@ -142,7 +142,7 @@ class Task(ABC):
     def chance(self, labels: Sequence[str]) -> float:  # noqa: ARG002 - most tasks have none
         """Return the score of the best answer to these labels that ignores the recordings.
 
-        Epochs that are no better are compared by their loss. -inf: the score always decides.
+        Epochs whose score is not above it are compared by loss. -inf: the score always decides.
         """
         return -math.inf
 

@@ -1,4 +1,4 @@
-"""Softmax losses with a margin: cross-entropy of cosines, of which the own class's is made smaller.
+"""Softmax losses with a margin: cross-entropy of cosines, with that of the own class reduced.
 
     softmax       W e                                                  products, without a margin
     am-softmax    s (cos(W, e) - m [own class])                        Wang et al. 2018
@@ -38,12 +38,12 @@ def margin_logits(
     """Return the logits whose cross-entropy is the loss.
 
     Args:
-        products: Of embeddings and class weights.
-        cosines: Of the same.
+        products: Dot products of embeddings and class weights.
+        cosines: Cosines of embeddings and class weights.
         numbers: The own class of each row.
         loss: One of `MARGIN_LOSSES`.
-        scale: s.
-        margin: m: of the cosine in am-softmax, of the angle (radians) in aam-softmax.
+        scale: The factor s.
+        margin: The margin m, of the cosine in am-softmax and of the angle (radians) in aam-softmax.
     """
     if loss == "softmax":
         return products * scale

@@ -22,8 +22,8 @@ def all_pairs(speakers: Sequence[str], keys: Sequence[str]) -> Pairs:
     that many are drawn, always the same.
 
     Args:
-        speakers: Of each row.
-        keys: Of each row's recording.
+        speakers: Speaker of each row.
+        keys: Key of each row's recording.
     """
     first, second = np.triu_indices(len(speakers), k=1)
     _, numbers = np.unique(keys, return_inverse=True)
@@ -41,7 +41,7 @@ def listed_pairs(trials: Sequence[Trial], keys: Sequence[str]) -> Pairs:
 
     Args:
         trials: Pairs of recordings, by key.
-        keys: Of each row's recording.
+        keys: Key of each row's recording.
     """
     row_by_key = {key: row for row, key in enumerate(keys)}
     first = np.array([row_by_key[one.first] for one in trials])

@@ -124,6 +124,6 @@ def slots(text: str) -> dict[str, list[str]]:
 
 
 def type_f1(truth: set[str], found: set[str]) -> float:
-    """Return the F1 of slot types; 1 if there are none and none was found."""
+    """Return the F1 of slot types; 1 if neither the text nor the prediction has a slot."""
     total = len(truth) + len(found)
     return 2 * len(truth & found) / total if total else 1.0

@@ -100,7 +100,7 @@ class Tagging(Task):
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return map and mauc: means over tags that some recordings have and others have not."""
+        """Return map and mauc: means over the tags that some recordings have and others do not."""
         targets, scores = self.targets(labels), self._scores(decoded)
         judged = [
             tag for tag, of_one in zip(self.tags, targets.T, strict=True) if of_one.mean() > 0
@@ -128,7 +128,7 @@ class Tagging(Task):
     def recording_scores(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> list[float]:
-        """Return the precision of the ranking of each recording's tags; 1 where it has none."""
+        """Return the label-ranking precision of each recording; 1 if it has no tags."""
         rows = zip(self.targets(labels), self._scores(decoded), strict=True)
         return [
             float(label_ranking_average_precision_score(target[None], score[None]))

@@ -1,7 +1,7 @@
 """Units of transcripts that no training transcript has, and settings that avoid them.
 
-The model has no output for such a unit: a capital letter, a digit or a word that occurs in test
-transcripts alone. It stays in the reference, where it counts as an error.
+The model has no output for such a unit, for example a capital letter, a digit or a word that occurs
+only in test transcripts. It stays in the reference, where it counts as an error.
 """
 
 from collections import Counter
@@ -55,9 +55,9 @@ class UnseenUnits:
 
     Attributes:
         counts: How often each occurs.
-        fraction: Of all units of the transcripts.
-        example: A transcript that has some; empty if there are none.
-        hint: A sentence on settings with which none would be left; empty if there are no such.
+        fraction: Their fraction of all units in the transcripts.
+        example: A transcript that contains one; empty if `counts` is empty.
+        hint: A sentence naming settings that would avoid all of them; empty if no settings do.
     """
 
     counts: Counter[str]
@@ -67,7 +67,7 @@ class UnseenUnits:
 
     @classmethod
     def find(cls, task: Speller, labels: Sequence[str]) -> Self:
-        """Return those of some transcripts."""
+        """Return the unseen units of some transcripts."""
         spelt = {label: task.units_of(label) for label in labels}
         counts = Counter(unit for label in labels for unit in spelt[label])
         unseen = Counter({unit: n for unit, n in counts.items() if unit not in task.units})
@@ -86,7 +86,7 @@ class UnseenUnits:
         )
 
     def notice(self, side: str) -> str:
-        """Return the notice for transcripts that are evaluated in spite of these units."""
+        """Return the notice for transcripts that are evaluated despite these units."""
         counted = (f"{unit!r} ({count})" for unit, count in self.counts.most_common())
         return (
             f"{self.counts.total()} of the units of {side} ({100 * self.fraction:.2g} %) are in no "
@@ -103,5 +103,5 @@ def _hint(task: Speller, unseen: Iterable[str]) -> str:
         seen = {unit for one in task.units for unit in other.units_of(one)}
         if all(seen.issuperset(other.units_of(unit)) for unit in unseen):
             chosen = ",".join(f"{key}={value}" for key, value in settings.items())
-            return f" With --task '{task.name}({chosen})' none is left"
+            return f" --task '{task.name}({chosen})' avoids all of them"
     return ""

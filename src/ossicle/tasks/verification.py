@@ -135,7 +135,7 @@ class Verification(Task):
         output = outputs.values  # (B, E + 2 C)
         if strange := [label for label in labels if label not in self._number_by_speaker]:
             raise LabelError(
-                f"the speaker '{strange[0]}' has no training recordings, so there is no loss"
+                f"the speaker '{strange[0]}' has no training recordings, so the loss is undefined"
             )
         numbers = torch.tensor([self._number_by_speaker[label] for label in labels])
         numbers = numbers.to(output.device)
@@ -291,8 +291,8 @@ class Verification(Task):
         if self.cohort is not None:
             if self.cohort.shape[1] != embeddings.shape[1]:
                 raise AdapterFileError(
-                    f"the embeddings of the cohort are {self.cohort.shape[1]} wide and those of "
-                    f"the adapter {embeddings.shape[1]}; the cohort is that of another run"
+                    f"the embeddings of the cohort have width {self.cohort.shape[1]} and those of "
+                    f"the adapter {embeddings.shape[1]}; the cohort belongs to another run"
                 )
             scores |= cohort_normalised(cosine, (first, second), embeddings, self.cohort)
         return scores

@@ -154,7 +154,7 @@ CORPUS = Corpus(
         "folders; or a metadata.csv, .tsv or .jsonl with the columns of a manifest. Splits that "
         "the data do not give are drawn at random, by speaker if known."
     ),
-    size="yours",
+    size="any",
     protocol=(
         "Given splits are kept; the others are drawn at random, stratified by label and, if "
         "speakers are known, by speaker."

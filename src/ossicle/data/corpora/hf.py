@@ -279,7 +279,7 @@ CORPUS = Corpus(
         "A dataset saved by Hugging Face's datasets (save_to_disk) with an Audio column; "
         "recordings are read from within its Arrow files. Needs ossicle[arrow]."
     ),
-    size="yours",
+    size="any",
     protocol=(
         "Its splits train, validation and test; missing ones are drawn at random, stratified by "
         "label and, if speakers are known, by speaker."

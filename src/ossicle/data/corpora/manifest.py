@@ -31,13 +31,13 @@ _ROWS = [
 CORPUS = Corpus(
     name="manifest",
     summary=(
-        "A .csv, .tsv or .jsonl file with a row for each recording: path and label, and "
+        "A table (.csv, .tsv or .jsonl) with a row for each recording: path and label, and "
         "optionally speaker, split (train, valid, test), start_s and duration_s or end. Columns "
         "may have other names, given by options. Paths are relative to the file's folder. Splits "
         "that neither a column nor folders such as train and test give are drawn at random, by "
         "speaker if known."
     ),
-    size="yours",
+    size="any",
     protocol=(
         "Given splits are kept; the others are drawn at random, stratified by label and, if "
         "speakers are known, by speaker."

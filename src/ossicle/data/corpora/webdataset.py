@@ -180,7 +180,7 @@ CORPUS = Corpus(
         "a .json that has label and optionally speaker, or with a .cls or .txt. Recordings are "
         "read from within the shards."
     ),
-    size="yours",
+    size="any",
     protocol=(
         "Splits are given by folders or names that begin with train, valid or test; the others are "
         "drawn at random, stratified by label and, if speakers are known, by speaker."
