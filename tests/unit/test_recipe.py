@@ -179,7 +179,7 @@ def test_a_wrong_expression_says_what_is_wrong(text, error, message):
         ({"placements": [{"method": "lora", "lr": True}]}, "lr is True; expected a number"),
         (
             {"placements": [{"method": "lora", "settings": {"rank": [1]}}]},
-            "an entry of placements[0].settings is a list",
+            "an entry of placements[0].settings, 'rank', is a list",
         ),
     ],
 )
