@@ -203,7 +203,9 @@ def test_a_folder_in_use_is_left_alone(
 ) -> None:
     given = ("train", "--backbone", backbone, "--recipe=lora", "--data", corpus, "--out")
     before = {file: file.read_bytes() for file in run.iterdir() if file.is_file()}
-    assert "is not empty; choose another folder, or go on with" in message_of(ossicle(*given, run))
+    assert "is not empty; choose another folder, or continue its run with" in message_of(
+        ossicle(*given, run)
+    )
     assert {file: file.read_bytes() for file in run.iterdir() if file.is_file()} == before
     (tmp_path / "notes.txt").write_text("mine")
     assert message_of(ossicle(*given, tmp_path)).endswith("is not empty; choose another folder")
@@ -214,12 +216,12 @@ def test_resume_needs_a_run_and_its_own_settings(
     ossicle: Command, run: Path, tmp_path: Path
 ) -> None:
     message = message_of(ossicle("train", "--out", tmp_path / "none", "--resume"))
-    assert "holds no run: it has no config.json; leave --resume out to start" in message
+    assert "is not a run folder: it has no config.json; leave --resume out to start one" in message
     assert not (tmp_path / "none").exists()
     done = ossicle("train", "--out", run, "--resume", "--epochs=9", "--seed=3")
-    assert "has another epochs, seed; resume it with its own settings" in message_of(done)
+    assert "has other values of epochs, seed; resume it with its own settings" in message_of(done)
     done = ossicle("train", "--out", run, "--resume", "--recipe=bitfit")
-    assert "has another recipe" in message_of(done)
+    assert "has other values of recipe" in message_of(done)
     assert ossicle("train", "--out", run, "--resume", "--epochs=2").status == 0
 
 
@@ -307,9 +309,9 @@ def test_compare_says_what_is_wrong_before_it_trains(
 
     assert "Did you mean 'bitfit'?" in message("linear,bitfti")
     assert message("lora", "0,x") == "--seeds is '0,x'; expected whole numbers, e.g. 0,1,2"
-    assert message("lora,linear,lora").endswith("each once; lora is there twice")
-    assert message("lora", "1,1").endswith("one or more seeds, each once; 1 is there twice")
-    assert message(",").endswith("one or more recipes, each once; there are none")
+    assert message("lora,linear,lora").endswith("different recipes; lora is given twice")
+    assert message("lora", "1,1").endswith("one or more different seeds; 1 is given twice")
+    assert message(",").endswith("one or more different recipes; none were given")
     assert "this backbone has 2 layers" in message("linear,lora[5]")
 
 

@@ -78,10 +78,10 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
     ("case", "message"),
     [
         ("occupied", "taken' is not empty; choose another folder"),
-        ("started", "is not empty; choose another folder, or go on with the run in it with --re"),
+        ("started", "is not empty; choose another folder, or continue its run with --resume"),
         ("long out", "cannot be created: File name too long; choose another folder"),
         ("no user", "cannot be created: there is no user 'no-such-user'; choose another folder"),
-        ("no run", "holds no run: it has no config.json; leave --resume out to start"),
+        ("no run", "is not a run folder: it has no config.json; leave --resume out to start one"),
         ("data", "gone does not exist (reader audiofolder). Correct the path in"),
         ("long data", "is neither a reader nor an existing folder"),
         ("long path", "cannot be read as audiofolder: File name too long. Correct the path in"),

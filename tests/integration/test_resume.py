@@ -154,7 +154,7 @@ def test_a_finished_run_is_not_trained_again(
 def test_a_run_resumes_with_its_own_settings_only(
     settings: Callable[..., TrainConfig], finished: Path
 ) -> None:
-    with pytest.raises(RunError, match=r"has another epochs, seed; resume it with its own"):
+    with pytest.raises(RunError, match=r"has other values of epochs, seed; resume it with its own"):
         train(settings(epochs=9, seed=4), finished, resume=True)
 
 

@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_created_is_a_one_line_error(tmp_path: Path) -> 
     with pytest.raises(RunError, match=r"is not empty; choose another folder$"):
         check_new(tmp_path / "old")
     (tmp_path / "old" / CONFIG).write_text("{}")
-    with pytest.raises(RunError, match="or go on with the run in it with --resume"):
+    with pytest.raises(RunError, match="or continue its run with --resume"):
         check_new(tmp_path / "old")
 
 

@@ -21,7 +21,7 @@ from ossicle.data.batch import bucketed, bucketed_by_length
 from ossicle.data.decode import Wave
 from ossicle.data.utterance import Utterance
 
-# The number of a recording, then the first sample of the piece and one past its last.
+# Number of a recording; first sample of the piece, and one past its last.
 Piece = tuple[int, tuple[int, int]]
 
 

@@ -16,7 +16,7 @@ _KEY = "embeddings"
 
 
 def write_cohort(folder: Path, embeddings: NDArray[np.float64]) -> None:
-    """Keep the embeddings with the adapter, in float32."""
+    """Save the embeddings with the adapter, in float32."""
     tensor = torch.from_numpy(embeddings).float().contiguous()
     replace_file(folder / COHORT, *serialise_with_digest({_KEY: tensor}))
 

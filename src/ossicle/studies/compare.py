@@ -1,7 +1,7 @@
 """Train several recipes with several seeds on one split, and test which is better.
 
-Every run has a process of its own, so that its peak memory and its failure do not affect others. A
-finished run is not repeated, and an interrupted one is resumed.
+Every run is a process of its own, so that its peak memory can be measured and its failure does not
+end the others. A finished run is not repeated, and an interrupted one is resumed.
 """
 
 import hashlib
@@ -46,27 +46,29 @@ def compare(
     """Train all recipes with all seeds and return one table.
 
     Args:
-        config: What they share; its recipe and seed are not used.
+        config: Settings of all runs; its recipe and seed are not used.
         recipes: Presets, expressions or files; the others are tested against the first.
         seeds: At least one; the same for every recipe.
-        out: Holds a run folder for each recipe and seed, `compare.json` and `compare.md`.
+        out: Folder for a run folder per recipe and seed, `compare.json` and `compare.md`.
         started: Called before each run with recipe, seed, its number from 1, and the
             number of runs.
         progress: Called after every step of a run.
 
     Raises:
         OssicleError: bad input.
-        RunError: a run has failed; those before it are kept and not repeated.
+        RunError: a run has failed; finished runs are kept and not repeated.
     """
     if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise RunError("compare starts a process for each run; launch `ossicle train` in several")
+        raise RunError(
+            "compare cannot run under a launcher of several processes; use `ossicle train` there"
+        )
     plans = [Recipe.parse(recipe) for recipe in recipes]
     labels = [plan.label for plan in plans]
     for what, given in (("recipes", labels), ("seeds", [str(seed) for seed in seeds])):
         twice = sorted({one for one in given if given.count(one) > 1})
         if twice or not given:
-            fault = f"{listing(twice)} is there twice" if twice else "there are none"
-            raise RunError(f"compare needs one or more {what}, each once; {fault}")
+            fault = f"{listing(twice)} is given twice" if twice else "none were given"
+            raise RunError(f"compare needs one or more different {what}; {fault}")
     _check_fit(plans, config.backbone)
     folder = Path(out)
     results: dict[str, list[RunResult]] = {label: [] for label in labels}
@@ -93,21 +95,21 @@ def compare(
 
 
 def _check_fit(plans: Sequence[Recipe], backbone: str) -> None:
-    """Raise before hours of training if a recipe does not fit; no weights are loaded."""
+    """Raise if a recipe does not fit the backbone, before hours of training; load no weights."""
     bare = load_backbone(backbone, weights=False)
     for plan in plans:
         build_slots(bare, plan)
 
 
 def _check_splits(folders: Mapping[str, Path], results: Mapping[str, Sequence[RunResult]]) -> None:
-    """Raise unless validation and test are the same in all runs, and training for each seed.
+    """Check that all runs have the same recordings; those for training may differ between seeds.
 
     Args:
-        folders: Where the runs of each recipe are.
-        results: Results of each recipe, by seed.
+        folders: Folder of the runs of each recipe.
+        results: Results of each recipe, one per seed.
 
     Raises:
-        RunError: two runs had other recordings.
+        RunError: two runs have different recordings.
     """
     found = [(folders[label], run) for label, runs in results.items() for run in runs]
     for other, run in found:
@@ -115,14 +117,14 @@ def _check_splits(folders: Mapping[str, Path], results: Mapping[str, Sequence[Ru
         for (folder, first), sides in ((found[0], ("valid", "test")), (same[0], ("train",))):
             if any(run.split_fingerprint[side] != first.split_fingerprint[side] for side in sides):
                 raise RunError(
-                    f"'{other / f'seed-{run.seed}'}' was trained on other recordings than "
+                    f"'{other / f'seed-{run.seed}'}' has other recordings than "
                     f"'{folder / f'seed-{first.seed}'}', so the two cannot be compared. Remove "
-                    "the older one, and give the same command again"
+                    "the older one, and run the same command again"
                 )
 
 
 def _run(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
-    """Train and test in a worker process, unless the run is finished already."""
+    """Train and test in a worker process, unless the run is finished."""
     if (folder / METRICS).is_file():
         result = train(config, folder, resume=True, test=False)
         if result.test is not None:
@@ -132,13 +134,13 @@ def _run(config: TrainConfig, folder: Path, progress: Progress) -> RunResult:
     except RunError as error:
         raise RunError(
             f"the comparison stopped at recipe '{config.recipe}' with seed {config.seed}: "
-            f"{error}. Finished runs are kept: fix this, and give the same command again"
+            f"{error}. Finished runs are kept: fix this, and run the same command again"
         ) from error
     return read_result(folder)
 
 
 def _row(label: str, runs: Sequence[RunResult], first: Sequence[RunResult]) -> dict[str, Any]:
-    """Return what the table says of a recipe, from its runs and those of the first recipe."""
+    """Return the table row of a recipe, from its runs and those of the first recipe."""
     row: dict[str, Any] = {
         "recipe": label,
         "expression": runs[0].expression,
@@ -161,7 +163,7 @@ def _row(label: str, runs: Sequence[RunResult], first: Sequence[RunResult]) -> d
 
 
 def _paired(runs: Sequence[RunResult], first: Sequence[RunResult]) -> dict[str, Any] | None:
-    """Return the test of two recipes; None where no recording has a score of its own."""
+    """Return the paired test of two recipes; None for tasks without a score per recording."""
     recordings = first[0].test_metrics["recordings"]
     if "score" not in recordings[0]:
         return None
@@ -171,12 +173,12 @@ def _paired(runs: Sequence[RunResult], first: Sequence[RunResult]) -> dict[str, 
 
 
 def _scores(runs: Sequence[RunResult]) -> np.ndarray:
-    """Return (seeds, recordings): the score of each recording, as its task defines it."""
+    """Return the score of each recording, of shape (seeds, recordings), defined by the task."""
     return np.array([[one["score"] for one in run.test_metrics["recordings"]] for run in runs])
 
 
 def _slug(label: str) -> str:
-    """Return a folder's name for a recipe: a preset as it is, an expression with a hash."""
+    """Return the folder name of a recipe: a preset as it is, an expression with a hash."""
     plain = re.sub(r"[^\w.-]+", "-", label).strip("-")
     if plain == label:
         return label
@@ -184,9 +186,9 @@ def _slug(label: str) -> str:
 
 
 def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows of a comparison as text."""
-    kind = TASKS[found["task"]]
-    reported = kind.reported
+    """Return header and rows of the comparison table as text."""
+    task_class = TASKS[found["task"]]
+    reported = task_class.reported
     labels = [metric.label for metric in reported.values()]
     header = ["recipe", "trainable", "without head", *labels]
     header += ["train s", "peak MiB", "gain (p)"]
@@ -204,7 +206,7 @@ def table(found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
                 ),
                 f"{row['train_seconds']:.0f}",
                 "-" if row["peak_memory_mib"] is None else f"{row['peak_memory_mib']:.0f}",
-                _gain(row["against_first"], kind.recording_score),
+                _gain(row["against_first"], task_class.recording_score),
             ]
         )
     return header, rows
@@ -218,10 +220,10 @@ def markdown(found: dict[str, Any]) -> str:
 
 
 def notes(found: dict[str, Any]) -> list[str]:
-    """Return what has to be known to read the table."""
+    """Return the lines above the table: data, backbone, metrics and the test."""
     several = len(found["seeds"]) > 1
-    kind = TASKS[found["task"]]
-    percent = " in percent" if all(one.percent for one in kind.reported.values()) else ""
+    task_class = TASKS[found["task"]]
+    percent = " in percent" if all(one.percent for one in task_class.reported.values()) else ""
     spread = "mean ± standard deviation over the seeds " if several else "with seed "
     seeds = ", ".join(str(seed) for seed in found["seeds"])
     tests = [row["against_first"] for row in found["rows"] if row["against_first"] is not None]
@@ -229,9 +231,9 @@ def notes(found: dict[str, Any]) -> list[str]:
         f"{found['data']} on {found['backbone']}: {found['split']}",
         f"Test metrics{percent}, {spread}{seeds}.",
     ]
-    if tests and kind.recording_score:
+    if tests and task_class.recording_score:
         about[-1] += (
-            f" Gain is the difference in {kind.recording_score.label} to "
+            f" Gain is the difference in {task_class.recording_score.label} to "
             f"{found['rows'][0]['recipe']}, with the p of a paired permutation test over "
             f"{tests[0]['num_units']} {tests[0]['unit']}s, not corrected for "
             "the number of recipes."

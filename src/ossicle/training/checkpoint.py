@@ -1,8 +1,8 @@
 """A run's state in one file, `checkpoint.safetensors`, replaced in one step after every epoch.
 
-It holds the trained parameters, both moments of Adam, the scale of the loss, and the history, all
-under one hash. The order of recordings, their crops and dropout depend on the seed and the number
-of the epoch alone, so no state of a random generator is needed to resume to the same bits.
+It contains the trained parameters, both moments of Adam, the loss scale and the history, with one
+hash over all of it. The order of recordings, their crops and dropout depend only on the seed and
+the number of the epoch, so a run resumes to the same bits without the state of a random generator.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
     """Replace the checkpoint of a run.
 
     Raises:
-        RunError: it cannot be written; the one before is untouched.
+        RunError: it cannot be written; the previous one is unchanged.
     """
     tensors: dict[str, Tensor] = {}
     for key, parameter in model.trainable().items():
@@ -47,11 +47,11 @@ def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
 
 
 def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
-    """Put the checkpoint of a run into the model and the state; do nothing if there is none.
+    """Load the checkpoint of a run into the model and the state; do nothing if there is none.
 
     Raises:
         AdapterFileError: the checkpoint is damaged.
-        RunError: it was not made by this recipe.
+        RunError: it was written by a run with another recipe.
     """
     file = folder / CHECKPOINT
     if not file.exists():
@@ -62,7 +62,7 @@ def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
     for key, parameter in model.trainable().items():
         moments = {name: tensors.get(f"{name}:{key}") for name in ("step", "exp_avg", "exp_avg_sq")}
         if None in moments.values():
-            raise RunError(f"'{file}' lacks the optimiser's state of {key}; start the run anew")
+            raise RunError(f"'{file}' has no optimiser state for {key}; start a new run")
         state.optimizer.state[parameter] = {
             name: value if name == "step" else _like(value, parameter)
             for name, value in moments.items()
@@ -73,7 +73,7 @@ def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
         state.history[:] = [Epoch(**epoch) for epoch in strict_json.loads(metadata[_HISTORY])]
         scaler = strict_json.loads(metadata[_SCALER])
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"'{file}' holds no history of a run; start the run anew") from error
+        raise RunError(f"'{file}' has no readable training history; start a new run") from error
     if scaler:  # empty where no scaling is needed
         state.scaler.load_state_dict(scaler)
 

@@ -114,5 +114,5 @@ def _drawn(clips: Clips, most: int, seed: int) -> Clips:
 
 
 def _rounded(seconds: Sequence[float]) -> float | None:
-    """Return the median to the millisecond; None where there is none."""
+    """Return the median, rounded to milliseconds; None without values."""
     return round(median(seconds), 3) if seconds else None

@@ -1,6 +1,6 @@
-"""The run folder: the names of its files, whether a run may be in it, and who writes to it.
+"""The run folder: names of its files, checks before a run starts or resumes, and its write lock.
 
-Nothing here imports torch, so that a folder that cannot be used is refused within a second.
+Nothing here imports torch, so that an unsuitable folder is refused within a second.
 """
 
 import os
@@ -23,17 +23,17 @@ SPLIT: Final = "split.json"
 VERSIONS: Final = "versions.json"
 LOG: Final = "log.jsonl"
 METRICS: Final = "metrics.json"
-MAX_BYTES: Final = 1 << 30  # of a file that names every recording
+MAX_BYTES: Final = 1 << 30  # size limit of a JSON file; split.json lists every recording
 THREADS: Final = "threads"  # in VERSIONS
-LOCK: Final = ".lock"  # there while a process writes to the folder; holds its number
+LOCK: Final = ".lock"  # exists while a process writes to the folder; contains its process id
 STARTED_IN: Final = "started_in"  # in VERSIONS: the working directory, absolute
 FROM_RUN: Final = "started_in_from_run"  # the same, relative to the run folder
 
 
 class Writer:
-    """The right to write to a run folder, which one process has at a time.
+    """The write lock of a run folder, which one process holds at a time.
 
-    The operating system takes it back when the process ends, however it ends.
+    The operating system releases it when the process ends, even if it is killed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,7 +45,7 @@ class Writer:
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
@@ -55,17 +55,17 @@ class Writer:
             self._lock.release()
 
     def take(self) -> None:
-        """Make the folder and take the right to write to it; do nothing if it is taken already.
+        """Create the folder and acquire its lock; do nothing if this writer holds it already.
 
         Raises:
-            RunError: the folder cannot be made, or another process writes to it.
+            RunError: the folder cannot be created, or another process writes to it.
         """
         if self._lock is not None:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.folder)
-            with suppress(OSError):  # Windows lets nobody write to a locked file
+            with suppress(OSError):  # Windows does not allow writing to a locked file
                 (self.folder / LOCK).write_text(str(os.getpid()), encoding="ascii")
         except OSError as error:
             raise RunError(
@@ -107,25 +107,25 @@ def check_new(folder: Path) -> None:
 
 
 def check_empty(folder: Path) -> None:
-    """Raise unless a folder is empty, but for what writing leaves behind when it is killed.
+    """Raise unless a folder is empty, except for files of a run that was killed while writing.
 
     Raises:
         RunError: it is not empty.
     """
     if any(not is_part(file) and file.name != LOCK for file in folder.iterdir()):
         resumable = (folder / CONFIG).is_file()
-        also = ", or go on with the run in it with --resume" if resumable else ""
+        also = ", or continue its run with --resume" if resumable else ""
         raise RunError(f"'{folder}' is not empty; choose another folder{also}")
 
 
 def check_unlocked(folder: Path) -> None:
-    """Raise if another process writes to a folder; change nothing in it.
+    """Raise if another process writes to a folder; the folder is not changed.
 
     Raises:
         RunError: another process writes to it.
     """
     if (folder / LOCK).exists():
-        with suppress(OSError):  # nobody writes to a folder that is read-only
+        with suppress(OSError):  # no process can write to a read-only folder
             _locked(folder).release()
 
 
@@ -133,11 +133,13 @@ def read_config(folder: Path) -> TrainConfig:
     """Return the configuration of a run.
 
     Raises:
-        RunError: the folder holds no run, or its configuration cannot be read.
+        RunError: it is not a run folder, or its configuration cannot be read.
     """
     file = folder / CONFIG
     if fault(folder) or not file.is_file():
-        raise RunError(f"'{folder}' holds no run: it has no {CONFIG}; leave --resume out to start")
+        raise RunError(
+            f"'{folder}' is not a run folder: it has no {CONFIG}; leave --resume out to start one"
+        )
     return TrainConfig.from_dict(read_json(file))
 
 
@@ -145,18 +147,18 @@ def check_same(folder: Path, config: TrainConfig) -> None:
     """Raise unless the run in a folder has this configuration.
 
     Raises:
-        RunError: the folder holds no run, or one with other settings.
+        RunError: it is not a run folder, or its run has other settings.
     """
     saved = read_config(folder).to_dict()
     if other := [key for key, value in config.to_dict().items() if saved[key] != value]:
         raise RunError(
-            f"the run in '{folder}' has another {', '.join(other)}; resume it with its own "
-            f"settings (see {CONFIG}) or start anew in another folder"
+            f"the run in '{folder}' has other values of {', '.join(other)}; resume it with its "
+            f"own settings (see {CONFIG}), or start a new run in another folder"
         )
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Return the content of a JSON file of a run, which must be as the run wrote it.
+    """Return the content of a JSON file of a run, after a check of its checksum.
 
     Raises:
         RunError: it cannot be read, or was edited or damaged.
@@ -170,9 +172,9 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def starting_place(folder: Path) -> dict[str, str]:
-    """Return the entries of `versions.json` that say where a run was started.
+    """Return the entries of `versions.json` for the directory from which a run was started.
 
-    A run that goes on keeps the first ones: its data and backbone are named from there.
+    A resumed run keeps its first ones, because paths of its data and backbone are relative to it.
     """
     kept = _versions(folder)
     if STARTED_IN in kept:
@@ -185,10 +187,10 @@ def starting_place(folder: Path) -> dict[str, str]:
 
 
 def places_of(folder: Path) -> tuple[Path, ...]:
-    """Return where relative paths of a run may start, the likeliest first.
+    """Return the folders to search for the relative paths of a run, in this order.
 
-    The working directory; where the run was started; and the folder that is now where that was,
-    as seen from the run folder, in case both have been moved together.
+    The working directory; the directory from which the run was started; and the directory with the
+    same position relative to the run folder, in case both have been moved together.
     """
     kept = _versions(folder)
     found = [HERE[0]]
@@ -203,10 +205,10 @@ def places_of(folder: Path) -> tuple[Path, ...]:
 
 
 def threads_of(folder: Path) -> int | None:
-    """Return how many threads the run in a folder computes with, as its bits depend on them.
+    """Return the number of threads of the run in a folder, on which rounding depends.
 
     Raises:
-        RunError: the file that says so was edited or damaged.
+        RunError: `versions.json` was edited or damaged.
     """
     if not (folder / VERSIONS).is_file():
         return None
@@ -215,6 +217,6 @@ def threads_of(folder: Path) -> int | None:
 
 
 def _versions(folder: Path) -> dict[str, Any]:
-    with suppress(RunError):  # it is not needed to use an adapter
+    with suppress(RunError):  # an adapter can be used without it
         return read_json(folder / VERSIONS)
     return {}

@@ -1,4 +1,4 @@
-"""The epochs of a training: steps on the training recordings, then the validation."""
+"""Training loop: in every epoch, steps on the training recordings, then validation."""
 
 import time
 from collections.abc import Iterator
@@ -37,16 +37,16 @@ def fit(
     frozen: FrozenPart | None = None,
     progress: Progress = no_progress,
 ) -> list[Epoch]:
-    """Train the current set and leave it as it was after its best epoch.
+    """Train the adapters and the head, then restore their parameters of the best epoch.
 
     Args:
         model: From `attach`.
-        task: What the labels mean.
-        train: What is learnt from.
-        valid: What the best epoch is chosen by.
-        config: Epochs, rates, seed; its names of backbone, recipe, data and cache are not used.
-        frozen: What is frozen, and where it is kept; None: it is computed in every epoch.
-        progress: Told of every step.
+        task: Task that defines loss and metrics.
+        train: Training recordings.
+        valid: Validation recordings, by which the best epoch is chosen.
+        config: Epochs, learning rates, seed; its backbone, recipe, data and cache are not used.
+        frozen: Frozen part of the model, with its cache; None: computed in every epoch.
+        progress: Called after every step.
 
     Raises:
         RunError: the loss, in training or on the validation recordings, is no longer finite.
@@ -79,10 +79,10 @@ def epochs(
     processes: Processes | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Epoch]:
-    """Train from where the state stands, and yield after every epoch.
+    """Train the remaining epochs, and yield each of them after its validation.
 
-    What an epoch does depends on its number, the seed and the state alone, so that a run that is
-    interrupted between two epochs goes on as if it had not been.
+    An epoch depends only on its number, the seed and the state, so a run that was interrupted
+    between two epochs continues as if it had not been.
     """
     processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
     judge = valid_task or task
@@ -120,10 +120,10 @@ def epochs(
 
 @contextmanager
 def _seeded(seed: int, number: int, rank: int) -> Iterator[None]:
-    """Fix every random draw of an epoch; leave the generators as they were.
+    """Seed the random generators for an epoch; restore their state afterwards.
 
-    Dropout draws from torch's, transformers' SpecAugment from numpy's global one. Processes of one
-    run draw differently, as the rows of one batch do.
+    Dropout draws from torch's generator, transformers' SpecAugment from numpy's global one. Each
+    process of a run has its own seed, because each has other rows of a batch.
     """
     before = np.random.get_state()
     with torch.random.fork_rng():
@@ -136,7 +136,7 @@ def _seeded(seed: int, number: int, rank: int) -> Iterator[None]:
 
 
 def with_epochs(config: TrainConfig, task: Task, clips: Clips, sample_rate: int) -> TrainConfig:
-    """Return the configuration with a number of epochs, chosen where it gives none."""
+    """Return the configuration with its number of epochs, or a default by the size of the data."""
     if config.epochs is not None:
         return config
     epoch_steps = -(-len(_plan(clips, config, sample_rate, number=1)) // config.accumulate)
@@ -210,7 +210,7 @@ def train_epoch(
 
 
 def _update(state: State, config: TrainConfig, processes: Processes) -> None:
-    """Take one step of the optimiser with the gradients of all processes."""
+    """Take an optimiser step with the summed gradients of all processes."""
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     processes.sum_gradients(parameters)
     state.scaler.unscale_(state.optimizer)

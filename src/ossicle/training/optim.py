@@ -14,10 +14,10 @@ def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.Ada
     """Return the optimiser over everything that trains, a group for each rate and decay.
 
     Every group keeps its highest rate as `peak`. Matrices decay; biases, gains and shifts do not,
-    unless the optimiser is told `decay=all`.
+    unless the optimiser has `decay=all`.
 
     Raises:
-        RunError: there is no such optimiser.
+        RunError: the optimiser is unknown.
     """
     name, settings = parse(config.optimizer, "optimizer", OPTIMIZERS)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}

@@ -170,7 +170,7 @@ def _task_of(config: TrainConfig, dataset: Dataset, backbone: Backbone) -> Task:
     """Return the task of the run: the one that was asked for, or the one that the data suggest.
 
     Raises:
-        LabelError: the labels cannot be read, learnt or judged.
+        LabelError: the labels cannot be parsed, trained on or evaluated.
         RunError: the augmentation or the head does not suit the task.
     """
     task_type, settings = _task_type(config, dataset)

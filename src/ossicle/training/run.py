@@ -1,14 +1,14 @@
 """A run folder, from labelled recordings to a trained adapter with honest metrics.
 
     RUN/adapter.safetensors     adapters and head after the best epoch
-    RUN/recipe.json             what they are and what they fit on
-    RUN/config.json             everything that decides the outcome
+    RUN/recipe.json             their recipe, and the backbone they belong to
+    RUN/config.json             all settings that affect the result
     RUN/split.json              which recordings were on which side, with a hash of their content
-    RUN/versions.json           of what it ran on
-    RUN/log.jsonl               a line an epoch
+    RUN/versions.json           versions of Python and packages, platform, threads
+    RUN/log.jsonl               one line per epoch
     RUN/metrics.json            metrics on validation and test recordings, sizes, time, memory
-    RUN/checkpoint.safetensors  where the run stands, for --resume
-    RUN/cohort.safetensors      embeddings of training, where verification normalises by them
+    RUN/checkpoint.safetensors  state after the last finished epoch, for --resume
+    RUN/cohort.safetensors      embeddings of training recordings, to normalise verification scores
     RUN/tensorboard/            curves, for `tensorboard --logdir RUN`
 
 Every file is replaced as a whole, so a run that is killed leaves none of them half-written.
@@ -77,8 +77,8 @@ def train(
     Args:
         config: Everything that decides the outcome.
         out: The run folder; new, or empty, unless resuming.
-        resume: Go on from the folder's checkpoint. A finished run returns its result; one that has
-            stopped before its test is tested, if `test` is set.
+        resume: Continue from the folder's checkpoint. A finished run returns its result; one that
+            was stopped before its test is tested, if `test` is set.
         test: Whether to test the best epoch. False: the test recordings are read and checked, but
             the result has no test, and neither has `metrics.json`.
         on_epoch: Called after every epoch; it may end the run, which then keeps its best epoch.
@@ -86,7 +86,7 @@ def train(
 
     Raises:
         OssicleError: bad input of any kind, before anything is written.
-        RunError: the folder holds something else, or a run with another configuration.
+        RunError: the folder is not empty, or its run has other settings.
     """
     folder = expand(out)
     config = replace(config, recipe=_written_out(config.recipe))
@@ -216,13 +216,13 @@ def _ends(on_epoch: OnEpoch | None, epoch: Epoch, processes: Processes) -> bool:
 
 
 def _put_best(run: Prepared, folder: Path) -> None:
-    """Put the parameters of the best epoch into the model."""
+    """Load the parameters of the best epoch into the model."""
     best, _ = read_tensors(folder / TENSORS)
     put_tensors(run.model.tensors(), best, folder)
 
 
 def _curves(epoch: Epoch, task: Task) -> dict[str, float]:
-    """Return losses and metrics of an epoch by the names that a tracker shows."""
+    """Return losses and metrics of an epoch by their names in trackers."""
     curves = {"train/loss": epoch.train_loss}
     curves |= {} if epoch.valid_loss is None else {"valid/loss": epoch.valid_loss}
     curves |= {f"valid/{key}": epoch.valid[key] for key in task.reported}
@@ -232,7 +232,7 @@ def _curves(epoch: Epoch, task: Task) -> dict[str, float]:
 def _written_out(recipe: str) -> str:
     """Return a preset's name or an expression: a recipe file may change before a run resumes.
 
-    A file may bear the name of a preset and hold something else.
+    A recipe file may have the name of a preset and another content.
     """
     parsed = Recipe.parse(recipe)
     if parsed.name in PRESETS and Recipe.parse(parsed.name) == parsed:

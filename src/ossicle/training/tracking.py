@@ -1,4 +1,4 @@
-"""Losses and metrics of a run as curves, for TensorBoard and what else accelerate reports to.
+"""Curves of losses and metrics, for TensorBoard and the other trackers of accelerate.
 
 RUN/tensorboard/    read by `tensorboard --logdir RUN`
 """
@@ -15,10 +15,10 @@ NONE: Final = "none"
 
 
 def check_trackers(names: str) -> list[str]:
-    """Return the trackers that a setting names, separated by commas.
+    """Return the names of trackers in a comma-separated setting.
 
     Raises:
-        RunError: one is not known, or its package is not installed.
+        RunError: one is unknown, or its package is not installed.
     """
     wanted = [name.strip() for name in names.split(",") if name.strip() not in ("", NONE)]
     installed = {str(getattr(one, "value", one)) for one in get_available_trackers()}
@@ -37,12 +37,12 @@ def check_trackers(names: str) -> list[str]:
 def start_trackers(
     names: Sequence[str], folder: Path, settings: dict[str, Any]
 ) -> list[GeneralTracker]:
-    """Return the trackers of a run, told its settings."""
+    """Start the trackers of a run, log its settings, and return them."""
     started = []
     for name in names:
-        kind = LOGGER_TYPE_TO_CLASS[name]
-        where = {"logging_dir": str(folder)} if kind.requires_logging_directory else {}
-        tracker = kind(name if where else folder.name, **where)
+        tracker_class = LOGGER_TYPE_TO_CLASS[name]
+        where = {"logging_dir": str(folder)} if tracker_class.requires_logging_directory else {}
+        tracker = tracker_class(name if where else folder.name, **where)
         if hasattr(tracker, "start"):
             tracker.start()
         tracker.store_init_configuration({key: str(value) for key, value in settings.items()})
