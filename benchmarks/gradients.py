@@ -1,4 +1,4 @@
-"""Which LoRA tensors receive a gradient: ossicle beside Hugging Face peft, on the same model.
+"""Count the LoRA tensors that receive a gradient, in ossicle and in peft, on the same model.
 
     python benchmarks/gradients.py --backbone config:wavlm-base
 

@@ -1,11 +1,10 @@
-"""Time and memory of a manifest of a million rows, whose files are there.
+"""Time and memory of reading a manifest of a million rows whose files exist.
 
     python benchmarks/manifest.py [--rows 1000000]
 
-The files are empty: they are looked up, and neither decoded nor hashed. Reading is `read_manifest`;
-apart from it, the look-up of where each file really is, which the check for leaks begins with. The
-memory is the most that the process took, with Python and the packages in it. Written as JSON beside
-this script.
+The files are empty, and neither decoded nor hashed. Two steps are measured: `read_manifest`, and
+resolving the path of each file, with which the leak check begins. Memory is the peak of the
+process, including Python and its packages. Written to `benchmarks/results/manifest.json`.
 """
 
 import argparse

@@ -34,7 +34,7 @@ GOALS = {
     "5 s: own length": 0.45,
     "1 s: own length": 0.055,
     "filter bank of 10 s: ossicle": 0.2,
-    "ossicle, the frozen prefix as it runs in training": 0.45,
+    "ossicle, the frozen part as in training": 0.45,
     "load, the first few: ossicle": 3.0,
     "load, 50 resident: ossicle": 3.0,
     "unmerged, base, 2 x 4 s: one adapter": 1.02,
@@ -48,8 +48,8 @@ def page(results: dict[str, Any], on_gpu: dict[str, Any] | None = None) -> str:
     """Return the page.
 
     Args:
-        results: Of `bench.py`, by group.
-        on_gpu: Of `make gpu-check`; None if it has not run.
+        results: Results of `bench.py`, by group.
+        on_gpu: Results of `make gpu-check`; None if it has not run.
     """
 
     def filled(mark: re.Match[str]) -> str:
@@ -121,7 +121,7 @@ def number(value: float) -> str:
 
 
 def stored(name: str = "bench-cpu") -> dict[str, Any] | None:
-    """Return stored results; None if there are none."""
+    """Return stored results; None if the file does not exist."""
     file = RESULTS / f"{name}.json"
     return json.loads(file.read_text()) if file.is_file() else None
 

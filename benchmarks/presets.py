@@ -1,12 +1,13 @@
-"""Every preset on real recordings for one epoch: does the loss fall, and does every tensor move?
+"""Train every preset for an epoch on real recordings: does the loss fall, do all tensors change?
 
     python benchmarks/presets.py --data FOLDER
 
-FOLDER holds emodb/ and esc10/ as released. Presets of paper D train `tiny-ast` on ESC-10 (fold 5 is
-test), all others `tiny-hubert` on the emotions of EmoDB (speakers 03 and 08 are test). SPT with 300
-prompts, which are more than the tokens of `tiny-ast`, takes the same architecture for longer clips
-with random weights. The loss is the mean over the first and the last quarter of the steps. The
-figures say that a preset trains, not how good it is: one epoch, one seed, one rate.
+FOLDER contains emodb/ and esc10/ as released. Presets of Cappellazzo et al. 2023 (`ast/`) train
+`tiny-ast` on ESC-10 (fold 5 is test), all others `tiny-hubert` on the emotions of EmoDB (speakers
+03 and 08 are test). SPT with 300 prompts, which are more than `tiny-ast` has tokens, uses the same
+architecture for longer clips, with random weights. The loss is the mean over the first and over the
+last quarter of the steps. With one epoch, one seed and one learning rate, the results show that a
+preset trains, but not how good it is.
 """
 
 import argparse
@@ -26,14 +27,14 @@ from ossicle.training.prepare import prepare
 SPEECH: Final = ("tiny-hubert", "emodb:{}/emodb?test_speakers=03,08")
 SOUNDS: Final = ("tiny-ast", "esc50:{}/esc10?test_fold=5")
 LONGER: Final = "config:tiny-ast?max_length=640"
-RATES: Final = {"full": 3e-4}  # of whatever trains the backbone's own weights
+RATES: Final = {"full": 3e-4}  # for methods that train the backbone's own weights
 RATE: Final = 3e-3
 
 
 def run(preset: str, data: Path) -> dict[str, Any]:
-    """Train one preset and return what it came to."""
+    """Train one preset and return its results."""
     backbone, spec = SOUNDS if preset.startswith("ast/") else SPEECH
-    means: list[float] = []  # of the loss over all steps so far
+    means: list[float] = []  # mean loss over all steps so far
 
     def watch(stage: str, *_: int, **facts: float) -> None:
         if stage == "training":
@@ -80,10 +81,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results/presets.json")
     options = parser.parse_args()
     if options.data is None:
-        print("Skipped: it needs real recordings. Say --data FOLDER with emodb/ and esc10/.")
+        print("Skipped: real recordings are needed; give --data FOLDER with emodb/ and esc10/.")
         return
     torch.set_num_threads(options.threads)
-    print("| preset | trained | tensors moved | loss, first and last quarter | test accuracy |")
+    print("| preset | trained | tensors changed | loss, first and last quarter | test accuracy |")
     print("|---|---|---|---|---|")
     rows = []
     for preset in options.presets:
@@ -95,9 +96,9 @@ def main() -> None:
             flush=True,
         )
         options.json.write_text(strict_json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    unmoved = [row["preset"] for row in rows if row["moved"] != row["tensors"]]
+    unchanged = [row["preset"] for row in rows if row["moved"] != row["tensors"]]
     rising = [row["preset"] for row in rows if row["last"] >= row["first"]]
-    print(f"\n{len(rows)} presets; loss does not fall: {rising}; some tensor rests: {unmoved}")
+    print(f"\n{len(rows)} presets; loss not decreasing: {rising}; tensors unchanged: {unchanged}")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
-"""What adapting the shipped backbones gains over probing them, on real recordings.
+"""Compare adapting the shipped backbones with linear probes, on real recordings.
 
     python benchmarks/pretrained.py --data FOLDER --out RUNS
 
-FOLDER holds the corpora fsdd/, emodb/ and esc10/ as released. Five seeds for each of five tasks; a
-seed has its own initialisation, order and draw of recordings, and, where the task has several
-splits, a split of its own: the five folds of esc10, five pairs of unheard speakers of emodb, three
-unheard speakers of fsdd (the first two come again with other training recordings). At most 300
-recordings are learnt from and 100 chosen by, drawn evenly over speakers and labels; the test
-recordings are all of the split's.
+FOLDER contains the corpora fsdd/, emodb/ and esc10/ as released. Each of five tasks is run with
+five seeds. A seed determines initialisation, order and the draw of recordings and, if the task has
+several splits, the split: the five folds of esc10, five pairs of test speakers of emodb, three test
+speakers of fsdd (the first two are used twice, with other training recordings). At most 300
+training and 100 validation recordings are drawn, evenly over speakers and labels; all test
+recordings of the split are used.
 
 A gain is the difference in accuracy to the linear probe, in points: its mean and standard deviation
 over the seeds, the p of a paired t-test over the seeds, and the p of a permutation test over the
-test recordings (over speakers where there are six or more), in which a recording that comes again
-is one unit with the sum of its differences. p is not corrected for the number of comparisons.
+test recordings (over speakers if there are six or more), in which a recording that is tested by
+several seeds is one unit with the sum of its differences. p is not corrected for the number of
+comparisons.
 
-A run that is there already is not repeated. The figures are written as JSON beside this script.
+Finished runs are not repeated. Results are written to `benchmarks/results/pretrained.json`.
 """
 
 import argparse
@@ -45,7 +46,7 @@ METHODS: Final = (LINEAR, "lora", "bottleneck", FULL, RANDOM)
 
 @dataclass(frozen=True)
 class Work:
-    """A task, its backbone and what the runs of it share."""
+    """A task with its backbone, splits and number of epochs."""
 
     name: str
     backbone: str
@@ -80,7 +81,7 @@ HEAD_RATE: Final = 3e-3
 
 
 def evenly(utterances: Sequence[Utterance], most: int, seed: int) -> list[Utterance]:
-    """Return at most so many, as many of each pair of speaker and label as can be."""
+    """Return at most `most` utterances, distributed evenly over pairs of speaker and label."""
     rng = np.random.default_rng(seed)
     groups: dict[tuple[str | None, str], list[Utterance]] = {}
     for number in rng.permutation(len(utterances)):
@@ -92,7 +93,7 @@ def evenly(utterances: Sequence[Utterance], most: int, seed: int) -> list[Uttera
 
 
 def manifest(work: Work, seed: int, data: Path, out: Path) -> str:
-    """Write what a seed learns from, chooses by and is tested on; return the data string."""
+    """Write the training, validation and test recordings of a seed; return the data string."""
     split = work.splits[seed % len(work.splits)].replace("FOLDER", str(data.resolve()))
     dataset = open_data(split)
     chosen: list[Utterance] = []
@@ -133,7 +134,7 @@ def run(work: Work, method: str, seed: int, out: Path, data: str) -> RunResult:
 
 
 def random_start(backbone: str, seed: int, out: Path) -> Path:
-    """Write what the pretraining of a backbone started from, with other random weights."""
+    """Write the backbone as it was before pretraining, with other random weights."""
     folder = out / "random" / f"{backbone}-{seed}"
     if not (folder / "preprocessor_config.json").is_file():
         script = Path(__file__).parents[1] / "pretraining/random_start.py"
@@ -143,7 +144,7 @@ def random_start(backbone: str, seed: int, out: Path) -> Path:
 
 
 def table(results: dict[str, list[RunResult]]) -> dict[str, Any]:
-    """Return the figures of one task by method."""
+    """Return the results of one task by method."""
     accuracy = {
         name: np.array([100 * one.test["accuracy"] for one in runs])
         for name, runs in results.items()
@@ -168,7 +169,7 @@ def gain(
     name: str,
     other: str,
 ) -> dict[str, Any]:
-    """Return by how many points the one is better, with both p."""
+    """Return by how many points one method is better than another, with both p-values."""
     differences = accuracy[name] - accuracy[other]
     pairs = [
         (one, two)
@@ -201,15 +202,15 @@ def markdown(found: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for task, methods in found.items():
-        for name, figures in methods.items():
-            values = np.array(figures["accuracy"])
+        for name, result in methods.items():
+            values = np.array(result["accuracy"])
             accuracy = f"{values.mean():.1f} ± {values.std(ddof=1):.1f}"
-            line = f"| {task} | {name} | {figures['trainable']:,} | {accuracy} |"
-            over = figures.get("over_linear")
+            line = f"| {task} | {name} | {result['trainable']:,} | {accuracy} |"
+            over = result.get("over_linear")
             lines.append(line + (cells(over) if over else " | | |"))
-            if "over_random" in figures:
+            if "over_random" in result:
                 line = f"| {task} | {FULL}, over a random start | | |"
-                lines.append(line + cells(figures["over_random"]))
+                lines.append(line + cells(result["over_random"]))
     return "\n".join(lines)
 
 
@@ -224,10 +225,12 @@ def cells(over: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Run what is missing, two runs at a time, and print the table."""
+    """Run everything that is not finished, two runs at a time, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="holds fsdd/, emodb/ and esc10/")
-    parser.add_argument("--out", type=Path, default=Path("runs/pretrained"), help="holds the runs")
+    parser.add_argument("--data", type=Path, help="folder with fsdd/, emodb/ and esc10/")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/pretrained"), help="folder for the runs"
+    )
     parser.add_argument("--tasks", nargs="*", default=[work.name for work in TASKS])
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
     parser.add_argument("--workers", type=int, default=2)
@@ -236,7 +239,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.data is None:
-        print("Skipped: it needs real recordings. Say --data FOLDER with fsdd/, emodb/ and esc10/.")
+        print("Skipped: real recordings are needed; give --data FOLDER with fsdd/, emodb/, esc10/.")
         return
     works = [work for work in TASKS if work.name in options.tasks]
     waiting: dict[str, dict[str, list[Any]]] = {

@@ -1,11 +1,11 @@
-"""Training step and inference of every method, against the bare backbone and against peft.
+"""Speed of training step and inference of every method, compared with the backbone and peft.
 
     python benchmarks/step.py --backbone config:hubert-base --seconds 2 --batch 2
 
 All variants share one process and one batch of noise and take turns, in an order that rotates from
-round to round; a figure is the ratio to the bare forward of the same round, as the median over the
+round to round; a result is the ratio to the bare forward of the same round, as the median over the
 rounds with its quartiles. Processor time is measured, so that a busy machine disturbs less. The
-result is printed as a table and written as JSON beside this script.
+result is printed as a table and written as JSON to `benchmarks/results/`.
 
 Variants of peft: `peft` as its documentation shows it (`get_peft_model`, then `train()`), and
 `peft+freeze` after `freeze_feature_encoder()`. Both are LoRA of rank 8 at q and v with a linear

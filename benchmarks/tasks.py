@@ -2,10 +2,10 @@
 
     python benchmarks/tasks.py --data FOLDER --out RUNS
 
-FOLDER holds the corpora fsdd/, emodb/ and esc10/ as released. Connected digits are strings that
-`ossicle derive words` makes of fsdd, of the same speakers on all sides; verification is on pairs of
-two speakers of fsdd and two of emodb that are not in training. A run that is there already is not
-repeated. The figures are written as JSON beside this script.
+FOLDER contains the corpora fsdd/, emodb/ and esc10/ as released. Connected digits are strings
+created from fsdd by `ossicle derive words`, with the same speakers in training, validation and
+test; verification is on pairs of recordings of two speakers of fsdd and two of emodb who are not in
+training. Finished runs are not repeated. Results are written to `benchmarks/results/tasks.json`.
 """
 
 import argparse
@@ -35,19 +35,19 @@ STRINGS: Final = 600
 
 @dataclass(frozen=True)
 class Work:
-    """A task: its splits, and what its runs share.
+    """A task with its splits and the settings of its runs.
 
     Attributes:
-        name: Of the task.
+        name: Name of the task.
         splits: Data strings; each is run with every seed.
         settings: Fields of `TrainConfig`.
-        figures: That are reported.
+        metrics: Keys of the metrics to report.
     """
 
     name: str
     splits: Sequence[str]
     settings: dict[str, Any]
-    figures: tuple[str, ...]
+    metrics: tuple[str, ...]
 
 
 ACCURACY: Final = ("accuracy", "macro_f1", "uar")
@@ -95,7 +95,7 @@ SHARED: Final = {"backbone": "tiny-hubert", "recipe": "lora", "lr": 3e-3, "track
 
 
 def prepare(data: Path, out: Path) -> None:
-    """Write the connected digits and the manifest of verification, unless they are there."""
+    """Write the connected digits and the manifest for verification, unless they exist."""
     if not (out / "strings/manifest.csv").is_file():
         connect(open_data(f"fsdd:{data / 'fsdd'}"), out / "strings", count=STRINGS)
     corpora = (
@@ -117,20 +117,20 @@ def side_of(speaker: str) -> str:
 
 
 def run(work: Work, split: str, number: int, seed: int, out: Path, data: Path) -> RunResult:
-    """Train on one thread, unless that is done already; return the result."""
+    """Train in one thread, unless the run is finished; return the result."""
     torch.set_num_threads(1)
     folder = out / work.name.replace(" ", "-") / f"split-{number}-seed-{seed}"
     spec = split.replace("FOLDER", str(data)).replace("RUNS", str(out))
     config = TrainConfig(**{**SHARED, **work.settings, "data": spec, "seed": seed})
     result = train(config, folder, resume=(folder / "config.json").is_file())
-    told = "  ".join(f"{name} {100 * result.test[name]:.1f}" for name in work.figures)
+    shown = "  ".join(f"{name} {100 * result.test[name]:.1f}" for name in work.metrics)
     seconds = result.train_seconds
-    print(f"{work.name}  split {number}  seed {seed}  {told}  {seconds:.0f} s", flush=True)
+    print(f"{work.name}  split {number}  seed {seed}  {shown}  {seconds:.0f} s", flush=True)
     return result
 
 
 def row(work: Work, runs: list[list[RunResult]]) -> dict[str, Any]:
-    """Return each figure: for every seed a mean over splits, and mean and deviation over seeds."""
+    """Return the mean over splits of each metric by seed, and mean and deviation over seeds."""
     found: dict[str, Any] = {
         "splits": len(work.splits),
         "settings": dict(work.settings),
@@ -138,7 +138,7 @@ def row(work: Work, runs: list[list[RunResult]]) -> dict[str, Any]:
         "test_recordings": [one.test["count"] for one in runs[0]],
         "train_seconds": mean(one.train_seconds for of_seed in runs for one in of_seed),
     }
-    for name in work.figures:
+    for name in work.metrics:
         by_seed = [100 * mean(one.test[name] for one in of_seed) for of_seed in runs]
         found[name] = {"mean": mean(by_seed), "deviation": stdev(by_seed), "by_seed": by_seed}
     if "as_norm" in runs[0][0].test:
@@ -153,13 +153,13 @@ def row(work: Work, runs: list[list[RunResult]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run what is missing and write the figures."""
+    """Run everything that is not finished and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="holds fsdd/, emodb/ and esc10/")
-    parser.add_argument("--out", type=Path, help="holds the runs")
+    parser.add_argument("--data", type=Path, help="folder with fsdd/, emodb/ and esc10/")
+    parser.add_argument("--out", type=Path, help="folder for the runs")
     given = parser.parse_args()
     if given.data is None or given.out is None:
-        print("skipped: needs --data with fsdd/, emodb/ and esc10/ as released, and --out")
+        print("Skipped: give --data FOLDER with fsdd/, emodb/, esc10/ as released, and --out RUNS.")
         return
     data, out = given.data.resolve(), given.out.resolve()
     out.mkdir(parents=True, exist_ok=True)

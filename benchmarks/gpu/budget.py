@@ -12,10 +12,10 @@ class Task:
     """Something to measure.
 
     Attributes:
-        name: Shown where it is skipped.
+        name: Name, shown if it is skipped.
         estimate_s: Seconds it is expected to take; only the ratios between tasks matter once some
             have run.
-        action: Returns figures by label.
+        action: Returns results by label.
     """
 
     name: str
@@ -25,13 +25,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a task.
+    """The outcome of a task.
 
     Attributes:
-        name: Of the task.
-        figures: By label.
-        skipped: Why it did not run, if the time did not suffice.
-        error: Why it stopped, if it did.
+        name: Name of the task.
+        figures: Results by label.
+        skipped: Why it did not run, if the time was too short.
+        error: Why it failed, if it did.
     """
 
     name: str
@@ -71,7 +71,7 @@ def run_within(
 
 
 def attempt(task: Task) -> Outcome:
-    """Return the figures of a task, or the error that stopped it."""
+    """Return the results of a task, or the error that stopped it."""
     try:
         return Outcome(task.name, figures=task.action())
     except Exception as error:  # stored and reported: one task must not cost the others

@@ -31,7 +31,7 @@ def compare(bench: Bench, build: Mapping[str, Callable[[], Action]], audio_s: fl
 
 
 def with_speed(found: Figures, audio_s: float) -> Figures:
-    """Return figures with the seconds of audio that each variant processes in a second."""
+    """Return results with the seconds of audio that each variant processes per second."""
     return {
         label: {**figures, "audio_s_per_s": audio_s / figures["seconds"]}
         for label, figures in found.items()

@@ -1,4 +1,4 @@
-"""How to measure: variants take turns, and a figure is a ratio within one round."""
+"""The measurement: variants take turns, and a result is a ratio within one round."""
 
 import json
 import os
@@ -31,10 +31,10 @@ class Bench:
     """Settings of one measurement.
 
     Attributes:
-        device: Where everything runs, `cpu` or `cuda`.
-        rounds: How often every variant is timed.
-        threads: Of torch, on a CPU.
-        quick: Tiny models and short clips, to try the code: the figures mean nothing.
+        device: Device of all variants, `cpu` or `cuda`.
+        rounds: Number of times that every variant is timed.
+        threads: Number of torch threads on a CPU.
+        quick: Tiny models and short clips, to test the code; the results are meaningless.
     """
 
     device: str = "cpu"
@@ -48,7 +48,7 @@ class Bench:
         return QUICK if self.quick else FULL
 
     def duration_s(self, seconds: float) -> float:
-        """Return the duration of a clip that a row calls `seconds` long."""
+        """Return the duration of a clip whose nominal duration is `seconds`."""
         return max(seconds * self.sizes.time_scale, SHORTEST_S)
 
     def noise(self, *seconds: float) -> list[Wave]:
@@ -71,8 +71,8 @@ class Bench:
         Every action runs once untimed. The order rotates from round to round.
 
         Args:
-            actions: By label; the first is the reference.
-            rounds: Instead of the bench's own number.
+            actions: Actions by label; the first is the reference.
+            rounds: Number of rounds, instead of the bench's own.
         """
         for action in actions.values():
             action()
@@ -86,7 +86,7 @@ class Bench:
         return {name: ratio(values, seconds[names[0]]) for name, values in seconds.items()}
 
     def child(self, group: str, part: str | None = None, **environment: str) -> Figures:
-        """Return what a process of its own measures.
+        """Run a group in a process of its own and return its results.
 
         Args:
             group: One of `GROUPS`.
@@ -118,5 +118,5 @@ def spread(values: Sequence[float]) -> Figures:
 
 
 def labelled(label: str, figures: Figures) -> Figures:
-    """Return figures with a label before each of theirs."""
+    """Return results with a label before each of their own."""
     return {f"{label}: {key}": value for key, value in figures.items()}

@@ -102,7 +102,7 @@ def plain_step(
         name: Of the model.
         waves: Of one length.
         device: To compute on.
-        states: Use a learnt sum of all hidden states instead of the last one.
+        states: Use a weighted sum of all hidden states, with trainable weights, not the last one.
         freeze: Call `freeze_cnn`.
         full: Train every other parameter.
     """

@@ -16,8 +16,8 @@ from speed.sizes import RATE
 
 HOUR = [10 * RATE] * 360  # samples of each recording
 CUTS = (
-    ("the layers' input", "lora"),
-    ("what leaves layer 7", "lora[8:]"),
+    ("input of layer 0", "lora"),
+    ("output of layer 7", "lora[8:]"),
     ("all states", "l-adapter"),
     ("pooled states", "weighted-sum"),
 )

@@ -52,8 +52,6 @@ def measure(bench: Bench) -> Figures:
             "transformers, buckets of like length": lambda: theirs(buckets),
             "ossicle, buckets of like length": lambda: mine(buckets),
             "ossicle, 24 s a batch": lambda: mine(budget),
-            "ossicle, the frozen prefix as it runs in training": lambda: run_to_cut(
-                backbone, rows, cut
-            ),
+            "ossicle, the frozen part as in training": lambda: run_to_cut(backbone, rows, cut),
         }
     )
