@@ -34,7 +34,7 @@ def name(frozen: FrozenPart) -> str:
     return frozen.cache.folder.name
 
 
-def test_the_same_prefix_has_the_same_name(build: Callable[..., Backbone]) -> None:
+def test_equal_frozen_parts_have_the_same_name(build: Callable[..., Backbone]) -> None:
     assert name(opened(build("hubert"))) == name(opened(build("hubert")))
 
 
@@ -54,7 +54,7 @@ def test_frozen_adapters_below_the_cut_have_entries_of_their_own(build) -> None:
     assert name(first) == name(same) != name(other)
 
 
-def test_means_and_frames_have_stores_of_their_own(build: Callable[..., Backbone]) -> None:
+def test_means_and_frames_have_folders_of_their_own(build: Callable[..., Backbone]) -> None:
     means, frames = opened(build("hubert")), opened(build("hubert"), head="frames")
     assert (means.cut.depth, means.cut.keep) == (frames.cut.depth, frames.cut.keep)
     assert means.cut.summary != frames.cut.summary

@@ -104,7 +104,7 @@ class Trained:
             progress: Told of every batch.
 
         Raises:
-            SplitError: some of the recordings were learnt from.
+            SplitError: some of the recordings were used in training.
             LabelError: one of their labels was not seen in training.
             DataError: they cannot be read.
         """
