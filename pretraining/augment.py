@@ -56,7 +56,7 @@ def channel(wave: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def disturbed(wave: Tensor, generator: torch.Generator) -> Tensor:
-    """Return rows of variance 1 with coloured noise that swells, or with another row beneath."""
+    """Return rows of variance 1 with coloured noise of varying level, or mixed with another row."""
     rows, size = wave.shape
     wave = scaled(wave)
     frequency = torch.linspace(0, SAMPLE_RATE / 2, size // 2 + 1).clamp(min=30)
@@ -73,7 +73,7 @@ def disturbed(wave: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def spans(rows: int, frames: int, share: float, length: int, generator: torch.Generator) -> Tensor:
-    """Return a mask (rows, frames) that is True in spans covering about that share."""
+    """Return a mask (rows, frames) that is True in spans covering about that fraction."""
     starts = torch.rand(rows, frames, generator=generator) < -math.log(1 - share) / length
     kernel = torch.ones(1, 1, length)
     covered = F.conv1d(F.pad(starts.float()[:, None], (length - 1, 0)), kernel)[:, 0]

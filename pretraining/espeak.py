@@ -44,7 +44,7 @@ _CALLBACK = ctypes.CFUNCTYPE(
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How something is said, in espeak-ng's own units.
+    """The manner of speaking, in espeak-ng's own units.
 
     Attributes:
         rate: Words per minute, 80 to 450.
@@ -61,7 +61,7 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What was said.
+    """Synthesised speech with its phones and words.
 
     Attributes:
         wave: (N,) float32 in [-1, 1].

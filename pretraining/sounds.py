@@ -29,7 +29,7 @@ Random = np.random.Generator
 
 
 def seconds(duration_s: float) -> int:
-    """Return how many samples that is."""
+    """Return the number of samples in a duration."""
     return max(1, int(duration_s * SAMPLE_RATE))
 
 
@@ -308,7 +308,7 @@ def siren(rng: Random, size: int) -> Wave:
 
 
 def ringing(rng: Random, size: int) -> Wave:
-    """Return struck bells: partials that are no harmonics and die away."""
+    """Return struck bells: decaying partials that are not harmonics."""
     base, half = log_uniform(rng, 200, 2000), log_uniform(rng, 0.08, 0.8)
     ratios = np.sort(rng.uniform(1, 6, int(rng.integers(3, 8))))
     events = []
@@ -558,7 +558,7 @@ def equalised(rng: Random, wave: Wave) -> Wave:
 
 
 def scene(rng: Random) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return one clip, scaled to a peak of 0.9, and which kinds are in it."""
+    """Return one clip, scaled to a peak of 0.9, and the classes in it."""
     present = np.zeros(len(KINDS), np.float32)
     mixed = np.zeros(NUM_SAMPLES)
     count = 1 if rng.random() < 0.75 else 2
@@ -575,7 +575,7 @@ def scene(rng: Random) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def make_shard(number: int, out: Path) -> Path:
-    """Write one shard, unless it is there already."""
+    """Write one shard, unless it exists."""
     file = out / f"shard-{number:03d}.safetensors"
     if not file.is_file():
         scenes = [scene(np.random.default_rng([number, clip])) for clip in range(SHARD_CLIPS)]
@@ -587,7 +587,7 @@ def make_shard(number: int, out: Path) -> Path:
 
 
 def main() -> None:
-    """Make all shards, as many at a time as there are workers."""
+    """Write all shards, in parallel."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=12000)
     parser.add_argument("--out", type=Path, default=Path("pretraining/made/sounds"))

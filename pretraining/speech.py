@@ -87,7 +87,7 @@ class Said:
 
 
 def variants() -> list[str]:
-    """Return espeak-ng's variants, without those of the demo corpus and those that are no voice."""
+    """Return espeak-ng's variants that are voices, without those of the demo corpus."""
     listed = subprocess.run(
         ["espeak-ng", "--voices=variant"], capture_output=True, text=True, check=True
     ).stdout
@@ -186,7 +186,7 @@ def with_flite(folder: Path, rng: random.Random, first_voice: int) -> Said:
 
 
 def make_shard(number: int, hours: float, out: Path) -> Path:
-    """Write one shard, unless it is there already."""
+    """Write one shard, unless it exists."""
     file = out / f"shard-{number:03d}.safetensors"
     if file.is_file():
         return file
@@ -236,7 +236,7 @@ def _tensors(said: list[Said]) -> dict[str, NDArray[np.generic]]:
 
 
 def main() -> None:
-    """Make all shards, as many at a time as there are workers."""
+    """Write all shards, in parallel."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hours", type=float, default=20.0)
     parser.add_argument("--out", type=Path, default=Path("pretraining/made/speech"))

@@ -28,12 +28,12 @@ def parser(about: str, name: str, steps: int, lr: float) -> argparse.ArgumentPar
 
 
 def named_parameters(**modules: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the parameters of all modules, each name with its module's before it."""
+    """Return the parameters of all modules, with the name of the module before each name."""
     return {f"{k}.{n}": p for k, module in modules.items() for n, p in module.named_parameters()}
 
 
 def rate(step: int, steps: int, highest: float, warmup: int = 400) -> float:
-    """Return the learning rate: up to the highest, held, then down to nothing in a line."""
+    """Return the learning rate: linear warm-up, constant, then linear decay to 0."""
     if step < warmup:
         return highest * (step + 1) / warmup
     return highest * min(1.0, max(0.0, (steps - step) / (steps * (1 - HELD))))
@@ -46,7 +46,7 @@ def save(
     optimizer: torch.optim.AdamW,
     others: Mapping[str, Tensor],
 ) -> None:
-    """Write parameters, AdamW's moments and other tensors as one file, in place of the last."""
+    """Write parameters, AdamW's moments and other tensors to one file, replacing the last."""
     names = {id(parameter): name for name, parameter in parameters.items()}
     tensors = {f"parameter/{name}": p.detach() for name, p in parameters.items()}
     for parameter, state in optimizer.state.items():

@@ -1,4 +1,4 @@
-"""Which espeak-ng variants speak in the demo corpus, and so never in the pretraining."""
+"""The espeak-ng variants of the demo corpus, which pretraining never uses."""
 
 from typing import Final
 

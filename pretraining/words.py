@@ -1,4 +1,4 @@
-"""What the synthetic speakers say: common words, number names and made-up words.
+"""The texts of the synthetic speakers: common words, number names and made-up words.
 
 None of the demo corpus's commands is among the words.
 """

@@ -57,7 +57,7 @@ def parsed():
 
 
 def prepared(device):
-    """Return the environment of child processes, once all packages are there."""
+    """Return the environment of child processes, after installing missing packages."""
     lacking = missing()
     if lacking:
         print(f"Installing {', '.join(lacking)}", flush=True)
@@ -72,7 +72,7 @@ def prepared(device):
 
 
 def install(requirements):
-    """Install requirements from the folder of wheels, without those that they depend on."""
+    """Install requirements from the folder of wheels, without their dependencies."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--no-index", "--find-links", str(WHEELS), "--no-deps", "--upgrade"]
     done = subprocess.run([*command, "--target", str(PACKAGES), *requirements], check=False)

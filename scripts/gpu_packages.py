@@ -70,7 +70,7 @@ def closure():
 
 
 def missing():
-    """Return what has to be installed of the packages in `wheels/`, pinned."""
+    """Return the packages in `wheels/` that have to be installed, pinned."""
     if not LIST.is_file():
         return []
     found = json.loads(LIST.read_text(encoding="utf-8"))
@@ -82,14 +82,14 @@ def missing():
 
 
 def installed(name):
-    """Return the version of a package, here or in the folder for packages; "" if there is none."""
+    """Return the installed version of a package, also from `build/`; "" if it is not installed."""
     places = [*sys.path, str(PACKAGES)]
     versions = [one.version for one in metadata.distributions(name=name, path=places)]
     return max(versions, key=numbers, default="")
 
 
 def numbers(version):
-    """Return the numbers of a version, to compare it by; none is lower than any."""
+    """Return the numbers of a version for comparison; the empty version is the lowest."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Put known faults into copies of the source, one at a time, and see that `make test` notices them.
+"""Insert known faults into copies of the source, one at a time, and check that tests fail.
 
     make mutants                                  all of mutants.toml
-    .venv/bin/python scripts/mutants.py bank crop   those whose name holds one of these words
+    .venv/bin/python scripts/mutants.py bank crop   those whose name contains one of these words
 
-The tests that are run are those of the quick selection; a fault is noticed where one of them fails.
+Tests are those of the quick selection; a fault is noticed if one of them fails.
 """
 
 import multiprocessing
@@ -26,7 +26,7 @@ COPIED = ("src", "tests", "pretraining", "examples", "docs", "pyproject.toml", "
 
 
 def main() -> int:
-    """Run the mutants that are asked for; return 1 if one goes unnoticed."""
+    """Run the selected mutants; return 1 if one is not noticed."""
     words = sys.argv[1:] or [""]
     mutants = tomllib.loads(MUTANTS.read_text(encoding="utf-8"))
     chosen = {name: m for name, m in mutants.items() if any(word in name for word in words)}
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def tried(mutant: dict[str, str]) -> str:
-    """Return what the tests say to one mutant."""
+    """Return the verdict of the tests on one mutant."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for name in COPIED:
@@ -56,7 +56,7 @@ def tried(mutant: dict[str, str]) -> str:
 
 
 def verdict(copy: Path, files: list[str]) -> str:
-    """Run the tests of a copy until one fails, and return what it was."""
+    """Run the tests of a copy until one fails, and return which one."""
     log = copy / "log"
     process = multiprocessing.get_context("fork").Process(target=run, args=(copy, files, log))
     process.start()
@@ -69,7 +69,7 @@ def verdict(copy: Path, files: list[str]) -> str:
 
 
 def run(copy: Path, files: list[str], log: Path) -> None:
-    """Become a pytest in the copy; torch is imported already, ossicle is not."""
+    """Run pytest in the copy, in a process that has imported torch but not ossicle."""
     file = log.open("w", encoding="utf-8")
     os.dup2(file.fileno(), 1)
     os.dup2(file.fileno(), 2)

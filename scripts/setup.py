@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Make `.venv` with ossicle, its tools and a torch that suits this machine.
+"""Create `.venv` with ossicle, its development tools and a torch build for this machine.
 
-    python3 scripts/setup.py            what `make demo`, `make check` and `make test` need
-    python3 scripts/setup.py docs       ... and an extra of pyproject.toml
+    python3 scripts/setup.py            for `make demo`, `make check` and `make test`
+    python3 scripts/setup.py docs       also installs an extra of pyproject.toml
 
-It returns at once when nothing it depends on has changed since the last time. It needs the standard
-library only, and is written so that an old Python can read it far enough to say that it is old.
+It returns at once if its inputs are unchanged since the last run. It uses the standard library
+only, and syntax that older Pythons can parse, so that they can report that they are too old.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class StepFailed(Exception):
 
 
 def main():
-    """Do what is still to be done."""
+    """Install the extras that are not yet installed."""
     extras = ["dev", *sys.argv[1:]]
     wanted = [extra for extra in extras if not is_done(extra)]
     if not wanted:
@@ -60,13 +60,13 @@ def stamp(extra):
 
 
 def is_done(extra):
-    """Say whether an extra is installed as the project now describes it."""
+    """Return whether an extra is installed as pyproject.toml now describes it."""
     ready = PYTHON.exists() and not UNFINISHED.exists() and stamp(extra).exists()
     return ready and stamp(extra).read_text() == fingerprint()
 
 
 def fingerprint():
-    """Return a digest of what decides the content of the environment."""
+    """Return a digest of the files that determine the content of the environment."""
     digest = hashlib.sha256(str(ROOT).encode())  # an environment that was moved does not work
     for name in ("pyproject.toml", "constraints.txt", "scripts/setup.py"):
         digest.update((ROOT / name).read_bytes())
@@ -74,7 +74,7 @@ def fingerprint():
 
 
 def find_python():
-    """Go on under a newer Python if this one is too old, or stop with what to install."""
+    """Continue with a newer Python if this one is too old, or stop and say what to install."""
     if sys.version_info < OLDEST:
         for python in ("python3.13", "python3.12", "python3.11"):
             if runs([python, "--version"]):
@@ -93,7 +93,7 @@ def find_python():
 
 
 def make_environment():
-    """Make an empty environment."""
+    """Create an empty environment."""
     shutil.rmtree(VENV, ignore_errors=True)
     VENV.mkdir()
     run([sys.executable, "-m", "venv", str(VENV)])
@@ -106,10 +106,10 @@ def torch_version():
 
 
 def install_torch():
-    """Install torch, without CUDA libraries where no GPU would use them.
+    """Install torch, without CUDA libraries if the machine has no GPU.
 
-    The registry's own build for Linux brings CUDA. The build without it, `+cpu`, comes from where
-    pip is configured to look if that has it, else from PyTorch's own index, whose place uv knows.
+    The default build for Linux includes CUDA. The build without CUDA, `+cpu`, is taken from pip's
+    configured index if it is there, otherwise from PyTorch's own index, whose address uv knows.
     """
     version = torch_version()
     plain = f"torch=={version}"
@@ -132,18 +132,18 @@ def install_torch():
 
 
 def install(extras):
-    """Install ossicle, to be edited in place, with the extras."""
+    """Install ossicle in editable mode, with the extras."""
     run([*PIP, *CONSTRAINTS, "--editable", f"{ROOT}[{','.join(extras)}]"])
 
 
 def do(title, action):
-    """Carry out one step under its title; on an error show the end of the log and stop."""
+    """Run one step and print its title; on an error, print the end of the log and exit."""
     print(f"{title} ... ", end="", flush=True)
     begun = time.monotonic()
     try:
         action()
     except StepFailed:
-        UNFINISHED.unlink(missing_ok=True)  # pip undoes what it cannot finish: what stands is whole
+        UNFINISHED.unlink(missing_ok=True)  # pip rolls a failed installation back
         print("failed\n" + "\n".join(LOG.read_text(errors="replace").splitlines()[-25:]))
         sys.exit(f"Set-up stopped. All of its output is in {LOG}. `make setup` tries again.")
     UNFINISHED.unlink(missing_ok=True)
@@ -162,7 +162,7 @@ def run(command):
 
 
 def runs(command):
-    """Say whether a command can be run and succeeds."""
+    """Return whether a command can be run and succeeds."""
     try:
         quiet = subprocess.DEVNULL
         return subprocess.call(command, stdout=quiet, stderr=quiet) == 0
@@ -171,7 +171,7 @@ def runs(command):
 
 
 def output(command):
-    """Return what a command prints; nothing if it fails."""
+    """Return the output of a command; empty if it fails."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 

@@ -26,7 +26,7 @@ REFUSED = {  # all other pairs fit
 }
 
 
-def stands(kind: str, method: str) -> bool:
+def attaches(kind: str, method: str) -> bool:
     """Return whether a method attaches to a kind of backbone and trains."""
     recipe = Recipe.parse(METHODS[method].example or method)
     backbone = tiny_backbone(kind)
@@ -44,7 +44,7 @@ def table() -> list[str]:
     for method in METHODS:
         cells = []
         for family in FAMILIES:
-            found = {stands(kind, method) for kind, (name, _) in KINDS.items() if name == family}
+            found = {attaches(kind, method) for kind, (name, _) in KINDS.items() if name == family}
             assert len(found) == 1, f"{method} on {family} depends on the place of the norms"
             cells.append("✓" if found.pop() else "–")
         rows.append(f"| `{method}` | {' | '.join(cells)} |")

@@ -203,15 +203,15 @@ def test_correct_predictions_give_the_best_metric(kind: type[Task], task: Task) 
     right = keyed([truth[label] for label in labels])
     wrong = keyed([*right[:-1], truth[labels[0]]])
     assert task.score(task.metrics(labels, right)) == pytest.approx(float(task.higher_is_better))
-    figures = task.metrics(labels, wrong)
-    assert task.score(figures) < float(task.higher_is_better)
-    assert figures["count"] == 6
+    metrics = task.metrics(labels, wrong)
+    assert task.score(metrics) < float(task.higher_is_better)
+    assert metrics["count"] == 6
     drawn = task.metrics_by_rows(labels, wrong)(np.arange(6))
-    assert drawn == pytest.approx({name: figures[name] for name in kind.reported})
+    assert drawn == pytest.approx({name: metrics[name] for name in kind.reported})
     twice = task.metrics_by_rows(labels, wrong)(np.array([0, 0, 1, 5, 5, 5]))
     chosen = [labels[i] for i in (0, 0, 1, 5, 5, 5)], [wrong[i] for i in (0, 0, 1, 5, 5, 5)]
     assert twice == pytest.approx({n: task.metrics(*chosen)[n] for n in kind.reported})
-    assert json.loads(json.dumps(figures)) == figures
+    assert json.loads(json.dumps(metrics)) == metrics
     each = task.recording_scores(labels, right), task.recording_scores(labels, wrong)
     if each != (None, None):
         assert kind.recording_score

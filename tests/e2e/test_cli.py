@@ -173,15 +173,15 @@ def test_metrics_are_shown_with_intervals_and_confusions(
     ossicle: Command, run: Path, corpus: Path
 ) -> None:
     done = ossicle("evaluate", run, "--data", corpus)
-    figures = json.loads((run / "metrics.json").read_text())["test"]
-    low, high = figures["intervals"]["uar"]
+    metrics = json.loads((run / "metrics.json").read_text())["test"]
+    low, high = metrics["intervals"]["uar"]
     assert "6 recordings; 95 % bootstrap intervals over 6 recordings" in done.out
     assert "All recordings are by one speaker: the intervals do not cover other" in done.out
     assert (
-        f"UAR      {100 * figures['uar']:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]" in done.out
+        f"UAR      {100 * metrics['uar']:6.1f} %   [{100 * low:.1f}, {100 * high:.1f}]" in done.out
     )
     rows = [line.split() for line in done.out.splitlines()]
-    for label, row in zip(figures["labels"], figures["confusion"], strict=True):
+    for label, row in zip(metrics["labels"], metrics["confusion"], strict=True):
         assert [label, *map(str, row)] in rows
 
 
@@ -341,9 +341,9 @@ def test_a_run_reports_its_cache_and_the_next_reads_it(
     for name in ("adapter.safetensors", "log.jsonl"):
         assert (tmp_path / "off" / name).read_bytes() == (tmp_path / "first" / name).read_bytes()
 
-    told = ossicle("cache", "info").out
-    assert "18 entries" in told
-    assert f"{backbone}, input of layer 0, float32" in told
+    output = ossicle("cache", "info").out
+    assert "18 entries" in output
+    assert f"{backbone}, input of layer 0, float32" in output
     kept = json.loads(ossicle("cache", "info", "--json").out)
     assert [store["entries"] for store in kept["stores"]] == [18]
     assert kept["bytes"] == sum(f.stat().st_size for f in tmp_path.rglob("cache/*/*/*.safetensors"))

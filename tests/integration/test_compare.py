@@ -26,15 +26,15 @@ def test_a_comparison_reuses_finished_runs_and_goes_on_with_interrupted_ones(
     before = (tmp_path / "linear" / "seed-0" / METRICS).stat().st_mtime_ns
     interrupt(lora, tmp_path / "lora" / "seed-0", epoch=3)
     train(lora, tmp_path / "whole")
-    told: list[tuple[str, int, int, int]] = []
+    started: list[tuple[str, int, int, int]] = []
     found = compare(
         settings(recipe="unused"),
         ["linear", "lora"],
         [0],
         tmp_path,
-        started=lambda *one: told.append(one),
+        started=lambda *one: started.append(one),
     )
-    assert told == [("linear", 0, 1, 2), ("lora", 0, 2, 2)]
+    assert started == [("linear", 0, 1, 2), ("lora", 0, 2, 2)]
     assert (tmp_path / "linear" / "seed-0" / METRICS).stat().st_mtime_ns == before
     for name in (TENSORS, LOG):
         resumed = (tmp_path / "lora" / "seed-0" / name).read_bytes()

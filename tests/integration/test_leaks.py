@@ -50,8 +50,8 @@ def run_on_parts(
         csv.writer(file).writerows([header, *((*row, 0.0, 0.2) for row in rows)])
     data = str(folder / "data" / "train.csv")
     train(settings(data=data, epochs=1), folder / "run")
-    learnt = [name for name, _, _, side in rows if side != "test"]
-    return folder / "run", folder / "data", learnt
+    trained_on = [name for name, _, _, side in rows if side != "test"]
+    return folder / "run", folder / "data", trained_on
 
 
 PARTS = {
@@ -67,8 +67,8 @@ PARTS = {
 def test_recordings_that_overlap_training_are_not_evaluated_on(
     run_on_parts: tuple[Path, Path, list[str]], tmp_path: Path, kind: str, suffix: str
 ) -> None:
-    run, data, learnt = run_on_parts
-    wave, rate = soundfile.read(data / learnt[0], dtype="int16")
+    run, data, trained_on = run_on_parts
+    wave, rate = soundfile.read(data / trained_on[0], dtype="int16")
     soundfile.write(tmp_path / f"other.{suffix}", wave, rate)
     table = write_table(tmp_path, (f"other.{suffix}", "high", *PARTS[kind]))
     with pytest.raises(SplitError, match=r"1 of the 1 recordings .* trained this adapter"):
@@ -78,8 +78,8 @@ def test_recordings_that_overlap_training_are_not_evaluated_on(
 def test_the_rest_of_a_recording_is_evaluated_on(
     run_on_parts: tuple[Path, Path, list[str]], tmp_path: Path
 ) -> None:
-    run, data, learnt = run_on_parts
-    shutil.copy(data / learnt[0], tmp_path / "other.wav")
+    run, data, trained_on = run_on_parts
+    shutil.copy(data / trained_on[0], tmp_path / "other.wav")
     table = write_table(tmp_path, ("other.wav", "high", 0.2, 0.1))
     assert Trained.open(run, device="cpu").evaluate(table)["count"] == 1
 
@@ -87,12 +87,12 @@ def test_the_rest_of_a_recording_is_evaluated_on(
 def test_a_split_that_is_not_one_is_refused(
     run_on_parts: tuple[Path, Path, list[str]], tmp_path: Path
 ) -> None:
-    run, data, learnt = run_on_parts
+    run, data, trained_on = run_on_parts
     shutil.copytree(run, tmp_path / "run")
     split = unseal(json.loads((run / SPLIT).read_text()))
     split["train"] = dict.fromkeys(split["train"], "what is this")
     (tmp_path / "run" / SPLIT).write_text(json.dumps(seal(split)))
-    shutil.copy(data / learnt[0], tmp_path / "other.wav")
+    shutil.copy(data / trained_on[0], tmp_path / "other.wav")
     table = write_table(tmp_path, ("other.wav", "high", 0.2, 0.1))
     with pytest.raises(AdapterFileError, match="'what is this' is not the hash of a recording"):
         Trained.open(tmp_path / "run", device="cpu").evaluate(table)

@@ -26,7 +26,7 @@ def result(said: str, *, seconds: float = 10.0, memory: float | None = 100.0) ->
         for number, (label, guess) in enumerate(zip("aabb", said, strict=True))
     ]
     accuracy = sum(one["score"] for one in recordings) / 4
-    figures = {"macro_f1": accuracy / 2, "accuracy": accuracy, "uar": accuracy}
+    metrics = {"macro_f1": accuracy / 2, "accuracy": accuracy, "uar": accuracy}
     return RunResult(
         **ANY,
         task="classification",
@@ -35,7 +35,7 @@ def result(said: str, *, seconds: float = 10.0, memory: float | None = 100.0) ->
         adapter_bytes=5000,
         train_seconds=seconds,
         peak_memory_mib=memory,
-        test={**figures, "recordings": recordings},
+        test={**metrics, "recordings": recordings},
     )
 
 
@@ -105,13 +105,13 @@ def test_a_folder_has_the_preset_s_name_or_a_hash() -> None:
 
 
 def test_other_tasks_have_their_own_columns() -> None:
-    def of(task: str, scores: list[float] | None, **figures: float) -> RunResult:
+    def of(task: str, scores: list[float] | None, **metrics: float) -> RunResult:
         recordings = [{"key": str(n), "speaker": None} for n in range(4)]
         if scores is not None:
             recordings = [
                 one | {"score": score} for one, score in zip(recordings, scores, strict=True)
             ]
-        test = {**figures, "recordings": recordings}
+        test = {**metrics, "recordings": recordings}
         return replace(result("aabb"), task=task, test=test)
 
     def shown(task: str, runs: list[list[RunResult]]) -> dict[str, str]:
@@ -132,7 +132,7 @@ def test_other_tasks_have_their_own_columns() -> None:
     second = shown("regression", ccc)
     assert second["CCC"] == "0.250"
     assert second["gain (p)"] == "-0.250 (1.0000)"  # in standard deviations, not in percent
-    figures = {"eer": 0.1, "min_dcf_01": 0.8, "min_dcf_05": 0.5}
-    pairs = [[of("verification", None, **figures)]] * 2
+    metrics = {"eer": 0.1, "min_dcf_01": 0.8, "min_dcf_05": 0.5}
+    pairs = [[of("verification", None, **metrics)]] * 2
     second = shown("verification", [pairs[0], list(pairs[1])])
     assert (second["EER"], second["minDCF 0.01"], second["gain (p)"]) == ("10.0", "0.800", "")

@@ -137,9 +137,9 @@ def test_folds_are_never_drawn_across(folder):
 def test_every_column_that_is_not_used_is_named(folder):
     rows = [f"{name},{'xy'[int(name[1])]},1.0,hello,nice" for name in NAMES]
     path = table(folder, "path,label,duration,transcript,remark", *rows)
-    told = "list.csv: columns not used: duration, transcript, remark."
-    assert unused(open_data(str(path))) == (told,)
-    assert unused(read_data(str(path))) == (told,)
+    notice = "list.csv: columns not used: duration, transcript, remark."
+    assert unused(open_data(str(path))) == (notice,)
+    assert unused(read_data(str(path))) == (notice,)
 
 
 def test_a_repeated_column_or_key_is_refused(folder):
@@ -250,8 +250,8 @@ def test_tags_may_be_joined_by_a_comma_a_semicolon_or_a_bar(folder, mark):
     path = table(folder, *lines, name="list.jsonl")
     manifest = read_manifest(path)
     assert [one.label.replace(" ", "") for one in manifest.utterances] == ["dog|rain", "rain"]
-    told = () if mark == "|" else (f"list.jsonl: tags are separated by '{mark}'.",)
-    assert manifest.notices == told
+    expected = () if mark == "|" else (f"list.jsonl: tags are separated by '{mark}'.",)
+    assert manifest.notices == expected
     assert read_manifest(path, options={"separator": mark}).notices == ()
 
 

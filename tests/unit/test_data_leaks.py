@@ -114,36 +114,38 @@ def test_if_test_is_also_validation_only_training_is_separate(write):
     check_contents(data, contents(data))
 
 
-LEARNT = Content("5" * 32, "f" * 32, 1.0, 2.0)
+TRAINING = Content("5" * 32, "f" * 32, 1.0, 2.0)
 
 
 @pytest.mark.parametrize(
     ("chosen", "shares"),
     [
-        (LEARNT, True),
-        (LEARNT._replace(start_s=0.0, duration_s=None), True),  # the whole
-        (LEARNT._replace(start_s=1.001), True),
-        (LEARNT._replace(start_s=0.0, duration_s=1.0), False),  # touches
-        (LEARNT._replace(start_s=3.0, duration_s=None), False),
-        (LEARNT._replace(start_s=2.5, duration_s=0.1), True),  # inside
-        (LEARNT._replace(file="e" * 32), True),  # another container
-        (LEARNT._replace(sound="6" * 32), True),  # an mp3 decoded on another machine
-        (LEARNT._replace(sound="6" * 32, file="e" * 32), False),
+        (TRAINING, True),
+        (TRAINING._replace(start_s=0.0, duration_s=None), True),  # the whole
+        (TRAINING._replace(start_s=1.001), True),
+        (TRAINING._replace(start_s=0.0, duration_s=1.0), False),  # touches
+        (TRAINING._replace(start_s=3.0, duration_s=None), False),
+        (TRAINING._replace(start_s=2.5, duration_s=0.1), True),  # inside
+        (TRAINING._replace(file="e" * 32), True),  # another container
+        (TRAINING._replace(sound="6" * 32), True),  # an mp3 decoded on another machine
+        (TRAINING._replace(sound="6" * 32, file="e" * 32), False),
     ],
 )
 def test_recordings_that_overlap_training_are_found(chosen, shares):
-    assert overlapping([LEARNT], {"key": chosen}) == (["key"] if shares else [])
+    assert overlapping([TRAINING], {"key": chosen}) == (["key"] if shares else [])
 
 
 def test_of_many_parts_of_one_recording_each_overlap_is_found():
-    learnt = [LEARNT._replace(start_s=float(s), duration_s=1.0) for s in (0, 4, 8)]
-    learnt.append(LEARNT._replace(start_s=2.0, duration_s=5.0))
-    chosen = {s: LEARNT._replace(start_s=s, duration_s=0.5) for s in (0.5, 1.2, 2.1, 6.6, 7.1, 8.4)}
-    assert overlapping(learnt, chosen) == [0.5, 2.1, 6.6, 8.4]
+    training = [TRAINING._replace(start_s=float(s), duration_s=1.0) for s in (0, 4, 8)]
+    training.append(TRAINING._replace(start_s=2.0, duration_s=5.0))
+    chosen = {
+        s: TRAINING._replace(start_s=s, duration_s=0.5) for s in (0.5, 1.2, 2.1, 6.6, 7.1, 8.4)
+    }
+    assert overlapping(training, chosen) == [0.5, 2.1, 6.6, 8.4]
 
 
 @pytest.mark.parametrize(
-    "one", [LEARNT, LEARNT._replace(start_s=0.1 + 0.2), Content("5" * 32, "f" * 32)]
+    "one", [TRAINING, TRAINING._replace(start_s=0.1 + 0.2), Content("5" * 32, "f" * 32)]
 )
 def test_a_content_is_read_as_it_was_written(one):
     assert Content.parse(str(one)) == one

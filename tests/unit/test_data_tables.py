@@ -86,9 +86,9 @@ def test_a_folder_called_train_may_be_a_class_and_paths_without_a_side_are_refus
 def test_recordings_that_the_table_does_not_list_are_named(tmp_path):
     names = [f"{i}.wav" for i in range(12)]
     root = write(tmp_path, *names, "x/new.ogg", ".hidden.wav", metadata_dot_csv=listed(names[:10]))
-    told = [one for one in open_data(str(root)).notices if "not in metadata.csv" in one]
+    notices = [one for one in open_data(str(root)).notices if "not in metadata.csv" in one]
     names = "10.wav, 11.wav, x/new.ogg"
-    assert told == [f"3 recordings in {root} are not in metadata.csv and were skipped: {names}."]
+    assert notices == [f"3 recordings in {root} are not in metadata.csv and were skipped: {names}."]
 
 
 def test_a_table_inside_a_split_folder_must_agree_with_it(tmp_path):

@@ -156,8 +156,8 @@ def test_a_bottleneck_that_adds_its_input_needs_equal_widths():
             RecipeMismatch, match=r"24 channels at ffn\.in in layer 0 instead of 40"
         ):
             Bottleneck(width=3, position="before", **settings).build(wide)
-    beside = Bottleneck(width=3, position="before", insertion="parallel").build(wide)
-    assert (beside.down.weight.shape, beside.up.weight.shape) == ((3, 24), (40, 3))
+    parallel = Bottleneck(width=3, position="before", insertion="parallel").build(wide)
+    assert (parallel.down.weight.shape, parallel.up.weight.shape) == ((3, 24), (40, 3))
 
 
 def test_a_bottleneck_after_works_where_the_width_changes():

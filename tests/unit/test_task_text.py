@@ -102,8 +102,8 @@ def test_an_unseen_character_is_an_error_of_the_model_and_named() -> None:
     assert notice.endswith("--task 'asr(case=lower)' avoids all of them")
     assert "--task" not in task.notices("test", ["a b a b x"])[0]
     # The reference keeps it: one character of three and one word of two are wrong.
-    figures = task.metrics(["a B"], [{"label": "a b"}])
-    assert figures == {"wer": 1 / 2, "cer": 1 / 3, "empty": 0, "count": 1}
+    metrics = task.metrics(["a B"], [{"label": "a b"}])
+    assert metrics == {"wer": 1 / 2, "cer": 1 / 3, "empty": 0, "count": 1}
     # The loss is that of the text without it, over the units that are left.
     logits = torch.randn(9, 4, generator=torch.Generator().manual_seed(0))
     outputs = Outputs.of([logits])

@@ -59,9 +59,9 @@ def test_the_loss_of_numbers_is_one_minus_concordance():
     labels = ["valence=1,arousal=1.5", "valence=3,arousal=2", "arousal=2.5,valence=5"]
     outputs = [torch.tensor([0.0, -1.0]), torch.tensor([1.0, 0.0]), torch.tensor([2.0, 1.0])]
     assert float(VAD.loss(Outputs.of(outputs), labels)) == pytest.approx((1 - 4 / 7) / 2, abs=1e-6)
-    figures = VAD.metrics(labels, [VAD.decode(output) for output in outputs])
-    assert figures["ccc_by_dimension"] == pytest.approx({"valence": 4 / 7, "arousal": 1.0})
-    assert figures["ccc"] == pytest.approx((4 / 7 + 1) / 2)
+    metrics = VAD.metrics(labels, [VAD.decode(output) for output in outputs])
+    assert metrics["ccc_by_dimension"] == pytest.approx({"valence": 4 / 7, "arousal": 1.0})
+    assert metrics["ccc"] == pytest.approx((4 / 7 + 1) / 2)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_loss_of_numbers_is_one_minus_concordance():
         (["2", "2", "2"], "corpus: value is 2 in all 3 training recordings; there is nothing"),
     ],
 )
-def test_numbers_that_cannot_be_learnt_are_refused(labels, message):
+def test_numbers_that_cannot_be_learned_are_refused(labels, message):
     with pytest.raises(LabelError, match=message):
         Regression.from_dataset(data(labels))
 
@@ -145,9 +145,9 @@ def test_characters_outside_the_vocabulary_are_counted_and_shown():
 
 def test_error_rates_are_of_all_recordings_together():
     said = [{"label": "a b"}, {"label": "b"}]
-    figures = ASR.metrics(["a  b", "a b b"], said)
-    assert figures == {"wer": 2 / 5, "cer": 4 / 8, "empty": 0, "count": 2}
-    assert ASR.score(figures) == -2 / 5
+    metrics = ASR.metrics(["a  b", "a b b"], said)
+    assert metrics == {"wer": 2 / 5, "cer": 4 / 8, "empty": 0, "count": 2}
+    assert ASR.score(metrics) == -2 / 5
 
 
 def test_words_are_units_and_a_new_one_is_an_error():
@@ -155,7 +155,7 @@ def test_words_are_units_and_a_new_one_is_an_error():
     assert (words.units, words.num_outputs) == (("no", "one"), 3)
     assert words.decode(torch.eye(3)[[0, 2, 2, 0, 2, 1]])["label"] == "one one no"
     assert words.frames_needed("one one") == 3
-    figures = words.metrics(["no  one", "one"], [{"label": "no one"}, {"label": "one one"}])
-    assert figures == {"wer": 1 / 3, "empty": 0, "count": 2}
+    metrics = words.metrics(["no  one", "one"], [{"label": "no one"}, {"label": "one one"}])
+    assert metrics == {"wer": 1 / 3, "empty": 0, "count": 2}
     with pytest.raises(LabelError, match="'two'"):
         words.check_labels(["two"])

@@ -49,12 +49,12 @@ def test_very_sure_windows_do_not_overflow() -> None:
 def test_metrics_are_computed_by_hand() -> None:
     # bark: 1 of 2 found, 1 said so: F1 2/3. meow: 2 of 2 found, 3 said so: F1 4/5. moo: none.
     said = [{"label": label} for label in ("bark", "meow", "meow", "meow")]
-    figures = TASK.metrics(["bark", "bark", "meow", "meow"], said)
-    assert figures["accuracy"] == 0.75
-    assert figures["uar"] == pytest.approx((1 / 2 + 1) / 2)
-    assert figures["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
-    assert figures["confusion"] == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
-    assert (figures["count"], figures["labels"]) == (4, ["bark", "meow", "moo"])
+    metrics = TASK.metrics(["bark", "bark", "meow", "meow"], said)
+    assert metrics["accuracy"] == 0.75
+    assert metrics["uar"] == pytest.approx((1 / 2 + 1) / 2)
+    assert metrics["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert metrics["confusion"] == [[1, 1, 0], [0, 2, 0], [0, 0, 0]]
+    assert (metrics["count"], metrics["labels"]) == (4, ["bark", "meow", "moo"])
 
 
 def test_a_label_never_seen_is_named_with_the_nearest() -> None:

@@ -84,18 +84,18 @@ def said(*embeddings: list[float]) -> list[dict]:
 def test_all_pairs_are_trials_without_a_list():
     # a: 1 at 0 and 60 degrees, b: at 90 degrees. Cosines: a-a 1/2; a-b 0 and cos 30.
     decoded = said([1, 0], [0.5, 3**0.5 / 2], [0, 2])
-    figures = Verification(["x", "y"]).metrics(["a", "a", "b"], decoded)
-    assert (figures["trials"], figures["targets"]) == (3, 1)
+    metrics = Verification(["x", "y"]).metrics(["a", "a", "b"], decoded)
+    assert (metrics["trials"], metrics["targets"]) == (3, 1)
     # Down: non-target .87, target .5, non-target 0: from (1/2, 1) to (1/2, 0).
-    assert figures["eer"] == pytest.approx(0.5)
+    assert metrics["eer"] == pytest.approx(0.5)
 
 
 def test_only_the_trials_of_a_list_are_scored():
     task = Verification(["x", "y"]).with_trials([Trial("0", "1", True), Trial("0", "2", False)])
     decoded = said([1, 0], [0.5, 3**0.5 / 2], [0, 2])
-    figures = task.metrics(["a", "a", "b"], decoded)
-    assert (figures["trials"], figures["eer"], figures["min_dcf_01"]) == (2, 0.0, 0.0)
-    assert "s_norm" not in figures
+    metrics = task.metrics(["a", "a", "b"], decoded)
+    assert (metrics["trials"], metrics["eer"], metrics["min_dcf_01"]) == (2, 0.0, 0.0)
+    assert "s_norm" not in metrics
     normed = task.with_cohort(np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 0.5]]))
     assert set(normed.metrics(["a", "a", "b"], decoded)) >= {"s_norm", "as_norm"}
 
@@ -126,16 +126,16 @@ def test_an_intent_is_right_if_all_its_slots_are():
     output = torch.tensor([0.0, 2.0, 0.1, 0.5, 0.2])
     assert task.decode(output)["label"] == "action=on,object=music"
     decoded = [task.decode(output), {"label": "action=off,object=tv"}]
-    figures = task.metrics(labels, decoded)
-    assert figures["accuracy"] == 0.5
-    assert figures["accuracy_by_slot"] == {"action": 1.0, "object": 0.5}
+    metrics = task.metrics(labels, decoded)
+    assert metrics["accuracy"] == 0.5
+    assert metrics["accuracy_by_slot"] == {"action": 1.0, "object": 0.5}
     expected = F.cross_entropy(output[None, :2], torch.tensor([1])) + F.cross_entropy(
         output[None, 2:], torch.tensor([0])
     )
     torch.testing.assert_close(task.loss(Outputs.of([output]), labels[:1]), expected)
 
 
-def test_intents_that_cannot_be_learnt_or_read_are_errors():
+def test_intents_that_cannot_be_learned_or_read_are_errors():
     with pytest.raises(LabelError, match="all 2 training recordings have object=lamp"):
         Intent.from_dataset(data(["action=on,object=lamp", "action=off,object=lamp"]))
     with pytest.raises(LabelError, match="'lamp' is not a list of slots"):
@@ -156,9 +156,9 @@ def test_slot_metrics_are_superb_s():
     said = [{"label": "play B-artist abbe E-artist"}, {"label": "stop B-day E-day"}]
     # Types: {artist, day} against {artist}: precision 1, recall 1/2, F1 2/3; none against none (an
     # empty slot does not count): 1. Values: abba - abbe 1 error of 4, now - nothing 3 of 3.
-    figures = task.metrics(labels, said)
-    assert figures["slot_type_f1"] == pytest.approx((2 / 3 + 1) / 2)
-    assert figures["slot_value_cer"] == pytest.approx(4 / 7)
+    metrics = task.metrics(labels, said)
+    assert metrics["slot_type_f1"] == pytest.approx((2 / 3 + 1) / 2)
+    assert metrics["slot_value_cer"] == pytest.approx(4 / 7)
 
 
 def test_a_value_is_compared_with_the_nearest_of_its_slot():
@@ -205,9 +205,9 @@ def test_event_metrics_by_hand():
     decoded = [{"label": "0-1:dog", "frames": 6}]
     # Truth marks frames 1 and 2, said 0 and 1: one in both. Segments of a second are two frames:
     # truth in the first two, said in the first.
-    figures = task.metrics(["0.5-1.5:dog"], decoded)
-    assert figures["frame_f1"] == pytest.approx(2 * 1 / 4)
-    assert figures["segment_f1"] == pytest.approx(2 * 1 / 3)
+    metrics = task.metrics(["0.5-1.5:dog"], decoded)
+    assert metrics["frame_f1"] == pytest.approx(2 * 1 / 4)
+    assert metrics["segment_f1"] == pytest.approx(2 * 1 / 3)
 
 
 @pytest.mark.parametrize("label", ["dog", "1-0.5:dog", "a-b:dog", "0-1:", "0-1:dog,1-2:dog"])

@@ -123,5 +123,5 @@ def _count(
     own = {id(parameter) for parameter in backbone.parameters()}
     everything = sum(parameter.numel() for parameter in backbone.parameters())
     in_place = sum(p.numel() for p in trainable.values() if id(p) in own)
-    beside = sum(p.numel() for p in frozen.values() if id(p) not in own)
-    return Count(everything - in_place + beside, size("head/"), tuple(rows))
+    added = sum(p.numel() for p in frozen.values() if id(p) not in own)
+    return Count(everything - in_place + added, size("head/"), tuple(rows))

@@ -62,7 +62,7 @@ class Source:
         """Return the safetensors files.
 
         Raises:
-            BackboneError: the backbone has none.
+            BackboneError: the backbone has no safetensors files.
         """
         try:
             return [self._file(WEIGHTS)]

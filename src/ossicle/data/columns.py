@@ -73,7 +73,7 @@ class Columns:
         return ",".join(f"{name}={value}" for name, value in values)
 
     def text(self, role: str, record: Mapping[str, str]) -> str:
-        """Return the text of a row for a role; empty if the row or the table has none."""
+        """Return the text of a row for a role; empty if the row or the table lacks it."""
         column = self.by_role.get(role)
         return record.get(column, "").strip() if column else ""
 

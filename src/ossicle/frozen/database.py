@@ -50,7 +50,7 @@ def _remove_damaged(file: Path, error: sqlite3.Error) -> None:
 
 
 def clear_database(cache: Path) -> int:
-    """Remove the file, and return its size in bytes; 0 if there is none."""
+    """Remove the file and return its size in bytes; 0 if it does not exist."""
     size = database_bytes(cache)
     with suppress(OSError):
         (cache / FILE).unlink(missing_ok=True)
@@ -58,7 +58,7 @@ def clear_database(cache: Path) -> int:
 
 
 def database_bytes(cache: Path) -> int:
-    """Return the size of the file in bytes; 0 if there is none."""
+    """Return the size of the file in bytes; 0 if it does not exist."""
     try:
         return (cache / FILE).stat().st_size
     except OSError:

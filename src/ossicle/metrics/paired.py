@@ -15,7 +15,7 @@ and recordings as units, this is the exact McNemar test.
 
 The test does not cover the training seed. The S models of each recipe are fixed, and a small p says
 that these models differ on such recordings, not that the recipes would differ with other seeds or
-other training data; compare `difference` with its spread over seeds for that. It does not correct
+other training data; for those, compare `difference` with its spread over seeds. It does not correct
 for the number of pairs that are compared either.
 
 Source: Fisher 1935, "The design of experiments", section 21. Computed by
@@ -30,7 +30,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 FEWEST_SPEAKERS = 6  # 2 / 2^6 = 0.03
-RESAMPLES = 9999  # if there are no more sign patterns than this, all of them are used
+RESAMPLES = 9999  # with this many sign patterns or fewer, all of them are used
 
 
 @dataclass(frozen=True)

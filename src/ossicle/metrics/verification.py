@@ -72,7 +72,7 @@ class Trials:
         self._ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
 
     def curve(self, weights: Float[np.ndarray, " N"] | None = None) -> ErrorCurve | None:
-        """Return the error rates; None if there are no trials of one speaker, or none of two."""
+        """Return the error rates; None without trials of one speaker or of two."""
         weight = np.ones(len(self._same)) if weights is None else weights[self._order]
         targets = np.cumsum(np.where(self._same, weight, 0.0))
         others = np.cumsum(np.where(self._same, 0.0, weight))

@@ -42,11 +42,11 @@ HELPS: Final = (
     "What helps: more --epochs, --head-lr 1e-2 or 3e-2, --schedule constant, more training "
     "recordings"
 )
-MOST_PAIRS: Final = 1000  # of transcripts, by which `chance` is estimated
+MOST_PAIRS: Final = 1000  # pairs of transcripts from which `chance` is estimated
 
 
 class SavedTranscription(Struct):
-    """Entries of a saved transcription; those of `TextRule` are beside them."""
+    """Entries of a saved transcription, in addition to those of `TextRule`."""
 
     units: Names
     unseen: Literal["count", "error"] = "count"

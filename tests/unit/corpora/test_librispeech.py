@@ -41,8 +41,8 @@ def test_libri_light_has_all_its_hours_or_none(tree):
 
 def test_librispeech_may_be_next_to_libri_light_or_in_a_folder(tree):
     root = tree(CORPORA["librilight"].example.files)
-    beside = open_data(f"librilight:{root}/librispeech_finetuning")
-    assert [len(part) for part in beside.sides.values()] == [4, 2, 2]
+    librilight = open_data(f"librilight:{root}/librispeech_finetuning")
+    assert [len(part) for part in librilight.sides.values()] == [4, 2, 2]
     (root / "books").mkdir()
     (root / "LibriSpeech").rename(root / "books/LibriSpeech")
     assert len(open_data(f"librilight:{root}?librispeech={root}/books").test) == 2

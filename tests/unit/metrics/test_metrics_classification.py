@@ -12,27 +12,27 @@ from ossicle.metrics import classification_metrics, metrics_by_rows
 
 
 def test_metrics_are_those_computed_by_hand():
-    figures = classification_metrics(
+    scores = classification_metrics(
         target=["a", "a", "a", "b", "b", "c"],
         predicted=["a", "a", "b", "b", "c", "c"],
         labels=["a", "b", "c"],
     )
-    assert figures.confusion == ((2, 1, 0), (0, 1, 1), (0, 0, 1))
-    assert figures.count == 6
-    assert figures.accuracy == pytest.approx(4 / 6)
-    assert figures.uar == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
-    assert figures.macro_f1 == pytest.approx((4 / 5 + 2 / 4 + 2 / 3) / 3)
+    assert scores.confusion == ((2, 1, 0), (0, 1, 1), (0, 0, 1))
+    assert scores.count == 6
+    assert scores.accuracy == pytest.approx(4 / 6)
+    assert scores.uar == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert scores.macro_f1 == pytest.approx((4 / 5 + 2 / 4 + 2 / 3) / 3)
 
 
 def test_rows_of_the_confusion_are_true_labels_in_the_order_given():
-    figures = classification_metrics(["a", "a", "b"], ["b", "b", "b"], labels=["b", "a"])
-    assert figures.confusion == ((1, 0), (2, 0))
+    scores = classification_metrics(["a", "a", "b"], ["b", "b", "b"], labels=["b", "a"])
+    assert scores.confusion == ((1, 0), (2, 0))
 
 
 def test_uar_leaves_out_a_class_that_is_only_predicted_and_macro_f1_counts_it_as_zero():
-    figures = classification_metrics(["a", "a", "b", "b"], ["a", "c", "b", "b"], ["a", "b", "c"])
-    assert figures.uar == pytest.approx((1 / 2 + 1) / 2)
-    assert figures.macro_f1 == pytest.approx((2 / 3 + 1 + 0) / 3)
+    scores = classification_metrics(["a", "a", "b", "b"], ["a", "c", "b", "b"], ["a", "b", "c"])
+    assert scores.uar == pytest.approx((1 / 2 + 1) / 2)
+    assert scores.macro_f1 == pytest.approx((2 / 3 + 1 + 0) / 3)
 
 
 def test_a_label_that_occurs_nowhere_changes_nothing_but_the_confusion():
@@ -49,15 +49,15 @@ def test_a_label_that_occurs_nowhere_changes_nothing_but_the_confusion():
 
 @pytest.mark.parametrize("predicted", ["a", "b"])
 def test_one_recording_of_one_class_is_enough(predicted):
-    figures = classification_metrics(["a"], [predicted], ["a", "b"])
+    scores = classification_metrics(["a"], [predicted], ["a", "b"])
     right = float(predicted == "a")
-    assert (figures.accuracy, figures.macro_f1, figures.uar) == (right, right, right)
+    assert (scores.accuracy, scores.macro_f1, scores.uar) == (right, right, right)
 
 
 def test_a_single_label_gives_a_confusion_of_one_cell():
-    figures = classification_metrics(["a", "a"], ["a", "a"], ["a"])
-    assert figures.confusion == ((2,),)
-    assert figures.uar == 1
+    scores = classification_metrics(["a", "a"], ["a", "a"], ["a"])
+    assert scores.confusion == ((2,),)
+    assert scores.uar == 1
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -70,7 +70,7 @@ def test_metrics_agree_with_scikit_learn_on_strings(seed):
     rows = generator.integers(12, size=12)
     true, named = [target[row] for row in rows], predicted[rows].tolist()
 
-    figures = classification_metrics(true, named, labels)
+    scores = classification_metrics(true, named, labels)
     fast = metrics_by_rows(target, predicted.tolist(), labels)(rows)
 
     f1 = f1_score(true, named, average="macro", zero_division=0)
@@ -81,22 +81,22 @@ def test_metrics_agree_with_scikit_learn_on_strings(seed):
     assert fast == pytest.approx(
         {"accuracy": accuracy_score(true, named), "macro_f1": f1, "uar": uar}, rel=1e-12
     )
-    assert (figures.accuracy, figures.macro_f1, figures.uar) == pytest.approx(
+    assert (scores.accuracy, scores.macro_f1, scores.uar) == pytest.approx(
         (accuracy_score(true, named), f1, uar), rel=1e-12
     )
-    np.testing.assert_array_equal(figures.confusion, confusion_matrix(true, named, labels=labels))
+    np.testing.assert_array_equal(scores.confusion, confusion_matrix(true, named, labels=labels))
 
 
 def test_uar_is_balanced_accuracy_where_every_class_occurs():
     target, predicted = list("aabbccc"), list("abbbcca")
-    figures = classification_metrics(target, predicted, list("abc"))
-    assert figures.uar == pytest.approx(balanced_accuracy_score(target, predicted), rel=1e-12)
+    scores = classification_metrics(target, predicted, list("abc"))
+    assert scores.uar == pytest.approx(balanced_accuracy_score(target, predicted), rel=1e-12)
 
 
 def test_plain_python_numbers_come_back():
-    figures = classification_metrics(["a", "b"], ["a", "a"], ["a", "b"])
-    assert type(figures.accuracy) is type(figures.uar) is type(figures.macro_f1) is float
-    assert type(figures.confusion[0][0]) is int
+    scores = classification_metrics(["a", "b"], ["a", "a"], ["a", "b"])
+    assert type(scores.accuracy) is type(scores.uar) is type(scores.macro_f1) is float
+    assert type(scores.confusion[0][0]) is int
 
 
 @pytest.mark.parametrize("function", [classification_metrics, metrics_by_rows])

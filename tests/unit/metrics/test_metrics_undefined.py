@@ -93,18 +93,18 @@ def test_a_cohort_whose_scores_are_all_alike_gives_no_normalised_scores(capsys):
         task = Verification(["x", "y"]).with_cohort(cohort)
         decoded = [{"embedding": row, "key": str(i)} for i, row in enumerate(np.eye(8)[:4])]
         decoded[3]["embedding"] = np.zeros(8)  # no direction: a cosine of 0 with all
-        figures = strict(dumps(task.metrics(["a", "a", "b", "b"], decoded)))
-        assert (figures["s_norm"], figures["as_norm"]) == (None, None)
-        assert figures["norm_missing"] == "the scores of the cohort are all alike"
+        metrics = strict(dumps(task.metrics(["a", "a", "b", "b"], decoded)))
+        assert (metrics["s_norm"], metrics["as_norm"]) == (None, None)
+        assert metrics["norm_missing"] == "the scores of the cohort are all alike"
         missing = dict.fromkeys(Verification.reported)
         about = {"interval_unit": "speaker", "interval_units": 2, "interval_missing": "so"}
-        print_metrics({**figures, **about, "task": "verification", "intervals": missing})
+        print_metrics({**metrics, **about, "task": "verification", "intervals": missing})
         assert "after AS-norm: not available: the scores of the coh" in capsys.readouterr().out
 
 
 def test_a_score_that_does_not_exist_is_shown_as_such(capsys):
     assert Metric("EER").spread(None, None) == "not available"
-    figures = {"task": "classification", "count": 1, "interval_unit": "recording"}
+    metrics = {"task": "classification", "count": 1, "interval_unit": "recording"}
     none = dict.fromkeys(("macro_f1", "accuracy", "uar"))
-    print_metrics({**figures, **none, "intervals": none, "interval_units": 1})
+    print_metrics({**metrics, **none, "intervals": none, "interval_units": 1})
     assert "accuracy not available" in capsys.readouterr().out
