@@ -22,4 +22,4 @@ def recipes(json: o.AsJson = False) -> None:
     print()
     for work, address in PAPERS.items():
         print(f"{work}: {address}")
-    print("Numbers: trainable parameters at base size, without the head (ast/: and final norm).")
+    print("Numbers: trainable parameters at base size, without head (ast/: and final norm).")
