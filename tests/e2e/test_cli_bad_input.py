@@ -227,7 +227,7 @@ def test_resume_needs_a_run_and_its_own_settings(
 
 def test_a_run_needs_a_backbone_a_recipe_and_data(ossicle: Command, tmp_path: Path) -> None:
     done = ossicle("train", "--out", tmp_path / "out", "--recipe=lora")
-    assert message_of(done).startswith("--backbone, --data must be given")
+    assert message_of(done).startswith("--backbone, --data missing: required for a new run")
 
 
 @pytest.mark.parametrize(
