@@ -51,8 +51,8 @@ def training_step(
 
     Args:
         outputs: The forward pass: (B, C).
-        parameters: To train.
-        dtype: Of the forward pass under autocast; None: float32.
+        parameters: Parameters to train.
+        dtype: Dtype of the forward pass under autocast; None: float32.
     """
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
     device = parameters[0].device.type

@@ -51,11 +51,11 @@ def peft_model(
     """Return peft's LoRA of rank 8 at q and v on transformers' model.
 
     Args:
-        name: Of the model.
-        device: To compute on.
-        layers: To adapt; None: all.
+        name: Name of the model.
+        device: Device to run on.
+        layers: Layers to adapt; None: all.
         freeze: Also freeze the CNN with `freeze_cnn`.
-        model: To wrap, instead of a new one.
+        model: A model to wrap instead of a new one.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -99,9 +99,9 @@ def plain_step(
     """Return a step on transformers' model with every parameter frozen in a loop, or none.
 
     Args:
-        name: Of the model.
-        waves: Of one length.
-        device: To compute on.
+        name: Name of the model.
+        waves: Waveforms of equal length.
+        device: Device to run on.
         states: Use a weighted sum of all hidden states, with trainable weights, not the last one.
         freeze: Call `freeze_cnn`.
         full: Train every other parameter.

@@ -52,11 +52,11 @@ class FileState:
 
 
 def replace_file(path: Path, *parts: bytes | memoryview) -> None:
-    """Write a file so that a reader finds the old content or the new, never half of one.
+    """Write a file atomically: a reader sees either the old or the new content.
 
     Args:
-        path: Of the file.
-        parts: Its new content, one part after the other.
+        path: The file.
+        parts: Its new content, in consecutive parts.
 
     Raises:
         RunError: it cannot be written, say because the disk is full; the old one is untouched.

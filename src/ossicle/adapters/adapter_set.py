@@ -17,10 +17,10 @@ class AdapterSet(nn.Module):
     """The adapters of one recipe, their gates, and the head that was trained with them.
 
     Attributes:
-        recipe: The plan.
+        recipe: The recipe.
         slots: The place of each adapter.
-        head: From frames to the output of the task, if there is one.
-        gates: Of the candidates of mixtures.
+        head: The head, which maps frames to the output of the task; None: no head.
+        gates: The gates of the candidates of mixtures.
     """
 
     def __init__(self, recipe: Recipe, slots: Sequence[Slot], head: Head | None) -> None:

@@ -32,9 +32,9 @@ def attach(
     """Return the backbone with the recipe's adapters attached, active and proved to work.
 
     Args:
-        backbone: From `load_backbone`.
+        backbone: The result of `load_backbone`.
         recipe: The adapters to add.
-        head: From frames to the output of the task; None: adapters only.
+        head: The head, which maps frames to the output of the task; None: adapters only.
         name: Name of the adapter set.
 
     Raises:

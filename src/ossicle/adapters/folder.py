@@ -68,12 +68,12 @@ class _Facts(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class AdapterFolder:
-    """What an adapter folder says about itself.
+    """The content of an adapter folder, without the values of its tensors.
 
     Attributes:
         path: The folder.
         facts: The content of `recipe.json`.
-        shapes: Of every tensor, by key.
+        shapes: Shape of each tensor, by key.
         num_bytes: Size of the tensor file.
     """
 

@@ -68,7 +68,7 @@ class Gates(nn.Module):
         """Create a logit for each candidate in each layer.
 
         Args:
-            candidates: By mixture and layer, the numbers of the placements that compete there.
+            candidates: Numbers of the competing placements, by mixture and layer.
         """
         super().__init__()
         self._candidates = {place: list(numbers) for place, numbers in candidates.items()}

@@ -56,9 +56,9 @@ class AdaptedModel(nn.Module):
 
         Args:
             name: Name of the set.
-            recipe: What to build.
-            head: From frames to the output of the task.
-            stacked: Returns the adapter of a slot instead, e.g. one that serves many sets at once.
+            recipe: The recipe.
+            head: The head, which maps frames to the output of the task.
+            stacked: Returns the adapter to insert at a slot, e.g. one that serves many sets.
 
         Raises:
             AttachError: the name is taken, another model's adapters are on the backbone, full

@@ -138,12 +138,12 @@ def check_finite(tensors: Mapping[str, Tensor], what: str) -> None:
 def load(
     folder: Path | str, backbone: Backbone | str | None = None, *, device: str = "cpu"
 ) -> AdaptedModel:
-    """Return the backbone with a saved adapter set in place, active, in evaluation mode.
+    """Return the backbone with a saved adapter set attached, active, in evaluation mode.
 
     Args:
-        folder: Made by `save` or by a run.
-        backbone: The one to put it on, or its name; None: the one named in the folder.
-        device: Where a backbone given by name is loaded.
+        folder: A folder written by `save` or by a run.
+        backbone: The backbone to attach it to, or its name; None: the one named in the folder.
+        device: Device of a backbone given by name.
 
     Raises:
         AdapterFileError: the folder is not an adapter folder, or is damaged.

@@ -21,7 +21,7 @@ class Slot:
 
     Attributes:
         number: Position of its placement in the recipe.
-        placement: That placement.
+        placement: The placement.
         site: The site.
         adapter: The module; None if the site's own parameters are trained in place.
         reads: The site whose input is the adapter's x; None: its own site.

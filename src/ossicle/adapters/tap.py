@@ -220,14 +220,14 @@ def _gated(
     base: Tensor,
     mask: Tensor | None,
 ) -> Tensor:
-    """Return y with what a candidate changes, by its gate or on its own copy of the batch.
+    """Return y after the change of a candidate, scaled by its gate or on its copy of the batch.
 
     Args:
-        gate: The candidate's.
-        change: The candidate: from `read`, y and the mask to y.
+        gate: Gate of the candidate.
+        change: The candidate, which computes y from `read`, y and the mask.
         read: Further tensors that it reads.
-        y: With the changes of earlier candidates.
-        base: Without them; the candidates of one site all change the same tensor.
+        y: The tensor after the changes of earlier candidates.
+        base: The tensor before them: all candidates of a site change the same tensor.
         mask: Real frames.
     """
     if not gate.is_of_whole_layers:

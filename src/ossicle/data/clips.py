@@ -50,7 +50,7 @@ class Clips:
             batch_size: Recordings of a batch; not used if there is a budget.
             budget: Samples of a padded batch.
             seed: Seed of the run.
-            epoch: From 1.
+            epoch: Number of the epoch, counted from 1.
         """
         sizes = [min(size, self.limit) for size in self.sizes]
         if budget is not None:

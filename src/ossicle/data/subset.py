@@ -29,7 +29,7 @@ def draw_shots(dataset: Dataset, shots: int, classes_in: ClassesIn, seed: int) -
         dataset: The recordings; validation and test stay as they are.
         shots: k, at least 1.
         classes_in: Returns the classes of a label.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Raises:
         RunError: the labels have no classes.
@@ -73,7 +73,7 @@ def draw_fraction(dataset: Dataset, fraction: float, classes_in: ClassesIn, seed
         dataset: The recordings; validation and test stay as they are.
         fraction: Above 0, up to 1.
         classes_in: Returns the classes of a label.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Raises:
         LabelError: a class loses all its training recordings.

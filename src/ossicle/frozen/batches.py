@@ -49,11 +49,11 @@ def training_batches(
 
     Args:
         clips: The recordings.
-        plan: From `Clips.plan`.
+        plan: The result of `Clips.plan`.
         backbone: The model that the batches are for.
-        frozen: Where states may be cached; those of random crops are not.
+        frozen: The frozen part, whose states are cached except those of random crops.
         seed: Seed of the run.
-        epoch: From 1.
+        epoch: Number of the epoch, counted from 1.
         own: Returns the pieces of a batch that this process reads. Default: all.
     """
     rate, shortest = backbone.sample_rate, backbone.min_samples
@@ -81,9 +81,9 @@ def window_batches(
 
     Args:
         clips: The recordings.
-        batches: From `Clips.window_batches`.
+        batches: The result of `Clips.window_batches`.
         backbone: The model that the batches are for.
-        frozen: Where states may be cached; None: nowhere.
+        frozen: The frozen part, whose states are cached; None: no cache.
     """
 
     def row(piece: Piece) -> BatchRow:

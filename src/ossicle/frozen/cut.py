@@ -166,7 +166,7 @@ def run_from_cut(
         states: States of each row from `run_to_cut`.
         lengths: Real entries of the model input of each row.
         cut: The cut that the states belong to.
-        finish: From `AdaptedModel.compiled_finish`; None: `Backbone.finish`.
+        finish: The result of `AdaptedModel.compiled_finish`; None: `Backbone.finish`.
     """
     partial = pad_at_cut(model.backbone, states, lengths, cut)
     return model.apply_head((finish or model.backbone.finish)(partial))

@@ -57,11 +57,11 @@ PROBE_S: Final = 1.0
 
 @dataclass(slots=True)
 class BatchRow:
-    """One row of a batch: its model input, or its states at the cut where they are cached.
+    """One row of a batch: its model input, or its states at the cut if they are cached.
 
     Attributes:
-        model_input: With its number of real entries; None where the states are cached.
-        states: The states at the cut; None where they are not computed yet.
+        model_input: The input with its number of real entries; None if the states are cached.
+        states: The states at the cut; None if they are not computed yet.
         length: Real entries of the model input.
         key: The key of the states in the cache; None: they are not kept.
     """

@@ -155,7 +155,7 @@ def cohort_normalised(
     Args:
         scores: The cosines of the trials.
         sides: Row in `embeddings` of the first and the second utterance of each trial.
-        embeddings: Of the utterances.
+        embeddings: Embeddings of the utterances.
         cohort: Embeddings of other speakers.
 
     Returns:

@@ -58,7 +58,7 @@ def build_decoder(
 
     Args:
         text: `greedy` or `beam(...)`.
-        units: In the order of the outputs from 1 on.
+        units: The units, in the order of the outputs from 1 on.
         by_word: Whether the language model is over words that the units spell, or over the units.
         normalise: Normalises a word as the transcripts are.
 
