@@ -63,7 +63,8 @@ def test_half_precision_that_a_device_computes_wrongly_is_refused(build) -> None
     backbone.model.encoder.layer_norm.register_forward_hook(wrong)
     check_precision(backbone, torch.float32)
     with pytest.raises(
-        RunError, match=r"in bfloat16 this cpu .* off by \d+% .* --precision float32"
+        RunError,
+        match=r"this cpu computes 'tiny' wrongly in bfloat16: .*\d+% of .* --precision float32",
     ):
         check_precision(backbone, torch.bfloat16)
 
