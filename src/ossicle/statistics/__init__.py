@@ -1,0 +1,1 @@
+"""Statistics of comparisons: summaries, paired tests, corrections, effect sizes, ranks."""

@@ -1,0 +1,8 @@
+"""What a trial can be: a training run, a baseline, a measurement. One file each."""
+
+from typing import Final
+
+from ossicle.trials.runners import train
+from ossicle.trials.runners.runner import Runner
+
+RUNNERS: Final[dict[str, Runner]] = {runner.name: runner for runner in (train.RUNNER,)}

@@ -1,0 +1,66 @@
+"""Train an adapter and test it: `ossicle train` as a trial."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ossicle.progress import Progress
+from ossicle.tasks import TASKS
+from ossicle.training.folder import CONFIG, METRICS
+from ossicle.training.result import RunResult, read_result
+from ossicle.training.run import train
+from ossicle.trials.kept import Kept
+from ossicle.trials.outcome import Measured, TestRows
+from ossicle.trials.runners.runner import Runner
+from ossicle.trials.trial import Trial
+
+
+class Train:
+    """Trains, keeps the best epoch by validation, and tests it once."""
+
+    name = "train"
+
+    def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:  # noqa: ARG002
+        """Train, or resume the run in the folder."""
+        train(trial.config, folder, resume=(folder / CONFIG).is_file(), progress=progress)
+
+    def read(self, folder: Path) -> Measured | None:
+        """Return the result of a tested run."""
+        if not (folder / METRICS).is_file():
+            return None
+        result = read_result(folder)
+        return None if result.test is None else measured(result)
+
+
+def measured(result: RunResult) -> Measured:
+    """Return what a study needs of the result of a tested run."""
+    test = result.test_metrics
+    rows = test["recordings"]
+    scored = bool(rows) and "score" in rows[0]
+    return Measured(
+        task=result.task,
+        metrics={key: test[key] for key in TASKS[result.task].reported},
+        scores=np.array([row["score"] for row in rows], np.float32) if scored else None,
+        predicted=tuple(row["predicted"] for row in rows),
+        rows=TestRows(
+            keys=tuple(row["key"] for row in rows),
+            speakers=tuple(row["speaker"] for row in rows),
+            labels=tuple(row["label"] for row in rows),
+        ),
+        parameters=result.parameters,
+        adapter_bytes=result.adapter_bytes,
+        train_seconds=result.train_seconds,
+        step_seconds=result.step_seconds,
+        test_seconds=result.test_seconds,
+        peak_memory_mib=result.peak_memory_mib,
+        best_epoch=result.best_epoch,
+        epochs=result.epochs,
+        split=result.split,
+        split_fingerprint=result.split_fingerprint,
+        backbone_fingerprint=result.backbone_fingerprint,
+        notices=tuple(result.notices),
+    )
+
+
+RUNNER: Final[Runner] = Train()
