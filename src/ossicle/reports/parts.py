@@ -1,8 +1,32 @@
-"""The parts of a report, as plain data: what a study computes and a page shows."""
+"""The parts of a report, as plain data: what a study computes and a page shows.
 
+All text is plain text, which the page, CSV and LaTeX escape.
+
+**Figures** are traces and layout of plotly.js. The page adds colours, symbols, dashes, fonts,
+margins and width, in the light and the dark colour scheme; leave them out. The entry `meta` of a
+trace says what the trace is:
+
+    {"series": 2}           its series, from 0. Traces of one series have the same colour, symbol
+                            and dash, in all subplots. Default: its position among the traces that
+                            are neither bands, references nor background.
+    {"role": "band"}        an interval around a series, such as a confidence interval: filled in
+                            the colour of the series, without a line. Give `series` too.
+    {"role": "reference"}   something to compare with, such as chance: grey and dotted
+    {"role": "background"}  points that are there for orientation: grey
+    {"scale": "diverging"}  a heat map of values around zero; otherwise its scale is sequential
+
+Strings in traces and layout are plain text too: `<br>` would be shown as it is. Only
+`hovertemplate` and `texttemplate` are markup. They never contain text from users' files; they refer
+to it: `%{x}`, `%{text}`, `%{fullData.name}`, `%{customdata[0]}`. A layout has no title (the page
+shows that of the figure) and may have a `height` in pixels.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
+
+NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +51,8 @@ class Table:
     """A table.
 
     Attributes:
-        name: File name of its CSV and LaTeX files, without a suffix.
+        name: File name of its CSV and LaTeX files, without a suffix: small letters, digits and
+            hyphens. Unique in the report.
         title: Heading.
         columns: Column headings.
         rows: A cell for each column; the first column names the row.
@@ -41,16 +66,24 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     notes: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        widths = {len(row) for row in self.rows} - {len(self.columns)}
+        if widths or not self.columns:
+            raise ValueError(
+                f"table '{self.name}' has {len(self.columns)} columns and a row of {widths} cells"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """An interactive plot.
+    """An interactive plot; see above for its traces and layout.
 
     Attributes:
-        name: Unique name, for links.
+        name: Name for links and downloads: small letters, digits and hyphens. Unique in the report.
         title: Heading.
-        traces: Traces of plotly, as plain data.
-        layout: Layout of plotly, as plain data; colours, fonts and margins are the page's.
+        traces: Traces of plotly.js, as plain data: no arrays, and None for a missing value.
+        layout: Layout of plotly.js, as plain data.
         about: What the plot shows, in one or two sentences; also its text alternative.
     """
 
@@ -59,6 +92,9 @@ class Figure:
     traces: Sequence[Mapping[str, Any]]
     layout: Mapping[str, Any]
     about: str
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
 
 
 Part: TypeAlias = Table | Figure | str
@@ -95,3 +131,8 @@ class Report:
     failed: Sequence[tuple[str, str]] = ()
     missing: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name) or len(name) > 100:
+        raise ValueError(f"'{name}' must consist of small letters, digits and single hyphens")
