@@ -33,7 +33,7 @@ from scipy.stats import ttest_rel
 
 from ossicle import strict_json
 from ossicle.data import Utterance, open_data, write_manifest
-from ossicle.metrics.paired import FEWEST_SPEAKERS, paired_test
+from ossicle.statistics.paired import FEWEST_SPEAKERS, paired_test
 from ossicle.training import TrainConfig, train
 from ossicle.training.result import RunResult
 

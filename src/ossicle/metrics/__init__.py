@@ -1,19 +1,9 @@
-"""Metrics, their confidence intervals, and a paired test of two recipes."""
+"""Metrics of predictions: classification, transcription, regression, verification and ranking."""
 
 from ossicle.metrics.classification import (
     ClassificationMetrics,
     classification_metrics,
     metrics_by_rows,
 )
-from ossicle.metrics.interval import Intervals, bootstrap_intervals
-from ossicle.metrics.paired import PairedTest, paired_test
 
-__all__ = [
-    "ClassificationMetrics",
-    "Intervals",
-    "PairedTest",
-    "bootstrap_intervals",
-    "classification_metrics",
-    "metrics_by_rows",
-    "paired_test",
-]
+__all__ = ["ClassificationMetrics", "classification_metrics", "metrics_by_rows"]

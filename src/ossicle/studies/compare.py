@@ -19,10 +19,10 @@ from ossicle.adapters.slots import build_slots
 from ossicle.backbones import load_backbone
 from ossicle.errors import RunError, listing
 from ossicle.files import replace_file, write_json
-from ossicle.metrics import paired_test
 from ossicle.metrics.metric import Metric
 from ossicle.progress import Progress, no_progress
 from ossicle.recipes.recipe import Recipe
+from ossicle.statistics.paired import paired_test
 from ossicle.studies.worker import train_in_worker
 from ossicle.tasks import TASKS
 from ossicle.training.config import TrainConfig

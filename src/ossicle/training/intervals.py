@@ -5,7 +5,7 @@ from typing import Any
 
 from ossicle.data import Utterance
 from ossicle.inference.assessment import Assessment
-from ossicle.metrics import bootstrap_intervals
+from ossicle.statistics.interval import bootstrap_intervals
 from ossicle.tasks import Task
 
 

@@ -8,8 +8,8 @@ import pytest
 from ossicle.cli.options import print_metrics
 from ossicle.data import Utterance
 from ossicle.inference.assessment import Assessment
-from ossicle.metrics import bootstrap_intervals
 from ossicle.metrics.metric import Metric
+from ossicle.statistics.interval import bootstrap_intervals
 from ossicle.strict_json import dumps
 from ossicle.tasks import Verification
 from ossicle.training.intervals import with_intervals

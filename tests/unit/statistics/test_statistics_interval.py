@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ossicle.metrics import bootstrap_intervals, metrics_by_rows
+from ossicle.metrics import metrics_by_rows
+from ossicle.statistics.interval import bootstrap_intervals
 
 
 def mean_of(values):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ossicle.metrics import paired_test
+from ossicle.statistics.paired import paired_test
 
 
 def enumerated_p(units):
