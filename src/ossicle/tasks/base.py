@@ -134,6 +134,29 @@ class Task(ABC):
         The bootstrap calls it a thousand times, with rows that repeat.
         """
 
+    @classmethod
+    def pooled_metrics(
+        cls,
+        labels: Sequence[str],  # noqa: ARG003 - not every task can be pooled
+        predicted: Sequence[str],  # noqa: ARG003 - as above
+        **settings: Any,  # noqa: ARG003 - as above
+    ) -> dict[str, float] | None:
+        """Return the reported metrics of recordings that were tested by several models.
+
+        Over the folds of a cross-validation, each recording is tested once, by the model of its
+        fold. Metrics of labels alone are computed from all of these recordings together.
+
+        Args:
+            labels: True label of each recording.
+            predicted: Predicted label of each recording, the `label` of `decode`.
+            settings: Settings of the task by name, as `parse_task` returns them.
+
+        Returns:
+            None if the metrics need more than labels, such as probabilities of tags or scores of
+            pairs, which are not comparable between models. Metrics are then averaged over folds.
+        """
+        return None
+
     def score(self, metrics: Mapping[str, Any]) -> float:
         """Return the primary metric, with its sign changed where lower is better."""
         value: float = metrics[self.primary_metric]

@@ -132,6 +132,15 @@ class Classification(Task):
         """Return a fast function from row numbers to macro_f1, accuracy and uar."""
         return metrics_by_rows(labels, [one["label"] for one in decoded], self.labels)
 
+    @classmethod
+    def pooled_metrics(
+        cls, labels: Sequence[str], predicted: Sequence[str], **settings: Any
+    ) -> dict[str, float]:
+        """Return macro_f1, accuracy and uar of all recordings together."""
+        del settings
+        found = classification_metrics(labels, predicted, sorted({*labels, *predicted}))
+        return {name: getattr(found, name) for name in cls.reported}
+
     def recording_scores(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> list[float]:

@@ -201,6 +201,16 @@ class Transcription(Task):
         edits = self._edits(labels, decoded)
         return lambda rows: {name: rate(of_one[rows]) for name, of_one in edits.items()}
 
+    @classmethod
+    def pooled_metrics(
+        cls, labels: Sequence[str], predicted: Sequence[str], **settings: Any
+    ) -> dict[str, float]:
+        """Return the error rates of all recordings together."""
+        rule = {key: value for key, value in settings.items() if key in TEXT_SETTINGS}
+        decoded = [{"label": one} for one in predicted]
+        of_rows = cls((), TextRule(**rule)).metrics_by_rows(labels, decoded)
+        return dict(of_rows(np.arange(len(labels))))
+
     def recording_scores(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> list[float]:
