@@ -17,6 +17,7 @@
     │   ├── SplitError            ... a split leaks between its parts or leaves one empty
     │   └── LabelError            ... a label was not seen in training, or there is only one class
     └── RunError                  a run folder cannot be started, resumed or read
+        └── FolderLocked          ... because another process writes to it
 
 A message names the problem, the offending value, what was expected and how to fix it. The command
 line prints it without a traceback and exits with status 2.
@@ -92,6 +93,10 @@ class LabelError(DataError):
 
 class RunError(OssicleError):
     """A run folder cannot be started, resumed or read."""
+
+
+class FolderLocked(RunError):
+    """Another process writes to a run folder."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 from filelock import FileLock, Timeout
 
 from ossicle.checksums import unseal
-from ossicle.errors import RunError
+from ossicle.errors import FolderLocked, RunError
 from ossicle.files import is_part
 from ossicle.paths import HERE, fault
 from ossicle.strict_json import read_object
@@ -58,7 +58,8 @@ class Writer:
         """Create the folder and acquire its lock; do nothing if this writer holds it already.
 
         Raises:
-            RunError: the folder cannot be created, or another process writes to it.
+            FolderLocked: another process writes to it.
+        RunError: the folder cannot be created.
         """
         if self._lock is not None:
             return
@@ -83,7 +84,7 @@ def _locked(folder: Path) -> FileLock:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise RunError(
+        raise FolderLocked(
             f"'{folder}' is being written by another process{writer}; wait until it has finished, "
             "end it, or choose another folder"
         ) from None
@@ -122,7 +123,7 @@ def check_unlocked(folder: Path) -> None:
     """Raise if another process writes to a folder; the folder is not changed.
 
     Raises:
-        RunError: another process writes to it.
+        FolderLocked: another process writes to it.
     """
     if (folder / LOCK).exists():
         with suppress(OSError):  # no process can write to a read-only folder

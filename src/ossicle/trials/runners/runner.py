@@ -14,9 +14,12 @@ class Runner(Protocol):
 
     Attributes:
         name: Its name in `Trial.runner`.
+        ignores: Settings of `TrainConfig` that do not change its results, so that they are not part
+            of the name of a trial. Without `backbone`, no weights decide a result.
     """
 
     name: str
+    ignores: frozenset[str]
 
     def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:
         """Compute the trial, or continue it, so that its result is in the folder.

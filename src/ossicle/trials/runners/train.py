@@ -20,6 +20,7 @@ class Train:
     """Trains, keeps the best epoch by validation, and tests it once."""
 
     name = "train"
+    ignores = frozenset({"track"})
 
     def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:  # noqa: ARG002
         """Train, or resume the run in the folder."""

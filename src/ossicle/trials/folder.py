@@ -1,0 +1,113 @@
+"""The folder of trials: the state of every trial, from its files alone.
+
+<name>/               run folder of a trial; <name> is a hash of everything that decides its result
+<name>/failed.json    why it failed; removed when it is computed again
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from ossicle.errors import FolderLocked, OssicleError, RunError
+from ossicle.files import write_sealed
+from ossicle.training.folder import CONFIG, check_unlocked, read_json
+from ossicle.trials.outcome import Measured, Outcome, State, TestRows
+from ossicle.trials.runners import RUNNERS
+from ossicle.trials.trial import Trial
+
+FAILED: Final = "failed.json"
+_REASON: Final = "reason"
+
+
+class TrialFolders:
+    """Reads the outcomes of trials in a folder, each finished one only once."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read nothing yet.
+
+        Args:
+            folder: The folder of trials; it may not exist yet.
+        """
+        self._folder = folder
+        self._measured: dict[tuple[str, str], Measured] = {}
+        self._rows: dict[TestRows, TestRows] = {}
+
+    def of(self, name: str) -> Path:
+        """Return the folder of a trial."""
+        return self._folder / name
+
+    def read(self, trials: Sequence[Trial], names: Sequence[str]) -> list[Outcome]:
+        """Return the outcome of each trial, in their order.
+
+        A result that cannot be read is that of a failed trial.
+
+        Args:
+            trials: The trials.
+            names: The name of each, from `Naming`.
+        """
+        return [self._outcome(trial, name) for trial, name in zip(trials, names, strict=True)]
+
+    def _outcome(self, trial: Trial, name: str) -> Outcome:
+        folder = self.of(name)
+        state, reason, measured = _state(folder), None, None
+        if state != "pending":
+            try:
+                measured = self._read(trial.runner, name)
+                state = state if measured is None else "finished"
+                reason = _reason(folder) if state == "failed" else None
+            except OssicleError as error:
+                state = "failed"
+                reason = f"{error}. To compute it again, remove '{folder}'"
+        return Outcome(
+            trial=trial, name=name, folder=folder, state=state, measured=measured, reason=reason
+        )
+
+    def _read(self, runner: str, name: str) -> Measured | None:
+        found = self._measured.get((runner, name))
+        if found is None and (read := RUNNERS[runner].read(self.of(name))) is not None:
+            rows = self._rows.setdefault(read.rows, read.rows)
+            predicted = tuple(sys.intern(label) for label in read.predicted)
+            found = replace(read, rows=rows, predicted=predicted)
+            self._measured[runner, name] = found
+        return found
+
+
+def read_outcomes(trials: Sequence[Trial], names: Sequence[str], folder: Path) -> list[Outcome]:
+    """Return the outcome of each trial in a folder of trials; see `TrialFolders.read`."""
+    return TrialFolders(folder).read(trials, names)
+
+
+def write_failed(folder: Path, reason: str, details: str = "") -> None:
+    """Write why a trial failed to its folder, which is created if need be.
+
+    Args:
+        folder: The folder of the trial.
+        reason: One line.
+        details: More, such as a traceback.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"'{folder}' cannot be created: {error.strerror or error}") from error
+    write_sealed(folder / FAILED, {_REASON: reason, "details": details})
+
+
+def _state(folder: Path) -> State:
+    """Return the state of a trial as if it had no result."""
+    try:
+        check_unlocked(folder)
+    except FolderLocked:
+        return "running"
+    if (folder / FAILED).is_file():
+        return "failed"
+    return "interrupted" if (folder / CONFIG).is_file() else "pending"
+
+
+def _reason(folder: Path) -> str:
+    found: dict[str, Any] = read_json(folder / FAILED)
+    return str(found.get(_REASON, ""))
