@@ -1,0 +1,143 @@
+"""The name of a trial: a hash of everything that decides its result.
+
+    settings      those of the run, with its recipe written out and its task named, and the runner's
+    recordings    keys, labels, speakers, sides, pairs to verify, and hashes of the sound; where the
+                  files are does not count
+    backbone      all weights and settings, wherever they were loaded from
+    code          see `ossicle.trials.code`
+
+The machine and the number of threads are not part of it: they change the last bits alone.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ossicle.backbones import Backbone, load_backbone
+from ossicle.compute.processes import Processes
+from ossicle.data import Dataset, Scanned, open_data
+from ossicle.data.spec import find_data
+from ossicle.frozen.cache import cache_folder
+from ossicle.frozen.weights import loaded_digest
+from ossicle.paths import HERE
+from ossicle.progress import Progress, no_progress
+from ossicle.recipes.recipe import Recipe
+from ossicle.tasks import suggest_task
+from ossicle.training.recordings import scan_together
+from ossicle.trials.code import code_version
+from ossicle.trials.runners import RUNNERS
+from ossicle.trials.trial import Trial
+
+_STAND_IN: Final = "tiny-hubert"  # for the sample rate, where no backbone decides the result
+
+
+class Naming:
+    """Names trials. Each data string, backbone and recipe is read once.
+
+    Recordings are decoded for their hashes, which are remembered: see `ScanCache`.
+    """
+
+    def __init__(self, places: Sequence[Path] = HERE, progress: Progress = no_progress) -> None:
+        """Read nothing yet.
+
+        Args:
+            places: Folders to search for relative paths of data and backbones.
+            progress: Called with the number of recordings decoded.
+        """
+        self._places = places
+        self._progress = progress
+        self._data: dict[tuple[str, int, int], _Data] = {}
+        self._backbones: dict[str, tuple[Backbone, str]] = {}
+        self._recipes: dict[str, str] = {}
+
+    def name(self, trial: Trial) -> str:
+        """Return the name of a trial: 16 hexadecimal digits.
+
+        Raises:
+            OssicleError: the recipe, the data or the backbone cannot be used.
+        """
+        text = json.dumps(self.facts(trial), sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def facts(self, trial: Trial) -> dict[str, Any]:
+        """Return everything that decides the result of a trial, as plain data.
+
+        Raises:
+            OssicleError: the recipe, the data or the backbone cannot be used.
+        """
+        config, runner = trial.config, RUNNERS[trial.runner]
+        settings = {key: v for key, v in config.to_dict().items() if key not in runner.ignores}
+        backbone, weights = self._backbone_of(
+            config.backbone if "backbone" in settings else _STAND_IN
+        )
+        data = self._data_of(config.data, backbone)
+        resolved = {
+            "backbone": weights,
+            "data": data.fingerprint,
+            "recipe": self._written_out(config.recipe) if "recipe" in settings else "",
+            "task": config.task or data.task,
+        }
+        return {
+            "settings": settings | {key: v for key, v in resolved.items() if key in settings},
+            "runner": trial.runner,
+            "of_runner": dict(trial.settings),
+            "code": code_version(Path(inspect.getfile(type(runner)))),
+        }
+
+    def _backbone_of(self, name: str) -> tuple[Backbone, str]:
+        """Return a backbone on the meta device, and the hash of its weights and settings."""
+        if name not in self._backbones:
+            loaded = load_backbone(name, places=self._places)
+            weights = loaded_digest(loaded, cache_folder())
+            self._backbones[name] = (loaded.to("meta"), weights)
+        return self._backbones[name]
+
+    def _data_of(self, data: str, backbone: Backbone) -> "_Data":
+        key = (data, backbone.sample_rate, backbone.min_samples)
+        if key not in self._data:
+            dataset = open_data(data, self._places)
+            processes = Processes(cpu=True)
+            scanned = scan_together(dataset.utterances, backbone, processes, self._progress)
+            reader, _, options = find_data(data, self._places)
+            self._data[key] = _Data(
+                fingerprint=fingerprint(dataset, scanned, reader, options),
+                task=suggest_task(dataset.label_name).name,
+            )
+        return self._data[key]
+
+    def _written_out(self, recipe: str) -> str:
+        if recipe not in self._recipes:
+            self._recipes[recipe] = str(Recipe.parse(recipe))
+        return self._recipes[recipe]
+
+
+@dataclass(frozen=True)
+class _Data:
+    fingerprint: str
+    task: str
+
+
+def fingerprint(
+    dataset: Dataset, scanned: Mapping[str, Scanned], reader: str, options: Mapping[str, str]
+) -> str:
+    """Return a hash of recordings and their split, without the paths of files.
+
+    Args:
+        dataset: The recordings.
+        scanned: Result of decoding each, by key.
+        reader: Name of the reader.
+        options: Options of the data string.
+    """
+    hashed = hashlib.blake2b(digest_size=16)
+    about = [reader, sorted(options.items()), dataset.label_name, dataset.speaker_independent]
+    hashed.update(json.dumps([*about, dataset.given, dataset.validates_on_test]).encode())
+    for side, part in dataset.sides.items():
+        for one in part:
+            row = [side, one.key, one.label, one.speaker, str(scanned[one.key].content)]
+            hashed.update(json.dumps(row).encode())
+    hashed.update(json.dumps(sorted(dataset.trials.items())).encode())
+    return hashed.hexdigest()
