@@ -24,12 +24,13 @@ Source: Fisher 1935, "The design of experiments", section 21. Computed by
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 FEWEST_SPEAKERS = 6  # 2 / 2^6 = 0.03
+Unit: TypeAlias = Literal["speaker", "recording"]
 RESAMPLES = 9999  # with this many sign patterns or fewer, all of them are used
 
 
@@ -39,8 +40,19 @@ class PairedTest:
 
     difference: float
     p_value: float
-    unit: Literal["speaker", "recording"]
+    unit: Unit
     num_units: int
+
+    @property
+    def about(self) -> str:
+        """What the p-value is about, as a sentence."""
+        others = "other speakers"
+        if self.unit == "recording":
+            others = "further recordings like these, of the same speakers"
+        return (
+            f"p over {self.num_units} {self.unit}s is about these trained models on {others}; it "
+            "does not cover training again."
+        )
 
 
 def paired_test(
@@ -71,18 +83,43 @@ def paired_test(
         raise ValueError(f"Shapes are {first.shape} and {second.shape}: expected (S, N) for both.")
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise ValueError("Some scores are not finite: expected a number for each recording.")
-    num_seeds, num_rows = first.shape
-    if groups is not None and len(groups) != num_rows:
-        raise ValueError(f"{len(groups)} groups for {num_rows} rows: expected one for each row.")
     # Sums, not means: whole numbers add up without rounding, so ties between sums stay ties.
     lead = first.sum(axis=0, dtype=float) - second.sum(axis=0, dtype=float)  # (N,)
-    difference = float(lead.sum() / (num_seeds * num_rows))
-    unit: Literal["speaker", "recording"] = "recording"
-    if groups is not None and len(set(groups)) >= FEWEST_SPEAKERS:
-        unit = "speaker"
-        _, speaker = np.unique(np.asarray(groups), return_inverse=True)
-        lead = np.bincount(speaker, weights=lead)  # (speakers,)
-    return PairedTest(difference, _sign_flip(lead, seed), unit, len(lead))
+    return paired_test_of_sums(lead, first.size, groups, seed=seed)
+
+
+def paired_test_of_sums(
+    sums: Float[np.ndarray, " N"],
+    num_scores: int,
+    groups: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+) -> PairedTest:
+    """Return the test of differences that are added up for each recording.
+
+    For recordings that were not all tested equally often, as in an unfinished study.
+
+    Args:
+        sums: Sum of the differences of each recording, first minus second.
+        num_scores: Number of differences that were added up.
+        groups: The speaker of each recording, if known.
+        seed: Seed of the random signs.
+
+    Raises:
+        ValueError: there is not one group per recording.
+    """
+    if groups is not None and len(groups) != len(sums):
+        raise ValueError(f"{len(groups)} groups for {len(sums)} rows: expected one for each row.")
+    unit, units = units_of(len(sums), groups)
+    lead = np.bincount(units, weights=sums)  # (U,)
+    return PairedTest(float(sums.sum() / num_scores), _sign_flip(lead, seed), unit, len(lead))
+
+
+def units_of(num_rows: int, groups: Sequence[str] | None) -> tuple[Unit, Int[np.ndarray, " N"]]:
+    """Return what is flipped whole, and the number of the one that each recording belongs to."""
+    if groups is None or len(set(groups)) < FEWEST_SPEAKERS:
+        return "recording", np.arange(num_rows)
+    return "speaker", np.unique(np.asarray(groups), return_inverse=True)[1]
 
 
 def _sign_flip(lead: Float[np.ndarray, " U"], seed: int) -> float:
