@@ -1,8 +1,7 @@
-"""The device, threads and peak memory of a run."""
+"""The device and the threads of a run."""
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -72,19 +71,3 @@ def check_compiler(device: str) -> None:
             "--compile needs a C++ compiler, and the PATH contains none; install g++, or leave "
             "--compile out"
         )
-
-
-def peak_memory_mib(model: nn.Module) -> float | None:
-    """Return the peak memory so far in MiB: of the GPU, or else of the process.
-
-    None on systems that do not report it.
-    """
-    device = next(model.parameters()).device
-    if device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 2**10  # bytes there, KiB on Linux
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ossicle.adapters.count import tally
 from ossicle.adapters.folder import TENSORS
-from ossicle.compute.device import peak_memory_mib
+from ossicle.compute.memory import PEAK
 from ossicle.data import Clips
 from ossicle.inference.assessment import assess
 from ossicle.inference.cohort import write_cohort
@@ -51,7 +51,7 @@ def untested_result(run: Prepared, state: State, folder: Path, seconds: float) -
         "first_step_seconds": _rounded(state.step_seconds[:1]),
         "step_seconds": _rounded(state.step_seconds[1:]),
         "test_seconds": None,
-        "peak_memory_mib": peak_memory_mib(run.model),
+        "peak_memory_mib": PEAK.mib(run.model),
         "processes": run.processes.count,
         "cache": run.frozen.to_dict(backbone),
         "ended_by": state.ended_by(run.config),
@@ -70,7 +70,7 @@ def tested_result(
     """Return a result with the test of the best epoch added to it."""
     started = time.perf_counter()
     test = _test(run, folder, progress)
-    memory = (untested.peak_memory_mib, peak_memory_mib(run.model))
+    memory = (untested.peak_memory_mib, PEAK.mib(run.model))
     added = {
         "test": test,
         "test_seconds": round(time.perf_counter() - started, 2),

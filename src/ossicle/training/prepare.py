@@ -1,7 +1,7 @@
 """Prepare a run: read its data, load its backbone, attach its adapters, and check all of it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -81,6 +81,7 @@ def prepare(
     *,
     places: Sequence[Path] = HERE,
     processes: Processes | None = None,
+    load: Callable[..., Backbone] = load_backbone,
     progress: Progress = no_progress,
 ) -> Prepared:
     """Read, check and attach everything that a run needs, and write nothing.
@@ -91,6 +92,7 @@ def prepare(
         config: Everything that decides the outcome.
         places: Where relative paths of data and backbone may start.
         processes: The processes that train together; None: those that the launcher started.
+        load: Loads the backbone: `load_backbone`, or `Kept.load`, which keeps it for the next run.
         progress: Called after every step.
 
     Raises:
@@ -106,7 +108,7 @@ def prepare(
     if device == "cuda" and processes.count > 1:
         device = f"cuda:{processes.local_rank}"
     dtype = pick_precision(config.precision, device)
-    backbone = _load(config, device, dtype, places)
+    backbone = _load(config, device, dtype, places, load)
     may_cache = config.cache != "off" and not augment
     weights = loaded_digest(backbone, cache_folder()) if may_cache else None
     task = _task_of(config, dataset, backbone)
@@ -150,12 +152,18 @@ def _task_type(config: TrainConfig, dataset: Dataset) -> tuple[type[Task], dict[
     return parse_task(config.task or suggest_task(dataset.label_name).name)
 
 
-def _load(config: TrainConfig, device: str, dtype: torch.dtype, places: Sequence[Path]) -> Backbone:
+def _load(
+    config: TrainConfig,
+    device: str,
+    dtype: torch.dtype,
+    places: Sequence[Path],
+    load: Callable[..., Backbone],
+) -> Backbone:
     """Return the backbone, after the checks of what it is to be run with."""
     check_cache(config.cache)
     if config.compile:
         check_compiler(device)
-    backbone = load_backbone(
+    backbone = load(
         config.backbone,
         stochastic=config.stochastic,
         fast=config.fast,

@@ -16,7 +16,7 @@ Every file is replaced as a whole, so a run that is killed leaves none of them h
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,9 @@ from accelerate.tracking import GeneralTracker
 from ossicle import strict_json
 from ossicle.adapters.folder import TENSORS
 from ossicle.adapters.saving import put_tensors, read_tensors, save_facts, save_tensors
+from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.device import pick_device, pick_threads, threads
+from ossicle.compute.memory import PEAK
 from ossicle.compute.processes import Processes
 from ossicle.errors import RunError
 from ossicle.files import replace_file, write_sealed
@@ -70,6 +72,7 @@ def train(
     resume: bool = False,
     test: bool = True,
     on_epoch: OnEpoch | None = None,
+    load: Callable[..., Backbone] = load_backbone,
     progress: Progress = no_progress,
 ) -> RunResult:
     """Train, keep the best epoch by validation, test it once, and return the result.
@@ -82,6 +85,7 @@ def train(
         test: Whether to test the best epoch. False: the test recordings are read and checked, but
             the result has no test, and neither has `metrics.json`.
         on_epoch: Called after every epoch; it may end the run, which then keeps its best epoch.
+        load: Loads the backbone: `load_backbone`, or `Kept.load`, which keeps it for the next run.
         progress: Called after every step.
 
     Raises:
@@ -104,7 +108,14 @@ def train(
         if folder.exists():
             processes.together(lambda: writer.take() if processes.is_main else None)
         started = time.perf_counter()
-        run = prepare(config, places=places_of(folder), processes=processes, progress=progress)
+        PEAK.start()
+        run = prepare(
+            config,
+            places=places_of(folder),
+            processes=processes,
+            load=load,
+            progress=progress,
+        )
         with threads(pick_threads(run.model, threads_of(folder))):
             processes.together(lambda: _begin(writer, config, run, resume=resume))
             return _train(run, folder, earlier, test, trackers, started, on_epoch, progress)

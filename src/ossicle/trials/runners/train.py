@@ -1,5 +1,7 @@
 """Train an adapter and test it: `ossicle train` as a trial."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -7,7 +9,7 @@ import numpy as np
 
 from ossicle.progress import Progress
 from ossicle.tasks import TASKS
-from ossicle.training.folder import CONFIG, METRICS
+from ossicle.training.folder import CONFIG, METRICS, check_unlocked, read_config
 from ossicle.training.result import RunResult, read_result
 from ossicle.training.run import train
 from ossicle.trials.kept import Kept
@@ -22,9 +24,17 @@ class Train:
     name = "train"
     ignores = frozenset({"track"})
 
-    def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:  # noqa: ARG002
+    def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:
         """Train, or resume the run in the folder."""
-        train(trial.config, folder, resume=(folder / CONFIG).is_file(), progress=progress)
+        config, resume = trial.config, (folder / CONFIG).is_file()
+        if resume:
+            saved = read_config(folder)  # of the same name, so that what differs does not matter
+            config = replace(config, recipe=saved.recipe, track=saved.track)
+            if config != saved:  # data or backbone have been moved, and their old path is in it
+                check_unlocked(folder)
+                shutil.rmtree(folder)
+                resume = False
+        train(config, folder, resume=resume, load=kept.load, progress=progress)
 
     def read(self, folder: Path) -> Measured | None:
         """Return the result of a tested run."""
