@@ -1,0 +1,1 @@
+"""The plots of studies as data: one file a kind of plot."""

@@ -1,0 +1,219 @@
+"""What plots share: repeats of a trial as one group, its name, and the metric that is shown.
+
+Outcomes with equal labels, except for seed and fold, are repeats. A plot is about one panel: the
+outcomes of one task on one data set and one backbone.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import Final
+
+from ossicle.metrics.metric import Metric
+from ossicle.reports.parts import Figure
+from ossicle.tasks import TASKS
+from ossicle.trials.outcome import Measured, Outcome
+from ossicle.trials.trial import Label
+
+REPEATS: Final = ("seed", "fold")
+PANEL: Final = ("data", "backbone")
+LONGEST_NAME: Final = 48  # characters of a name in a legend or on an axis
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    """The repeats of one trial. Two groups are equal if they are the same object.
+
+    Attributes:
+        name: Recipe, and the other labels that tell it from the groups beside it.
+        labels: Their labels, without seed and fold.
+        outcomes: The finished outcomes.
+    """
+
+    name: str
+    labels: Mapping[str, Label]
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def runs(self) -> list[Measured]:
+        """The results, in the order of `outcomes`."""
+        return [one.measured for one in self.outcomes if one.measured is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The primary metric of a task, as plots show it.
+
+    Attributes:
+        key: Its key in `Measured.metrics`.
+        metric: How it is written.
+        higher_is_better: Whether higher values are better.
+    """
+
+    key: str
+    metric: Metric
+    higher_is_better: bool
+
+    @property
+    def title(self) -> str:
+        """Title of an axis."""
+        return f"{self.metric.label} (%)" if self.metric.percent else self.metric.label
+
+    def values(self, group: Group) -> list[float]:
+        """Return the metric of each repeat in the unit of the axis; undefined ones are left out."""
+        factor = 100 if self.metric.percent else 1
+        found = [run.metrics.get(self.key) for run in group.runs]
+        return [factor * value for value in found if value is not None]
+
+    def text(self, group: Group) -> str:
+        """Return mean and deviation as text, as in 85.3 ± 0.4 %."""
+        values = [run.metrics.get(self.key) for run in group.runs]
+        known = [value for value in values if value is not None]
+        if not known:
+            return "not defined"
+        return self.metric.spread(*spread(known)) + self.metric.unit
+
+
+def spread(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return mean and standard deviation (n - 1); None instead of the deviation of one value."""
+    return fmean(values), stdev(values) if len(values) > 1 else None
+
+
+def group(outcomes: Sequence[Outcome], *, apart: Sequence[str] = ()) -> list[Group]:
+    """Return the finished outcomes as groups of repeats, in the order of the outcomes.
+
+    Args:
+        outcomes: The outcomes of a panel.
+        apart: Labels that a plot has an axis for, and which are no part of a name.
+    """
+    found: dict[tuple[tuple[str, Label], ...], list[Outcome]] = {}
+    for one in outcomes:
+        if one.measured is not None:
+            kept = {key: v for key, v in one.trial.labels.items() if key not in REPEATS}
+            found.setdefault(tuple(sorted(kept.items())), []).append(one)
+    varied = _varied([dict(labels) for labels in found], apart)
+    return [
+        Group(_name(dict(labels), varied), dict(labels), tuple(of_one))
+        for labels, of_one in found.items()
+    ]
+
+
+def _varied(every: Sequence[Mapping[str, Label]], apart: Sequence[str]) -> list[str]:
+    """Return the labels besides the recipe that have several values."""
+    keys = dict.fromkeys(key for labels in every for key in labels)
+    return [
+        key
+        for key in keys
+        if key not in ("recipe", *apart) and len({labels.get(key) for labels in every}) > 1
+    ]
+
+
+def _name(labels: Mapping[str, Label], varied: Sequence[str]) -> str:
+    parts = [str(labels["recipe"])] if "recipe" in labels else []
+    parts += [f"{key} {labels[key]}" for key in varied if key in labels]
+    return ", ".join(parts) or "all"
+
+
+def runs(count: int) -> str:
+    """Return a number of runs as text."""
+    return "1 run" if count == 1 else f"{count} runs"
+
+
+def left_out(count: int) -> str:
+    """Return a sentence on groups that are not drawn, after a space; "" if there are none."""
+    return f" Not drawn: {count} more recipe{'s' if count > 1 else ''}." if count else ""
+
+
+def by_score(groups: Sequence[Group], score: Score) -> list[Group]:
+    """Return the groups from the best to the worst mean; those without a value are left out."""
+    known = [one for one in groups if score.values(one)]
+    return sorted(known, key=lambda one: fmean(score.values(one)), reverse=score.higher_is_better)
+
+
+def score_of(outcomes: Sequence[Outcome]) -> Score | None:
+    """Return the primary metric of the task of the outcomes; None if none of them has it."""
+    for one in outcomes:
+        if one.measured is not None and one.measured.task in TASKS:
+            task = TASKS[one.measured.task]
+            if task.primary_metric in one.measured.metrics:
+                metric = task.reported[task.primary_metric]
+                return Score(task.primary_metric, metric, task.higher_is_better)
+    return None
+
+
+def short(text: object) -> str:
+    """Return a label on one line, cut in the middle if it is too long for an axis."""
+    line = " ".join(str(text).split())
+    if len(line) <= LONGEST_NAME:
+        return line
+    half = LONGEST_NAME // 2
+    return f"{line[: half - 1]}…{line[-half:]}"
+
+
+def slug(text: object) -> str:
+    """Return a text as a part of the name of a figure."""
+    return "-".join(re.findall(r"[a-z0-9]+", str(text).lower())) or "other"
+
+
+def unique(names: Sequence[str]) -> list[str]:
+    """Return short names that differ from each other, for an axis of categories."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in map(short, names):
+        seen[name] += 1
+        found.append(f"{name} #{seen[name]}" if seen[name] > 1 else name)
+    return found
+
+
+def averaged(groups: Sequence[Group], spread_as: str | None) -> str:
+    """Return a sentence on what the values of a plot are means over.
+
+    Args:
+        groups: What is plotted.
+        spread_as: What shows the standard deviation, as in "bars"; None: nothing does.
+    """
+    sizes = [len(one.outcomes) for one in groups]
+    if max(sizes, default=1) == 1:
+        return "Each value is of one run."
+    counts = {
+        key: len({one.trial.labels.get(key) for each in groups for one in each.outcomes} - {None})
+        for key in REPEATS
+    }
+    over = " and ".join(f"{count} {key}s" for key, count in counts.items() if count > 1)
+    fewer = "" if len(set(sizes)) == 1 else ", fewer where runs are missing"
+    shown = f"; {spread_as} show the standard deviation" if spread_as else ""
+    return f"Values are means over {over or 'repeats'} ({max(sizes)} runs{fewer}){shown}."
+
+
+def panels(outcomes: Sequence[Outcome]) -> list[tuple[str, list[Outcome]]]:
+    """Return the finished outcomes of each panel, with its name; "" if there is only one."""
+    found: dict[tuple[str, ...], list[Outcome]] = {}
+    for one in outcomes:
+        if one.measured is not None:
+            labels = one.trial.labels
+            place = (one.measured.task, *(str(labels.get(key, "")) for key in PANEL))
+            found.setdefault(place, []).append(one)
+    columns = list(zip(*found, strict=True))
+    shown = [number for number, values in enumerate(columns) if len(set(values)) > 1]
+    return [(", ".join(place[n] for n in shown if place[n]), part) for place, part in found.items()]
+
+
+def for_each_panel(
+    outcomes: Sequence[Outcome], plot: Callable[[Sequence[Outcome]], Figure | None]
+) -> list[Figure]:
+    """Return the figure of each panel that has something to show, with its panel in the title.
+
+    Args:
+        outcomes: All outcomes of a study.
+        plot: Returns the figure of a panel.
+    """
+    figures = []
+    for number, (name, part) in enumerate(panels(outcomes), start=1):
+        figure = plot(part)
+        if figure is not None and name:
+            title = f"{figure.title}: {name}"
+            figure = replace(figure, name=f"{figure.name}-{number}", title=title)
+        figures += [] if figure is None else [figure]
+    return figures
