@@ -48,7 +48,7 @@ class PairedTest:
         """What the p-value is about, as a sentence."""
         others = "other speakers"
         if self.unit == "recording":
-            others = "further recordings like these, of the same speakers"
+            others = "further recordings like these, not on other speakers"
         return (
             f"p over {self.num_units} {self.unit}s is about these trained models on {others}; it "
             "does not cover training again."
@@ -112,7 +112,7 @@ def paired_test_of_sums(
         raise ValueError(f"{len(groups)} groups for {len(sums)} rows: expected one for each row.")
     unit, units = units_of(len(sums), groups)
     lead = np.bincount(units, weights=sums)  # (U,)
-    return PairedTest(float(sums.sum() / num_scores), _sign_flip(lead, seed), unit, len(lead))
+    return PairedTest(float(sums.sum() / num_scores), sign_flip(lead, seed), unit, len(lead))
 
 
 def units_of(num_rows: int, groups: Sequence[str] | None) -> tuple[Unit, Int[np.ndarray, " N"]]:
@@ -122,7 +122,7 @@ def units_of(num_rows: int, groups: Sequence[str] | None) -> tuple[Unit, Int[np.
     return "speaker", np.unique(np.asarray(groups), return_inverse=True)[1]
 
 
-def _sign_flip(lead: Float[np.ndarray, " U"], seed: int) -> float:
+def sign_flip(lead: Float[np.ndarray, " U"], seed: int = 0) -> float:
     """Return the two-sided p of the sum of the leads under random signs."""
     from scipy.stats import permutation_test
 

@@ -1,0 +1,8 @@
+"""What all studies share: from outcomes to cells, tables, sentences and claims."""
+
+from ossicle.studies.analysis.cell import Cell, cells
+from ossicle.studies.analysis.difference import Difference, difference
+from ossicle.studies.analysis.table import summary_table
+from ossicle.studies.analysis.verdict import verdict
+
+__all__ = ["Cell", "Difference", "cells", "difference", "summary_table", "verdict"]
