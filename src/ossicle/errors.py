@@ -2,7 +2,8 @@
 
     OssicleError
     ├── RecipeError               a recipe cannot be parsed
-    │   └── UnknownRecipe         ... because no preset or method has that name
+    │   ├── UnknownRecipe         ... because no preset or method has that name
+    │   └── BudgetError           ... or fitted to a budget of parameters
     ├── SiteNotFound              the backbone has no site of that name
     ├── RecipeMismatch            a recipe or a saved adapter does not fit this backbone
     ├── AttachError               an adapter is attached but would not train
@@ -37,6 +38,10 @@ class RecipeError(OssicleError):
 
 class UnknownRecipe(RecipeError):
     """No preset or method has that name."""
+
+
+class BudgetError(RecipeError):
+    """A recipe cannot be fitted to a budget of parameters."""
 
 
 class SiteNotFound(OssicleError):

@@ -169,6 +169,22 @@ def test_params_gives_the_counts_of_cappellazzo_et_al(ossicle, recipe, counted):
     assert f"without head and final norm, as in Cappellazzo et al. 2023: {counted}\n" in done.out
 
 
+def test_params_fits_a_recipe_to_a_budget(ossicle):
+    settings = ("params", "--backbone=config:wavlm-base", "--recipe=lora + bottleneck")
+    done = ossicle(*settings, "--budget=100k", "--weights=1:2", "--json")
+    found = json.loads(done.out)
+    # 36 864 for a rank, 9 216 + 18 444 for each unit of width
+    assert found["recipe"] == "lora(rank=1) + bottleneck(width=2)"
+    assert (found["adapter"], found["budget"]) == (82_968, 100_000)
+    assert found["share"] == 0.82968
+    assert found["note"].startswith("the nearest is 82,968 parameters, 83.0 %; with one size more")
+    text = ossicle(*settings, "--budget=100k", "--weights=1:2").out
+    assert f"budget 100,000: {found['note']}\n" in text
+    refused = ossicle(*settings, "--weights=1:2")
+    assert refused.status == 2
+    assert "--weights share a budget; add --budget" in refused.err
+
+
 def test_metrics_are_shown_with_intervals_and_confusions(
     ossicle: Command, run: Path, corpus: Path
 ) -> None:

@@ -48,6 +48,7 @@ def test_lora_maps_between_unequal_widths():
         # Cappellazzo et al. 2023
         (LoRA(reduction=128, alpha=8, scale="alpha/reduction"), 6, 0.0625),
         (LoRA(reduction=64, alpha=8, scale="alpha/reduction"), 12, 0.125),
+        (LoRA(rank=12, alpha=8, scale="alpha/reduction"), 12, 0.125),  # the width / 64
         (LoRA(reduction=128, alpha=12), 6, 2.0),
         (LoRA(rank=4, alpha=99, scale=0.5), 4, 0.5),
         (LoRA(reduction=500), 2, 4.0),  # 1.536 is rounded to the nearest

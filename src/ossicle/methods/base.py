@@ -15,7 +15,7 @@ all are real). One that lengthens the sequence in `before` returns the longer ma
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, ClassVar, Final, Literal, Self, TypeAlias, get_type_hints
 
 from jaxtyping import Bool, Float
@@ -99,6 +99,9 @@ class Method(ABC):
         default_reads: Site of the same layer whose input is x, unless a placement sets `reads`;
             None: the site itself.
         example: Smallest valid recipe, if the name alone is not one.
+        size_setting: Setting with the inner size, such as `rank`, which a budget of parameters
+            decides: the larger, the more parameters. None: it has no size.
+        sized_with: Name of a method that must have the same size in the same recipe.
     """
 
     name: ClassVar[str]
@@ -107,6 +110,8 @@ class Method(ABC):
     part: ClassVar[Part] = "adapter"
     default_reads: ClassVar[str | None] = None
     example: ClassVar[str | None] = None
+    size_setting: ClassVar[str | None] = None
+    sized_with: ClassVar[str | None] = None
 
     @abstractmethod
     def build(self, site: Site) -> Adapter | TrainInPlace:
@@ -143,6 +148,16 @@ class Method(ABC):
     def width_for_head(self, width: int) -> int:
         """Return the input width of the head, which is `width` without this method."""
         return width
+
+    def with_size(self, size: int) -> Self:
+        """Return the method with this inner size, which takes the place of a `reduction`.
+
+        Raises:
+            ValueError: the method has no such size.
+        """
+        assert self.size_setting is not None, "only methods with a size have another one"
+        rest = {field.name: field.default for field in fields(self) if field.name == "reduction"}
+        return replace(self, **{self.size_setting: size}, **rest)
 
     @classmethod
     def setting_kinds(cls) -> dict[str, Kinds]:

@@ -48,6 +48,7 @@ class Bottleneck(Inserted):
 
     name: ClassVar[str] = "bottleneck"
     default_at: ClassVar[tuple[str, ...]] = ("ffn",)
+    size_setting: ClassVar[str | None] = "width"
 
     width: int = 64
     reduction: float | None = None

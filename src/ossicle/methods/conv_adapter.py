@@ -7,7 +7,9 @@ conv3 maps D channels to D / 2 and the last one back, each in D / 2 groups with 
 between them has kernel 5. None has a bias. The mean is over real frames; the reference code
 includes padding, so that a clip depends on its batch.
 
-Parameters at one site: 8 * D + 5 * (D // 2) + 2 * D * (D // reduction).
+Parameters at one site: 8 * D + 5 * (D // 2) + 2 * D * R.
+
+R is the width of the squeeze, between W1 and W2.
 
 All are initialised by torch's defaults, so a new adapter changes the output.
 
@@ -32,16 +34,19 @@ class ConvAdapter(Method):
     """Settings of ConvAdapter.
 
     Attributes:
-        reduction: The squeeze is D / reduction wide.
+        width: Width R of the squeeze; None: from `reduction`.
+        reduction: R = D / reduction, rounded down.
     """
 
     name: ClassVar[str] = "conv-adapter"
     default_at: ClassVar[tuple[str, ...]] = ("layer",)
+    size_setting: ClassVar[str | None] = "width"
 
+    width: int | None = None
     reduction: int = 16
 
     def __post_init__(self) -> None:
-        check_positive(reduction=self.reduction)
+        check_positive(width=self.width, reduction=self.reduction)
 
     @property
     def starts_as_identity(self) -> bool:
@@ -49,14 +54,16 @@ class ConvAdapter(Method):
         return False
 
     def build(self, site: Site) -> "ConvAdapterModule":
-        """Return the adapter; the width must be even and at least `reduction`."""
+        """Return the adapter; the width must be even and at least `reduction`, or R."""
         width = site.width_out
-        if width % 2 or width < self.reduction:
+        least = self.reduction if self.width is None else self.width
+        if width % 2 or width < least:
             raise RecipeMismatch(
-                f"'conv-adapter' needs an even width of {self.reduction} or more and {site} is "
-                f"{width} wide; choose a smaller reduction or another site"
+                f"'conv-adapter' needs an even width of {least} or more and {site} is "
+                f"{width} wide; choose a smaller {'width' if self.width else 'reduction'} or "
+                "another site"
             )
-        return ConvAdapterModule(width, self.reduction)
+        return ConvAdapterModule(width, self.width or width // self.reduction)
 
 
 class ConvAdapterModule(Adapter):
@@ -64,15 +71,15 @@ class ConvAdapterModule(Adapter):
 
     reads_mask: ClassVar[bool] = True
 
-    def __init__(self, width: int, reduction: int) -> None:
+    def __init__(self, width: int, inner: int) -> None:
         super().__init__()
         half = width // 2
         self.norm = nn.LayerNorm(width)
         self.narrow = nn.Conv1d(width, half, 3, padding=1, groups=half, bias=False)
         self.middle = nn.Conv1d(half, half, 5, padding=2, groups=half, bias=False)
         self.widen = nn.Conv1d(half, width, 3, padding=1, groups=half, bias=False)
-        self.squeeze = nn.Linear(width, width // reduction, bias=False)
-        self.excite = nn.Linear(width // reduction, width, bias=False)
+        self.squeeze = nn.Linear(width, inner, bias=False)
+        self.excite = nn.Linear(inner, width, bias=False)
 
     def forward(
         self,

@@ -43,6 +43,7 @@ class Convpass(Inserted):
 
     name: ClassVar[str] = "convpass"
     default_at: ClassVar[tuple[str, ...]] = ("ffn",)
+    size_setting: ClassVar[str | None] = "width"
 
     width: int | None = None
     reduction: float = 64.0

@@ -38,6 +38,8 @@ class DeepPrompt(Method):
     name: ClassVar[str] = "deep-prompt"
     default_at: ClassVar[tuple[str, ...]] = ("layer",)
     example: ClassVar[str | None] = "prompt + deep-prompt[1:]"
+    size_setting: ClassVar[str | None] = "length"
+    sized_with: ClassVar[str | None] = "prompt"
 
     length: int = 10
     init: str = "vpt"

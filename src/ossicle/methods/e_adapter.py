@@ -41,6 +41,7 @@ class EAdapter(Method):
 
     name: ClassVar[str] = "e-adapter"
     default_at: ClassVar[tuple[str, ...]] = ("ffn",)
+    size_setting: ClassVar[str | None] = "width"
 
     width: int | None = None
     reduction: float = 3.0

@@ -42,6 +42,7 @@ class LAdapter(ReadsLayers):
     """
 
     name: ClassVar[str] = "l-adapter"
+    size_setting: ClassVar[str | None] = "width"
 
     width: int = 512
     activation: str = "gelu"

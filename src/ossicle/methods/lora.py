@@ -5,7 +5,7 @@
 with R = rank, or width / reduction rounded, and scale one of
 
     alpha / rank         as in Hu et al.
-    alpha / reduction    as in the code of Cappellazzo et al.
+    alpha / reduction    as in the code of Cappellazzo et al.; with `rank`, it is width / rank
     a number             as given
 
 Parameters at one site: R * (D_in + D_out).
@@ -60,6 +60,7 @@ class LoRA(Method):
 
     name: ClassVar[str] = "lora"
     default_at: ClassVar[tuple[str, ...]] = ("attn.q", "attn.v")
+    size_setting: ClassVar[str | None] = "rank"
 
     rank: int = 8
     reduction: float | None = None
@@ -72,8 +73,6 @@ class LoRA(Method):
         check_positive(rank=self.rank, reduction=self.reduction)
         if isinstance(self.scale, str) and self.scale not in SCALES:
             raise ValueError(f"scale is '{self.scale}'; use {', '.join(SCALES)} or a number")
-        if self.scale == "alpha/reduction" and self.reduction is None:
-            raise ValueError("scale=alpha/reduction needs a reduction; give one or use alpha/rank")
         check_dropout(self.dropout)
         check_choice("init", self.init, ("zero", "normal"))
 
@@ -91,9 +90,8 @@ class LoRA(Method):
             )
         rank = inner_width(site, self.rank, self.reduction)
         if isinstance(self.scale, str):
-            divisor = rank if self.scale == "alpha/rank" else self.reduction
-            assert divisor is not None
-            scale = self.alpha / divisor
+            reduction = self.reduction or min(site.width_in, site.width_out) / rank
+            scale = self.alpha / (rank if self.scale == "alpha/rank" else reduction)
         else:
             scale = float(self.scale)
         adapter = LoRAAdapter(site.width_in, site.width_out, rank, scale, self.dropout)

@@ -56,6 +56,7 @@ class MoA(Method):
 
     name: ClassVar[str] = "moa"
     default_at: ClassVar[tuple[str, ...]] = ("attn",)
+    size_setting: ClassVar[str | None] = "width"
 
     routing: str = "dense"
     experts: int = 7

@@ -47,6 +47,7 @@ class Prompt(Method):
 
     name: ClassVar[str] = "prompt"
     default_at: ClassVar[tuple[str, ...]] = ("encoder",)
+    size_setting: ClassVar[str | None] = "length"
 
     length: int = 10
     keep: bool = False
