@@ -1,5 +1,6 @@
 """Made-up reports: one of everything, one with hostile text, and an empty one."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -265,18 +266,18 @@ def partial() -> Report:
     )
 
 
-def hostile() -> Report:
-    texts = list(HOSTILE.values())
+def hostile(by_kind: Mapping[str, str] = HOSTILE) -> Report:
+    texts = list(by_kind.values())
     table = Table(
         name="hostile",
-        title=HOSTILE["script"],
+        title=by_kind["script"],
         columns=texts,
         rows=[words(*texts), words(*texts[1:], texts[0])],
         notes=texts,
     )
     trace = {
         "type": "bar",
-        "name": HOSTILE["image"],
+        "name": by_kind["image"],
         "x": texts,
         "y": [1.0] * len(texts),
         "text": texts,
@@ -285,21 +286,21 @@ def hostile() -> Report:
     other = {"type": "bar", "name": "a <b>b</b> & c", "x": texts, "y": [1.0] * len(texts)}
     figure = Figure(
         name="hostile-plot",
-        title=HOSTILE["image"],
+        title=by_kind["image"],
         traces=[trace, other],
-        layout={"xaxis": {"title": {"text": HOSTILE["script"]}}},
-        about=HOSTILE["quotes"],
+        layout={"xaxis": {"title": {"text": by_kind["script"]}}},
+        about=by_kind["quotes"],
     )
     return Report(
-        title=HOSTILE["script"],
+        title=by_kind["script"],
         command=" ".join(texts),
         verdict=texts,
-        facts=dict(zip(texts, texts, strict=True)),
+        facts={f"{kind} {text}": text for kind, text in by_kind.items()},
         sections=[Section(title=text, parts=[text]) for text in texts]
         + [Section(title="Parts", parts=[table, figure])],
         failed=[(text, text) for text in texts],
         missing=texts,
-        environment=dict(zip(texts, texts, strict=True)),
+        environment={f"{kind} {text}": text for kind, text in by_kind.items()},
     )
 
 
@@ -311,3 +312,6 @@ def empty() -> Report:
         facts={},
         sections=[],
     )
+
+
+KINDS = {"full": full, "partial": partial, "hostile": hostile, "empty": empty}

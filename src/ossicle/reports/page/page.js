@@ -132,7 +132,9 @@
     return [[0, colours[written ? "pale-below" : "below"]], [0.5, colours.low], [1, written ? high : colours.middle]];
   }
 
-  function appearance(trace, series, colours) {
+  const ABOVE = { orientation: "h", x: 0, xanchor: "left", xpad: 0, y: 1.02, yanchor: "bottom", len: 1 };
+
+  function appearance(trace, series, colours, slim) {
     const { role, scale: kind } = trace.meta ?? {};
     const colour = colours.series[series % colours.series.length];
     const symbol = SYMBOLS[series % SYMBOLS.length];
@@ -143,7 +145,7 @@
         ...(trace.texttemplate ? { textfont: { color: colours.ink } } : {}),
         ...(kind === "diverging" ? { zmid: 0 } : {}),
         xgap: 2, ygap: 2, hoverongaps: false,
-        colorbar: { thickness: 12, outlinewidth: 0, ticks: "", len: 0.9 },
+        colorbar: { thickness: 12, outlinewidth: 0, ticks: "", ...(slim ? ABOVE : { len: 0.9 }) },
       };
     }
     if (role === "band") {
@@ -178,13 +180,20 @@
     return style;
   }
 
-  function traces(figure, colours, clean) {
+  // On a narrow screen, numbers on many cells would be too small to read.
+  function withoutTinyText(trace) {
+    const { texttemplate, ...rest } = trace;
+    return HEAT.includes(trace.type) && trace.z?.[0]?.length > 6 ? rest : trace;
+  }
+
+  function traces(figure, colours, clean, slim) {
     let next = 0;
     const listed = new Set();
-    return figure.traces.map((trace) => {
+    return figure.traces.map((given) => {
+      const trace = slim ? withoutTinyText(given) : given;
       const meta = trace.meta ?? {};
       const series = meta.series ?? (meta.role || HEAT.includes(trace.type) ? 0 : next++);
-      const styled = merge(appearance(trace, series, colours), clean(trace));
+      const styled = merge(appearance(trace, series, colours, slim), clean(trace));
       const entry = `${styled.legendgroup}/${styled.name}`;
       if (styled.showlegend === undefined && listed.has(entry)) styled.showlegend = false;
       listed.add(entry);
@@ -231,7 +240,7 @@
       dragmode: touch.matches ? false : "zoom", // a finger on a plot scrolls the page
       ...(view.width ? { width: view.width } : {}),
     };
-    return { data: traces(figure, colours, clean), layout: merge(base, clean(given)) };
+    return { data: traces(figure, colours, clean, view.narrow), layout: merge(base, clean(given)) };
   }
 
   // ---- plots: drawing and saving -----------------------------------------------------------------

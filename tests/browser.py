@@ -1,0 +1,83 @@
+"""A headless Chromium that opens reports, and what it says about them."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Browser:
+    """Chromium without a network; see https://chromedevtools.github.io/devtools-protocol."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def run(self, script: str, *values: Any) -> Any:
+        return self.driver.execute_script(script, *values)
+
+    def devtools(self, command: str, **settings: Any) -> Any:
+        return self.driver.execute_cdp_cmd(command, settings)
+
+    def scheme(self, name: str) -> None:
+        features = [{"name": "prefers-color-scheme", "value": name}]
+        self.devtools("Emulation.setEmulatedMedia", features=features)
+
+    def width(self, pixels: int) -> None:
+        size = {"width": pixels, "height": 900, "deviceScaleFactor": 1}
+        self.devtools("Emulation.setDeviceMetricsOverride", mobile=pixels < 500, **size)
+
+    def open(self, page: Path) -> None:
+        """Open a page and wait until its plots are drawn."""
+        self.messages()
+        self.requests()
+        self.driver.get(page.as_uri())
+        self.until(
+            "!document.querySelector('.plot') || 'drawn' in document.documentElement.dataset"
+        )
+
+    def until(self, condition: str) -> None:
+        end = time.monotonic() + 60
+        while not self.run(f"return {condition}"):
+            assert time.monotonic() < end, f"never became true: {condition}"
+            time.sleep(0.02)
+
+    def messages(self) -> list[str]:
+        """What the console has said since the last call."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+    def requests(self) -> list[str]:
+        """The addresses that were asked for since the last call, outside of the page itself."""
+        log = [
+            json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")
+        ]
+        sent = [entry["params"] for entry in log if entry["method"] == "Network.requestWillBeSent"]
+        urls = [entry["request"]["url"] for entry in sent]
+        return [url for url in urls if not url.startswith(("data:", "blob:"))]
+
+    def press(self, key: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).send_keys(key).perform()
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start Chromium; skip the test where it is not installed."""
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if program is None or driver is None:
+        pytest.skip("needs Chromium: apt-get install chromium chromium-driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(driver)
+    with webdriver.Chrome(options=options, service=service) as started:
+        yield Browser(started)

@@ -1,0 +1,223 @@
+"""What a reader sees and can do on the page of a report, in Chromium."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import made_up
+from browser import Browser, chromium
+from ossicle.reports import Figure, write_report
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+MARKS = ".scatterlayer .trace, .barlayer .trace, .boxlayer .trace, .heatmaplayer .hm"
+
+# Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB
+VISION = {
+    "normal": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+
+# Every text on the page: its colour and the first opaque background behind it
+TEXTS = """
+const shown = (e) => e.getClientRects().length && getComputedStyle(e).visibility === "visible";
+const clear = (c) => c === "transparent" || /, 0\\)$/.test(c);
+const behind = (e) => {
+  for (; e; e = e.parentElement) {
+    const c = getComputedStyle(e).backgroundColor;
+    if (!clear(c)) return c;
+  }
+  return "rgb(255, 255, 255)";
+};
+return [...document.body.querySelectorAll("*:not(script)")]
+  .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && shown(e)
+    && !e.closest(".heatmaplayer, .barlayer, .unseen"))
+  .map((e) => [e.textContent.trim().slice(0, 40),
+    e.ownerSVGElement ? getComputedStyle(e).fill : getComputedStyle(e).color, behind(e)]);
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("reports")
+    return {kind: write_report(make(), folder / kind) for kind, make in made_up.KINDS.items()}
+
+
+@pytest.fixture
+def full(browser: Browser, pages: dict[str, Path]) -> Browser:
+    """The browser with the page of one of everything."""
+    browser.width(1440)
+    browser.scheme("light")
+    if browser.driver.current_url != pages["full"].as_uri():
+        browser.open(pages["full"])
+    return browser
+
+
+@pytest.mark.parametrize("kind", made_up.KINDS)
+def test_a_page_opens_without_messages_requests_or_scrolling_sideways(
+    browser: Browser, pages: dict[str, Path], kind: str
+) -> None:
+    browser.width(390)
+    browser.open(pages[kind])
+    for width in (390, 1440):
+        browser.width(width)
+        browser.until(f"innerWidth === {width}")
+        assert browser.run("return document.documentElement.scrollWidth") <= width
+    assert browser.messages() == []
+    assert browser.requests() == [pages[kind].as_uri()]
+    assert browser.run("return document.querySelectorAll('.plot.failed').length") == 0
+    assert browser.run("return document.title") != "run"
+
+
+def test_every_trace_of_every_plot_is_drawn(full: Browser) -> None:
+    parts = [part for section in made_up.full().sections for part in section.parts]
+    expected = {part.name: len(part.traces) for part in parts if isinstance(part, Figure)}
+    drawn = full.run(
+        "return Object.fromEntries([...document.querySelectorAll('.plot')].map("
+        "(e) => [e.dataset.figure, e.querySelectorAll(arguments[0]).length]))",
+        MARKS,
+    )
+    assert drawn == expected
+
+
+def test_text_has_contrast_in_both_schemes_and_when_the_scheme_changes(full: Browser) -> None:
+    faults = []
+    grounds = {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 23, 26)"}
+    for scheme, ground in grounds.items():
+        full.scheme(scheme)
+        full.until(f"getComputedStyle(document.body).backgroundColor === '{ground}'")
+        full.until(f"document.querySelector('.xtitle').style.fill === '{ink(full)}'")
+        found = full.run(TEXTS)
+        assert len(found) > 300
+        faults += [(scheme, *one) for one in found if contrast(rgb(one[1]), rgb(one[2])) < 4.5]
+        for cell in ("low", "pale-high", "pale-below"):  # the cells of a heat map with numbers
+            if contrast(variable(full, "ink"), variable(full, cell)) < 4.5:
+                faults.append((scheme, cell))
+    assert faults == []
+
+
+def test_series_are_told_apart_by_the_colour_blind(full: Browser) -> None:
+    for scheme in ("light", "dark"):
+        full.scheme(scheme)
+        colours = [hexadecimal(one) for one in style(full, "series").split()]
+        for matrix in VISION.values():
+            seen = [lab(np.asarray(matrix) @ linear(colour)) for colour in colours]
+            distances = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)]
+            assert min(distances) > 15  # CIELAB; 2.3 is just noticeable
+
+
+def test_series_differ_in_symbol_and_dash_too(full: Browser) -> None:
+    lines, symbols = full.run(
+        "const plot = document.querySelector('[data-figure=few-shot]');"
+        "const each = (s, f) => [...plot.querySelectorAll(s)].map(f);"
+        "return [each('.lines .js-line', (e) => e.style.strokeDasharray),"
+        "        each('.trace .points', (e) => e.querySelector('path')?.getAttribute('d')"
+        "               .replace(/[-\\d.]+/g, (n) => Math.round(n)))]"
+    )
+    series = len(made_up.METHODS)
+    assert len(set(symbols) - {None}) == series
+    assert len(set(lines)) >= 6  # six dashes for seven series
+
+
+def test_tables_are_reached_and_sorted_by_keyboard(full: Browser) -> None:
+    full.run("document.activeElement.blur(); getSelection().removeAllRanges(); scrollTo(0, 0)")
+    reached, unmarked = [], []
+    while reached.count("scroll") < 2 and len(reached) < 60:
+        full.press("\ue004")  # Tab
+        name, outline = full.run(
+            "const e = document.activeElement;"
+            "return [e.className || e.textContent, getComputedStyle(e).outlineStyle]"
+        )
+        reached.append(name)
+        unmarked += [name] if outline == "none" else []
+    assert reached[0] == "skip"
+    assert unmarked == []
+    assert {"trained parameters", "accuracy 4", "Copy the command"} <= set(reached)
+    assert reached.count("scroll") == 2
+    full.run("document.querySelectorAll('thead button')[2].focus()")
+    orders = []
+    for _ in range(3):
+        full.press("\ue007")  # Enter
+        orders.append(
+            full.run(
+                "const table = document.querySelector('table');"
+                "return [table.querySelectorAll('thead th')[2].ariaSort,"
+                "        [...table.tBodies[0].rows].map((row) => row.cells[2].textContent)]"
+            )
+        )
+    given = [row[2].text for row in made_up.methods_table().rows]
+    rising = sorted(given[:-1], key=lambda text: float(text.split()[0]))
+    assert orders == [
+        ["ascending", [*rising, "–"]],
+        ["descending", [*rising[::-1], "–"]],
+        [None, given],
+    ]
+
+
+def style(browser: Browser, name: str) -> str:
+    script = "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0])"
+    value: str = browser.run(script, f"--{name}")
+    return value.strip()
+
+
+def variable(browser: Browser, name: str) -> NDArray[np.float64]:
+    return hexadecimal(style(browser, name))
+
+
+def ink(browser: Browser) -> str:
+    return "rgb({:.0f}, {:.0f}, {:.0f})".format(*(255 * variable(browser, "ink")))
+
+
+def hexadecimal(text: str) -> NDArray[np.float64]:
+    return np.array([int(text[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+
+
+def rgb(text: str) -> NDArray[np.float64]:
+    return np.array([float(number) for number in re.findall(r"[\d.]+", text)[:3]]) / 255
+
+
+def linear(colour: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Contrast of WCAG 2.2, from 1 to 21."""
+    low, high = sorted(linear(colour) @ [0.2126, 0.7152, 0.0722] for colour in (one, other))
+    return float((high + 0.05) / (low + 0.05))
+
+
+def lab(colour: NDArray[np.float64]) -> NDArray[np.float64]:
+    """CIELAB with white D65, from linear RGB."""
+    to_xyz = [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ]
+    xyz = to_xyz @ np.clip(colour, 0, 1) / [0.95047, 1, 1.08883]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
