@@ -5,12 +5,16 @@ import json
 import pytest
 
 from made import outcome
+from ossicle.statistics.ranks import ranks
 from ossicle.studies.plots.confusion import confusion
 from ossicle.studies.plots.cost import peak_memory, train_time
 from ossicle.studies.plots.curves import FIRST_LINES, curves
 from ossicle.studies.plots.groups import for_each_panel, group
 from ossicle.studies.plots.heat import metric_map
 from ossicle.studies.plots.parameters import MOST_EXPLAINED, parameters
+from ossicle.studies.plots.ranks import critical_difference
+from ossicle.studies.plots.standard import standard_figures
+from ossicle.training.folder import LOG
 
 
 def sized(recipe, value, count, **labels):
@@ -206,7 +210,40 @@ def test_each_task_data_set_and_backbone_has_a_figure_of_its_own():
     assert (only.name, only.title) == ("train-time", "Time of the training")
 
 
-def test_hostile_labels_are_shown_on_one_line_and_never_in_a_template():
+def test_a_figure_whose_files_are_damaged_is_a_sentence(tmp_path):
+    (tmp_path / LOG).write_text("damaged")
+    found = [outcome("a", 0.5, folder=tmp_path), outcome("b", 0.6, labels={"data": "other"})]
+    parts = standard_figures(found)
+    (sentence,) = [one for one in parts if isinstance(one, str)]
+    assert sentence.startswith("demo: A figure is missing, because ")
+    assert {one.name for one in parts if not isinstance(one, str)} == {
+        f"{name}-{number}"
+        for name in ("parameters", "train-time", "peak-memory")
+        for number in (1, 2)
+    }
+
+
+def test_a_study_shows_the_confusions_of_its_best_and_of_its_first_recipe():
+    pair = {"true": ["a", "b"], "predicted": ["a", "b"]}
+    found = [outcome("first", 0.1, **pair), outcome("best", 0.9, **pair)]
+    titles = [one.title for one in standard_figures(found)]
+    assert titles[1:3] == ["Confusion matrix of best", "Confusion matrix of first"]
+    titles = [one.title for one in standard_figures(found[:1])]
+    assert titles.count("Confusion matrix of first") == 1
+
+
+def test_the_critical_difference_diagram_has_average_ranks_and_cliques():
+    values = [[0.9, 0.8, 0.1], [0.8, 0.9, 0.2], [0.9, 0.7, 0.1], [0.7, 0.6, 0.2]]
+    figure = critical_difference(ranks(values, ["a", "b", "c"]))
+    first, second, points = figure.traces
+    assert (points["y"], points["x"]) == (["a", "b", "c"], [1.25, 1.75, 3.0])
+    assert (first["y"], first["x"]) == (["a", "b"], [1.25, 1.75])
+    assert (second["y"], second["x"]) == (["b", "c"], [1.75, 3.0])
+    assert "over 4 data sets" in figure.about
+    assert "critical difference of 1.66" in figure.about  # 2.343 sqrt(3 4 / (6 4))
+
+
+def test_labels_are_never_in_a_template_and_names_in_a_plot_are_short():
     name = "<b>%{x}</b>\n" + "lora(rank=4)+" * 30
     found = [outcome(name, 0.5, labels={"shots": 1}), outcome(name + "b", 0.5, labels={"shots": 1})]
     made = [parameters(found), train_time(found), curves(found, "shots", title="", axis="")]
@@ -215,6 +252,4 @@ def test_hostile_labels_are_shown_on_one_line_and_never_in_a_template():
         assert "lora(rank=4)" in text
         for trace in figure.traces:
             assert "lora" not in trace.get("hovertemplate", "")
-    names = train_time(found).traces[0]["y"]
-    assert len(set(names)) == 2
-    assert max(map(len, names)) <= 51
+    assert made[0].traces[0]["text"][0] == "<b>%{x}</b>…ora(rank=4)+"

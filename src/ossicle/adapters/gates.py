@@ -61,6 +61,11 @@ class Gate:
         return slice(self.index * size, (self.index + 1) * size)
 
 
+def gate_weights(mixture: str, logits: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
+    """Return the gates of the candidates of a layer, from their logits."""
+    return torch.sigmoid(logits) if mixture == "sigmoid" else torch.softmax(logits, dim=0)
+
+
 class Gates(nn.Module):
     """The logits of every mixture of an adapter set: a parameter (K,) for each layer."""
 
@@ -89,8 +94,7 @@ class Gates(nn.Module):
 
     def weights(self, mixture: str, layer: int) -> Float[Tensor, " K"]:
         """Return the gates of the candidates of a layer, in the order of their placements."""
-        logits = self.logits(mixture, layer)
-        return torch.sigmoid(logits) if mixture == "sigmoid" else torch.softmax(logits, dim=0)
+        return gate_weights(mixture, self.logits(mixture, layer))
 
     @property
     def runs_by_layer(self) -> dict[int, int]:

@@ -43,6 +43,7 @@ class LAdapter(ReadsLayers):
 
     name: ClassVar[str] = "l-adapter"
     size_setting: ClassVar[str | None] = "width"
+    layer_logits: ClassVar[str] = "mix"
 
     width: int = 512
     activation: str = "gelu"

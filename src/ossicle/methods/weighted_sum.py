@@ -31,9 +31,15 @@ from ossicle.methods.base import Adapter, Method
 
 @dataclass(frozen=True)
 class ReadsLayers(Method):
-    """A method that computes the input of the head from all layers; at most one in a recipe."""
+    """A method that computes the input of the head from all layers; at most one in a recipe.
+
+    Attributes:
+        layer_logits: Name of the tensor whose softmax weights the states: all L + 1, or those
+            without the input of layer 0.
+    """
 
     default_at: ClassVar[tuple[str, ...]] = ("layers",)
+    layer_logits: ClassVar[str]
 
     @property
     def starts_as_identity(self) -> bool:
@@ -72,6 +78,7 @@ class WeightedSum(ReadsLayers):
     """
 
     name: ClassVar[str] = "weighted-sum"
+    layer_logits: ClassVar[str] = "weights"
 
     normalise: bool = False
     gated: bool = False

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ossicle.reports.parts import Figure
-from ossicle.studies.plots.groups import Group, by_score, group, runs, score_of, unique
+from ossicle.studies.plots.groups import Group, by_score, group, runs, score_of
 from ossicle.studies.plots.heat import heat_layout
 from ossicle.tasks import TASKS
 from ossicle.trials.outcome import Outcome
@@ -79,11 +79,10 @@ def _trace(classes: Sequence[str], counts: NDArray[np.int64]) -> dict[str, Any]:
         [None] * len(classes) if total == 0 else [round(float(n) / total, 4) for n in row]
         for row, total in zip(counts.tolist(), totals.tolist(), strict=True)
     ]
-    names = unique(classes)
     trace: dict[str, Any] = {
         "type": "heatmap",
-        "x": names,
-        "y": names,
+        "x": list(classes),
+        "y": list(classes),
         "z": fractions,
         "zmin": 0,
         "zmax": 1,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from ossicle.reports.parts import Figure
-from ossicle.studies.plots.groups import averaged, group, left_out, runs, spread, unique
+from ossicle.studies.plots.groups import averaged, group, left_out, runs, spread
 from ossicle.trials.outcome import Measured, Outcome
 
 MOST_BARS: Final = 60
@@ -54,7 +54,7 @@ def _bars(
     trace = {
         "type": "bar",
         "orientation": "h",
-        "y": unique([one.name for one in shown]),
+        "y": [one.name for one in shown],
         "x": [mean for mean, _ in found],
         "error_x": {
             "type": "data",

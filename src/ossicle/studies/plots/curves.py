@@ -12,7 +12,6 @@ from ossicle.studies.plots.groups import (
     left_out,
     runs,
     score_of,
-    short,
     slug,
     spread,
 )
@@ -88,7 +87,7 @@ def _line(
     points = sorted(points, key=lambda one: _number(one, over))
     found = [spread(score.values(one)) for one in points]
     return banded(
-        short(name),
+        name,
         [_number(one, over) for one in points],
         found,
         series=number,
@@ -123,7 +122,6 @@ def banded(
         more: Entries of the line's trace.
     """
     visible = True if series < FIRST_LINES else "legendonly"
-    shared = {"legendgroup": f"{series}", "visible": visible}
     line = {
         "type": "scatter",
         "mode": "lines+markers",
@@ -131,7 +129,7 @@ def banded(
         "x": list(x),
         "y": [mean for mean, _ in y],
         "meta": {"series": series},
-        **shared,
+        "visible": visible,
         **more,
     }
     if not any(deviation for _, deviation in y):
@@ -148,6 +146,6 @@ def banded(
         "meta": {"series": series, "role": "band"},
         "hoverinfo": "skip",
         "showlegend": False,
-        **shared,
+        "visible": visible,
     }
     return [band, line]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ossicle.reports.parts import Figure
 from ossicle.studies.plots.curves import FIRST_LINES, MOST_LINES
-from ossicle.studies.plots.groups import by_score, group, runs, score_of, short
+from ossicle.studies.plots.groups import by_score, group, runs, score_of
+from ossicle.tasks import TASKS
 from ossicle.training.result import read_result
 from ossicle.trials.outcome import Outcome
 
@@ -32,7 +33,7 @@ def det_curves(outcomes: Sequence[Outcome]) -> Figure | None:
         RunError: a result cannot be read.
     """
     score = score_of(outcomes)
-    if score is None:
+    if score is None or not _scores_pairs(outcomes):
         return None
     ranked = by_score(group(outcomes), score)[:MOST_LINES]
     found = {one: _curves(one.outcomes) for one in ranked}
@@ -43,7 +44,7 @@ def det_curves(outcomes: Sequence[Outcome]) -> Figure | None:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"{short(one.name)} ({score.metric.label} {score.text(one)})",
+            "name": f"{one.name} ({score.metric.label} {score.text(one)})",
             **_axes(_average(found[one])),
             "visible": True if number < FIRST_LINES else "legendonly",
             "meta": {"series": number},
@@ -80,6 +81,11 @@ def det_curves(outcomes: Sequence[Outcome]) -> Figure | None:
             )
         ),
     )
+
+
+def _scores_pairs(outcomes: Sequence[Outcome]) -> bool:
+    tasks = {one.measured.task for one in outcomes if one.measured is not None}
+    return all(TASKS[task].recording_score is None for task in tasks)
 
 
 def _curves(outcomes: Sequence[Outcome]) -> list[Curve]:

@@ -5,21 +5,21 @@ outcomes of one task on one data set and one backbone.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Final
 
+from ossicle.errors import OssicleError
 from ossicle.metrics.metric import Metric
-from ossicle.reports.parts import Figure
+from ossicle.reports.parts import Figure, Part
 from ossicle.tasks import TASKS
 from ossicle.trials.outcome import Measured, Outcome
 from ossicle.trials.trial import Label
 
 REPEATS: Final = ("seed", "fold")
 PANEL: Final = ("data", "backbone")
-LONGEST_NAME: Final = 48  # characters of a name in a legend or on an axis
+LONGEST_NAME: Final = 24  # characters of a name beside a point; the page shortens others
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +144,7 @@ def score_of(outcomes: Sequence[Outcome]) -> Score | None:
 
 
 def short(text: object) -> str:
-    """Return a label on one line, cut in the middle if it is too long for an axis."""
+    """Return a name on one line, cut in the middle if it is too long to stand in a plot."""
     line = " ".join(str(text).split())
     if len(line) <= LONGEST_NAME:
         return line
@@ -155,16 +155,6 @@ def short(text: object) -> str:
 def slug(text: object) -> str:
     """Return a text as a part of the name of a figure."""
     return "-".join(re.findall(r"[a-z0-9]+", str(text).lower())) or "other"
-
-
-def unique(names: Sequence[str]) -> list[str]:
-    """Return short names that differ from each other, for an axis of categories."""
-    seen: Counter[str] = Counter()
-    found = []
-    for name in map(short, names):
-        seen[name] += 1
-        found.append(f"{name} #{seen[name]}" if seen[name] > 1 else name)
-    return found
 
 
 def averaged(groups: Sequence[Group], spread_as: str | None) -> str:
@@ -201,19 +191,31 @@ def panels(outcomes: Sequence[Outcome]) -> list[tuple[str, list[Outcome]]]:
 
 
 def for_each_panel(
-    outcomes: Sequence[Outcome], plot: Callable[[Sequence[Outcome]], Figure | None]
-) -> list[Figure]:
-    """Return the figure of each panel that has something to show, with its panel in the title.
+    outcomes: Sequence[Outcome],
+    plot: Callable[[Sequence[Outcome]], Figure | Sequence[Part] | None],
+) -> list[Part]:
+    """Return the figures of each panel, with its name in their titles where there are several.
+
+    A figure that cannot be drawn, because a file of a run is missing or damaged, is replaced by a
+    sentence with the reason.
 
     Args:
         outcomes: All outcomes of a study.
-        plot: Returns the figure of a panel.
+        plot: Returns the figures of a panel.
     """
-    figures = []
+    parts: list[Part] = []
     for number, (name, part) in enumerate(panels(outcomes), start=1):
-        figure = plot(part)
-        if figure is not None and name:
-            title = f"{figure.title}: {name}"
-            figure = replace(figure, name=f"{figure.name}-{number}", title=title)
-        figures += [] if figure is None else [figure]
-    return figures
+        try:
+            found = plot(part)
+        except OssicleError as error:
+            found = [f"A figure is missing, because {error}"]
+        made = [found] if isinstance(found, Figure) else (found or [])
+        parts += [_of_panel(one, name, number) if name else one for one in made]
+    return parts
+
+
+def _of_panel(part: Part, name: str, number: int) -> Part:
+    """Return a figure with its panel in name and title, or a sentence that starts with it."""
+    if isinstance(part, Figure):
+        return replace(part, name=f"{part.name}-{number}", title=f"{part.title}: {name}")
+    return f"{name}: {part}" if isinstance(part, str) else part

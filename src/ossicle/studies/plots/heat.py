@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from ossicle.reports.parts import Figure
-from ossicle.studies.plots.groups import averaged, group, score_of, slug, unique
+from ossicle.studies.plots.groups import averaged, group, score_of, slug
 from ossicle.trials.outcome import Outcome
 
 MOST_WRITTEN: Final = 200  # cells with their value in them
@@ -65,8 +65,8 @@ def heat(
     """
     trace: dict[str, Any] = {
         "type": "heatmap",
-        "y": unique([str(one) for one in rows]),
-        "x": unique([str(one) for one in columns]),
+        "y": [str(one) for one in rows],
+        "x": [str(one) for one in columns],
         "z": [list(row) for row in values],
         "hoverongaps": False,
         "colorbar": {"title": {"text": colours}},

@@ -16,7 +16,6 @@ from ossicle.studies.plots.groups import (
     left_out,
     runs,
     score_of,
-    short,
     spread,
 )
 from ossicle.training.folder import LOG
@@ -122,7 +121,7 @@ def _lines(
         epochs = sorted(values)
         means = [(spread(values[epoch])[0], None) for epoch in epochs]
         traces += banded(
-            short(one.name),
+            one.name,
             epochs,
             means,
             series=number,

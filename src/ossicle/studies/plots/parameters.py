@@ -164,7 +164,7 @@ def _across(one: Group, sized: Sequence[Group], score: Score) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines",
-        "name": short(one.name),
+        "name": one.name,
         "x": [min(sizes), max(sizes)] if len(set(sizes)) > 1 else [sizes[0] / 2, sizes[0] * 2],
         "y": [_mean(one, score)] * 2,
         "customdata": [_facts(one, score)] * 2,

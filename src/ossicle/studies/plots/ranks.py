@@ -1,0 +1,64 @@
+"""The critical-difference diagram of recipes over several data sets.
+
+Source: Demšar 2006, "Statistical comparisons of classifiers over multiple data sets", figure 1.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ossicle.reports.parts import Figure
+from ossicle.statistics.ranks import Ranks
+from ossicle.studies.plots.cost import BAR_PX
+
+
+def critical_difference(found: Ranks) -> Figure:
+    """Return the diagram: average ranks, and a bar across each group that is not told apart."""
+    names = list(found.names)
+    points = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "average rank",
+        "x": list(found.average),
+        "y": names,
+        "customdata": list(found.names),
+        "hovertemplate": "<b>%{customdata}</b><br>average rank %{x:.2f}<extra></extra>",
+        "meta": {"series": 0},
+    }
+    return Figure(
+        name="critical-difference",
+        title="Average ranks and critical difference",
+        traces=[*(_clique(found, *one) for one in found.cliques), points],
+        layout={
+            "height": 150 + BAR_PX * len(names),
+            "showlegend": False,
+            "xaxis": {
+                "title": {"text": "average rank (1 is best)"},
+                "range": [0.8, len(names) + 0.2],
+            },
+            "yaxis": {"type": "category", "automargin": True, **_order(names)},
+        },
+        about=(
+            f"Average rank of each recipe over {found.num_data} data sets; 1 is the best. Lines "
+            "join recipes whose ranks differ by less than the critical difference of "
+            f"{found.critical_difference:.2f} (Nemenyi's test, level {found.alpha:g}): these data "
+            "do not tell them apart."
+        ),
+    )
+
+
+def _order(names: list[str]) -> Mapping[str, Any]:
+    return {"categoryorder": "array", "categoryarray": list(reversed(names))}
+
+
+def _clique(found: Ranks, first: int, last: int) -> Mapping[str, Any]:
+    """Return a line through the ranks of a clique, at the rows of its members."""
+    names = list(found.names)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": "not told apart",
+        "x": list(found.average[first : last + 1]),
+        "y": names[first : last + 1],
+        "meta": {"role": "reference"},
+        "hoverinfo": "skip",
+    }
