@@ -12,6 +12,7 @@ from examples import write_example
 
 from ossicle.data import CORPORA, check, load_utterance, open_data
 from ossicle.data.corpora import Corpus
+from ossicle.data.folds import folds_of
 from ossicle.errors import DataError
 from ossicle.tasks import suggest_task
 
@@ -61,6 +62,19 @@ def test_it_keeps_speakers_apart_where_it_says_so(spec):
 
 def test_reading_twice_gives_the_same(spec):
     assert open_data(spec) == open_data(spec)
+
+
+def test_its_folds_test_every_recording_once(corpus, spec):
+    names = corpus.fold_names(Path(spec.partition(":")[2]), {})
+    if not names:  # the example of a reader of tables has no column of folds
+        assert corpus.folds is None or "fold" in corpus.options
+        with pytest.raises(DataError, match="has no folds of its own"):
+            folds_of(spec)
+        return
+    folds = [open_data(data) for _, data in folds_of(spec)]
+    assert len(folds) == len(names) > 2
+    tested = [one.key for fold in folds for one in fold.test]
+    assert sorted(tested) == sorted(one.key for one in folds[0].utterances)
 
 
 def test_a_misspelt_option_is_corrected(corpus, spec):

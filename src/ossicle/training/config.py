@@ -18,6 +18,7 @@ from ossicle.settings import (
     check_value,
     parse,
 )
+from ossicle.training.fold import parse_fold
 from ossicle.training.schedule import build_schedule
 
 _ADAM: Final = {
@@ -214,6 +215,14 @@ class TrainConfig:
         bool,
         Help("Leave out recordings with fewer frames than their transcript needs.", RECORDINGS),
     ] = False
+    fold: Annotated[
+        str | None,
+        Help(
+            "Test on one fold of several, as in 2/5: folds are drawn from all recordings by class "
+            "and speaker, and the next fold is validation. Default: the split of the data.",
+            RECORDINGS,
+        ),
+    ] = None
     shots: Annotated[
         int | None,
         Help(
@@ -247,6 +256,8 @@ class TrainConfig:
             check_value(name, getattr(self, name), kinds, limits)
         if self.shots is not None and self.train_fraction is not None:
             raise RunError("shots and train_fraction both choose training recordings; give one")
+        if self.fold is not None:
+            parse_fold(self.fold)
         parse(self.optimizer, "optimizer", OPTIMIZERS)
         build_schedule(self.schedule, self.warmup, num_steps=1, epoch_steps=1)
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -14,9 +14,8 @@ from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.device import check_compiler, pick_device
 from ossicle.compute.precision import check_precision, pick_precision
 from ossicle.compute.processes import Processes
-from ossicle.data import Clips, Content, Dataset, check_contents, open_data, parse_augment
+from ossicle.data import Clips, Content, Dataset, check_contents, parse_augment
 from ossicle.data.sizes import describe_sizes, size_notices
-from ossicle.data.subset import draw_fraction, draw_shots
 from ossicle.errors import RunError
 from ossicle.frozen.cache import cache_folder
 from ossicle.frozen.part import FrozenPart, check_cache, open_frozen_part
@@ -25,11 +24,12 @@ from ossicle.heads import HEADS, build_head
 from ossicle.paths import HERE
 from ossicle.progress import Progress, no_progress
 from ossicle.recipes.recipe import Recipe
-from ossicle.tasks import Task, parse_task, suggest_task
+from ossicle.tasks import Task, parse_task
 from ossicle.training.choice import Choice
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import with_epochs
 from ossicle.training.recordings import clips_by_side, scan_together
+from ossicle.training.split import open_split, task_type
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def prepare(
     augment = parse_augment(config.augment)
     if config.task:
         parse_task(config.task)  # a wrong name is reported before the data are read
-    dataset = _subset(config, open_data(config.data, places))
+    dataset = open_split(config, places)
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
     if device == "cuda" and processes.count > 1:
@@ -136,22 +136,6 @@ def prepare(
     return Prepared(config, model, task, dataset, clips, contents, frozen, processes)
 
 
-def _subset(config: TrainConfig, dataset: Dataset) -> Dataset:
-    """Return the dataset with the training recordings that the settings choose."""
-    if config.shots is None and config.train_fraction is None:
-        return dataset
-    classes_in = _task_type(config, dataset)[0].classes_in
-    if config.shots is not None:
-        return draw_shots(dataset, config.shots, classes_in, config.seed)
-    assert config.train_fraction is not None
-    return draw_fraction(dataset, config.train_fraction, classes_in, config.seed)
-
-
-def _task_type(config: TrainConfig, dataset: Dataset) -> tuple[type[Task], dict[str, Any]]:
-    """Return the task that was asked for, or that the data suggest, with its settings."""
-    return parse_task(config.task or suggest_task(dataset.label_name).name)
-
-
 def _load(
     config: TrainConfig,
     device: str,
@@ -181,8 +165,8 @@ def _task_of(config: TrainConfig, dataset: Dataset, backbone: Backbone) -> Task:
         LabelError: the labels cannot be parsed, trained on or evaluated.
         RunError: the augmentation or the head does not suit the task.
     """
-    task_type, settings = _task_type(config, dataset)
-    task = task_type.from_dataset(dataset, backbone.frame_rate, **settings)
+    kind, settings = task_type(config, dataset)
+    task = kind.from_dataset(dataset, backbone.frame_rate, **settings)
     if "speed" in parse_augment(config.augment) and task.has_times:
         raise RunError(
             f"--augment speed does not suit the task {task.name}: it moves the sound, and not the "

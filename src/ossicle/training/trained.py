@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +12,16 @@ from ossicle.adapters.saving import load
 from ossicle.backbones import load_backbone
 from ossicle.compute.device import pick_device
 from ossicle.compute.processes import Processes
-from ossicle.data import Clips, Content, Trial, Utterance, open_data, overlapping, read_data
+from ossicle.data import (
+    Clips,
+    Content,
+    Dataset,
+    Trial,
+    Utterance,
+    open_data,
+    overlapping,
+    read_data,
+)
 from ossicle.data.sizes import size_notices
 from ossicle.errors import AdapterFileError, DataError, SplitError, listing
 from ossicle.inference.assessment import assess
@@ -22,9 +31,10 @@ from ossicle.inference.single import SingleModel
 from ossicle.paths import HERE
 from ossicle.progress import Progress, no_progress
 from ossicle.tasks import Task
-from ossicle.training.folder import CONFIG, SPLIT, places_of, read_json
+from ossicle.training.folder import CONFIG, SPLIT, places_of, read_config, read_json
 from ossicle.training.intervals import with_intervals
 from ossicle.training.recordings import scan_together
+from ossicle.training.split import open_split
 
 _LOGGER = logging.getLogger(__name__)
 LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other
@@ -139,7 +149,7 @@ class Trained:
         is_split = side not in (None, "all") or (side is None and own)
         places = places_of(self.folder) if own else HERE
         if is_split:
-            dataset = open_data(data, places)
+            dataset = self._own_split(data, places) if own else open_data(data, places)
             sizes = tuple(size_notices(dataset, self.task.classes_in))
         else:
             dataset, sizes = read_data(data, places), ()
@@ -172,6 +182,13 @@ class Trained:
                 f"test. Evaluate on others; --data '{split.get('data')}' gives those that the run "
                 "kept for its test"
             )
+
+    def _own_split(self, data: str, places: Sequence[Path]) -> Dataset:
+        """Return the data of the run, split as in the run."""
+        if not (self.folder / CONFIG).is_file():
+            return open_data(data, places)
+        whole = replace(read_config(self.folder), shots=None, train_fraction=None)
+        return open_split(whole, places)
 
     def _split(self) -> dict[str, Any]:
         """Return what the run wrote of its recordings; nothing for an adapter without its run."""

@@ -26,7 +26,9 @@ from ossicle.data.corpora import (
     voxceleb1,
     webdataset,
 )
-from ossicle.data.corpora.base import Corpus, Example, Option, card, option_rows
+from ossicle.data.corpora.base import Corpus, Example, Option
+from ossicle.data.corpora.card import card, option_rows
+from ossicle.data.corpora.folds import Folds
 
 CORPORA: dict[str, Corpus] = {
     corpus.name: corpus
@@ -58,4 +60,4 @@ CORPORA: dict[str, Corpus] = {
     )
 }
 
-__all__ = ["CORPORA", "Corpus", "Example", "Option", "card", "option_rows"]
+__all__ = ["CORPORA", "Corpus", "Example", "Folds", "Option", "card", "option_rows"]

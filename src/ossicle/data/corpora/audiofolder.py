@@ -12,7 +12,13 @@ from pathlib import Path
 
 from ossicle.data.columns import SIDE_BY_NAME
 from ossicle.data.corpora.base import MISSING, Corpus, Example, Options
-from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, TABLE_OPTIONS, complete
+from ossicle.data.corpora.drawn import (
+    DRAW_OPTIONS,
+    PATH_OPTION,
+    TABLE_OPTIONS,
+    complete,
+    folds_by_column,
+)
 from ossicle.data.dataset import Dataset
 from ossicle.data.manifest import Manifest, merged, read_manifest
 from ossicle.data.missing import left_out
@@ -28,16 +34,20 @@ _ABOUT = re.compile(r"(metadata|readme|licen[cs]es?|copying|citation|changelog)(
 
 
 def _read(path: Path, options: Options) -> Dataset:
+    return complete(f"audiofolder:{path}", _contents(path, options), options)
+
+
+def _contents(path: Path, options: Options) -> Manifest:
     if not path.is_dir():
         raise DataError(f"{path} is not a folder. For a list of recordings write manifest:{path}")
     left_out(path, 0, 0, (), options)  # checks the option `missing` even without a table
     if manifest := _listed(path, path, options):
-        return complete(f"audiofolder:{path}", manifest, options)
+        return manifest
     folders = [child for child in _visible(path) if child.is_dir()]
     sides = [SIDE_BY_NAME.get(folder.name.lower()) for folder in folders]
     sides_alone = options["draw"] == "no" and sides and None not in sides  # e.g. only a test folder
     if "train" not in sides and not sides_alone:
-        return complete(f"audiofolder:{path}", _classes(path, path, options), options)
+        return _classes(path, path, options)
     _refuse(path, [child for child in _visible(path) if child not in folders])
     parts: list[tuple[str, Manifest]] = []
     for folder in folders:
@@ -50,7 +60,7 @@ def _read(path: Path, options: Options) -> Dataset:
             continue  # an empty folder: validation is drawn from training
         part = _listed(folder, path, options) or _classes(folder, path, options)
         parts.append((side, part))
-    return complete(f"audiofolder:{path}", merged(parts), options)
+    return merged(parts)
 
 
 def _is_root(path: Path) -> bool:
@@ -164,6 +174,7 @@ CORPUS = Corpus(
     options=PATH_OPTION | DRAW_OPTIONS | MISSING,
     read=_read,
     root=_is_root,
+    folds=folds_by_column(_contents),
     example=Example(
         files={
             "README.md": "Two kinds of weather.",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ossicle.data.columns import SIDES
+from ossicle.data.corpora.folds import Folds
 from ossicle.data.corpora.roots import Root, anywhere, check_root
 from ossicle.data.corpora.validation import with_validation
 from ossicle.data.dataset import Dataset
@@ -74,6 +75,7 @@ class Corpus:
         home: Folder of a corpus shipped with ossicle, which needs no path.
         root: Predicate for the folder that `read` expects. If it fails, but holds for a folder
             above or below, the error names that folder.
+        folds: The folds that the corpus defines, if it does.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Corpus:
     options: Mapping[str, Option] = field(default_factory=dict)
     home: Path | None = None
     root: Root = anywhere
+    folds: Folds | None = None
 
     def open(self, path: Path, given: Mapping[str, str]) -> Dataset:
         """Read the corpus at a path with the options given.
@@ -95,6 +98,18 @@ class Corpus:
             DataError: an option is unknown or has no value, the corpus is in a folder above or
                 below, or the data cannot be used.
         """
+        return self.read(path, self._filled(path, given))
+
+    def fold_names(self, path: Path, given: Mapping[str, str]) -> Sequence[str]:
+        """Return the names of the folds at a path; none if the corpus defines none.
+
+        Raises:
+            DataError: as `open`.
+        """
+        return self.folds.names(path, self._filled(path, given)) if self.folds else ()
+
+    def _filled(self, path: Path, given: Mapping[str, str]) -> Options:
+        """Return the options given, after a check of them and of the path, and the defaults."""
         for option, value in given.items():
             if option not in self.options:
                 raise DataError(
@@ -105,24 +120,7 @@ class Corpus:
                 raise DataError(f"{self.name}: option {option} has no value. Write {option}=...")
         check_root(self.name, path, self.root)
         defaults = {name: option.default for name, option in self.options.items()}
-        return self.read(path, defaults | dict(given))
-
-
-def card(corpus: Corpus) -> dict[str, str]:
-    """Return the description of a corpus, by heading."""
-    return {
-        "name": corpus.name,
-        "what": corpus.summary,
-        "size": corpus.size,
-        "split": corpus.protocol,
-        "licence": corpus.licence,
-        "source": corpus.source,
-    }
-
-
-def option_rows(corpus: Corpus) -> list[list[str]]:
-    """Return name, description and default of every option."""
-    return [[name, option.meaning, option.default or ""] for name, option in corpus.options.items()]
+        return defaults | dict(given)
 
 
 def choose(option: str, value: str, known: Iterable[str]) -> str:

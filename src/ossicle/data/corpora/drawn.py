@@ -1,10 +1,12 @@
 """Complete the split of data that may come without one: keep given splits, draw the others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ossicle.data.columns import SIDES
 from ossicle.data.corpora.base import Option, Options, choose
+from ossicle.data.corpora.folds import Folds, sorted_folds
 from ossicle.data.dataset import Dataset
 from ossicle.data.manifest import Manifest
 from ossicle.data.roles import LABEL
@@ -133,7 +135,7 @@ def by_fold(name: str, manifest: Manifest, options: Options, *, needed: bool = T
                 f"name the column of folds with fold=COLUMN{also}."
             )
         return manifest
-    folds = sorted(set(manifest.folds.values()), key=lambda fold: (len(fold), fold))
+    folds = sorted_folds(manifest.folds.values())
     if test is None:
         if not needed and valid is None:
             return manifest
@@ -152,6 +154,20 @@ def by_fold(name: str, manifest: Manifest, options: Options, *, needed: bool = T
     split = {key: sides.get(fold, "train") for key, fold in manifest.folds.items()}
     folds_used = " and ".join(f"{fold} is {side}" for fold, side in sides.items())
     return replace(manifest, split=split, split_by=f"by folds ({folds_used})")
+
+
+def folds_by_column(contents: Callable[[Path, Options], Manifest]) -> Folds:
+    """Return the folds of tables that have a column of them and no split.
+
+    Args:
+        contents: Reads the data at a path.
+    """
+
+    def names(path: Path, options: Options) -> list[str]:
+        manifest = contents(path, options)
+        return [] if manifest.split else sorted_folds(manifest.folds.values())
+
+    return Folds("test_fold", names)
 
 
 def _undrawn(name: str, manifest: Manifest) -> Dataset:

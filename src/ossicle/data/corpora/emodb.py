@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 from ossicle.data.audio import duration_s
@@ -18,6 +19,7 @@ from ossicle.data.corpora.base import (
     named,
     sound_files,
 )
+from ossicle.data.corpora.folds import Folds
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
@@ -93,6 +95,13 @@ def _next(group: Sequence[str], test: Sequence[str], rest: Sequence[str]) -> lis
     return [speaker for speaker in free if speaker > last][:1] or free[:1]
 
 
+def _folds(path: Path, options: Options) -> list[str]:
+    """Return the pairs of a man and a woman; a speaker without a partner is a fold."""
+    found = {one.speaker for one in _read(path, options).utterances}
+    groups = ([one for one in group if one in found] for group in (_MEN, _WOMEN))
+    return [",".join(filter(None, pair)) for pair in zip_longest(*groups)]
+
+
 def phones(file: Path) -> tuple[str, bool]:
     """Return the phones of a recording from its alignment in `lablaut`, and whether all were used.
 
@@ -153,6 +162,7 @@ CORPUS = Corpus(
     },
     read=_read,
     root=holds("wav/*.wav"),
+    folds=Folds("test_speakers", _folds),
     example=Example(
         files={
             f"wav/{speaker}a01{emotion}a.wav": None

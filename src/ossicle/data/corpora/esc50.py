@@ -10,6 +10,7 @@ from ossicle.data.corpora.base import (
     choose,
     sided,
 )
+from ossicle.data.corpora.folds import Folds, sorted_folds
 from ossicle.data.corpora.release import MISSING, fewer, lacking, present, table_rows
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
@@ -54,6 +55,12 @@ def _read(path: Path, options: Options) -> Dataset:
     )
 
 
+def _folds(path: Path, options: Options) -> list[str]:
+    """Return the folds of the clips: the first number of their names."""
+    utterances = _read(path, options).utterances
+    return sorted_folds(one.path.name.partition("-")[0] for one in utterances)
+
+
 def _example() -> Example:
     clips = [(fold, target, "AB"[fold % 2]) for fold in range(1, 6) for target in (0, 1)]
     rows = [
@@ -87,5 +94,6 @@ CORPUS = Corpus(
     | MISSING,
     read=_read,
     root=holds("meta/esc50.csv"),
+    folds=Folds("test_fold", _folds),
     example=_example(),
 )

@@ -17,7 +17,7 @@ import numpy as np
 from ossicle import strict_json
 from ossicle.data.columns import SIDE_BY_NAME, Columns
 from ossicle.data.corpora.base import MISSING, Corpus, Example, Option, Options, choose
-from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
+from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete, folds_by_column
 from ossicle.data.dataset import Dataset
 from ossicle.data.manifest import Manifest, RowCollector, merged, sample_rate
 from ossicle.data.missing import left_out
@@ -30,6 +30,10 @@ _DICT = "dataset_dict.json"
 
 
 def _read(path: Path, options: Options) -> Dataset:
+    return complete(f"hf:{path}", _contents(path, options), options)
+
+
+def _contents(path: Path, options: Options) -> Manifest:
     folders = [path] if (path / "state.json").is_file() else sorted(path.glob("*/state.json"))
     if not folders:
         raise DataError(
@@ -47,7 +51,7 @@ def _read(path: Path, options: Options) -> Dataset:
             )
         about = {**options, "fold": options["fold"] or NO} if side else options
         parts.append((side, _manifest(folder, path, about)))
-    return complete(f"hf:{path}", merged(parts), options)
+    return merged(parts)
 
 
 def _is_root(path: Path) -> bool:
@@ -288,6 +292,7 @@ CORPUS = Corpus(
     licence="your own",
     options=DRAW_OPTIONS | MISSING | {"audio": Option("Audio column (the first)")},
     read=_read,
+    folds=folds_by_column(_contents),
     root=_is_root,
     example=Example(
         files={

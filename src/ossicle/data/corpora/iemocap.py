@@ -20,6 +20,7 @@ from ossicle.data.corpora.base import (
     in_fraction,
     sided,
 )
+from ossicle.data.corpora.folds import Folds, sorted_folds
 from ossicle.data.corpora.release import MISSING, fewer, lacking, present
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
@@ -127,6 +128,11 @@ def _turns(path: Path, options: Options) -> tuple[list[_Turn], list[str], tuple[
     return [turn for turn in turns if turn.utterance.key in keys], lacks, notices
 
 
+def _folds(path: Path, options: Options) -> list[str]:
+    """Return the sessions of the turns."""
+    return sorted_folds(map(_session, _read(path, options).utterances))
+
+
 def _session(one: Utterance) -> str:
     return (one.speaker or "")[4]
 
@@ -177,5 +183,6 @@ CORPUS = Corpus(
     | MISSING,
     read=_read,
     root=holds("Session[1-5]/dialog/EmoEvaluation"),
+    folds=Folds("test_session", _folds),
     example=_example(),
 )

@@ -4,17 +4,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from ossicle.data.corpora.base import MISSING, Corpus, Example, Option, Options
-from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, complete
+from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, complete, folds_by_column
 from ossicle.data.corpora.roots import is_table
 from ossicle.data.dataset import Dataset
-from ossicle.data.manifest import read_manifest
+from ossicle.data.manifest import Manifest, read_manifest
 from ossicle.data.roles import LABEL
 from ossicle.data.trials import read_trials
 
 
+def _contents(path: Path, options: Options) -> Manifest:
+    return read_manifest(path, label=options["label"] or LABEL, options=options)
+
+
 def _read(path: Path, options: Options) -> Dataset:
-    manifest = read_manifest(path, label=options["label"] or LABEL, options=options)
-    dataset = complete(f"manifest:{path}", manifest, options)
+    dataset = complete(f"manifest:{path}", _contents(path, options), options)
     if options["trials"] is None:
         return dataset
     keys = {one.key: one.key for one in dataset.utterances}
@@ -55,6 +58,7 @@ CORPUS = Corpus(
     },
     read=_read,
     root=is_table,
+    folds=folds_by_column(_contents),
     example=Example(
         files={row.split(",")[0]: None for row in _ROWS}
         | {"list.csv": "\n".join(["path,label,speaker", *_ROWS])},

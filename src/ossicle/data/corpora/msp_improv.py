@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
+from ossicle.data.corpora.folds import Folds, sorted_folds
 from ossicle.data.corpora.release import MISSING, fewer, lacking, left_out
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
@@ -82,6 +83,11 @@ def _read(path: Path, options: Options) -> Dataset:
     )
 
 
+def _folds(path: Path, options: Options) -> list[str]:
+    """Return the sessions of the turns."""
+    return sorted_folds((one.speaker or "")[1:] for one in _read(path, options).utterances)
+
+
 def _example() -> Example:
     turns = [(f"S01{code}-F0{n}-P-FM01", code) for n in (1, 2, 3) for code in ("A", "S")]
     lines = [
@@ -113,5 +119,6 @@ CORPUS = Corpus(
     | MISSING,
     read=_read,
     root=holds(*_TABLES),
+    folds=Folds("test_session", _folds),
     example=_example(),
 )

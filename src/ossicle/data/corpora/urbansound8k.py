@@ -10,6 +10,7 @@ from ossicle.data.corpora.base import (
     choose,
     sided,
 )
+from ossicle.data.corpora.folds import Folds, sorted_folds
 from ossicle.data.corpora.release import MISSING, fewer, lacking, present, table_rows
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
@@ -68,6 +69,12 @@ def _read(path: Path, options: Options) -> Dataset:
     )
 
 
+def _folds(path: Path, options: Options) -> list[str]:
+    """Return the folds of the clips, from their folders."""
+    utterances = _read(path, options).utterances
+    return sorted_folds(one.path.parent.name.removeprefix("fold") for one in utterances)
+
+
 _ROWS = [
     f"{100 * fold + number}-{number}-0-0.wav,{100 * fold + number},{fold},{name}"
     for fold in (8, 9, 10)
@@ -99,6 +106,7 @@ CORPUS = Corpus(
     | MISSING,
     read=_read,
     root=holds("metadata/UrbanSound8K.csv"),
+    folds=Folds("test_fold", _folds),
     example=Example(
         files={f"audio/fold{r.split(',')[2]}/{r.split(',')[0]}": None for r in _ROWS}
         | {"metadata/UrbanSound8K.csv": "\n".join(["slice_file_name,fsID,fold,class", *_ROWS])},

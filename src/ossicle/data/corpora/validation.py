@@ -7,6 +7,7 @@ from ossicle.data.split import draw
 from ossicle.data.utterance import Utterance
 from ossicle.errors import SplitError, listing
 
+NO_VALIDATION = "The data have no validation split"  # begins a notice
 _FRACTION = 0.1  # fraction of training
 
 
@@ -31,7 +32,7 @@ def with_validation(dataset: Dataset) -> Dataset:
         _check_test(dataset)
     train, valid = drawn(dataset.train, by_speaker=by_speaker)
     how = "by speaker" if by_speaker else "by recording"
-    notice = f"The data have no validation split: {len(valid)} training recordings, drawn {how}, "
+    notice = f"{NO_VALIDATION}: {len(valid)} training recordings, drawn {how}, "
     notice += "are used for validation."
     if independent and not by_speaker:
         notice += " Training has a single speaker, who is in both of these splits."

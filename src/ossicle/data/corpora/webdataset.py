@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ossicle.data.columns import SIDE_BY_NAME
 from ossicle.data.corpora.base import Corpus, Example, Options
-from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete
+from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete, folds_by_column
 from ossicle.data.dataset import Dataset
 from ossicle.data.manifest import Manifest, RowCollector, merged, sample_rate
 from ossicle.data.roles import NO, find_columns
@@ -45,6 +45,10 @@ class Sample(NamedTuple):
 
 
 def _read(path: Path, options: Options) -> Dataset:
+    return complete(f"webdataset:{path}", _contents(path, options), options)
+
+
+def _contents(path: Path, options: Options) -> Manifest:
     shards = [path] if path.is_file() else sorted(path.rglob("*.tar"))
     packed = sorted(file.name for kind in _COMPRESSED for file in path.rglob(kind))
     if packed:
@@ -70,7 +74,7 @@ def _read(path: Path, options: Options) -> Dataset:
             f"{path}: {listing(without)} have no split, but other shards have. Put each into a "
             "folder train, valid or test."
         )
-    return complete(f"webdataset:{path}", merged(parts), options)
+    return merged(parts)
 
 
 def _manifest(shard: Path, root: Path, samples: Sequence[Sample], options: Options) -> Manifest:
@@ -189,6 +193,7 @@ CORPUS = Corpus(
     licence="your own",
     options=DRAW_OPTIONS,
     read=_read,
+    folds=folds_by_column(_contents),
     example=Example(
         files={f"{side}/{name}.wav": None for side in ("train", "val", "test") for name in "ab"}
         | {
