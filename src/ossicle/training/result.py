@@ -7,6 +7,7 @@ null in both; `undefined` says where and why.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, Self, get_args, get_origin, get_type_hints
@@ -125,7 +126,7 @@ class RunResult:
                 f"{RESULT_VERSION}. Read it with the ossicle that wrote it (see versions.json), or "
                 "run again"
             )
-        hints = get_type_hints(cls)
+        hints = _hints()
         needed = [one.name for one in fields(cls) if one.name != UNDEFINED]
         if missing := [name for name in needed if name not in data]:
             raise RunError(f"the result lacks {listing(missing)}")
@@ -138,6 +139,12 @@ class RunResult:
         if data["ended_by"] not in ENDS:
             raise RunError(f"ended_by is {data['ended_by']!r:.60}; expected {' or '.join(ENDS)}")
         return cls(**data)
+
+
+@cache
+def _hints() -> Mapping[str, Any]:
+    """Return the type of each entry of a result."""
+    return get_type_hints(RunResult)
 
 
 def _fits(value: object, hint: Any) -> bool:
