@@ -68,7 +68,26 @@ class Head(nn.Module, ABC):
         return Outputs(self(hidden, frame_mask), frame_mask if self.by_frame else None)
 
 
-class MeanHead(Head):
+class PooledHead(Head):
+    """A linear layer on an embedding of each row."""
+
+    linear: nn.Linear
+
+    @abstractmethod
+    def embedding(
+        self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B E"]:
+        """Return the embedding of each row, the input of the last layer; padding is ignored."""
+
+    def forward(
+        self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B O"]:
+        """Return linear(embedding)."""
+        output: Tensor = self.linear(self.embedding(hidden, frame_mask))
+        return output
+
+
+class MeanHead(PooledHead):
     """A linear layer on the mean over all real frames or tokens."""
 
     name: ClassVar[str] = "mean"
@@ -78,15 +97,14 @@ class MeanHead(Head):
         super().__init__(anatomy, num_outputs)
         self.linear = nn.Linear(anatomy.width, num_outputs)
 
-    def forward(
+    def embedding(
         self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
-    ) -> Float[Tensor, "B C"]:
-        """Return linear(mean)."""
-        output: Tensor = self.linear(masked_mean(hidden, frame_mask))
-        return output
+    ) -> Float[Tensor, "B E"]:
+        """Return the mean."""
+        return masked_mean(hidden, frame_mask)
 
 
-class ClsHead(Head):
+class ClsHead(PooledHead):
     """A linear layer on the CLS token."""
 
     name: ClassVar[str] = "cls"
@@ -101,17 +119,16 @@ class ClsHead(Head):
             )
         self.linear = nn.Linear(anatomy.width, num_outputs)
 
-    def forward(
+    def embedding(
         self,
         hidden: Float[Tensor, "B T D"],
         frame_mask: Bool[Tensor, "B T"],  # noqa: ARG002 - token 0 is always real
-    ) -> Float[Tensor, "B C"]:
-        """Return linear(token 0)."""
-        output: Tensor = self.linear(hidden[:, 0])
-        return output
+    ) -> Float[Tensor, "B E"]:
+        """Return token 0."""
+        return hidden[:, 0]
 
 
-class MeanStdHead(Head):
+class MeanStdHead(PooledHead):
     """A linear layer on the mean and the standard deviation over real frames."""
 
     name: ClassVar[str] = "meanstd"
@@ -121,16 +138,15 @@ class MeanStdHead(Head):
         super().__init__(anatomy, num_outputs)
         self.linear = nn.Linear(2 * anatomy.width, num_outputs)
 
-    def forward(
+    def embedding(
         self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
-    ) -> Float[Tensor, "B C"]:
-        """Return linear(mean, deviation); the variance divides by the number of frames."""
+    ) -> Float[Tensor, "B E"]:
+        """Return mean and deviation; the variance divides by the number of frames."""
         both = masked_mean(hidden, frame_mask), masked_deviation(hidden, frame_mask)
-        output: Tensor = self.linear(torch.cat(both, dim=-1))
-        return output
+        return torch.cat(both, dim=-1)
 
 
-class SuperbHead(Head):
+class SuperbHead(PooledHead):
     """SUPERB's downstream model: a projector on each frame, the mean, a linear layer."""
 
     name: ClassVar[str] = "superb"
@@ -141,12 +157,11 @@ class SuperbHead(Head):
         self.projector = nn.Linear(anatomy.width, PROJECTOR_WIDTH)
         self.linear = nn.Linear(PROJECTOR_WIDTH, num_outputs)
 
-    def forward(
+    def embedding(
         self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
-    ) -> Float[Tensor, "B C"]:
-        """Return linear(mean(projector))."""
-        output: Tensor = self.linear(masked_mean(self.projector(hidden), frame_mask))
-        return output
+    ) -> Float[Tensor, "B E"]:
+        """Return mean(projector)."""
+        return masked_mean(self.projector(hidden), frame_mask)
 
 
 class FramesHead(Head):

@@ -23,13 +23,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ossicle.anatomy import Anatomy
-from ossicle.heads.head import Head
+from ossicle.heads.head import PooledHead
 from ossicle.heads.pool import masked_deviation, masked_mean
 
 ATTENTION_WIDTH = 128
 
 
-class SpeakerHead(Head):
+class SpeakerHead(PooledHead):
     """A pooled embedding, with scores of the training speakers for the loss."""
 
     pooled: ClassVar[int] = 1  # times the backbone's width
@@ -43,11 +43,17 @@ class SpeakerHead(Head):
         self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B O"]:
         """Return the embedding, inner products and cosines of each row: O = E + 2 C."""
-        embedding = self.pool(self.projector(hidden), frame_mask)
+        embedding = self.embedding(hidden, frame_mask)
         cosines = F.linear(
             F.normalize(embedding, dim=-1), F.normalize(self.speakers.weight, dim=-1)
         )
         return torch.cat((embedding, self.speakers(embedding), cosines), dim=-1)
+
+    def embedding(
+        self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B E"]:
+        """Return the pooled projections of the frames, which trials compare."""
+        return self.pool(self.projector(hidden), frame_mask)
 
     @abstractmethod
     def pool(

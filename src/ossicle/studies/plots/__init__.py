@@ -11,12 +11,14 @@ from ossicle.studies.plots.learning import learning_curves
 from ossicle.studies.plots.parameters import parameters
 from ossicle.studies.plots.ranks import critical_difference
 from ossicle.studies.plots.standard import standard_figures
+from ossicle.studies.plots.tsne import embedding_map
 
 __all__ = [
     "confusion",
     "critical_difference",
     "curves",
     "det_curves",
+    "embedding_map",
     "for_each_panel",
     "layer_weights",
     "learning_curves",

@@ -10,6 +10,7 @@ from ossicle.studies.plots.groups import for_each_panel, group
 from ossicle.studies.plots.layers import layer_weights
 from ossicle.studies.plots.learning import learning_curves
 from ossicle.studies.plots.parameters import parameters
+from ossicle.studies.plots.tsne import embedding_map
 from ossicle.trials.outcome import Outcome
 
 
@@ -28,6 +29,7 @@ def standard_figures(outcomes: Sequence[Outcome]) -> list[Part]:
         det_curves,
         learning_curves,
         layer_weights,
+        embedding_map,
         train_time,
         peak_memory,
     )

@@ -1,0 +1,140 @@
+"""t-SNE of the embeddings of test recordings by class, a panel for each recipe.
+
+Sources: van der Maaten and Hinton 2008, "Visualizing data using t-SNE"; as a comparison of methods,
+Cappellazzo et al. 2023, https://arxiv.org/abs/2312.03694, figure 2.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Float
+
+from ossicle.errors import OssicleError
+from ossicle.progress import Progress, no_progress
+from ossicle.reports.parts import Figure, Part
+from ossicle.studies.plots.groups import Group, by_score, group, left_out, score_of, short
+from ossicle.training.embeddings import (
+    MOST_EMBEDDED,
+    Embeddings,
+    compute_embeddings,
+    read_embeddings,
+)
+from ossicle.trials.outcome import Outcome
+
+MOST_PANELS: Final = 9
+MOST_CLASSES: Final = 12  # classes with a colour and symbol
+FEWEST: Final = 5  # recordings
+COLUMNS: Final = 3
+PERPLEXITY: Final = 30.0
+
+
+def embedding_map(
+    outcomes: Sequence[Outcome], *, compute: bool = False, progress: Progress = no_progress
+) -> list[Part]:
+    """Return the map of embeddings of the best groups, and a sentence on those without any.
+
+    Args:
+        outcomes: The outcomes of a panel.
+        compute: Whether to compute embeddings that are not in the run folders, which loads each
+            backbone; otherwise such groups are left out.
+        progress: Called while embeddings are computed.
+    """
+    score = score_of(outcomes)
+    ranked = [] if score is None else by_score(group(outcomes), score)
+    found: dict[Group, Embeddings] = {}
+    faults: list[Part] = []
+    for one in ranked[:MOST_PANELS]:
+        folder = one.outcomes[0].folder
+        try:
+            made = read_embeddings(folder)
+            if made is None and compute:
+                made = compute_embeddings(folder, progress=progress)
+        except OssicleError as error:
+            faults += [f"No embeddings of {one.name}: {error}"] if compute else []
+            continue
+        if made is not None and len(made.keys) >= FEWEST and _has_classes(made):
+            found[one] = made
+    figure = [_figure(found, len(ranked) - len(found))] if found else []
+    return [*figure, *faults]
+
+
+def tsne(vectors: Float[np.ndarray, "N E"]) -> Float[np.ndarray, "N 2"]:
+    """Return a point in the plane for each vector; the same for the same vectors."""
+    from sklearn.manifold import TSNE
+
+    perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)
+    drawn = TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1)
+    points: Float[np.ndarray, "N 2"] = drawn.fit_transform(np.asarray(vectors, np.float32))
+    return points
+
+
+def _has_classes(made: Embeddings) -> bool:
+    """Return whether labels repeat: numbers to be predicted, for instance, hardly do."""
+    return len(set(made.labels)) <= len(made.labels) / 2
+
+
+def _figure(found: Mapping[Group, Embeddings], missing: int) -> Figure:
+    counts = Counter(label for made in found.values() for label in made.labels)
+    most = sorted(sorted(counts), key=lambda label: -counts[label])[:MOST_CLASSES]
+    classes = sorted(most)
+    columns = min(COLUMNS, len(found))
+    rows = -(-len(found) // columns)
+    layout: dict[str, Any] = {
+        "grid": {"rows": rows, "columns": columns, "pattern": "independent"},
+        "height": 80 + 300 * rows,
+    }
+    traces: list[Mapping[str, Any]] = []
+    for number, (one, made) in enumerate(found.items(), start=1):
+        end = "" if number == 1 else str(number)
+        bare = {"showticklabels": False, "ticks": "", "zeroline": False, "showgrid": False}
+        layout[f"xaxis{end}"] = {**bare, "title": {"text": short(one.name)}}
+        layout[f"yaxis{end}"] = bare
+        points = tsne(made.vectors)
+        traces += _panel(made, points, classes, {"xaxis": f"x{end}", "yaxis": f"y{end}"})
+    others = len(counts) - len(classes)
+    size = max(len(made.keys) for made in found.values())
+    drawn = f"at most {MOST_EMBEDDED} are drawn" if size == MOST_EMBEDDED else f"{size} recordings"
+    return Figure(
+        name="embeddings",
+        title="t-SNE of the embeddings of the test recordings",
+        traces=traces,
+        layout=layout,
+        about=(
+            "Embeddings of the test recordings (what the last layer of the head reads) of the "
+            f"first run of each recipe, reduced to two dimensions by t-SNE; {drawn}. Neighbours "
+            "are similar; distances between clusters, and axes, mean nothing."
+            + (f" {others} more classes are grey." if others else "")
+            + left_out(missing)
+        ),
+    )
+
+
+def _panel(
+    made: Embeddings,
+    points: Float[np.ndarray, "N 2"],
+    classes: Sequence[str],
+    axes: Mapping[str, str],
+) -> list[Mapping[str, Any]]:
+    """Return a trace for each class, and one for the rest."""
+    labels = np.array(made.labels)
+    traces: list[Mapping[str, Any]] = []
+    for series, name in enumerate([*classes, None]):
+        rows = np.flatnonzero(~np.isin(labels, classes) if name is None else labels == name)
+        if not len(rows):
+            continue
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "other classes" if name is None else name,
+                "x": np.round(points[rows, 0], 2).tolist(),
+                "y": np.round(points[rows, 1], 2).tolist(),
+                "customdata": [[made.labels[row], made.keys[row]] for row in rows],
+                "hovertemplate": "<b>%{customdata[0]}</b><br>%{customdata[1]}<extra></extra>",
+                "meta": {"role": "background"} if name is None else {"series": series},
+                **axes,
+            }
+        )
+    return traces
