@@ -19,7 +19,7 @@ from ossicle.adapters.folder import FACTS, TENSORS
 from ossicle.checksums import DIGEST
 from ossicle.files import write_sealed
 from ossicle.recipes.presets import PAPERS, PRESETS
-from tones import PITCH_HZ, tone, write_corpus
+from tones import PITCH_HZ, tone
 
 Command = Callable[..., Any]
 
@@ -284,23 +284,6 @@ def test_an_adapter_goes_onto_the_backbone_that_is_given(
     assert missing.err == f"Error: there is no folder '{tmp_path / 'gone'}'\n"
     given = ossicle("predict", tmp_path, file, "--backbone", tmp_path / "moved")
     assert given.out == ossicle("predict", run, file).out
-
-
-def test_compare_trains_what_is_missing_and_prints_two_tables(
-    ossicle: Command, backbone: str, tmp_path: Path
-) -> None:
-    write_corpus(tmp_path / "tones", takes=2)
-    given = ("--backbone", backbone, "--data", tmp_path / "tones", "--epochs=1", "--lr=0.01")
-    for recipe in ("linear", "lora"):  # what compare would do itself in a process each
-        out = tmp_path / "out" / recipe / "seed-0"
-        assert ossicle("train", *given, "--recipe", recipe, "--out", out).status == 0
-    done = ossicle("compare", *given, "--recipes=linear,lora", "--out", tmp_path / "out")
-    assert done.status == 0, done.err
-    assert done.err.splitlines() == ["[1/2] linear, seed 0", "[2/2] lora, seed 0"]
-    assert max(map(len, done.out.splitlines())) <= 80
-    assert sum(line.split()[:1] in (["linear"], ["lora"]) for line in done.out.splitlines()) == 4
-    page = (tmp_path / "out" / "compare.md").read_text()
-    assert page.count("\n| l") == 2
 
 
 def test_published_settings_are_taken_and_written_options_go_before(

@@ -298,23 +298,6 @@ def test_evaluate_says_which_recordings_it_cannot_use(
     assert "Did you mean 'low'?" in done.err
 
 
-def test_compare_says_what_is_wrong_before_it_trains(
-    ossicle: Command, backbone: str, corpus: Path, tmp_path: Path
-) -> None:
-    def message(recipes: str, seeds: str = "0") -> str:
-        given = ("--backbone", backbone, "--data", corpus, "--out", tmp_path / "out")
-        done = ossicle("compare", *given, "--recipes", recipes, "--seeds", seeds)
-        assert not (tmp_path / "out").exists()
-        return message_of(done)
-
-    assert "Did you mean 'bitfit'?" in message("linear,bitfti")
-    assert message("lora", "0,x") == "--seeds is '0,x'; expected whole numbers, e.g. 0,1,2"
-    assert message("lora,linear,lora").endswith("different recipes; lora is given twice")
-    assert message("lora", "1,1").endswith("one or more different seeds; 1 is given twice")
-    assert message(",").endswith("one or more different recipes; none were given")
-    assert "this backbone has 2 layers" in message("linear,lora[5]")
-
-
 @contextmanager
 def full_disk(most_bytes: int) -> Iterator[None]:
     """Let no file grow past a size; the kernel refuses as it does on a full disk."""

@@ -151,7 +151,9 @@ def test_every_option_of_every_command_is_in_the_reference():
     sections = dict(re.findall(r"^## ossicle (\w+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
     assert sections.keys() == COMMANDS.keys()
     for name, command in COMMANDS.items():
-        options = {opt for p in command.params for opt in p.opts if opt.startswith("--")}
+        inner = [command, *getattr(command, "commands", {}).values()]
+        params = [param for one in inner for param in one.params]
+        options = {opt for param in params for opt in param.opts if opt.startswith("--")}
         missing = [option for option in options if f"`{option}" not in sections[name]]
         assert not missing, f"{name} lacks {missing}"
 

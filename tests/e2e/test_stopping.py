@@ -34,10 +34,13 @@ main()
 """
 
 
-def wait_for(file: Path, seconds: float = 300) -> None:
-    """Wait until a file exists and is not empty."""
+def wait_for(pattern: Path, seconds: float = 300) -> Path:
+    """Wait until a file that matches a pattern exists and is not empty; return it."""
     end = time.monotonic() + seconds
-    while not (file.is_file() and file.stat().st_size):
+    while True:
+        for found in Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))):
+            if found.stat().st_size:
+                return found
         assert time.monotonic() < end
         time.sleep(0.01)
 
@@ -93,14 +96,14 @@ def test_a_run_can_be_stopped_while_torch_is_loading(
 def test_a_comparison_that_is_killed_takes_its_run_with_it(
     backbone: str, corpus: Path, tmp_path: Path
 ) -> None:
-    out, run = tmp_path / "out", tmp_path / "out" / "linear" / "seed-0"
+    out = tmp_path / "out"
     given = ("--recipes=linear", f"--backbone={backbone}", f"--data={corpus}", "--epochs=100000")
     parent = subprocess.Popen(
         [sys.executable, "-m", "ossicle", "compare", *given, f"--out={out}"],
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for(run / CHECKPOINT)
+        run = wait_for(out / "trials" / "*" / CHECKPOINT).parent
     finally:
         parent.kill()
         parent.wait()

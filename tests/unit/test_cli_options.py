@@ -1,4 +1,4 @@
-"""The options of `ossicle train` and `compare` are the fields of `TrainConfig`."""
+"""The options of `ossicle train` and of studies are made from the fields of dataclasses."""
 
 from dataclasses import MISSING, fields
 from typing import Any
@@ -9,9 +9,12 @@ from typer.main import get_command
 from ossicle.cli.main import app
 from ossicle.cli.run_options import field_help
 from ossicle.errors import RunError
+from ossicle.studies import STUDIES
 from ossicle.training.config import TrainConfig
 
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined] # a group has commands
+GRID = {"recipes", "seeds", "folds", "budget", "data", "backbone", "baseline"}
+ENGINE = {"out", "trials", "engine", "address", "workers", "shard", "dry_run", "json", "settings"}
 FIELDS = {field.name: field for field in fields(TrainConfig)}
 
 
@@ -19,16 +22,26 @@ def options_of(command: str) -> dict[str, Any]:
     return {parameter.name: parameter for parameter in COMMANDS[command].params}
 
 
-def test_train_has_each_field_with_its_default_and_compare_all_but_two() -> None:
-    train, compare = options_of("train"), options_of("compare")
+def test_train_has_each_field_with_its_default() -> None:
+    train = options_of("train")
     assert set(train) == {*FIELDS, "out", "resume", "json", "settings"}
-    assert set(compare) == {*FIELDS, "out", "recipes", "seeds", "json", "settings"} - {
-        "recipe",
-        "seed",
-    }
     for name, field in FIELDS.items():
         assert train[name].default == ("" if field.default is MISSING else field.default)
         assert train[name].opts == [f"--{name.replace('_', '-')}"]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_has_its_own_options_those_of_the_grid_and_the_others_of_train(study: str) -> None:
+    own = {field.name: field for field in fields(STUDIES[study])}
+    found = {one.name: one for one in COMMANDS["study"].commands[study].params}
+    assert set(found) == GRID | ENGINE | own.keys() | (FIELDS.keys() - {"recipe", "seed", "fold"})
+    assert found["data"].multiple
+    assert found["backbone"].multiple
+    for name, field in own.items():  # in place of the option of train with the same name
+        assert found[name].default == field.default
+        assert found[name].rich_help_panel == "Study"
+    if study == "methods":
+        assert set(options_of("compare")) == set(found)
 
 
 @pytest.mark.parametrize("name", FIELDS)

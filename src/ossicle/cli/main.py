@@ -10,7 +10,6 @@ import typer
 
 from ossicle import __version__
 from ossicle.cli.cache import cache
-from ossicle.cli.compare import CompareCommand, compare
 from ossicle.cli.corpora import corpora
 from ossicle.cli.derive import derive
 from ossicle.cli.evaluate import evaluate
@@ -20,9 +19,11 @@ from ossicle.cli.options import is_main
 from ossicle.cli.params import params
 from ossicle.cli.predict import predict
 from ossicle.cli.recipes import recipes
+from ossicle.cli.report import report
 from ossicle.cli.run_options import RunCommand
 from ossicle.cli.settings import settings
 from ossicle.cli.stop import Stopped, listening, stoppable
+from ossicle.cli.study import add_studies
 from ossicle.cli.tasks import tasks
 from ossicle.cli.train import train
 from ossicle.errors import OssicleError
@@ -41,7 +42,7 @@ for command, kind in (
     (train, RunCommand),
     (evaluate, Hinting),
     (predict, Hinting),
-    (compare, CompareCommand),
+    (report, Hinting),
     (params, Hinting),
     (recipes, Hinting),
     (tasks, Hinting),
@@ -51,6 +52,7 @@ for command, kind in (
     (inspect, Hinting),
 ):
     app.command(cls=kind)(stoppable(command))
+add_studies(app)
 app.add_typer(cache, name="cache")
 
 

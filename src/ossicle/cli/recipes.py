@@ -9,6 +9,7 @@ from ossicle.cli import options as o
 def recipes(json: o.AsJson = False) -> None:
     """List the presets with their settings and sources."""
     from ossicle.recipes.presets import PAPERS, PRESETS
+    from ossicle.recipes.sets import SETS
 
     if json:
         o.print_json({name: asdict(preset) for name, preset in PRESETS.items()})
@@ -19,6 +20,9 @@ def recipes(json: o.AsJson = False) -> None:
         first, *rest = [*o.wrapped(preset.expression, width), *o.wrapped(preset.source, width)]
         print(f"{name:<{margin}}{first}")
         print("\n".join(" " * margin + line for line in rest))
+    print()
+    for name, presets in SETS.items():
+        print(f"set {name}, for studies: {len(presets)} presets, {', '.join(presets)}")
     print()
     for work, address in PAPERS.items():
         print(f"{work}: {address}")

@@ -9,7 +9,7 @@ from typer.main import get_command
 
 from ossicle.cli.hints import Hinting
 from ossicle.errors import RunError
-from ossicle.settings import Help, read_value
+from ossicle.settings import Help, alternatives, read_value
 from ossicle.training.config import TrainConfig, field_rules
 
 SETTINGS: Final = "settings"
@@ -61,13 +61,24 @@ def field_help(name: str) -> str:
 
 def _options(own: frozenset[str]) -> list[Any]:
     """Return the options of a run, which typer derives from the constructor of a dataclass."""
-    hints = get_type_hints(TrainConfig, include_extras=True)
-    options = [
-        _option(field, hints[field.name]) for field in fields(TrainConfig) if field.name not in own
-    ]
     named = (SETTINGS, Annotated[str | None, _NAMED], None)
+    return options_from(TrainConfig, named, without=own)
+
+
+def options_from(
+    settings: type[Any], *more: tuple[str, Any, Any], without: frozenset[str] = frozenset()
+) -> list[Any]:
+    """Return an option for each field of a dataclass of settings whose annotation has a `Help`.
+
+    Args:
+        settings: The dataclass.
+        more: Name, annotation and default of options before them.
+        without: Fields that have no option.
+    """
+    hints = get_type_hints(settings, include_extras=True)
+    options = [_option(one, hints[one.name]) for one in fields(settings) if one.name not in without]
     app = typer.Typer(add_completion=False)
-    app.command()(make_dataclass("Options", [named, *options], kw_only=True))
+    app.command()(make_dataclass("Options", [*more, *options], kw_only=True))
     return get_command(app).params
 
 
@@ -75,7 +86,7 @@ def _option(field: Field[Any], hint: Any) -> tuple[str, Any, Any]:
     """Return name, annotation and default of an option; a required one is empty by default."""
     about = _help_of(hint)
     names = [f"--{field.name.replace('_', '-')}"] if field.default is False else []
-    kinds = field_rules()[field.name][0]
+    kinds = alternatives(get_args(hint)[0])
     parser = _reader(field.name) if {int, float} & set(kinds) else None
     metavar = None if parser is None else "<float>" if float in kinds else "<int>"
     option = typer.Option(

@@ -92,11 +92,11 @@ def _after_train(options: dict[str, Any]) -> str:
     return " Nothing was written; start again with the same command."
 
 
-def _after_compare(_: dict[str, Any]) -> str:
-    return " Finished runs and epochs are kept; continue with the same command."
+def _after_study(_: dict[str, Any]) -> str:
+    return " Finished trials and epochs are kept; continue with the same command."
 
 
 ADVICE: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "train": _after_train,
-    "compare": _after_compare,
+    "study": _after_study,
 }

@@ -192,6 +192,14 @@ _SPEECH: Final[dict[str, tuple[str, str]]] = {
         "Inoue et al. 2024: L-, E- and P-adapters; the paper does not state the number of pseudo "
         "features",
     ),
+    "elp/lp": (
+        "l-adapter + p-adapter + norm",
+        "Inoue et al. 2024 without E-adapters: L- and P-adapters",
+    ),
+    "elp/ep": (
+        "e-adapter[:-1] + p-adapter + norm",
+        "Inoue et al. 2024 without L-adapters: E- and P-adapters",
+    ),
     "peft-ser/adapter": (
         "bottleneck(insertion=parallel, position=before, residual=true, width=128, "
         "activation=relu, scale=0.1, dropout=0.1, reads=norm.attn)@ffn",

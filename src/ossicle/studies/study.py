@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from ossicle.errors import RunError
 from ossicle.reports.parts import Section
-from ossicle.studies.grid import Grid
+from ossicle.studies.grid import Cell, Grid, product, recipe_cells
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.trial import Trial
 
@@ -22,7 +23,7 @@ class Study(ABC):
         name: Its name in `ossicle study NAME`.
         about: What it varies, in one sentence.
         source: The publication whose experiment it follows; empty without one.
-        recipes: Recipes that are compared where none are given.
+        recipes: Recipes, or names of sets of them, that are compared where none are given.
     """
 
     name: ClassVar[str]
@@ -30,13 +31,31 @@ class Study(ABC):
     source: ClassVar[str] = ""
     recipes: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
     def trials(self, grid: Grid) -> list[Trial]:
         """Return the trials, in the order in which they should be run.
 
         Raises:
-            OssicleError: an option is wrong, or no trial is valid; the message gives each reason.
+            OssicleError: a recipe cannot be read, or something is given twice or not at all.
         """
+        grid = self.filled(grid)
+        return product(grid, self.cells(recipe_cells(grid)))
+
+    def filled(self, grid: Grid) -> Grid:
+        """Return the grid with the study's own values where none are given.
+
+        Raises:
+            RunError: no recipes are given, and the study has none.
+        """
+        if not grid.recipes and not self.recipes:
+            raise RunError(
+                f"the study {self.name} needs --recipes, separated by commas, such as "
+                "linear,lora,bottleneck or ast/table-1"
+            )
+        return grid if grid.recipes else replace(grid, recipes=self.recipes)
+
+    def cells(self, recipes: Sequence[Cell]) -> list[Cell]:
+        """Return what is compared, from a cell for each recipe and baseline."""
+        return list(recipes)
 
     @abstractmethod
     def analyse(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:

@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from ossicle.errors import RunError
 from ossicle.trials.engine import Engine, Event, Job
 from ossicle.trials.folder import TrialFolders
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.trial import Trial
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +133,6 @@ class Shard:
             )
         return cls(int(number), int(count))
 
-    def of(self, trials: Sequence[Trial]) -> list[Trial]:
+    def of(self, trials: Sequence[T]) -> list[T]:
         """Return the trials of this shard; each trial belongs to exactly one."""
         return list(trials[self.number - 1 :: self.count])

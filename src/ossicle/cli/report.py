@@ -1,0 +1,24 @@
+"""`ossicle report`: write the report of a study again, from its folder alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ossicle.cli import options as o
+from ossicle.paths import expand
+from ossicle.studies.record import check_report
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a study.", metavar="DIR")],
+    *,
+    json: o.AsJson = False,
+) -> None:
+    """Write the report of a study from its folder alone; trials may be missing or running."""
+    check_report(expand(folder))
+
+    from ossicle.cli.study_output import print_study
+    from ossicle.studies.run import report_study
+
+    print_study(report_study(folder), json=json)

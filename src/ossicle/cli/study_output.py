@@ -1,0 +1,74 @@
+"""What a study prints at its end: the verdict, its first tables, and where the rest is."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import Final
+
+from ossicle.cli import options as o
+from ossicle.reports.parts import Report, Table
+from ossicle.studies.run import StudyOutcome
+
+PAGE: Final = "report.html"
+NAME_WIDTH: Final = 26  # of the first column
+SHOWN: Final = 10  # failed trials
+
+
+def print_study(found: StudyOutcome, *, json: bool) -> None:
+    """Print the result of a study as text, or as one JSON object."""
+    report = found.report
+    assert report is not None, "a command of the command line writes a report"
+    if json:
+        o.print_json({"out": str(found.folder), **asdict(report)})
+        return
+    for sentence in [*report.verdict, *report.missing]:
+        print(_filled(sentence))
+    for table in _first_tables(report):
+        print_report_table(table)
+    if report.failed:
+        print(f"failed trials: {len(report.failed)}", file=sys.stderr)
+        for trial, reason in report.failed[:SHOWN]:
+            print(f"  {trial}: {reason}", file=sys.stderr)
+        if len(report.failed) > SHOWN:
+            print(f"  ... {len(report.failed) - SHOWN} others", file=sys.stderr)
+    print(f"report: {found.folder / PAGE}")
+
+
+def _first_tables(report: Report) -> list[Table]:
+    """Return the tables of the first section that has any."""
+    parts = [[one for one in each.parts if isinstance(one, Table)] for each in report.sections]
+    return next(filter(None, parts), [])
+
+
+def print_report_table(table: Table) -> None:
+    """Print a table in parts that fit on the terminal, each with the first column."""
+    print(f"\n{_filled(table.title)}")
+    rows = [[cell.text for cell in row] for row in table.rows]
+    for columns in _parts(table.columns, rows):
+        body = [
+            ["\n".join(o.wrapped(row[0], NAME_WIDTH)), *(row[n] for n in columns)] for row in rows
+        ]
+        o.print_table([table.columns[0], *(table.columns[n] for n in columns)], body, right=1)
+    for note in table.notes:
+        print(_filled(note))
+
+
+def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[int]]:
+    """Return the numbers of the columns of each part, the first column left out."""
+    widths = [max(map(len, (name, *(row[n] for row in rows)))) for n, name in enumerate(columns)]
+    room = get_terminal_size().columns - min(widths[0], NAME_WIDTH)
+    parts: list[list[int]] = [[]]
+    used = 0
+    for number, width in enumerate(widths[1:], start=1):
+        if parts[-1] and used + width + 2 > room:
+            parts.append([])
+            used = 0
+        parts[-1].append(number)
+        used += width + 2
+    return parts
+
+
+def _filled(text: str) -> str:
+    return fill(text, get_terminal_size().columns, break_on_hyphens=False)

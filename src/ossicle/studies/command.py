@@ -1,0 +1,55 @@
+"""The command that repeats a study, from its options and its grid."""
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from ossicle.studies.grid import Grid
+from ossicle.studies.study import Study
+from ossicle.training.config import TrainConfig
+
+REPLACED = frozenset({"recipe", "seed", "data", "backbone", "fold"})  # fields that the grid decides
+
+
+def command_of(study: Study, grid: Grid, out: Path) -> str:
+    """Return the command that runs a study, with the options that differ from their defaults."""
+    words = ["ossicle", "study", study.name]
+    words += [f"--backbone={one}" for one in grid.backbones]
+    words += [f"--data={one}" for one in grid.data]
+    listed = {"recipes": grid.recipes, "seeds": grid.seeds, "budget": grid.budgets}
+    listed["baseline"] = grid.baselines
+    words += [f"--{name}={_joined(values)}" for name, values in listed.items() if values]
+    if grid.folds is not None:
+        words.append(f"--folds={grid.folds}")
+    own = {one.name for one in fields(study)}
+    words += _changed(study, frozenset())
+    words += _changed(grid.config, REPLACED | own)
+    return shlex.join([*words, f"--out={out}"])
+
+
+def changed_settings(config: TrainConfig, ignored: frozenset[str]) -> dict[str, Any]:
+    """Return the settings that differ from their defaults."""
+    return {
+        one.name: getattr(config, one.name)
+        for one in fields(config)
+        if one.name not in ignored
+        and one.default is not MISSING
+        and getattr(config, one.name) != one.default
+    }
+
+
+def _changed(settings: Any, ignored: frozenset[str]) -> list[str]:
+    words = []
+    for name, value in changed_settings(settings, ignored).items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words.append(f"--{option}={value}")
+    return words
+
+
+def _joined(values: Iterable[object]) -> str:
+    return ",".join(str(value) for value in values)

@@ -1,0 +1,25 @@
+"""Whether an adapter needs a skip connection of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ossicle.reports.parts import Section
+from ossicle.studies.study import Study
+from ossicle.trials.outcome import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residual(Study):
+    """Compares the presets of a table of Cappellazzo et al. 2023."""
+
+    name: ClassVar[str] = "residual"
+    about: ClassVar[str] = "skip connections of adapters"
+    source: ClassVar[str] = "Cappellazzo et al. 2023, table VII"
+    recipes: ClassVar[tuple[str, ...]] = ("ast/table-7",)
+
+    def analyse(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:
+        """Return the verdict and the sections of the report."""
+        from ossicle.studies.results import results
+
+        return results(outcomes)

@@ -1,0 +1,182 @@
+"""Run a study, and build its report from its folder.
+
+DIR/study.json              what was declared: `ossicle.studies.record`
+DIR/trials/<name>/          one trial: an ordinary run folder, or failed.json with the reason
+DIR/trials.csv              labels, state, folder, metrics and reason of every trial
+DIR/report.html, .json      the report, and its tables in DIR/tables/ as CSV and LaTeX
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from ossicle.errors import RunError
+from ossicle.paths import expand
+from ossicle.progress import Progress, no_progress
+from ossicle.reports.parts import Report
+from ossicle.reports.write import write_report
+from ossicle.studies import STUDIES
+from ossicle.studies.checks import Checked, check_trials
+from ossicle.studies.command import command_of
+from ossicle.studies.grid import Grid
+from ossicle.studies.record import (
+    Record,
+    check_study,
+    grid_data,
+    read_record,
+    write_record,
+)
+from ossicle.studies.study import Study
+from ossicle.studies.summary import build_report, describe, write_trials
+from ossicle.trials.capacity import choose_threads, choose_workers
+from ossicle.trials.engine import Engine, Event
+from ossicle.trials.folder import read_outcomes
+from ossicle.trials.local_engine import LocalEngine
+from ossicle.trials.naming import Naming
+from ossicle.trials.outcome import Outcome
+from ossicle.trials.run import Shard, Standing, run_trials
+
+TRIALS: Final = "trials"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOutcome:
+    """The state of a study.
+
+    Attributes:
+        folder: Its folder.
+        outcomes: The outcome of every trial, those that cannot run included, as failed ones.
+        report: Its report; None where none was asked for.
+    """
+
+    folder: Path
+    outcomes: tuple[Outcome, ...]
+    report: Report | None
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        """The trials that failed, or cannot run."""
+        return tuple(one for one in self.outcomes if one.state == "failed")
+
+
+def run_study(
+    study: Study,
+    grid: Grid,
+    out: Path | str,
+    *,
+    trials_folder: Path | str | None = None,
+    engine: Engine | None = None,
+    workers: int | None = None,
+    shard: Shard | None = None,
+    on_event: Callable[[Event, Standing], None] = lambda *_: None,
+    on_declared: Callable[[Checked, Mapping[str, str]], None] = lambda *_: None,
+    progress: Progress = no_progress,
+    report: bool = True,
+) -> StudyOutcome:
+    """Run the trials of a study that are not finished, and write its report.
+
+    Args:
+        study: What to study, such as `FewShot(shots="1,2")`.
+        grid: What to run it with.
+        out: Folder of the study; new, or that of a study of the same kind.
+        trials_folder: Folder of the trials, which several studies can share. None: in `out`.
+        engine: What runs the trials. None: worker processes on this machine.
+        workers: Number of these processes. None: as many as cores and memory have room for.
+        shard: The part of the trials to run. None: all.
+        on_event: Called with every event of a trial, and how far the study is.
+        on_declared: Called before the first trial with all trials, and with a description of each
+            by its name.
+        progress: Called while recordings are checked, before the first trial.
+        report: Whether to write the report at the end.
+
+    Raises:
+        OssicleError: bad input; no trial can run (with each reason); or no trial can go on, because
+            the disk is full. A trial that fails is an outcome, not an error.
+    """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise RunError(
+            "a study cannot run under a launcher of several processes; use `ossicle train` there, "
+            "or --shard to run parts of a study"
+        )
+    folder = expand(out)
+    check_study(folder, study.name)
+    checked = check_trials(study.trials(grid))
+    naming = Naming(progress=progress)
+    names = [naming.name(trial) for trial in checked.trials]
+    described = {name: describe(one) for name, one in zip(names, checked.trials, strict=True)}
+    on_declared(checked, described)
+    inside = trials_folder is None
+    place = folder / TRIALS if trials_folder is None else expand(trials_folder).absolute()
+    _declare(study, grid, folder, checked, names, TRIALS if inside else str(place))
+    part = (shard or Shard(1, 1)).of(list(zip(checked.trials, names, strict=True)))
+    run_trials(
+        [trial for trial, _ in part],
+        [name for _, name in part],
+        place,
+        engine=engine or _local_engine(checked, workers),
+        on_event=on_event,
+    )
+    return report_study(folder, write=report)
+
+
+def report_study(out: Path | str, *, write: bool = True) -> StudyOutcome:
+    """Build the report of a study from its folder alone, and write it.
+
+    Trials may be missing or running; the report says so.
+
+    Args:
+        out: Folder of a study.
+        write: Whether to build and write the report; otherwise the outcomes are only read.
+
+    Raises:
+        RunError: it is not the folder of a study, or was written by another version.
+    """
+    folder = expand(out)
+    record = read_record(folder)
+    if record.study not in STUDIES:
+        raise RunError(f"'{folder}' has a study '{record.study}', which this version does not know")
+    study = STUDIES[record.study](**record.options)
+    outcomes = _outcomes(record, folder)
+    report = None
+    if write:
+        write_trials(folder, outcomes)
+        report = build_report(study, record, outcomes, folder)
+        write_report(report, folder)
+    return StudyOutcome(folder=folder, outcomes=tuple(outcomes), report=report)
+
+
+def _local_engine(checked: Checked, workers: int | None) -> LocalEngine:
+    count = workers or choose_workers(trial.config for trial in checked.trials)
+    return LocalEngine(workers=count, threads=choose_threads(count))
+
+
+def _declare(
+    study: Study, grid: Grid, folder: Path, checked: Checked, names: list[str], place: str
+) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"'{folder}' cannot be created: {error.strerror or error}") from error
+    record = Record(
+        study=study.name,
+        options=asdict(study),
+        grid=grid_data(study.filled(grid)),
+        command=command_of(study, grid, folder),
+        trials=checked.trials,
+        names=names,
+        refused=checked.refused,
+        notes=checked.notes,
+        trials_folder=place,
+    )
+    write_record(folder, record, grid.config)
+
+
+def _outcomes(record: Record, folder: Path) -> list[Outcome]:
+    """Return the outcomes of the trials, and of those that cannot run."""
+    refused = [
+        Outcome(trial=trial, name="", folder=folder, state="failed", reason=reason)
+        for trial, reason in record.refused
+    ]
+    return read_outcomes(record.trials, record.names, folder / record.trials_folder) + refused
