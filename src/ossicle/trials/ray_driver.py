@@ -3,8 +3,8 @@
     python -m ossicle.trials.ray_driver
 
 It reads one line of JSON, from `RayEngine`, and writes lines of JSON: {"event": fields of an
-Event}, {"end": [name of a trial, what `run_trial` returned]}, {"gone": [name, reason, details]} of a
-trial whose workers die time and again, and {"error": message}. It does not import torch.
+Event}, {"end": [name of a trial, what `run_trial` returned]}, {"gone": [name, reason, details]} of
+a trial whose workers die time and again, and {"error": message}. It does not import torch.
 """
 
 import json
@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from threading import Lock, Timer
 from typing import Any, BinaryIO, Final
@@ -273,6 +274,7 @@ def main() -> None:
     order: Mapping[str, Any] = json.loads(read_order())
     parent = _Parent(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)  # what libraries print is not for the parent
+    sys.stdout = StringIO()  # where Ray prints a page of state when a node dies
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # it would upload the working directory
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")

@@ -43,7 +43,7 @@ def run_trial(order: Mapping[str, Any], kept: Kept, progress: Progress) -> dict[
 
 def _compute(order: Mapping[str, Any], kept: Kept, progress: Progress) -> None:
     folder = Path(order["folder"])
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         (folder / FAILED).unlink()  # it may succeed this time
     trial = Trial(
         config=TrainConfig.from_dict(order["config"]),
