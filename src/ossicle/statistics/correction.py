@@ -15,7 +15,7 @@ from collections.abc import Sequence
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Return the corrected p-values, in the same order; None stays None and does not count."""
     known = [p for p in p_values if p is not None]
-    if not known:
+    if len(known) < 2:
         return list(p_values)
     from statsmodels.stats.multitest import multipletests
 

@@ -33,12 +33,14 @@ class Cell:
         repeats: The result of each finished repeat, by seed and fold.
         num_trials: Number of its trials, finished or not.
         task_text: Its task with settings, as `parse_task` reads it; empty if nothing is finished.
+        data: Its data string.
     """
 
     labels: Mapping[str, Label]
     repeats: Mapping[Repeat, Measured]
     num_trials: int
     task_text: str
+    data: str
 
     @property
     def name(self) -> str:
@@ -74,7 +76,7 @@ class Cell:
     def only(self, repeats: Collection[Repeat]) -> "Cell":
         """Return the cell with some of its repeats."""
         kept = {key: one for key, one in self.repeats.items() if key in repeats}
-        return Cell(self.labels, kept, self.num_trials, self.task_text)
+        return Cell(self.labels, kept, self.num_trials, self.task_text, self.data)
 
     def values(self, metric: str) -> Float[np.ndarray, "S F"]:
         """Return the metric of each seed and fold; NaN where it is not finished or not defined."""
@@ -166,7 +168,7 @@ def _cell(labels: Mapping[str, Label], group: Sequence[Outcome]) -> Cell:
     task = ""
     if finished and finished[0].measured is not None:
         task = finished[0].trial.config.task or finished[0].measured.task
-    return Cell(labels, repeats, len(group), task)
+    return Cell(labels, repeats, len(group), task, group[0].trial.config.data)
 
 
 def _own_labels(outcome: Outcome) -> dict[str, Label]:

@@ -40,6 +40,11 @@ class Scores:
     counts: Float[np.ndarray, "S N"]
     speakers: list[str] | None
 
+    @property
+    def mean(self) -> float:
+        """The mean difference, first minus second."""
+        return float(self.sums.sum() / self.counts.sum())
+
     def test(self) -> PairedTest:
         """Return the test over recordings, or over speakers if they are known and enough."""
         return paired_test_of_sums(self.sums.sum(axis=0), int(self.counts.sum()), self.speakers)

@@ -3,7 +3,7 @@
 With fewer than five seeds it shows spread, and emphasises no best cell.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from statistics import mean
 from typing import TypeAlias
 
@@ -12,6 +12,8 @@ from ossicle.studies.analysis.cell import Cell, cells, groups, varying
 from ossicle.studies.analysis.difference import SIDES
 from ossicle.studies.analysis.notes import enough_seeds, notes
 from ossicle.studies.analysis.rows import Row, rows_of
+from ossicle.studies.analysis.text import p_text
+from ossicle.studies.published import PublishedResult, published_cell, published_values
 from ossicle.tasks import Task
 from ossicle.trials.outcome import Measured, Outcome
 from ossicle.trials.trial import Label
@@ -50,10 +52,12 @@ def summary_table(
             notes=[f"None of {len(outcomes)} trials is finished."],
         )
     rows = rows_of(found, against, reference, sides)
+    known, sources = published_values(found)
     columns = [
         *_label_columns(found, against),
         ("parameters", _parameters),
         *_metric_columns(rows, task, against),
+        *([("published accuracy (%)", _published(rows, known))] if known else []),
         ("repeats", _repeats),
         *(_test_columns(task) if any(row.difference for row in rows) else []),
         ("training (s)", _mean_of(lambda one: one.train_seconds)),
@@ -64,7 +68,7 @@ def summary_table(
         title=title,
         columns=[heading for heading, _ in columns],
         rows=[[of_row(row) for _, of_row in columns] for row in rows],
-        notes=notes(rows, task, against),
+        notes=[*notes(rows, task, against), *sources],
     )
 
 
@@ -116,6 +120,13 @@ def _metric(task: type[Task], key: str, best: Collection[int]) -> Callable[[Row]
         )
 
     return of_row
+
+
+def _published(
+    rows: Sequence[Row], known: Mapping[int, PublishedResult]
+) -> Callable[[Row], parts.Cell]:
+    of_cell = {id(rows[position].cell): result for position, result in known.items()}
+    return lambda row: published_cell(of_cell.get(id(row.cell)))
 
 
 def _interval(task: type[Task]) -> Callable[[Row], parts.Cell]:
@@ -180,11 +191,6 @@ def _difference(task: type[Task]) -> Callable[[Row], parts.Cell]:
 
 def _p(value: float | None) -> parts.Cell:
     return NOTHING if value is None else parts.Cell(text=p_text(value), value=value)
-
-
-def p_text(value: float) -> str:
-    """Return a p-value as text."""
-    return f"{value:.2g}" if value >= 0.001 else "<0.001"
 
 
 def _effect(row: Row) -> parts.Cell:

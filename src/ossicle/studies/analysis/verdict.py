@@ -7,9 +7,8 @@ from ossicle.studies.analysis.cell import Cell, cells, describe, groups, varying
 from ossicle.studies.analysis.difference import SIDES
 from ossicle.studies.analysis.notes import FEWEST_SEEDS, enough_seeds
 from ossicle.studies.analysis.rows import Row, compare, corrected
+from ossicle.studies.analysis.text import NOT_DECIDED, score
 from ossicle.trials.outcome import Outcome
-
-NOT_DECIDED = "not decided at this size"
 
 
 def verdict(
@@ -30,13 +29,13 @@ def verdict(
     names = [name for name in varying(found) if name != against]
     said = _progress(outcomes)
     for group in groups(found, (against,)):
-        known = [one for one in group if _score(one) is not None]
+        known = [one for one in group if score(one) > float("-inf")]
         if len(known) > 1:
             said.append(_where(known[0], names) + _best(known, against, sides))
     without = (against, "budget")
     others = [name for name in names if name not in without]
     for group in groups(found, without):
-        known = [one for one in group if _score(one) is not None]
+        known = [one for one in group if score(one) > float("-inf")]
         if front := _front(known):
             said.append(_where(known[0], others) + _front_text(front, against))
     return said
@@ -57,12 +56,12 @@ def _where(cell: Cell, names: Collection[str]) -> str:
 
 def _best(known: Sequence[Cell], against: str, sides: Collection[str]) -> str:
     """Return which cell has the best mean, and what is decided about it."""
-    ranked = sorted(known, key=_sure_score, reverse=True)
+    ranked = sorted(known, key=score, reverse=True)
     best, second = ranked[:2]
     key = best.task.primary_metric
     metric = best.task.reported[key]
     found = best.summary(key)
-    lead = abs(_sure_score(best) - _sure_score(second))
+    lead = abs(score(best) - score(second))
     text = "not available" if found is None else metric.spread(found.mean, found.deviation)
     said = (
         f"{_name(best, against)} has the best mean {metric.label}, {text}{metric.unit}; "
@@ -118,8 +117,8 @@ def _front(known: Sequence[Cell]) -> list[Cell]:
     if len({one.parameters for one in known}) < 2:
         return []
     front: list[Cell] = []
-    for one in sorted(known, key=lambda cell: (cell.parameters, -_sure_score(cell))):
-        if not front or _sure_score(one) > _sure_score(front[-1]):
+    for one in sorted(known, key=lambda one: (one.parameters, -score(one))):
+        if not front or score(one) > score(front[-1]):
             front.append(one)
     return front
 
@@ -130,7 +129,7 @@ def _front_text(front: Sequence[Cell], against: str) -> str:
     metric = task.reported[task.primary_metric]
     steps = [
         f"from {one.parameters:,} {describe(one.labels, (against, 'budget'))} "
-        f"({metric.text(abs(_sure_score(one)))})"
+        f"({metric.text(abs(score(one)))})"
         for one in front
     ]
     return f"Best mean by number of trained parameters without the head: {', '.join(steps)}."
@@ -138,16 +137,3 @@ def _front_text(front: Sequence[Cell], against: str) -> str:
 
 def _name(cell: Cell, against: str) -> str:
     return describe(cell.labels, (against,))
-
-
-def _score(cell: Cell) -> float | None:
-    """Return the primary metric, higher being better."""
-    value = cell.mean(cell.task.primary_metric) if cell.repeats else None
-    if value is None:
-        return None
-    return value if cell.task.higher_is_better else -value
-
-
-def _sure_score(cell: Cell) -> float:
-    value = _score(cell)
-    return float("-inf") if value is None else value
