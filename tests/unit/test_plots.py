@@ -253,3 +253,15 @@ def test_labels_are_never_in_a_template_and_names_in_a_plot_are_short():
         for trace in figure.traces:
             assert "lora" not in trace.get("hovertemplate", "")
     assert made[0].traces[0]["text"][0] == "<b>%{x}</b>…ora(rank=4)+"
+
+
+def test_a_point_has_the_metric_of_the_tables_of_the_recordings_of_all_folds_together():
+    folds = [
+        outcome("a", 1 / 3, labels={"seed": 0, "fold": 1}, true=["x", "y"], predicted=["x", "x"]),
+        outcome("a", 1.0, labels={"seed": 0, "fold": 2}, true=["y", "y"], predicted=["y", "y"]),
+    ]
+    figure = parameters(folds)
+    # x: 1 of 1, with precision 1 / 2; y: 2 of 3, with precision 1
+    assert figure.traces[0]["y"] == [pytest.approx(100 * (2 / 3 + 4 / 5) / 2)]
+    assert figure.traces[0]["error_y"]["array"] == [pytest.approx(100 * (2 / 3) / 2**0.5)]
+    assert "Values are of the recordings of 2 folds together (2 runs)" in figure.about

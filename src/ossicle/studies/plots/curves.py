@@ -13,7 +13,6 @@ from ossicle.studies.plots.groups import (
     runs,
     score_of,
     slug,
-    spread,
 )
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.trial import Label
@@ -40,7 +39,7 @@ def curves(
     """
     score, groups = score_of(outcomes), group(outcomes, apart=(over,))
     known = [one for one in groups if _is_number(one.labels.get(over))]
-    known = [] if score is None else [one for one in known if score.values(one)]
+    known = [] if score is None else [one for one in known if score.spread(one)]
     if score is None or not known:
         return None
     lines: dict[str, list[Group]] = {}
@@ -85,7 +84,7 @@ def _line(
 ) -> list[Mapping[str, Any]]:
     """Return the band and the line of a recipe."""
     points = sorted(points, key=lambda one: _number(one, over))
-    found = [spread(score.values(one)) for one in points]
+    found = [made for one in points if (made := score.spread(one))]
     return banded(
         name,
         [_number(one, over) for one in points],

@@ -13,11 +13,11 @@ from typing import Final
 from ossicle.errors import OssicleError
 from ossicle.metrics.metric import Metric
 from ossicle.reports.parts import Figure, Part
+from ossicle.studies.analysis.cell import REPEAT, Cell, cells
 from ossicle.tasks import TASKS
 from ossicle.trials.outcome import Measured, Outcome
 from ossicle.trials.trial import Label
 
-REPEATS: Final = ("seed", "fold")
 PANEL: Final = ("data", "backbone")
 LONGEST_NAME: Final = 24  # characters of a name beside a point; the page shortens others
 
@@ -30,11 +30,13 @@ class Group:
         name: Recipe, and the other labels that tell it from the groups beside it.
         labels: Their labels, without seed and fold.
         outcomes: The finished outcomes.
+        cell: The same as a cell of the tables.
     """
 
     name: str
     labels: Mapping[str, Label]
     outcomes: tuple[Outcome, ...]
+    cell: Cell
 
     @property
     def runs(self) -> list[Measured]:
@@ -61,19 +63,27 @@ class Score:
         """Title of an axis."""
         return f"{self.metric.label} (%)" if self.metric.percent else self.metric.label
 
-    def values(self, group: Group) -> list[float]:
-        """Return the metric of each repeat in the unit of the axis; undefined ones are left out."""
-        factor = 100 if self.metric.percent else 1
-        found = [run.metrics.get(self.key) for run in group.runs]
-        return [factor * value for value in found if value is not None]
+    def spread(self, group: Group) -> tuple[float, float | None] | None:
+        """Return mean and standard deviation over repeats, in the unit of the axis.
+
+        The mean is that of the tables: metrics of labels are of the recordings of all folds
+        together. None if the metric is not defined; no deviation of one repeat.
+        """
+        found, factor = group.cell.mean(self.key), 100 if self.metric.percent else 1
+        if found is None:
+            return None
+        values = [run.metrics.get(self.key) for run in group.runs]
+        _, deviation = spread([value for value in values if value is not None])
+        return factor * found, None if deviation is None else factor * deviation
 
     def text(self, group: Group) -> str:
         """Return mean and deviation as text, as in 85.3 ± 0.4 %."""
-        values = [run.metrics.get(self.key) for run in group.runs]
-        known = [value for value in values if value is not None]
-        if not known:
+        if (found := self.spread(group)) is None:
             return "not defined"
-        return self.metric.spread(*spread(known)) + self.metric.unit
+        factor = 100 if self.metric.percent else 1
+        mean, deviation = found
+        shown = self.metric.spread(mean / factor, None if deviation is None else deviation / factor)
+        return shown + self.metric.unit
 
 
 def spread(values: Sequence[float]) -> tuple[float, float | None]:
@@ -91,11 +101,11 @@ def group(outcomes: Sequence[Outcome], *, apart: Sequence[str] = ()) -> list[Gro
     found: dict[tuple[tuple[str, Label], ...], list[Outcome]] = {}
     for one in outcomes:
         if one.measured is not None:
-            kept = {key: v for key, v in one.trial.labels.items() if key not in REPEATS}
+            kept = {key: v for key, v in one.trial.labels.items() if key not in REPEAT}
             found.setdefault(tuple(sorted(kept.items())), []).append(one)
     varied = _varied([dict(labels) for labels in found], apart)
     return [
-        Group(_name(dict(labels), varied), dict(labels), tuple(of_one))
+        Group(_name(dict(labels), varied), dict(labels), tuple(of_one), cells(of_one)[0])
         for labels, of_one in found.items()
     ]
 
@@ -128,8 +138,8 @@ def left_out(count: int) -> str:
 
 def by_score(groups: Sequence[Group], score: Score) -> list[Group]:
     """Return the groups from the best to the worst mean; those without a value are left out."""
-    known = [one for one in groups if score.values(one)]
-    return sorted(known, key=lambda one: fmean(score.values(one)), reverse=score.higher_is_better)
+    known = {one: found[0] for one in groups if (found := score.spread(one)) is not None}
+    return sorted(known, key=lambda one: known[one], reverse=score.higher_is_better)
 
 
 def score_of(outcomes: Sequence[Outcome]) -> Score | None:
@@ -169,12 +179,17 @@ def averaged(groups: Sequence[Group], spread_as: str | None) -> str:
         return "Each value is of one run."
     counts = {
         key: len({one.trial.labels.get(key) for each in groups for one in each.outcomes} - {None})
-        for key in REPEATS
+        for key in REPEAT
     }
-    over = " and ".join(f"{count} {key}s" for key, count in counts.items() if count > 1)
+    pooled = any(one.cell.pools for one in groups)
+    drawn = {key: n for key, n in counts.items() if n > 1 and not (pooled and key == "fold")}
+    over = " and ".join(f"{count} {key}s" for key, count in drawn.items())
     fewer = "" if len(set(sizes)) == 1 else ", fewer where runs are missing"
     shown = f"; {spread_as} show the standard deviation" if spread_as else ""
-    return f"Values are means over {over or 'repeats'} ({max(sizes)} runs{fewer}){shown}."
+    of = f"of the recordings of {counts['fold']} folds together" if pooled else ""
+    means = f"means over {over or 'repeats'}" if over or not pooled else ""
+    what = ", ".join(filter(None, [of, means]))
+    return f"Values are {what} ({max(sizes)} runs{fewer}){shown}."
 
 
 def panels(outcomes: Sequence[Outcome]) -> list[tuple[str, list[Outcome]]]:

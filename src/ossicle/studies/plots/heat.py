@@ -30,7 +30,8 @@ def metric_map(
     values: dict[tuple[str, str], list[float]] = {}
     for one in groups:
         place = str(one.labels[rows]), str(one.labels[columns])
-        values.setdefault(place, []).extend(score.values(one))
+        of_one = score.spread(one)
+        values.setdefault(place, []).extend([] if of_one is None else [of_one[0]])
     down = list(dict.fromkeys(row for row, _ in values))
     across = list(dict.fromkeys(column for _, column in values))
     found = [[values.get((row, column), []) for column in across] for row in down]

@@ -14,7 +14,6 @@ from ossicle.studies.plots.groups import (
     runs,
     score_of,
     short,
-    spread,
 )
 from ossicle.trials.outcome import Outcome
 
@@ -34,7 +33,7 @@ def parameters(outcomes: Sequence[Outcome]) -> Figure | None:
     without trained parameters are drawn as a line across.
     """
     score, groups = score_of(outcomes), group(outcomes)
-    known = [] if score is None else [one for one in groups if score.values(one)]
+    known = [] if score is None else [one for one in groups if score.spread(one)]
     if score is None or not known:
         return None
     sized = sorted((one for one in known if _size(one) > 0), key=_size)
@@ -68,7 +67,9 @@ def _size(one: Group) -> float:
 
 
 def _mean(one: Group, score: Score) -> float:
-    return spread(score.values(one))[0]
+    found = score.spread(one)
+    assert found is not None  # others are left out
+    return found[0]
 
 
 def _front(sized: Sequence[Group], score: Score) -> list[Group]:
@@ -95,7 +96,7 @@ def _thinned(every: Sequence[Group]) -> Sequence[Group]:
 
 
 def _points(shown: Sequence[Group], labelled: Set[Group], score: Score) -> dict[str, Any]:
-    deviations = [spread(score.values(one))[1] for one in shown]
+    deviations = [found[1] for one in shown if (found := score.spread(one))]
     trace: dict[str, Any] = {
         "type": "scatter",
         "mode": "markers+text",
