@@ -1,7 +1,10 @@
 """What a reader sees and can do on the page of a report, in Chromium."""
 
 import itertools
+import json
 import re
+import time
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,6 +145,56 @@ def test_series_differ_in_symbol_and_dash_too(full: Browser) -> None:
     series = len(made_up.METHODS)
     assert len(set(symbols) - {None}) == series
     assert len(set(lines)) >= 6  # six dashes for seven series
+
+
+def test_plots_show_text_as_it_is(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.width(1440)
+    browser.open(pages["hostile"])
+    shown = browser.run(
+        "return [...document.querySelectorAll('.legendtext, .xtitle')].map((e) => e.textContent)"
+    )
+    assert "a <b>b</b> & c" in shown
+    assert made_up.HOSTILE["script"] in shown
+
+
+@pytest.mark.thorough
+def test_paper_has_the_light_colours_and_all_plots(full: Browser) -> None:
+    fill = "document.querySelector('.xtitle').style.fill"
+    full.scheme("dark")
+    full.until(f"{fill} === '{ink(full)}'")
+    dark = ink(full)
+    full.run("dispatchEvent(new Event('beforeprint'))")
+    assert ink(full) != dark
+    assert full.run(f"return {fill}") == ink(full)
+    full.run("dispatchEvent(new Event('afterprint'))")
+    assert full.run(f"return {fill}") == ink(full) == dark
+    pdf = b64decode(full.devtools("Page.printToPDF", printBackground=True)["data"])
+    assert len(re.findall(rb"/Type */Page\b", pdf)) > 5
+
+
+@pytest.mark.thorough
+def test_data_and_drawing_of_a_plot_can_be_saved(full: Browser, tmp_path: Path) -> None:
+    full.devtools("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    full.scheme("dark")
+    for kind in ("json", "svg"):
+        full.run(f"document.querySelector('#part-few-shot [data-save={kind}]').click()")
+    end = time.monotonic() + 60
+    while len(list(tmp_path.glob("few-shot.*[ng]"))) < 2:  # not the parts of a download
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    data = json.loads((tmp_path / "few-shot.json").read_text())
+    assert data["traces"] == json.loads(json.dumps(made_up.curves().traces))
+    drawing = (tmp_path / "few-shot.svg").read_text()
+    assert drawing.startswith("<svg")
+    assert "rgb(255, 255, 255)" in drawing  # on paper's white, whatever the scheme of the page
+
+
+@pytest.mark.thorough
+def test_the_command_is_copied(full: Browser) -> None:
+    full.run("document.querySelector('[data-copy]').focus()")
+    full.press("\ue007")  # Enter
+    full.until("document.querySelector('.said').textContent")
+    assert full.run("return document.querySelector('.said').textContent") == "Copied"
 
 
 def test_tables_are_reached_and_sorted_by_keyboard(full: Browser) -> None:
