@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import made_up
+import made_up_plots
 from browser import Browser, chromium
 from ossicle.reports import Figure, write_report
 
@@ -134,6 +135,15 @@ def test_series_are_told_apart_by_the_colour_blind(full: Browser) -> None:
             assert min(distances) > 15  # CIELAB; 2.3 is just noticeable
 
 
+def test_the_legend_has_each_series_once(full: Browser) -> None:
+    names = full.run(
+        "return ['few-shot', 'tsne'].map((name) => [...document.querySelectorAll("
+        "`[data-figure=${name}] .legendtext`)].map((e) => e.textContent))"
+    )
+    assert [len(one) for one in names] == [len(made_up_plots.METHODS) + 1, 5]
+    assert names[0][:2] == ["linear", "lora(rank=8)"]
+
+
 def test_series_differ_in_symbol_and_dash_too(full: Browser) -> None:
     lines, symbols = full.run(
         "const plot = document.querySelector('[data-figure=few-shot]');"
@@ -142,7 +152,7 @@ def test_series_differ_in_symbol_and_dash_too(full: Browser) -> None:
         "        each('.trace .points', (e) => e.querySelector('path')?.getAttribute('d')"
         "               .replace(/[-\\d.]+/g, (n) => Math.round(n)))]"
     )
-    series = len(made_up.METHODS)
+    series = len(made_up_plots.METHODS)
     assert len(set(symbols) - {None}) == series
     assert len(set(lines)) >= 6  # six dashes for seven series
 
@@ -155,6 +165,19 @@ def test_plots_show_text_as_it_is(browser: Browser, pages: dict[str, Path]) -> N
     )
     assert "a <b>b</b> & c" in shown
     assert made_up.HOSTILE["script"] in shown
+
+
+def test_labels_of_points_cover_neither_points_nor_each_other(full: Browser) -> None:
+    shown, overlaps = full.run(
+        "const every = (s) => [...document.querySelectorAll(`[data-figure=sizes] ${s}`)];"
+        "const labels = every('.textpoint').filter((e) => e.style.visibility !== 'hidden');"
+        "const boxes = [...labels, ...every('path.point')].map((e) => e.getBoundingClientRect());"
+        "return [labels.length, boxes.slice(0, labels.length).flatMap((a, i) => boxes.slice(i + 1)"
+        "  .filter((b) => a.left < b.right && b.left < a.right && a.top < b.bottom"
+        "                 && b.top < a.bottom)).length]"
+    )
+    assert shown > 3
+    assert overlaps == 0
 
 
 @pytest.mark.thorough
@@ -183,7 +206,7 @@ def test_data_and_drawing_of_a_plot_can_be_saved(full: Browser, tmp_path: Path) 
         assert time.monotonic() < end
         time.sleep(0.02)
     data = json.loads((tmp_path / "few-shot.json").read_text())
-    assert data["traces"] == json.loads(json.dumps(made_up.curves().traces))
+    assert data["traces"] == json.loads(json.dumps(made_up_plots.curves().traces))
     drawing = (tmp_path / "few-shot.svg").read_text()
     assert drawing.startswith("<svg")
     assert "rgb(255, 255, 255)" in drawing  # on paper's white, whatever the scheme of the page
@@ -197,8 +220,8 @@ def test_the_command_is_copied(full: Browser) -> None:
     assert full.run("return document.querySelector('.said').textContent") == "Copied"
 
 
-def test_tables_are_reached_and_sorted_by_keyboard(full: Browser) -> None:
-    full.run("document.activeElement.blur(); getSelection().removeAllRanges(); scrollTo(0, 0)")
+def test_tables_are_reached_and_sorted_by_keyboard(full: Browser, pages: dict[str, Path]) -> None:
+    full.open(pages["full"])  # the focus is at the start
     reached, unmarked = [], []
     while reached.count("scroll") < 2 and len(reached) < 60:
         full.press("\ue004")  # Tab

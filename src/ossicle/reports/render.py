@@ -21,7 +21,7 @@ def render(report: Report) -> str:
 
     figures = [part for section in report.sections for part in section.parts if _is_plot(part)]
     script = (_PAGE / "page.js").read_text("utf-8")
-    plotly = _plotly() if figures else ""
+    plotly, plots = (_plotly(), (_PAGE / "plots.js").read_text("utf-8")) if figures else ("", "")
     environment = Environment(
         loader=FileSystemLoader(_PAGE),
         autoescape=True,
@@ -38,9 +38,10 @@ def render(report: Report) -> str:
         failed=_shown(failed) if (failed := failed_table(report)) else None,
         figures=Markup(_data(figures)) if figures else "",
         plotly=Markup(plotly),
+        plots=Markup(plots),
         script=Markup(script),
         style=Markup((_PAGE / "page.css").read_text("utf-8")),
-        policy=_policy([plotly, script]),
+        policy=_policy([plotly, plots, script]),
     )
 
 
