@@ -1,10 +1,12 @@
 """What the reports of all studies show: verdict, tables and plots of each data set and backbone."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from ossicle.reports.parts import Figure, Section
-from ossicle.studies.analysis import summary_table, verdict
-from ossicle.studies.plots import for_each_panel, standard_figures
+from ossicle.reports.parts import Figure, Part, Section
+from ossicle.studies.analysis import over_data, ranks_table, summary_table, verdict
+from ossicle.studies.claims import claims_on
+from ossicle.studies.plots import critical_difference, for_each_panel, standard_figures
 from ossicle.studies.plots.groups import panels
 from ossicle.trials.outcome import Outcome
 
@@ -15,7 +17,6 @@ def results(
     outcomes: Sequence[Outcome],
     *,
     against: str = "recipe",
-    claims: Sequence[str] = (),
     plots: Sequence[Plot] = (),
 ) -> tuple[list[str], list[Section]]:
     """Return the verdict and the sections of a study.
@@ -23,7 +24,6 @@ def results(
     Args:
         outcomes: The outcomes of its trials.
         against: The label whose values are compared.
-        claims: Sentences on what publications claim, which follow the verdict.
         plots: The study's own plots, each of one data set on one backbone; they come first.
     """
     finished = any(one.measured is not None for one in outcomes)
@@ -41,7 +41,19 @@ def results(
     own = [figure for plot in plots for figure in for_each_panel(outcomes, plot)]
     sections = [
         Section(title="Results", parts=[*tables, *own]),
+        Section(title="Over several data sets", parts=_over_data(outcomes, against)),
         Section(title="Plots", parts=standard_figures(outcomes)),
     ]
     said = verdict(outcomes, against=against)
-    return [*said, *claims], [one for one in sections if one.parts]
+    return [*said, *claims_on(outcomes)], [one for one in sections if one.parts]
+
+
+def _over_data(outcomes: Sequence[Outcome], against: str) -> list[Part]:
+    """Return ranks and critical-difference diagrams; empty for one data set."""
+    found: list[Part] = []
+    for number, one in enumerate(over_data(outcomes, against), start=1):
+        figure = critical_difference(one.ranks)
+        name = figure.name if number == 1 else f"{figure.name}-{number}"
+        title = f"{figure.title}: {one.where}" if one.where else figure.title
+        found += [ranks_table(one, number), replace(figure, name=name, title=title)]
+    return found
