@@ -1,6 +1,6 @@
 """Claims of publications that a study of their recipes can test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ossicle.studies.analysis.claim import Claim, judge
@@ -84,6 +84,35 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         at_most=_POINT,
     ),
     Claim(
+        statement="In transcription, E-adapters matter more than L-adapters",
+        source="Inoue et al. 2024",
+        task="asr",
+        first=("elp/ep",),
+        second=("elp/lp",),
+    ),
+    Claim(
+        statement="In speaker verification, L-adapters matter more than E-adapters",
+        source="Inoue et al. 2024",
+        task="verification",
+        first=("elp/lp",),
+        second=("elp/ep",),
+    ),
+    Claim(
+        statement="In emotion and other classification, L-adapters matter more than E-adapters",
+        source="Inoue et al. 2024",
+        task="classification",
+        first=("elp/lp",),
+        second=("elp/ep",),
+    ),
+    Claim(
+        statement="In categorical emotion, leaving the weighted sum or the gate out of the "
+        "combination of all four is worse",
+        source="Lashkarashvili et al. 2024",
+        task="classification",
+        first=("ser/lora+ba+ws+wg",),
+        second=("ser/lora+ba+wg", "ser/lora+ba+ws"),
+    ),
+    Claim(
         statement="In dimensional emotion, adding a weighted sum or a gate to LoRA and a "
         "bottleneck brings nothing, to within 0.01",
         source="Lashkarashvili et al. 2024",
@@ -93,28 +122,50 @@ CLAIMS: Final[tuple[Claim, ...]] = (
         at_most=_POINT,
     ),
 )
-SHOTS: Final = Claim(
-    statement="With few labelled recordings of each class, adapters lead LoRA",
-    source=f"{_D}, table II",
-    first=_ast("pf-par"),
-    second=_ast("lora-qv"),
+_FEW: Final = "With few labelled recordings of each class, adapters lead LoRA"
+_MANY: Final = "With more parameters, LoRA leads adapters"
+_BY_SHOTS: Final = (
+    Claim(
+        statement=_FEW,
+        source=f"{_D}, table II",
+        first=_ast("pf-par"),
+        second=_ast("lora-qv"),
+    ),
+    Claim(statement=_FEW, source=f"{_D}, table II", first=("bottleneck",), second=("lora",)),
 )
-BUDGET: Final = Claim(
-    statement="With more parameters, LoRA leads adapters",
-    source=f"{_D}, scaling",
-    first=_ast("lora-qv"),
-    second=_ast("pf-par"),
+_BY_BUDGET: Final = (
+    Claim(
+        statement=_MANY,
+        source=f"{_D}, scaling",
+        first=_ast("lora-qv"),
+        second=_ast("pf-par"),
+    ),
+    Claim(statement=_MANY, source=f"{_D}, scaling", first=("lora",), second=("bottleneck",)),
 )
+_BY_FRACTION: Final = (
+    Claim(
+        statement="Full fine-tuning is no better than adapters, to within one point",
+        source="Inoue et al. 2024, who leave open whether it is with more data",
+        first=("full",),
+        second=("lora", "houlsby"),
+        at_most=_POINT,
+    ),
+)
+
+
+SPECIAL: Final[Mapping[str, tuple[Claim, ...]]] = {
+    "shots": _BY_SHOTS,
+    "budget": _BY_BUDGET,
+    "fraction": _BY_FRACTION,
+}
 
 
 def claims_on(outcomes: Sequence[Outcome]) -> list[str]:
     """Return a sentence for each claim that the recipes of a study can test.
 
-    Claims about few recordings and about budgets are tested where the outcomes have such a label.
+    Claims about few recordings, fractions of them and budgets are tested where the outcomes have
+    such a label, and the others where they have none.
     """
     labels = {name for one in outcomes for name in one.trial.labels}
-    if "shots" in labels:
-        return judge([SHOTS], outcomes)
-    if "budget" in labels:
-        return judge([BUDGET], outcomes)
-    return judge(CLAIMS, outcomes)
+    chosen = [claims for name, claims in SPECIAL.items() if name in labels]
+    return judge(chosen[0] if chosen else CLAIMS, outcomes)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar
 
 from ossicle.reports.parts import Section
@@ -46,6 +47,13 @@ class DataSize(Study):
 
     def analyse(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:
         """Return the verdict and the sections of the report."""
+        from ossicle.studies.plots import curves
         from ossicle.studies.results import results
 
-        return results(outcomes)
+        plot = partial(
+            curves,
+            over="fraction",
+            title="By fraction of the training recordings",
+            axis="fraction of the training recordings",
+        )
+        return results(outcomes, plots=[plot])

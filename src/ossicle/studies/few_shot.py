@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar
 
 from ossicle.reports.parts import Section
@@ -41,6 +42,13 @@ class FewShot(Study):
 
     def analyse(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:
         """Return the verdict and the sections of the report."""
+        from ossicle.studies.plots import curves
         from ossicle.studies.results import results
 
-        return results(outcomes)
+        plot = partial(
+            curves,
+            over="shots",
+            title="By training recordings of each class",
+            axis="training recordings of each class",
+        )
+        return results(outcomes, plots=[plot])

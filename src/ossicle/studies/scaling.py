@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, Final
 
 from ossicle.reports.parts import Section
@@ -27,6 +28,13 @@ class Scaling(Study):
 
     def analyse(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:
         """Return the verdict and the sections of the report."""
+        from ossicle.studies.plots import curves
         from ossicle.studies.results import results
 
-        return results(outcomes)
+        plot = partial(
+            curves,
+            over="budget",
+            title="By budget of trained parameters",
+            axis="budget of trained parameters, without the head",
+        )
+        return results(outcomes, plots=[plot])

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from ossicle.anatomy.names import LAYER_SITES
 from ossicle.errors import RunError
-from ossicle.reports.parts import Section
+from ossicle.reports.parts import Figure, Section
 from ossicle.settings import Help
 from ossicle.studies.grid import Cell
 from ossicle.studies.study import Study
@@ -69,9 +70,17 @@ class Sensitivity(Study):
 
     def analyse(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:
         """Return the verdict and the sections of the report."""
+        from ossicle.studies.plots import curves
         from ossicle.studies.results import results
 
-        return results(outcomes)
+        names = dict.fromkeys(str(one.trial.labels.get("setting", "")) for one in outcomes)
+
+        def by(name: str, part: Sequence[Outcome]) -> Figure | None:
+            own = [one for one in part if one.trial.labels.get("setting") == name]
+            figure = curves(own, over="value", title=f"By {name}", axis=name)
+            return None if figure is None else replace(figure, name=f"by-{name}")
+
+        return results(outcomes, against="value", plots=[partial(by, name) for name in names])
 
 
 def _changed(recipe: str, change: Callable[["Placement"], "Placement"]) -> str | None:

@@ -7,7 +7,7 @@ from outcomes import outcome, rows, study
 
 from ossicle.recipes.presets import PRESETS
 from ossicle.studies.analysis.claim import Claim, judge
-from ossicle.studies.claims import BUDGET, CLAIMS, SHOTS, claims_on
+from ossicle.studies.claims import CLAIMS, SPECIAL, claims_on
 
 BETTER = Claim(statement="LoRA leads", source="X 2020", first=("lora",), second=("linear", "bias"))
 NOTHING = Claim(
@@ -86,7 +86,7 @@ def test_recordings_that_differ_leave_a_claim_undecided_with_the_reason():
 
 
 def test_claims_name_presets():
-    for claim in (*CLAIMS, SHOTS, BUDGET):
+    for claim in (*CLAIMS, *(one for claims in SPECIAL.values() for one in claims)):
         assert {*claim.first, *claim.second} <= {*PRESETS}
         assert not claim.zipped or len(claim.first) == len(claim.second)
 
