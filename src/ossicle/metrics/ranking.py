@@ -6,18 +6,21 @@ for all other tags. Without any such tag, they are 0.
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 
 def mean_average_precision(
     targets: Float[np.ndarray, "N C"], scores: Float[np.ndarray, "N C"]
 ) -> float:
     """Return mAP, from 0 to 1: the mean over tags of the area below precision and recall."""
+    from sklearn.metrics import average_precision_score
+
     return _over_tags(average_precision_score, targets, scores)
 
 
 def mean_auc(targets: Float[np.ndarray, "N C"], scores: Float[np.ndarray, "N C"]) -> float:
     """Return mAUC, from 0 to 1: the mean over tags of the area below the ROC curve."""
+    from sklearn.metrics import roc_auc_score
+
     return _over_tags(roc_auc_score, targets, scores)
 
 

@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from msgspec import Struct
 from numpy.typing import NDArray
-from sklearn.metrics import label_ranking_average_precision_score
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -129,6 +128,8 @@ class Tagging(Task):
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> list[float]:
         """Return the label-ranking precision of each recording; 1 if it has no tags."""
+        from sklearn.metrics import label_ranking_average_precision_score
+
         rows = zip(self.targets(labels), self._scores(decoded), strict=True)
         return [
             float(label_ranking_average_precision_score(target[None], score[None]))

@@ -50,12 +50,12 @@ class TrialFolders:
         return [self._outcome(trial, name) for trial, name in zip(trials, names, strict=True)]
 
     def _outcome(self, trial: Trial, name: str) -> Outcome:
-        folder = self.of(name)
-        state, reason, measured = _state(folder), None, None
-        if state != "pending":
+        folder, reason, measured = self.of(name), None, None
+        state: State = "pending"
+        if folder.is_dir():
             try:
                 measured = self._read(trial.runner, name)
-                state = state if measured is None else "finished"
+                state = _state(folder) if measured is None else "finished"
                 reason = _reason(folder) if state == "failed" else None
             except OssicleError as error:
                 state = "failed"
@@ -98,7 +98,7 @@ def write_failed(folder: Path, reason: str, details: str = "") -> None:
 
 
 def _state(folder: Path) -> State:
-    """Return the state of a trial as if it had no result."""
+    """Return the state of a trial that has no result."""
     try:
         check_unlocked(folder)
     except FolderLocked:

@@ -20,6 +20,7 @@ from typing import Any, Final
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.processes import Processes
 from ossicle.data import Dataset, Scanned, open_data
+from ossicle.data.folds import read_all
 from ossicle.data.spec import find_data
 from ossicle.frozen.cache import cache_folder
 from ossicle.frozen.weights import loaded_digest
@@ -27,6 +28,7 @@ from ossicle.paths import HERE
 from ossicle.progress import Progress, no_progress
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import suggest_task
+from ossicle.training.config import TrainConfig
 from ossicle.training.recordings import scan_together
 from ossicle.trials.code import code_version
 from ossicle.trials.runners import RUNNERS
@@ -50,7 +52,7 @@ class Naming:
         """
         self._places = places
         self._progress = progress
-        self._data: dict[tuple[str, int, int], _Data] = {}
+        self._data: dict[tuple[str, bool, int, int], _Data] = {}
         self._backbones: dict[str, tuple[Backbone, str]] = {}
         self._recipes: dict[str, str] = {}
 
@@ -74,7 +76,7 @@ class Naming:
         backbone, weights = self._backbone_of(
             config.backbone if "backbone" in settings else _STAND_IN
         )
-        data = self._data_of(config.data, backbone)
+        data = self._data_of(config, backbone)
         resolved = {
             "backbone": weights,
             "data": data.fingerprint,
@@ -96,10 +98,12 @@ class Naming:
             self._backbones[name] = (loaded.to("meta"), weights)
         return self._backbones[name]
 
-    def _data_of(self, data: str, backbone: Backbone) -> "_Data":
-        key = (data, backbone.sample_rate, backbone.min_samples)
+    def _data_of(self, config: TrainConfig, backbone: Backbone) -> "_Data":
+        data, has_fold = config.data, config.fold is not None
+        key = (data, has_fold, backbone.sample_rate, backbone.min_samples)
         if key not in self._data:
-            dataset = open_data(data, self._places)
+            # a fold is drawn from all recordings, whatever their split
+            dataset = (read_all if has_fold else open_data)(data, self._places)
             processes = Processes(cpu=True)
             scanned = scan_together(dataset.utterances, backbone, processes, self._progress)
             reader, _, options = find_data(data, self._places)
