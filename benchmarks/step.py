@@ -15,9 +15,8 @@ head on the mean, as ours.
 import argparse
 import platform
 import re
-import statistics
-import time
 from collections.abc import Callable
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from torch import Tensor, nn
 from ossicle import strict_json
 from ossicle.adapters.check import attach
 from ossicle.backbones import Backbone, load_backbone
+from ossicle.compute.turns import ratios, take_turns
 from ossicle.heads import build_head
 from ossicle.recipes.recipe import Recipe
 
@@ -103,31 +103,6 @@ def bare(backbone: Backbone, waves: list[Any]) -> Callable[[], None]:
     return forward
 
 
-def measure(actions: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Return the processor seconds of every action in every round, the order rotating."""
-    for action in actions.values():
-        action()
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
-    names = list(actions)
-    for number in range(rounds):
-        shift = number % len(names)
-        for name in names[shift:] + names[:shift]:
-            begun = time.process_time()
-            actions[name]()
-            seconds[name].append(time.process_time() - begun)
-    return seconds
-
-
-def ratios(seconds: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    """Return median and quartiles of the ratio to the bare forward of the same round."""
-    found = {}
-    for name, values in seconds.items():
-        of_rounds = [a / b for a, b in zip(values, seconds[BARE], strict=True)]
-        low, middle, high = statistics.quantiles(of_rounds, n=4)
-        found[name] = {"median": middle, "low": low, "high": high}
-    return found
-
-
 def main() -> None:
     """Measure, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -152,7 +127,8 @@ def main() -> None:
     for name, variant in variants.items():
         if variant is not None:
             actions[f"{name}: step"], actions[f"{name}: inference"] = variant
-    found = ratios(measure(actions, options.rounds))
+    seconds = take_turns(actions, options.rounds, "cpu")
+    found = {name: asdict(ratios(values, seconds[BARE])) for name, values in seconds.items()}
     report = {
         "settings": vars(options),
         "ratio_to_bare_forward": found,

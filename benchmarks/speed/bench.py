@@ -5,16 +5,15 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from ossicle.compute.turns import Spread, ratios, take_turns
 from speed.sizes import FULL, QUICK, RATE, Sizes
 
 SCRIPT = Path(__file__).resolve().parent.parent / "bench.py"
@@ -58,13 +57,6 @@ class Bench:
             rng.normal(0, 0.1, int(self.duration_s(s) * RATE)).astype(np.float32) for s in seconds
         ]
 
-    def now(self) -> float:
-        """Return processor seconds on a CPU, else seconds once the device is idle."""
-        if self.device == "cpu":
-            return time.process_time()
-        torch.cuda.synchronize()
-        return time.perf_counter()
-
     def ratios(self, actions: Mapping[str, Action], rounds: int | None = None) -> Figures:
         """Return the ratio of each action to the first in the same round, and median seconds.
 
@@ -74,16 +66,10 @@ class Bench:
             actions: Actions by label; the first is the reference.
             rounds: Number of rounds, instead of the bench's own.
         """
-        for action in actions.values():
-            action()
-        names, seconds = list(actions), {name: list[float]() for name in actions}
-        for number in range(min(rounds or self.rounds, self.rounds if self.quick else 1000)):
-            shift = number % len(names)
-            for name in names[shift:] + names[:shift]:
-                begun = self.now()
-                actions[name]()
-                seconds[name].append(self.now() - begun)
-        return {name: ratio(values, seconds[names[0]]) for name, values in seconds.items()}
+        most = self.rounds if self.quick else 1000
+        seconds = take_turns(actions, min(rounds or self.rounds, most), self.device)
+        first = seconds[next(iter(actions))]
+        return {name: ratio(values, first) for name, values in seconds.items()}
 
     def child(self, group: str, part: str | None = None, **environment: str) -> Figures:
         """Run a group in a process of its own and return its results.
@@ -107,14 +93,12 @@ class Bench:
 
 def ratio(values: Sequence[float], reference: Sequence[float]) -> Figures:
     """Return the spread of the ratios of some seconds to others, round by round."""
-    ratios = [a / b for a, b in zip(values, reference, strict=True)]
-    return {**spread(ratios), "seconds": statistics.median(values)}
+    return {**asdict(ratios(values, reference)), "seconds": statistics.median(values)}
 
 
 def spread(values: Sequence[float]) -> Figures:
     """Return median and quartiles."""
-    low, middle, high = statistics.quantiles(values, n=4)
-    return {"median": middle, "low": low, "high": high}
+    return asdict(Spread.of(values))
 
 
 def labelled(label: str, figures: Figures) -> Figures:

@@ -287,11 +287,11 @@ class TrainConfig:
 
 
 @cache
-def field_rules() -> Mapping[str, tuple[Kinds, Limits]]:
-    """Return the types and limits of every field of `TrainConfig`."""
-    rules = {}
-    for name, hint in get_type_hints(TrainConfig, include_extras=True).items():
-        kind, *about = get_args(hint)
+def field_rules(settings: type[Any] = TrainConfig) -> Mapping[str, tuple[Kinds, Limits]]:
+    """Return the types and limits of every field of a dataclass of settings."""
+    rules, hints = {}, get_type_hints(settings, include_extras=True)
+    for field in fields(settings):
+        kind, *about = get_args(hints[field.name])
         limits = next((one for one in about if isinstance(one, Limits)), ANY)
-        rules[name] = (alternatives(kind), limits)
+        rules[field.name] = (alternatives(kind), limits)
     return rules

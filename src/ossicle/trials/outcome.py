@@ -33,10 +33,11 @@ class Measured:
     """The result of a finished trial, as far as a study compares trials by it.
 
     The rest is in the run folder: learning curves in `log.jsonl`, the confusion matrix in
-    `metrics.json`, learnt weights in `adapter.safetensors`.
+    `metrics.json`, learnt weights in `adapter.safetensors`. A measurement without a task has
+    nothing but `facts`.
 
     Attributes:
-        task: Name of the task.
+        task: Name of the task; empty without one.
         metrics: Test metrics that the task reports, by key; None where one is not defined.
         scores: Score of each test recording, higher being better, of shape (N,); None for tasks
             without a score per recording.
@@ -57,22 +58,22 @@ class Measured:
         facts: Results of runners that do more than train.
     """
 
-    task: str
-    metrics: Mapping[str, float | None]
-    scores: NDArray[np.float32] | None
-    predicted: tuple[str, ...]
-    rows: TestRows
-    parameters: Mapping[str, float]
-    adapter_bytes: int
-    train_seconds: float
-    step_seconds: float | None
-    test_seconds: float | None
-    peak_memory_mib: float | None
-    best_epoch: int
-    epochs: int
-    split: str
-    split_fingerprint: Mapping[str, str]
-    backbone_fingerprint: str
+    task: str = ""
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    scores: NDArray[np.float32] | None = None
+    predicted: tuple[str, ...] = ()
+    rows: TestRows = TestRows((), (), ())
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    adapter_bytes: int = 0
+    train_seconds: float = 0.0
+    step_seconds: float | None = None
+    test_seconds: float | None = None
+    peak_memory_mib: float | None = None
+    best_epoch: int = 0
+    epochs: int = 0
+    split: str = ""
+    split_fingerprint: Mapping[str, str] = field(default_factory=dict)
+    backbone_fingerprint: str = ""
     notices: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -1,0 +1,282 @@
+"""What recipes cost in time, memory and size, compared with the backbone alone."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+
+from ossicle.errors import RunError
+from ossicle.reports.parts import Cell, Figure, Section, Table
+from ossicle.settings import Help, Limits, check_value
+from ossicle.studies.grid import Grid
+from ossicle.studies.study import Study
+from ossicle.training.config import COUNT, SECONDS, field_rules
+from ossicle.trials.outcome import Outcome
+from ossicle.trials.trial import Trial
+
+if TYPE_CHECKING:
+    from ossicle.compute.turns import Spread
+
+OWN: Final = "Study"
+BARE: Final = "backbone alone"
+DATA: Final = "demo"  # not used: sound is noise; a run names some data
+ROUNDS: Final = Limits(2, 10_000)  # quartiles need two
+TIMES: Final = {"step": "training step", "latency": "prediction"}
+NONE: Final = Cell(text="–")
+_NOTES: Final = (
+    "Ratios are medians over the rounds, with quartiles. The backbone alone has no adapter, head "
+    "or gradient; its training step is its forward pass. A prediction is of one recording, "
+    "throughput is measured on whole batches.",
+    "Trained parameters, size and time include a linear head with 10 outputs.",
+    "On a CPU, one thread computes, and processor time is measured. Peak memory is that of a "
+    "training step in a process of its own, without that of the libraries, or of the GPU.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost(Study):
+    """Measures all recipes in one trial for each backbone, in one process and in turn."""
+
+    name: ClassVar[str] = "cost"
+    about: ClassVar[str] = "time of training and inference, memory and size of each recipe"
+    recipes: ClassVar[tuple[str, ...]] = (
+        "linear",
+        "bitfit",
+        "lora",
+        "bottleneck",
+        "parallel",
+        "houlsby",
+        "full",
+    )
+
+    rounds: Annotated[int, Help("How often each recipe is measured, in turn.", OWN), ROUNDS] = 7
+    batch_size: Annotated[int, Help("Recordings in a batch.", OWN), COUNT] = 4
+    seconds: Annotated[float, Help("Length of a recording, which is noise.", OWN), SECONDS] = 2.0
+
+    def __post_init__(self) -> None:
+        for name, (kinds, limits) in field_rules(Cost).items():
+            check_value(name, getattr(self, name), kinds, limits)
+
+    def trials(self, grid: Grid) -> list[Trial]:
+        """Return one trial for each backbone.
+
+        Raises:
+            OssicleError: a recipe cannot be read or fitted to a budget, or the grid asks for what
+                does not change the cost.
+        """
+        if grid.folds or grid.baselines or len(grid.seeds) > 1:
+            raise RunError(
+                "the study cost measures recipes on noise; leave out --folds, --baseline and all "
+                "but one of --seeds"
+            )
+        backbones = grid.backbones or (grid.config.backbone,)
+        return [self._trial(grid, backbone, several=len(backbones) > 1) for backbone in backbones]
+
+    def _trial(self, grid: Grid, backbone: str, *, several: bool) -> Trial:
+        recipes = _expressions(grid.recipes or self.recipes, grid.budgets, backbone)
+        return Trial(
+            config=replace(grid.config, backbone=backbone, recipe="linear", data=DATA),
+            labels={**({"backbone": backbone} if several else {}), "recipe": ", ".join(recipes)},
+            runner="cost",
+            settings={
+                "recipes": json.dumps(recipes),
+                "rounds": self.rounds,
+                "batch_size": self.batch_size,
+                "seconds": float(self.seconds),
+            },
+        )
+
+    def analyse(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:
+        """Return the cheapest and the dearest recipe; tables and a plot for each backbone."""
+        found = [one for one in outcomes if one.measured is not None]
+        if not found:
+            return ["No trial is finished yet."], []
+        results = [_Result(one, number) for number, one in enumerate(found, start=1)]
+        return [one.verdict for one in results], [one.section for one in results]
+
+
+def _expressions(recipes: Sequence[str], budgets: Sequence[int], backbone: str) -> dict[str, str]:
+    """Return the expression of each recipe by its name, for every budget."""
+    from ossicle.adapters.budget import fit_budget  # imports torch
+    from ossicle.backbones import load_backbone
+    from ossicle.recipes.recipe import Recipe
+
+    parsed = [Recipe.parse(recipe) for recipe in recipes]
+    if not budgets:
+        return {one.label: str(one) for one in parsed}
+    bare = load_backbone(backbone, weights=False)
+    return {
+        f"{one.label}, {budget:,}": str(fit_budget(bare, one, budget).recipe)
+        for budget in budgets
+        for one in parsed
+    }
+
+
+class _Result:
+    """The result of one trial, as parts of a report."""
+
+    def __init__(self, outcome: Outcome, number: int) -> None:
+        assert outcome.measured is not None
+        self._trial = outcome.trial
+        self._suffix = "" if number == 1 else f"-{number}"
+        self._facts = outcome.measured.facts
+        self._bare, *self._rows = (_Row(row, self._facts["rows"][0]) for row in self._facts["rows"])
+
+    @property
+    def section(self) -> Section:
+        """The tables and the plot."""
+        settings = self._trial.settings
+        setup = (
+            f"{self._facts['device']}; {settings['rounds']} rounds; batches of "
+            f"{settings['batch_size']} recordings of {settings['seconds']:g} s"
+        )
+        failed = [
+            f"{name} cannot be measured: {why}" for name, why in self._facts["failed"].items()
+        ]
+        return Section(
+            title=f"Cost on {self._trial.config.backbone}",
+            parts=[setup, self._ratios(failed), self._values(), self._figure()],
+        )
+
+    @property
+    def verdict(self) -> str:
+        """The range of training steps and latencies."""
+        parts = []
+        for what, name in TIMES.items():
+            ordered = sorted(self._rows, key=lambda row: row.ratio(what).median)
+            low, high = ordered[0], ordered[-1]
+            parts.append(
+                f"a {name} takes {low.ratio(what).median:.2f} ({low.name}) to "
+                f"{high.ratio(what).median:.2f} times ({high.name})"
+            )
+        return (
+            f"On {self._trial.config.backbone}, {' and '.join(parts)} as long as the forward pass "
+            "of the backbone alone."
+        )
+
+    def _ratios(self, failed: Sequence[str]) -> Table:
+        return Table(
+            name=f"cost{self._suffix}",
+            title="Ratios to the backbone alone",
+            columns=[
+                "recipe",
+                "trained parameters",
+                "training step",
+                "prediction",
+                "throughput",
+                "peak memory",
+                "adapter (kB)",
+            ],
+            rows=[row.ratios for row in (self._bare, *self._rows)],
+            notes=[*_NOTES, *failed],
+        )
+
+    def _values(self) -> Table:
+        return Table(
+            name=f"cost-values{self._suffix}",
+            title="Medians",
+            columns=[
+                "recipe",
+                "training step (ms)",
+                "prediction (ms)",
+                "throughput (recordings/s)",
+                "peak memory (MiB)",
+            ],
+            rows=[
+                row.values(int(self._trial.settings["batch_size"]))
+                for row in (self._bare, *self._rows)
+            ],
+        )
+
+    def _figure(self) -> Figure:
+        return Figure(
+            name=f"cost-parameters{self._suffix}",
+            title="Time against trained parameters",
+            traces=[_trace(self._rows, what, name) for what, name in TIMES.items()],
+            layout={
+                "xaxis": {"type": "log", "title": {"text": "trained parameters, head included"}},
+                "yaxis": {"title": {"text": "ratio to the backbone alone"}, "rangemode": "tozero"},
+            },
+            about=(
+                "Time of a training step on a batch and of the inference of one recording, as "
+                "ratios to the forward pass of the backbone alone, against trained parameters. "
+                "Bars are quartiles over the rounds."
+            ),
+        )
+
+
+class _Row:
+    """The measurement of one recipe, compared with that of the backbone alone."""
+
+    def __init__(self, row: Mapping[str, Any], bare: Mapping[str, Any]) -> None:
+        self._row = row
+        self._bare = bare
+        self.name: str = row["recipe"] or BARE
+
+    @property
+    def parameters(self) -> int:
+        """Trained parameters, head included; 0 of the backbone alone."""
+        return int(self._row["parameters"]["trainable"]) if self._row["parameters"] else 0
+
+    def ratio(self, what: str) -> "Spread":
+        """Return the spread of the ratios of its seconds to those of the backbone alone."""
+        from ossicle.compute.turns import ratios  # imports torch
+
+        return ratios(self._row["seconds"][what], self._bare["seconds"][what])
+
+    @property
+    def ratios(self) -> list[Cell]:
+        """The cells of the table of ratios."""
+        from ossicle.compute.turns import ratios
+
+        faster = ratios(self._bare["seconds"]["batch"], self._row["seconds"]["batch"])
+        peaks = (self._row["peak_mib"], self._bare["peak_mib"])
+        memory = NONE
+        if None not in peaks:
+            memory = Cell(text=f"{peaks[0] / peaks[1]:.2f}", value=peaks[0] / peaks[1])
+        return [
+            Cell(text=self.name),
+            Cell(text=f"{self.parameters:,}", value=self.parameters),
+            *(_cell(self.ratio(what)) for what in TIMES),
+            _cell(faster),
+            memory,
+            Cell(text=f"{self._row['bytes'] / 1000:,.0f}", value=self._row["bytes"] / 1000),
+        ]
+
+    def values(self, batch_size: int) -> list[Cell]:
+        """Return the cells of the table of medians."""
+        seconds = {what: median(values) for what, values in self._row["seconds"].items()}
+        peak = self._row["peak_mib"]
+        rate = batch_size / seconds["batch"]
+        return [
+            Cell(text=self.name),
+            *(Cell(text=f"{1000 * seconds[w]:,.1f}", value=1000 * seconds[w]) for w in TIMES),
+            Cell(text=f"{rate:,.1f}", value=rate),
+            NONE if peak is None else Cell(text=f"{peak:,.0f}", value=peak),
+        ]
+
+
+def _cell(found: "Spread") -> Cell:
+    return Cell(text=f"{found.median:.2f} [{found.low:.2f}, {found.high:.2f}]", value=found.median)
+
+
+def _trace(rows: Sequence[_Row], what: str, name: str) -> dict[str, Any]:
+    spreads = [row.ratio(what) for row in rows]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [row.parameters for row in rows],
+        "y": [one.median for one in spreads],
+        "error_y": {
+            "type": "data",
+            "array": [one.high - one.median for one in spreads],
+            "arrayminus": [one.median - one.low for one in spreads],
+        },
+        "customdata": [row.name for row in rows],
+        "hovertemplate": (
+            "<b>%{customdata}</b><br>%{y:.2f} times, %{x:,} parameters"
+            "<extra>%{fullData.name}</extra>"
+        ),
+    }
