@@ -38,6 +38,8 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
     shutil.copytree(run, folder / "run")
     train = ["train", "--backbone=tiny-hubert", "--recipe=lora"]
     new = [*train, f"--out={folder / 'new'}"]
+    few_shot = ["study", "few-shot", "--recipes=lora", f"--out={folder / 'new'}"]
+    taken = f"--out={folder / 'taken'}"
     compare = ["compare", "--recipes=lora", f"--out={folder / 'new'}"]
     commands = {
         "occupied": [*train, "--data=demo", f"--out={folder / 'taken'}"],
@@ -60,6 +62,12 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
         "compare data": [*compare, "--backbone=tiny-hubert", "--data=audiofolder:gone"],
         "compare backbone": [*compare, "--backbone=./gone", "--data=demo"],
         "compare number": [*compare, "--backbone=tiny-hubert", "--data=demo", "--epochs=0"],
+        "study data": [*few_shot, "--backbone=tiny-hubert", "--data=demo", "--data=fsdd:gone"],
+        "study option": [*few_shot, "--backbone=tiny-hubert", "--data=demo", "--shots=1,x"],
+        "study budget": [*few_shot, "--backbone=tiny-hubert", "--data=demo", "--budget=9kk"],
+        "study baseline": [*few_shot, "--backbone=tiny-hubert", "--data=demo", "--baseline=x"],
+        "study out": [*few_shot[:-1], "--backbone=tiny-hubert", "--data=demo", taken],
+        "report": ["report", str(folder / "run")],
         "params": ["params", "--backbone=./gone", "--recipe=lora"],
         "derive": ["derive", "words", "--data=fsdd:gone", f"--out={folder / 'new'}"],
     }
@@ -94,6 +102,12 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
         ("evaluate", "there is no such folder"),
         ("evaluate data", "gone does not exist (reader audiofolder)"),
         ("evaluate backbone", "there is no folder './gone'"),
+        ("study data", "gone does not exist (reader fsdd)"),
+        ("study option", "shots is 'x'; expected a whole number from 1"),
+        ("study budget", "'9kk' is not a number of parameters"),
+        ("study baseline", "there is no baseline x; available: mfcc"),
+        ("study out", "taken' is not empty; choose another folder"),
+        ("report", "run' is not a study folder: it has no study.json"),
         ("compare data", "gone does not exist (reader audiofolder)"),
         ("compare backbone", "there is no folder './gone'"),
         ("compare number", "epochs is 0; expected a whole number from 1 to"),

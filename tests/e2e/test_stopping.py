@@ -91,6 +91,21 @@ def test_a_run_can_be_stopped_while_torch_is_loading(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_study_that_is_stopped_says_that_its_trials_are_kept(
+    corpus: Path, tmp_path: Path
+) -> None:
+    given = ("--backbone=tiny-hubert", f"--data={corpus}", "--recipes=lora", "--epochs=9")
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY, "SIGINT", "study", "methods", *given, f"--out={tmp_path}"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 130
+    assert done.stderr == (
+        "Stopped. Finished trials and epochs are kept; continue with the same command.\n"
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.thorough
 def test_a_comparison_that_is_killed_takes_its_run_with_it(

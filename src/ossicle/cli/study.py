@@ -3,7 +3,7 @@
 Every study is a command with its own options, those of the grid, and those of `ossicle train`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
@@ -186,11 +186,8 @@ def study(
     numbers = _seeds(seeds)
     budgets = tuple(parse_count(one) for one in _parts(budget))
 
-    from ossicle.recipes.text import split_recipes
-
     grid = Grid(
         config=config,
-        recipes=tuple(split_recipes(recipes)),
         seeds=numbers,
         data=tuple(data),
         backbones=tuple(backbone),
@@ -198,6 +195,10 @@ def study(
         budgets=budgets,
         baselines=tuple(_parts(baseline)),
     )
+
+    from ossicle.recipes.text import split_recipes  # imports torch
+
+    grid = replace(grid, recipes=tuple(split_recipes(recipes)))
     if dry_run:
         from ossicle.cli.dry_run import dry_run as show
 
@@ -232,7 +233,9 @@ def _run(chosen: Study, grid: Grid, given: _Given, *, json: bool) -> None:
 
 def _engine(given: _Given) -> "Engine | None":
     if given.engine == "ray":
-        raise RunError("the engine ray is not available yet; use --engine local")
+        from ossicle.trials.ray_engine import RayEngine
+
+        return RayEngine(address=given.address, workers=given.workers)
     if given.address is not None:
         raise RunError("--address is that of a Ray cluster; give --engine ray as well")
     return None
