@@ -92,7 +92,11 @@ EngineName = Annotated[
 ]
 Address = Annotated[
     str | None,
-    typer.Option(help="Address of the Ray cluster, or auto.", rich_help_panel=ENGINE),
+    typer.Option(
+        help="HOST:PORT of the head of the Ray cluster, or auto for the cluster of this machine.",
+        rich_help_panel=ENGINE,
+        show_default="auto",
+    ),
 ]
 Workers = Annotated[
     int | None,

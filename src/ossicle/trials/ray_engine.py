@@ -47,14 +47,21 @@ class RayEngine:
     workers: int | None = None
     threads: int | None = None
 
+    def __post_init__(self) -> None:
+        """Check what can be checked without a connection.
+
+        Raises:
+            RunError: Ray is not installed, or the address is not that of a head.
+        """
+        _check_usable(self.address)
+
     def run(self, jobs: Sequence[Job], on_event: OnEvent) -> None:
         """Compute all trials; see `Engine.run`.
 
         Raises:
-            RunError: Ray is not installed, no cluster can be reached, a node does not share the
-                folder or has another version of ossicle; or one of the reasons of `Engine.run`.
+            RunError: no cluster can be reached, a node does not share the folder or has another
+                version of ossicle; or one of the reasons of `Engine.run`.
         """
-        _check_usable(self.address)
         if not jobs:
             return
         folder = jobs[0].folder.parent.absolute()
