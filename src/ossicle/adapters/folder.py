@@ -112,6 +112,8 @@ def _read_facts(path: Path) -> dict[str, Any]:
     file = path / FACTS
     if not file.is_file():
         what = "there is no such folder" if not path.is_dir() else f"it has no {FACTS}"
+        if (path / "metrics.json").is_file():
+            what += "; the result of a baseline has no adapter, only metrics.json"
         raise AdapterFileError(f"'{path}' is not an adapter folder: {what}")
     try:
         facts = strict_json.read_object(file)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +14,7 @@ from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.device import check_compiler, pick_device
 from ossicle.compute.precision import check_precision, pick_precision
 from ossicle.compute.processes import Processes
-from ossicle.data import Clips, Content, Dataset, check_contents, parse_augment
-from ossicle.data.sizes import describe_sizes, size_notices
+from ossicle.data import Clips, Content, Dataset, parse_augment
 from ossicle.errors import RunError
 from ossicle.frozen.cache import cache_folder
 from ossicle.frozen.part import FrozenPart, check_cache, open_frozen_part
@@ -28,7 +27,7 @@ from ossicle.tasks import Task, parse_task
 from ossicle.training.choice import Choice
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import with_epochs
-from ossicle.training.recordings import clips_by_side, scan_together
+from ossicle.training.recordings import checked, clips_by_side, contents_by_side
 from ossicle.training.split import open_split, task_type
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -70,10 +69,7 @@ class Prepared:
     @property
     def split(self) -> dict[str, dict[str, str]]:
         """The content of each recording as text, by side and key."""
-        return {
-            side: {one.key: str(self.contents[one.key]) for one in part}
-            for side, part in self.dataset.sides.items()
-        }
+        return contents_by_side(self.dataset, self.contents)
 
 
 def prepare(
@@ -113,11 +109,8 @@ def prepare(
     weights = loaded_digest(backbone, cache_folder()) if may_cache else None
     task = _task_of(config, dataset, backbone)
     model = _attached(config, backbone, recipe, task)
-    dataset = _with_notices(dataset, task)
-    _report_sizes(dataset, task, processes)
-    scanned = scan_together(dataset.utterances, backbone, processes, progress)
+    dataset, scanned = checked(dataset, task, backbone, processes, progress)
     contents = {key: one.content for key, one in scanned.items()}
-    check_contents(dataset, contents)
     size_by_key = {key: one.num_samples for key, one in scanned.items()}
     clips = clips_by_side(dataset, task, backbone, config, size_by_key)
     config = with_epochs(config, task, clips["train"], backbone.sample_rate)
@@ -188,23 +181,3 @@ def _attached(config: TrainConfig, backbone: Backbone, recipe: Recipe, task: Tas
             seen = recipe.seen_by_head(backbone.anatomy)
             head = build_head(config.head or task.heads[0], seen, task.num_outputs)
         return attach(backbone, recipe, head)
-
-
-def _with_notices(dataset: Dataset, task: Task) -> Dataset:
-    """Return the dataset with notices about small classes, and the task's about its labels."""
-    sizes = size_notices(dataset, task.classes_in)
-    found = [
-        notice
-        for side in ("valid", "test")
-        for notice in task.notices(side, [one.label for one in dataset.sides[side]])
-    ]
-    return replace(dataset, notices=(*dataset.notices, *sizes, *found))
-
-
-def _report_sizes(dataset: Dataset, task: Task, processes: Processes) -> None:
-    """Log the size of each side and all notices, once for all processes."""
-    if processes.is_main:
-        for line in describe_sizes(dataset, task.classes_in):
-            _LOGGER.info(line)
-        for notice in dataset.notices:
-            _LOGGER.warning(notice)

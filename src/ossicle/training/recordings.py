@@ -1,11 +1,25 @@
 """The recordings of a run: scanned once, measured, and refused where they are too short or long."""
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
 
 from ossicle.backbones import Backbone
 from ossicle.compute.processes import Processes
-from ossicle.data import Clips, Dataset, Scanned, Utterance, by_recording, parse_augment, scan
+from ossicle.data import (
+    Clips,
+    Content,
+    Dataset,
+    Scanned,
+    Utterance,
+    by_recording,
+    check_contents,
+    parse_augment,
+    scan,
+)
 from ossicle.data.augment import SPEEDS
+from ossicle.data.sizes import describe_sizes, size_notices
 from ossicle.errors import LabelError, listing
 from ossicle.frozen.cache import cache_folder
 from ossicle.inference.predictor import check_whole, longest_piece
@@ -14,9 +28,41 @@ from ossicle.tasks import Task
 from ossicle.training.config import TrainConfig
 from ossicle.training.scan_cache import ScanCache
 
+_LOGGER: Final = logging.getLogger(__name__)
+
+
+class Input(Protocol):
+    """The recordings that a backbone, or a baseline, can take."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second."""
+
+    @property
+    def min_samples(self) -> int:
+        """Fewest samples."""
+
+
+def checked(
+    dataset: Dataset, task: Task, taken: Input, processes: Processes, progress: Progress
+) -> tuple[Dataset, dict[str, Scanned]]:
+    """Return the dataset with its notices, and length and content of each recording by key.
+
+    Sizes and notices are logged.
+
+    Raises:
+        AudioError: some recordings cannot be used.
+        SplitError: some audio is in two splits.
+    """
+    dataset = _with_notices(dataset, task)
+    _report_sizes(dataset, task, processes)
+    scanned = scan_together(dataset.utterances, taken, processes, progress)
+    check_contents(dataset, {key: one.content for key, one in scanned.items()})
+    return dataset, scanned
+
 
 def scan_together(
-    utterances: Sequence[Utterance], backbone: Backbone, processes: Processes, progress: Progress
+    utterances: Sequence[Utterance], taken: Input, processes: Processes, progress: Progress
 ) -> dict[str, Scanned]:
     """Return length and content of every utterance, by key; each process decodes a part of them.
 
@@ -29,7 +75,7 @@ def scan_together(
 
     recordings = processes.own(by_recording(utterances))
     mine = [utterances[n] for rows in recordings for n in rows]
-    rate, fewest = backbone.sample_rate, backbone.min_samples
+    rate, fewest = taken.sample_rate, taken.min_samples
     cache = ScanCache(cache_folder(), rate)
     known = {key: one for key, one in cache.find(mine).items() if one.num_samples >= fewest}
     new = [one for one in mine if one.key not in known]
@@ -39,6 +85,36 @@ def scan_together(
     both = known | scanned_now
     parts = processes.gather([(one.key, both[one.key]) for one in mine])
     return {key: one for part in parts for key, one in part}
+
+
+def _with_notices(dataset: Dataset, task: Task) -> Dataset:
+    """Return the dataset with notices about small classes, and the task's about its labels."""
+    sizes = size_notices(dataset, task.classes_in)
+    found = [
+        notice
+        for side in ("valid", "test")
+        for notice in task.notices(side, [one.label for one in dataset.sides[side]])
+    ]
+    return replace(dataset, notices=(*dataset.notices, *sizes, *found))
+
+
+def _report_sizes(dataset: Dataset, task: Task, processes: Processes) -> None:
+    """Log the size of each side and all notices, once for all processes."""
+    if processes.is_main:
+        for line in describe_sizes(dataset, task.classes_in):
+            _LOGGER.info(line)
+        for notice in dataset.notices:
+            _LOGGER.warning(notice)
+
+
+def contents_by_side(
+    dataset: Dataset, contents: Mapping[str, Content]
+) -> dict[str, dict[str, str]]:
+    """Return the content of each recording as text, by side and key."""
+    return {
+        side: {one.key: str(contents[one.key]) for one in part}
+        for side, part in dataset.sides.items()
+    }
 
 
 def clips_by_side(

@@ -16,10 +16,10 @@ Every file is replaced as a whole, so a run that is killed leaves none of them h
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from accelerate.tracking import GeneralTracker
 
@@ -30,8 +30,7 @@ from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.device import pick_device, pick_threads, threads
 from ossicle.compute.memory import PEAK
 from ossicle.compute.processes import Processes
-from ossicle.errors import RunError
-from ossicle.files import replace_file, write_sealed
+from ossicle.files import replace_file
 from ossicle.paths import expand
 from ossicle.progress import Progress, no_progress
 from ossicle.recipes.presets import PRESETS
@@ -41,26 +40,21 @@ from ossicle.training.checkpoint import read_checkpoint, write_checkpoint
 from ossicle.training.config import TrainConfig
 from ossicle.training.finish import tested_result, untested_result
 from ossicle.training.folder import (
-    CONFIG,
     LOG,
     METRICS,
-    SPLIT,
-    VERSIONS,
     Writer,
     check_empty,
     check_new,
     check_same,
     places_of,
-    read_json,
-    starting_place,
     threads_of,
 )
+from ossicle.training.inputs import write_inputs
 from ossicle.training.loop import epochs
 from ossicle.training.prepare import Prepared, prepare
 from ossicle.training.result import RunResult, read_result, write_result
 from ossicle.training.state import Epoch, OnEpoch, State
 from ossicle.training.tracking import check_trackers, start_trackers
-from ossicle.training.versions import versions
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -127,7 +121,9 @@ def _begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) 
         writer.take()
         if not resume:
             check_empty(writer.folder)
-        _write_facts(writer.folder, config, run)
+        write_inputs(writer.folder, config, run.dataset, run.split)
+        task = run.task.to_dict() | {"max_seconds": config.max_seconds}
+        save_facts(run.model, writer.folder, task=task)
 
 
 def _train(
@@ -249,26 +245,6 @@ def _written_out(recipe: str) -> str:
     if parsed.name in PRESETS and Recipe.parse(parsed.name) == parsed:
         return parsed.name
     return str(parsed)
-
-
-def _write_facts(folder: Path, config: TrainConfig, run: Prepared) -> None:
-    file = folder / SPLIT
-    split = {"data": run.dataset.name, "note": run.dataset.note, **run.split}
-    if file.is_file() and _recordings(read_json(file)) != _recordings(split):
-        raise RunError(
-            f"the recordings of '{run.dataset.name}' are no longer those in '{file}'; replace "
-            "those that have changed by their originals, or start a new run"
-        )
-    write_sealed(folder / CONFIG, config.to_dict())
-    write_sealed(file, split)
-    write_sealed(folder / VERSIONS, versions() | starting_place(folder))
-    task = run.task.to_dict() | {"max_seconds": config.max_seconds}
-    save_facts(run.model, folder, task=task)
-
-
-def _recordings(split: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a split without its note, whose wording may change from version to version."""
-    return {key: value for key, value in split.items() if key != "note"}
 
 
 def _write_log(folder: Path, history: list[Epoch]) -> None:
