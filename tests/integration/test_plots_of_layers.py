@@ -49,7 +49,7 @@ def test_weights_of_states_are_the_softmax_and_means_over_repeats(saved):
     torch.testing.assert_close(torch.tensor(trace["z"][0]), expected)
     assert trace["z"][1][0] is None  # the input of layer 0 is not read
     torch.testing.assert_close(torch.tensor(trace["z"][1][1:]), torch.tensor([0.0, 3.0]).softmax(0))
-    assert trace["text"][1] == ["", "0.05", "0.95"]
+    assert trace["text"][1] == ["", "0.047", "0.953"]
 
 
 def test_gates_are_those_of_each_candidate_in_its_layers(saved):

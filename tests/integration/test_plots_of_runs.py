@@ -83,7 +83,13 @@ def test_a_det_curve_has_the_error_rates_of_scikit_learn_on_normal_deviate_axes(
     np.testing.assert_allclose(line["y"], norm.ppf(shown[:, 1]), atol=1e-4)
     assert equal["meta"] == {"role": "reference"}
     assert line["name"] == "a (EER 25.0 %)"
-    assert figure.layout["xaxis"]["ticktext"][3] == "1 %"
+    assert figure.layout["xaxis"]["ticktext"][1] == "0.5 %"
+
+
+def test_a_det_curve_without_errors_is_drawn_at_the_edge(finished, tmp_path):
+    folder = write_det(finished, tmp_path / "0", [[0, 1], [0, 0], [1, 0]])
+    figure = det_curves([outcome("a", 0.0, metric="eer", task="verification", folder=folder)])
+    assert figure.traces[0]["customdata"] == [[0, 1], [0, 0], [1, 0]]
 
 
 def test_det_curves_of_repeats_are_averaged_at_each_false_alarm_rate(finished, tmp_path):

@@ -235,10 +235,10 @@ def test_a_study_shows_the_confusions_of_its_best_and_of_its_first_recipe():
 def test_the_critical_difference_diagram_has_average_ranks_and_cliques():
     values = [[0.9, 0.8, 0.1], [0.8, 0.9, 0.2], [0.9, 0.7, 0.1], [0.7, 0.6, 0.2]]
     figure = critical_difference(ranks(values, ["a", "b", "c"]))
-    first, second, points = figure.traces
+    points, first, second = figure.traces
     assert (points["y"], points["x"]) == (["a", "b", "c"], [1.25, 1.75, 3.0])
-    assert (first["y"], first["x"]) == (["a", "b"], [1.25, 1.75])
-    assert (second["y"], second["x"]) == (["b", "c"], [1.75, 3.0])
+    assert (first["y"], first["x"]) == (["a", "b"], [3.3, 3.3])
+    assert (second["y"], second["x"]) == (["b", "c"], [3.6, 3.6])
     assert "over 4 data sets" in figure.about
     assert "critical difference of 1.66" in figure.about  # 2.343 sqrt(3 4 / (6 4))
 

@@ -40,16 +40,21 @@ def confusion(outcomes: Sequence[Outcome], recipe: str | None = None) -> Figure 
         name="confusion" if recipe is None else "confusion-chosen",
         title=f"Confusion matrix of {best.name}",
         traces=[_trace(classes, counts)],
-        layout={
-            **heat_layout(len(classes), "true class", "predicted class"),
-            "height": 200 + (26 if len(classes) <= 20 else 14) * max(len(classes), 6),
-        },
+        layout=_layout(len(classes)),
         about=(
             f"Fraction of the test recordings of each class (row) that the {what} takes for each "
             f"class (column), pooled over {runs(len(best.outcomes))}: {counts.sum():,} decisions, "
             f"{np.trace(counts):,} of them right."
         ),
     )
+
+
+def _layout(num_classes: int) -> dict[str, Any]:
+    """Return a layout in which every class has a row with its name."""
+    layout = dict(heat_layout(num_classes, "true class", "predicted class"))
+    layout["height"] = 200 + (26 if num_classes <= 20 else 17) * max(num_classes, 6)
+    layout["yaxis"] = {**layout["yaxis"], "dtick": 1}
+    return layout
 
 
 def _classes(one: Group) -> list[str]:

@@ -65,8 +65,8 @@ def curves(
             "yaxis": {"title": {"text": score.title}},
         },
         about=(
-            f"Test {score.metric.label} of each recipe over {axis}. {averaged(known, 'bands')}"
-            f"{left_out(len(lines) - len(shown))}"
+            f"Test {score.metric.label} of each recipe over {axis}. "
+            f"{averaged(known, 'bands', score=True)}{left_out(len(lines) - len(shown))}"
         ),
     )
 
@@ -138,7 +138,6 @@ def banded(
     band = {
         "type": "scatter",
         "mode": "lines",
-        "name": name,
         "x": [*x, *reversed(x)],
         "y": [*upper, *reversed(lower)],
         "fill": "toself",

@@ -19,8 +19,9 @@ from ossicle.tasks import TASKS
 from ossicle.training.result import read_result
 from ossicle.trials.outcome import Outcome
 
-TICKS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95)
-LOWEST: Final = 0.0005  # rates below, and above 1 - LOWEST, are drawn at the edge
+TICKS: Final = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+LOWEST: Final = 0.0005  # rates below are drawn at the edge, as those above 1 - LOWEST
+HIGHEST: Final = 0.85  # rate at the end of the axes
 POINTS: Final = 101  # false alarm rates at which several repeats are averaged
 
 Curve = NDArray[np.float64]  # (K, 2) false alarm and miss rate
@@ -111,6 +112,10 @@ def _lowest_miss(curve: Curve) -> tuple[Curve, Curve]:
 
 
 def _axes(curve: Curve) -> dict[str, Any]:
+    drawn = np.asarray((curve > LOWEST) & (curve < 1 - LOWEST)).all(axis=1)
+    drawn[:-1] |= drawn[1:]  # one point beyond each end
+    drawn[1:] |= drawn[:-1]
+    curve = curve[drawn] if drawn.any() else curve
     shown = _deviate(curve)
     return {
         "x": np.round(shown[:, 0], 4).tolist(),
@@ -132,4 +137,5 @@ def _axis(title: str) -> dict[str, Any]:
         "tickvals": _deviate(np.array(TICKS)).tolist(),
         "ticktext": [f"{100 * tick:g} %" for tick in TICKS],
         "zeroline": False,
+        "range": _deviate(np.array([LOWEST, HIGHEST])).tolist(),
     }

@@ -167,12 +167,13 @@ def slug(text: object) -> str:
     return "-".join(re.findall(r"[a-z0-9]+", str(text).lower())) or "other"
 
 
-def averaged(groups: Sequence[Group], spread_as: str | None) -> str:
+def averaged(groups: Sequence[Group], spread_as: str | None = None, *, score: bool = False) -> str:
     """Return a sentence on what the values of a plot are means over.
 
     Args:
         groups: What is plotted.
         spread_as: What shows the standard deviation, as in "bars"; None: nothing does.
+        score: Whether they are values of `Score`, which may be pooled over folds.
     """
     sizes = [len(one.outcomes) for one in groups]
     if max(sizes, default=1) == 1:
@@ -181,7 +182,7 @@ def averaged(groups: Sequence[Group], spread_as: str | None) -> str:
         key: len({one.trial.labels.get(key) for each in groups for one in each.outcomes} - {None})
         for key in REPEAT
     }
-    pooled = any(one.cell.pools for one in groups)
+    pooled = score and any(one.cell.pools for one in groups)
     drawn = {key: n for key, n in counts.items() if n > 1 and not (pooled and key == "fold")}
     over = " and ".join(f"{count} {key}s" for key, count in drawn.items())
     fewer = "" if len(set(sizes)) == 1 else ", fewer where runs are missing"

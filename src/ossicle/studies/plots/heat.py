@@ -43,7 +43,7 @@ def metric_map(
         title=title,
         traces=[trace],
         layout=heat_layout(len(down), rows, columns),
-        about=f"Test {score.metric.label} by {rows} and {columns}. {averaged(groups, None)}",
+        about=f"Test {score.metric.label} by {rows} and {columns}. {averaged(groups, score=True)}",
     )
 
 

@@ -53,7 +53,7 @@ def layer_weights(outcomes: Sequence[Outcome]) -> list[Figure]:
         for one, runs in found.items()
         for candidate in runs[0].gates
     }
-    how = averaged(list(found), None)
+    how = averaged(list(found))
     figures = [
         _figure(
             "layer-weights",
@@ -162,8 +162,10 @@ def _figure(
         list(layers),
         [[values.get(layer) for layer in layers] for values in shown.values()],
         colours=colours,
-        digits=2,
+        digits=3,
     )
+    highest = max(max(values.values()) for values in shown.values())
+    trace |= {"zmin": 0, "zmax": highest}  # small differences stay small
     trace["hovertemplate"] = f"%{{y}}<br>{columns} %{{x}}<br>{colours} %{{z:.3f}}<extra></extra>"
     return Figure(
         name=name,

@@ -41,7 +41,7 @@ def learning_curves(outcomes: Sequence[Outcome]) -> list[Figure]:
         return []
     factor = 100 if score.metric.percent else 1
     about = (
-        f"{averaged(known, None)} A run that has ended early counts up to its last epoch."
+        f"{averaged(known)} A run that has ended early counts up to its last epoch."
         f"{left_out(len(ranked) - len(known))}"
     )
     figures = [
@@ -134,8 +134,9 @@ def _lines(
 def _figure(
     name: str, title: str, axis: str, about: str, traces: Sequence[Mapping[str, Any]]
 ) -> Figure:
+    last = max((max(trace["x"]) for trace in traces), default=0)
     layout = {
-        "xaxis": {"title": {"text": "epoch"}, "rangemode": "tozero"},
+        "xaxis": {"title": {"text": "epoch"}, **({"dtick": 1} if last <= 12 else {})},
         "yaxis": {"title": {"text": axis}},
     }
     return Figure(name=name, title=title, traces=traces, layout=layout, about=about)

@@ -51,15 +51,27 @@ def parameters(outcomes: Sequence[Outcome]) -> Figure | None:
         title=f"{score.metric.label} against trained parameters",
         traces=traces,
         layout={
-            "xaxis": {"type": "log", "title": {"text": "trained parameters, head included"}},
+            "xaxis": {
+                "type": "log",
+                "title": {"text": "trained parameters, head included"},
+                **_ticks(sized),
+            },
             "yaxis": {"title": {"text": score.title}},
         },
         about=(
             f"Test {score.metric.label} of each recipe against its trained parameters, the head "
-            f"included. {averaged(known, 'bars')} The line joins the recipes that no other beats "
-            "with as few parameters or fewer."
+            f"included. {averaged(known, 'bars', score=True)} The line joins the recipes that no "
+            "other beats with as few parameters or fewer."
         ),
     )
+
+
+def _ticks(sized: Sequence[Group]) -> dict[str, Any]:
+    """Return ticks at powers of ten, or at 1, 2 and 5 times these if they span few decades."""
+    ratio = _size(sized[-1]) / _size(sized[0]) if sized else 1
+    if ratio < 4:
+        return {}
+    return {"dtick": 1 if ratio > 300 else "D2"}
 
 
 def _size(one: Group) -> float:
