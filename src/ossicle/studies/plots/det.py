@@ -112,7 +112,7 @@ def _lowest_miss(curve: Curve) -> tuple[Curve, Curve]:
 
 
 def _axes(curve: Curve) -> dict[str, Any]:
-    drawn = np.asarray((curve > LOWEST) & (curve < 1 - LOWEST)).all(axis=1)
+    drawn: NDArray[np.bool_] = np.all((curve > LOWEST) & (curve < 1 - LOWEST), axis=1)
     drawn[:-1] |= drawn[1:]  # one point beyond each end
     drawn[1:] |= drawn[:-1]
     curve = curve[drawn] if drawn.any() else curve

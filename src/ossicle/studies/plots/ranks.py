@@ -45,9 +45,9 @@ def critical_difference(found: Ranks) -> Figure:
         },
         about=(
             f"Average rank of each recipe over {found.num_data} data sets; 1 is the best. A line "
-            "on the right is beside recipes whose ranks differ by less than the critical difference "
-            f"of {found.critical_difference:.2f} (Nemenyi's test, level {found.alpha:g}): these data "
-            "do not tell them apart."
+            "on the right is beside recipes whose ranks differ by less than the critical "
+            f"difference of {found.critical_difference:.2f} (Nemenyi's test, level "
+            f"{found.alpha:g}): these data do not tell them apart."
         ),
     )
 
