@@ -9,8 +9,8 @@ from typer.main import get_command
 
 from ossicle.cli.hints import Hinting
 from ossicle.errors import RunError
-from ossicle.settings import Help, alternatives, read_value
-from ossicle.training.config import TrainConfig, field_rules
+from ossicle.settings import Help, Kinds, Limits, read_value
+from ossicle.training.config import TrainConfig, rules_of
 
 SETTINGS: Final = "settings"
 _NAMED: Final = typer.Option(
@@ -75,19 +75,22 @@ def options_from(
         more: Name, annotation and default of options before them.
         without: Fields that have no option.
     """
-    hints = get_type_hints(settings, include_extras=True)
-    options = [_option(one, hints[one.name]) for one in fields(settings) if one.name not in without]
+    hints, rules = get_type_hints(settings, include_extras=True), rules_of(settings)
+    options = [
+        _option(one, hints[one.name], *rules[one.name])
+        for one in fields(settings)
+        if one.name not in without
+    ]
     app = typer.Typer(add_completion=False)
     app.command()(make_dataclass("Options", [*more, *options], kw_only=True))
     return get_command(app).params
 
 
-def _option(field: Field[Any], hint: Any) -> tuple[str, Any, Any]:
+def _option(field: Field[Any], hint: Any, kinds: Kinds, limits: Limits) -> tuple[str, Any, Any]:
     """Return name, annotation and default of an option; a required one is empty by default."""
     about = _help_of(hint)
     names = [f"--{field.name.replace('_', '-')}"] if field.default is False else []
-    kinds = alternatives(get_args(hint)[0])
-    parser = _reader(field.name) if {int, float} & set(kinds) else None
+    parser = _reader(field.name, kinds, limits) if {int, float} & set(kinds) else None
     metavar = None if parser is None else "<float>" if float in kinds else "<int>"
     option = typer.Option(
         *names, help=about.text, rich_help_panel=about.panel, parser=parser, metavar=metavar
@@ -96,11 +99,11 @@ def _option(field: Field[Any], hint: Any) -> tuple[str, Any, Any]:
     return field.name, Annotated[get_args(hint)[0], option], default
 
 
-def _reader(name: str) -> Callable[[Any], Any]:
+def _reader(name: str, kinds: Kinds, limits: Limits) -> Callable[[Any], Any]:
     """Return the function that reads the number of an option as numbers in settings are read."""
 
     def read(text: Any) -> Any:  # typer passes the default too, which is not a text
-        return read_value(name, text, *field_rules()[name]) if isinstance(text, str) else text
+        return read_value(name, text, kinds, limits) if isinstance(text, str) else text
 
     return read
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 from ossicle.lazy import lazy_names
 from ossicle.studies.combination import Combination
+from ossicle.studies.cost import Cost
 from ossicle.studies.data_size import DataSize
 from ossicle.studies.few_shot import FewShot
 from ossicle.studies.grid import Grid
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STUDIES",
     "Combination",
+    "Cost",
     "DataSize",
     "FewShot",
     "Grid",
@@ -51,6 +53,7 @@ STUDIES: Final[dict[str, type[Study]]] = {
         Combination,
         LeaveOneOut,
         Sensitivity,
+        Cost,
     )
 }
 

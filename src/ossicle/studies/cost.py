@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 from ossicle.errors import RunError
 from ossicle.reports.parts import Cell, Figure, Section, Table
 from ossicle.settings import Help, Limits, check_value
-from ossicle.studies.grid import Grid
+from ossicle.studies.grid import Grid, recipe_cells
 from ossicle.studies.study import Study
-from ossicle.training.config import COUNT, SECONDS, field_rules
+from ossicle.studies.values import OWN
+from ossicle.training.config import COUNT, SECONDS, rules_of
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.trial import Trial
 
 if TYPE_CHECKING:
     from ossicle.compute.turns import Spread
 
-OWN: Final = "Study"
 BARE: Final = "backbone alone"
-DATA: Final = "demo"  # not used: sound is noise; a run names some data
+DATA: Final = "demo"  # not read for the measurement; the settings of a run name some data
 ROUNDS: Final = Limits(2, 10_000)  # quartiles need two
 TIMES: Final = {"step": "training step", "latency": "prediction"}
 NONE: Final = Cell(text="–")
@@ -39,7 +39,7 @@ class Cost(Study):
     """Measures all recipes in one trial for each backbone, in one process and in turn."""
 
     name: ClassVar[str] = "cost"
-    about: ClassVar[str] = "time of training and inference, memory and size of each recipe"
+    about: ClassVar[str] = "recipes, for their time, memory and size"
     recipes: ClassVar[tuple[str, ...]] = (
         "linear",
         "bitfit",
@@ -55,7 +55,7 @@ class Cost(Study):
     seconds: Annotated[float, Help("Length of a recording, which is noise.", OWN), SECONDS] = 2.0
 
     def __post_init__(self) -> None:
-        for name, (kinds, limits) in field_rules(Cost).items():
+        for name, (kinds, limits) in rules_of(Cost).items():
             check_value(name, getattr(self, name), kinds, limits)
 
     def trials(self, grid: Grid) -> list[Trial]:
@@ -70,14 +70,19 @@ class Cost(Study):
                 "the study cost measures recipes on noise; leave out --folds, --baseline and all "
                 "but one of --seeds"
             )
-        backbones = grid.backbones or (grid.config.backbone,)
-        return [self._trial(grid, backbone, several=len(backbones) > 1) for backbone in backbones]
+        return [self._trial(self.filled(grid), backbone) for backbone in grid.backbones]
 
-    def _trial(self, grid: Grid, backbone: str, *, several: bool) -> Trial:
-        recipes = _expressions(grid.recipes or self.recipes, grid.budgets, backbone)
+    def filled(self, grid: Grid) -> Grid:
+        """Return the grid with the study's recipes where none are given, and noise as data."""
+        return replace(super().filled(grid), data=("noise",))
+
+    def _trial(self, grid: Grid, backbone: str) -> Trial:
+        given = [cell.recipe for cell in recipe_cells(grid)]
+        recipes = _expressions(given, grid.budgets, backbone)
+        labels = {"backbone": backbone} if len(grid.backbones) > 1 else {}
         return Trial(
             config=replace(grid.config, backbone=backbone, recipe="linear", data=DATA),
-            labels={**({"backbone": backbone} if several else {}), "recipe": ", ".join(recipes)},
+            labels={**labels, "recipe": ", ".join(recipes)},
             runner="cost",
             settings={
                 "recipes": json.dumps(recipes),

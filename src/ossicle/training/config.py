@@ -287,7 +287,12 @@ class TrainConfig:
 
 
 @cache
-def field_rules(settings: type[Any] = TrainConfig) -> Mapping[str, tuple[Kinds, Limits]]:
+def field_rules() -> Mapping[str, tuple[Kinds, Limits]]:
+    """Return the types and limits of every field of `TrainConfig`."""
+    return rules_of(TrainConfig)
+
+
+def rules_of(settings: type[Any]) -> Mapping[str, tuple[Kinds, Limits]]:
     """Return the types and limits of every field of a dataclass of settings."""
     rules, hints = {}, get_type_hints(settings, include_extras=True)
     for field in fields(settings):
