@@ -23,6 +23,7 @@ Source: Fisher 1935, "The design of experiments", section 21.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -136,8 +137,7 @@ def sign_flip(lead: Float[np.ndarray, " U"], seed: int = 0) -> float:
     if len(lead) < 2:
         return 1.0
     if len(lead) <= MOST_EXACT:
-        patterns = np.arange(2 ** len(lead))[:, None] >> np.arange(len(lead)) & 1  # (2^U, U)
-        share = float(np.mean((1 - 2 * patterns) @ lead >= observed))
+        share = float(np.mean(_all_signs(len(lead)) @ lead >= observed))
     else:
         generator = np.random.default_rng(seed)
         hits = sum(
@@ -148,5 +148,12 @@ def sign_flip(lead: Float[np.ndarray, " U"], seed: int = 0) -> float:
     return min(1.0, 2 * share)
 
 
+@lru_cache(maxsize=4)
+def _all_signs(units: int) -> Int[np.ndarray, "K U"]:
+    """Return all patterns of signs, of shape (2^U, U)."""
+    return 1 - 2 * (np.arange(2**units)[:, None] >> np.arange(units) & 1)
+
+
 def _signs(generator: np.random.Generator, draws: int, units: int) -> Float[np.ndarray, "K U"]:
-    return 1.0 - 2.0 * generator.integers(2, size=(draws, units), dtype=np.int8)
+    bits = np.frombuffer(generator.bytes(draws * units // 8 + 1), np.uint8)
+    return 1.0 - 2.0 * np.unpackbits(bits, count=draws * units).reshape(draws, units)

@@ -16,15 +16,18 @@ normal (Hesterberg 2015, "What teachers should know about the bootstrap", sectio
 three values the interval then runs from the lowest to the highest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import cache, lru_cache
+from typing import Final, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 DRAWS: Final = 10_000
+SMALL: Final = 200  # values whose draws are kept
+Weights: TypeAlias = tuple[Float[np.ndarray, "K S"], Float[np.ndarray, "K U"]]
 
 
 @dataclass(frozen=True)
@@ -120,17 +123,32 @@ def crossed_interval(
         seed: Seed of the draws.
     """
     total, number = np.asarray(sums, dtype=float), np.asarray(counts, dtype=float)
-    generator = np.random.default_rng(seed)
+    rows, columns = total.shape
+    batches: Iterable[Weights] = _in_batches(rows, columns, seed)
+    if total.size <= SMALL:
+        batches = [_drawn(rows, columns, DRAWS, seed)]
     drawn = []
-    for _ in range(0, DRAWS, 1000):  # bounds memory: 1000 x U at a time
-        rows, columns = (_times_drawn(size, 1000, generator) for size in total.shape)
-        weight = ((rows @ number) * columns).sum(axis=1)
+    for of_row, of_column in batches:
+        weight = ((of_row @ number) * of_column).sum(axis=1)
         with np.errstate(invalid="ignore"):  # a draw may hold none of the values
-            drawn.append(((rows @ total) * columns).sum(axis=1) / weight)
+            drawn.append(((of_row @ total) * of_column).sum(axis=1) / weight)
     means = np.concatenate(drawn)
     tail = _tail(total.shape, confidence)
     low, high = np.quantile(means[np.isfinite(means)], [tail, 1 - tail])
     return float(low), float(high)
+
+
+def _in_batches(rows: int, columns: int, seed: int) -> Iterator[Weights]:
+    """Yield all draws, few at a time: a study can have many recordings."""
+    for batch in range(10):
+        yield _drawn.__wrapped__(rows, columns, DRAWS // 10, (seed, batch))
+
+
+@lru_cache(maxsize=8)
+def _drawn(rows: int, columns: int, draws: int, seed: int | tuple[int, int]) -> Weights:
+    """Return how often each row and each column is drawn; cached, as tables have many cells."""
+    generator = np.random.default_rng(seed)
+    return _times_drawn(rows, draws, generator), _times_drawn(columns, draws, generator)
 
 
 def _times_drawn(
@@ -140,6 +158,7 @@ def _times_drawn(
     return generator.multinomial(size, np.full(size, 1 / size), size=draws).astype(float)
 
 
+@cache
 def _tail(shape: tuple[int, ...], confidence: float) -> float:
     """Return the fraction of draws to cut off at each end."""
     from scipy.stats import norm, t

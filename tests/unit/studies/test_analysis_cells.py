@@ -1,5 +1,7 @@
 """Cells and differences between them: what is pooled, what is paired, what is refused."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from outcomes import outcome, rows, study
@@ -33,7 +35,7 @@ def test_the_metric_of_a_cell_is_that_of_the_recordings_of_all_folds_together():
     # In each fold F1 is 2/3 and 0. Together, each class has one hit, one miss, one false alarm.
     assert found.values("macro_f1") == pytest.approx(np.full((1, 2), 1 / 3))
     assert found.mean("macro_f1") == pytest.approx(0.5)
-    assert found.summary("macro_f1").interval == pytest.approx((0.5, 0.5))
+    assert found.summary.interval == pytest.approx((0.5, 0.5))
 
 
 def test_without_folds_the_metric_of_a_cell_is_the_mean_over_seeds():
@@ -142,3 +144,16 @@ def test_a_cell_that_lacks_a_label_is_in_every_group_that_it_fits():
     )
     names = [[one.name for one in group] for group in groups(found, ("recipe",))]
     assert names == [["budget 10, lora", "mfcc"], ["budget 20, lora", "mfcc"]]
+
+
+def test_a_seed_counts_once_however_many_of_its_folds_are_finished():
+    def made(seed, fold, value):
+        one = outcome({"recipe": "lora", "seed": seed, "fold": fold}, rows(["a"]), ["a"])
+        measured = dataclasses.replace(
+            one.measured, task="tagging", metrics={"map": value}, scores=None
+        )  # tagging is not pooled
+        return dataclasses.replace(one, measured=measured)
+
+    (found,) = cells([made(0, 1, 0.2), made(0, 2, 0.4), made(1, 1, 0.7)])
+    assert found.mean("map") == pytest.approx((0.3 + 0.7) / 2)
+    assert found.deviation("map") == pytest.approx(np.std([0.2, 0.4, 0.7], ddof=1))

@@ -47,7 +47,7 @@ class Cell:
         """Its labels as text."""
         return describe(self.labels)
 
-    @property
+    @cached_property
     def task(self) -> type[Task]:
         """The task of a cell with a finished repeat."""
         return parse_task(self.task_text)[0]
@@ -89,15 +89,38 @@ class Cell:
 
     def mean(self, metric: str) -> float | None:
         """Return the metric of the cell; None if it is not defined."""
-        if not self.repeats or np.isnan(values := self.values(metric)).all():
+        if metric not in self._means:
+            self._means[metric] = self._mean(metric)
+        return self._means[metric]
+
+    def _mean(self, metric: str) -> float | None:
+        values = self.values(metric)
+        known = ~np.isnan(values)
+        if not known.any():
             return None
         if self.pools and metric in self._pooled:
             return self._pooled[metric]
-        by_seed = [np.nanmean(of_one) for of_one in values if not np.isnan(of_one).all()]
-        return float(np.mean(by_seed))
+        tested = known.any(axis=1)  # seeds with a value
+        by_seed = np.where(known, values, 0.0).sum(axis=1)[tested] / known.sum(axis=1)[tested]
+        return float(by_seed.mean())
 
-    def summary(self, metric: str) -> Summary | None:
-        """Return mean, deviation and interval of a metric; None if it is not defined."""
+    @cached_property
+    def _means(self) -> dict[str, float | None]:
+        """Metrics that were computed before: tables and sentences ask for them many times."""
+        return {}
+
+    def deviation(self, metric: str) -> float | None:
+        """Return the standard deviation of a metric over repeats (n - 1); None of one repeat."""
+        values = self.values(metric)
+        known = values[~np.isnan(values)]
+        return float(known.std(ddof=1)) if len(known) > 1 else None
+
+    @cached_property
+    def summary(self) -> Summary | None:
+        """Mean, deviation and interval of the primary metric; None if it is not defined."""
+        if not self.repeats:
+            return None
+        metric = self.task.primary_metric
         mean = self.mean(metric)
         return None if mean is None else summary(self.values(metric), mean)
 
@@ -146,12 +169,18 @@ def groups(found: Sequence[Cell], without: Collection[str]) -> list[list[Cell]]:
         without: The labels in which cells of a group may differ.
     """
     own = [{key: one.labels[key] for key in one.labels if key not in without} for one in found]
-    different = [one for number, one in enumerate(own) if one not in own[:number]]
-    keys = [one for one in different if not any(one.items() < other.items() for other in different)]
-    return [
-        [cell for cell, labels in zip(found, own, strict=True) if labels.items() <= key.items()]
-        for key in keys
-    ]
+    by_key: dict[tuple[tuple[str, Label], ...], list[Cell]] = {}
+    for cell, labels in zip(found, own, strict=True):
+        by_key.setdefault(tuple(sorted(labels.items())), []).append(cell)
+    most = max((len(key) for key in by_key), default=0)
+    partial = [key for key in by_key if len(key) < most]
+    for key in partial:
+        fitting = [other for other in by_key if len(other) > len(key) and {*key} <= {*other}]
+        if fitting:
+            group = by_key.pop(key)
+            for other in fitting:
+                by_key[other] += group
+    return list(by_key.values())
 
 
 def describe(labels: Mapping[str, Label], names: Collection[str] | None = None) -> str:

@@ -20,7 +20,7 @@ def notes(rows: Sequence[Row], task: type[Task], against: str) -> list[str]:
     """Return the notes below a table of results."""
     tested = [row for row in rows if row.difference is not None]
     return [
-        *_spread(rows, task),
+        *_spread(rows),
         *(_tests(tested, task, against) if tested else []),
         *_few_seeds(rows),
         *_missing(rows),
@@ -28,10 +28,10 @@ def notes(rows: Sequence[Row], task: type[Task], against: str) -> list[str]:
     ]
 
 
-def _spread(rows: Sequence[Row], task: type[Task]) -> list[str]:
+def _spread(rows: Sequence[Row]) -> list[str]:
     """Return what mean, deviation and interval are computed from."""
     fullest = max((row.cell for row in rows), key=lambda one: len(one.repeats))
-    found = fullest.summary(task.primary_metric)
+    found = fullest.summary
     if found is None:
         return []
     said = ["Parameters are those that are trained, without the head."]

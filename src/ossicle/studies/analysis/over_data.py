@@ -72,7 +72,7 @@ def _ranked(where: str, group: Sequence[Cell], against: str) -> OverData | None:
 
 
 def _text(cell: Cell) -> str:
-    found = cell.summary(cell.task.primary_metric)
+    found = cell.summary
     metric = cell.task.reported[cell.task.primary_metric]
     return "–" if found is None else metric.spread(found.mean, found.deviation)
 

@@ -4,7 +4,7 @@ With fewer than five seeds it shows spread, and emphasises no best cell.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from statistics import mean
+from statistics import fmean
 from typing import TypeAlias
 
 from ossicle.reports import parts
@@ -109,13 +109,13 @@ def _heading(task: type[Task], key: str) -> str:
 
 def _metric(task: type[Task], key: str, best: Collection[int]) -> Callable[[Row], parts.Cell]:
     def of_row(row: Row) -> parts.Cell:
-        found = row.cell.summary(key)
-        if found is None:
+        mean, deviation = row.cell.mean(key), row.cell.deviation(key)
+        if mean is None:
             return NOTHING
         return parts.Cell(
-            text=task.reported[key].spread(found.mean, found.deviation),
-            value=found.mean,
-            deviation=found.deviation,
+            text=task.reported[key].spread(mean, deviation),
+            value=mean,
+            deviation=deviation,
             strong=id(row.cell) in best,
         )
 
@@ -133,7 +133,7 @@ def _interval(task: type[Task]) -> Callable[[Row], parts.Cell]:
     number = task.reported[task.primary_metric].number
 
     def of_row(row: Row) -> parts.Cell:
-        found = row.cell.summary(task.primary_metric)
+        found = row.cell.summary
         if found is None or found.interval is None:
             return NOTHING
         low, high = found.interval
@@ -203,6 +203,6 @@ def _mean_of(what: Callable[[Measured], float | None]) -> Callable[[Row], parts.
         known = [value for one in row.cell.repeats.values() if (value := what(one)) is not None]
         if not known:
             return NOTHING
-        return parts.Cell(text=f"{mean(known):,.0f}", value=mean(known))
+        return parts.Cell(text=f"{fmean(known):,.0f}", value=fmean(known))
 
     return of_row

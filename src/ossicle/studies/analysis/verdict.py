@@ -60,7 +60,7 @@ def _best(known: Sequence[Cell], against: str, sides: Collection[str]) -> str:
     best, second = ranked[:2]
     key = best.task.primary_metric
     metric = best.task.reported[key]
-    found = best.summary(key)
+    found = best.summary
     lead = abs(score(best) - score(second))
     text = "not available" if found is None else metric.spread(found.mean, found.deviation)
     said = (
