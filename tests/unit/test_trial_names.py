@@ -108,3 +108,8 @@ def test_comments_and_docstrings_are_not_part_of_the_code_that_counts() -> None:
     assert meaning(before) == meaning(after)
     assert meaning(before) != meaning(after.replace("x + 1", "x + 2"))
     assert meaning("X = 'a'\n") != meaning("X = 'b'\n")
+
+
+def test_a_measurement_without_recordings_reads_none(naming: Naming) -> None:
+    config = TrainConfig(backbone="tiny-hubert", recipe="", data="no such data")
+    assert len(naming.name(Trial(config=config, labels={}, runner="cost"))) == 16

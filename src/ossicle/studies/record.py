@@ -38,6 +38,8 @@ class Record:
         refused: Trials that cannot run, and why.
         notes: What to know about the trials.
         trials_folder: Folder of the trials; relative to the study folder if it is inside.
+        threads: Threads of each worker of this machine; a repeated command keeps them, because
+            results depend on them bit by bit. None: it has run on other engines alone.
         version: The version of ossicle that wrote it.
     """
 
@@ -50,6 +52,7 @@ class Record:
     refused: Sequence[tuple[Trial, str]] = ()
     notes: Sequence[str] = ()
     trials_folder: str = "trials"
+    threads: int | None = None
     version: str = __version__
 
 
@@ -124,10 +127,17 @@ def read_record(folder: Path) -> Record:
     return Record(
         **{name: data[name] for name in ("study", "options", "grid", "command", "notes")},
         **{name: data[name] for name in ("trials_folder", "version")},
+        threads=data.get("threads"),
         trials=[_trial(row, shared) for row in data["trials"]],
         names=[row["name"] for row in data["trials"]],
         refused=[(_trial(row, shared), row["reason"]) for row in data["refused"]],
     )
+
+
+def read_threads(folder: Path) -> int | None:
+    """Return the threads of each worker of the study in a folder; None if there is none yet."""
+    threads: int | None = _read(folder).get("threads") if (folder / STUDY).is_file() else None
+    return threads
 
 
 def grid_data(grid: Grid) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from ossicle.studies.record import (
     check_study,
     grid_data,
     read_record,
+    read_threads,
     write_record,
 )
 from ossicle.studies.study import Study
@@ -109,13 +110,17 @@ def run_study(
     on_declared(checked, described)
     inside = trials_folder is None
     place = folder / TRIALS if trials_folder is None else expand(trials_folder).absolute()
-    _declare(study, grid, folder, checked, names, TRIALS if inside else str(place))
+    threads = read_threads(folder)
+    if engine is None:
+        engine = _local_engine(checked, workers, threads)
+        threads = engine.threads
+    _declare(study, grid, folder, checked, names, TRIALS if inside else str(place), threads)
     part = (shard or Shard(1, 1)).of(list(zip(checked.trials, names, strict=True)))
     run_trials(
         [trial for trial, _ in part],
         [name for _, name in part],
         place,
-        engine=engine or _local_engine(checked, workers),
+        engine=engine,
         on_event=on_event,
     )
     return report_study(folder, write=report)
@@ -147,13 +152,19 @@ def report_study(out: Path | str, *, write: bool = True) -> StudyOutcome:
     return StudyOutcome(folder=folder, outcomes=tuple(outcomes), report=report)
 
 
-def _local_engine(checked: Checked, workers: int | None) -> LocalEngine:
+def _local_engine(checked: Checked, workers: int | None, threads: int | None) -> LocalEngine:
     count = workers or choose_workers(trial.config for trial in checked.trials)
-    return LocalEngine(workers=count, threads=choose_threads(count))
+    return LocalEngine(workers=count, threads=threads or choose_threads(count))
 
 
 def _declare(
-    study: Study, grid: Grid, folder: Path, checked: Checked, names: list[str], place: str
+    study: Study,
+    grid: Grid,
+    folder: Path,
+    checked: Checked,
+    names: list[str],
+    place: str,
+    threads: int | None,
 ) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -169,6 +180,7 @@ def _declare(
         refused=checked.refused,
         notes=checked.notes,
         trials_folder=place,
+        threads=threads,
     )
     write_record(folder, record, grid.config)
 

@@ -12,7 +12,7 @@ The machine and the number of threads are not part of it: they change the last b
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -73,18 +73,14 @@ class Naming:
         """
         config, runner = trial.config, RUNNERS[trial.runner]
         settings = {key: v for key, v in config.to_dict().items() if key not in runner.ignores}
-        backbone, weights = self._backbone_of(
-            config.backbone if "backbone" in settings else _STAND_IN
-        )
-        data = self._data_of(config, backbone)
-        resolved = {
-            "backbone": weights,
-            "data": data.fingerprint,
-            "recipe": self._written_out(config.recipe) if "recipe" in settings else "",
-            "task": config.task or data.task,
+        resolved: dict[str, Callable[[], str]] = {
+            "backbone": lambda: self._backbone_of(config.backbone)[1],
+            "data": lambda: self._data_of(config, "backbone" in settings).fingerprint,
+            "recipe": lambda: self._written_out(config.recipe),
+            "task": lambda: config.task or self._data_of(config, "backbone" in settings).task,
         }
         return {
-            "settings": settings | {key: v for key, v in resolved.items() if key in settings},
+            "settings": settings | {key: of() for key, of in resolved.items() if key in settings},
             "runner": trial.runner,
             "of_runner": dict(trial.settings),
             "code": code_version(Path(inspect.getfile(type(runner)))),
@@ -98,8 +94,9 @@ class Naming:
             self._backbones[name] = (loaded.to("meta"), weights)
         return self._backbones[name]
 
-    def _data_of(self, config: TrainConfig, backbone: Backbone) -> "_Data":
+    def _data_of(self, config: TrainConfig, has_backbone: bool) -> "_Data":
         data, has_fold = config.data, config.fold is not None
+        backbone, _ = self._backbone_of(config.backbone if has_backbone else _STAND_IN)
         key = (data, has_fold, backbone.sample_rate, backbone.min_samples)
         if key not in self._data:
             # a fold is drawn from all recordings, whatever their split
