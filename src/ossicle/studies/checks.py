@@ -130,7 +130,7 @@ def check_trials(trials: Sequence[Trial]) -> Checked:
         if plan is not None and plan.note:
             recipe, budget = trial.labels["recipe"], trial.labels["budget"]
             notes[f"{recipe} with a budget of {budget:,}: {plan.note}"] = None
-        if plan is not None:
+        if plan is not None and plan.recipe != trial.config.recipe:
             trial = replace(trial, config=replace(trial.config, recipe=plan.recipe))
         valid.append(trial)
         counts.append(None if plan is None else plan.count)

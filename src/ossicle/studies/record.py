@@ -103,14 +103,13 @@ def write_record(folder: Path, record: Record, config: TrainConfig) -> None:
     Raises:
         RunError: it cannot be written.
     """
-    shared = config.to_dict()
     rows = [
-        {"name": name, **_row(trial, shared)}
+        {"name": name, **_row(trial, config)}
         for trial, name in zip(record.trials, record.names, strict=True)
     ]
-    refused = [{"reason": why, **_row(trial, shared)} for trial, why in record.refused]
+    refused = [{"reason": why, **_row(trial, config)} for trial, why in record.refused]
     plain = {one.name: getattr(record, one.name) for one in fields(Record)}
-    plain |= {"format": FORMAT, "config": shared, "trials": rows, "refused": refused}
+    plain |= {"format": FORMAT, "config": config.to_dict(), "trials": rows, "refused": refused}
     del plain["names"]
     write_sealed(folder / STUDY, plain)
 
@@ -165,12 +164,12 @@ def _read(folder: Path) -> dict[str, Any]:
     return data
 
 
-def _row(trial: Trial, shared: Mapping[str, Any]) -> dict[str, Any]:
+def _row(trial: Trial, shared: TrainConfig) -> dict[str, Any]:
     """Return a trial as plain data, without what it shares."""
-    own = trial.config.to_dict()
+    own, common = vars(trial.config), vars(shared)
     row: dict[str, Any] = {
         "labels": dict(trial.labels),
-        "config": {key: value for key, value in own.items() if shared[key] != value},
+        "config": {key: value for key, value in own.items() if common[key] != value},
     }
     if trial.runner != "train":
         row |= {"runner": trial.runner, "settings": dict(trial.settings)}
