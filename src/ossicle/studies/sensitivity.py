@@ -35,7 +35,7 @@ class Sensitivity(Study):
     lr: Annotated[str, Help("Learning rates, separated by commas.", OWN)] = "1e-4,3e-4,1e-3,3e-3"
     depth: Annotated[
         str, Help("Numbers of adapted layers, counted from the top, separated by commas.", OWN)
-    ] = "1,2,4,8"
+    ] = "1,3,6"
 
     def __post_init__(self) -> None:
         for name in ("rank", "width", "depth"):
