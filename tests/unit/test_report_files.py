@@ -130,7 +130,7 @@ class Page(HTMLParser):
 
 
 def test_hostile_text_adds_no_element_and_no_attribute(tmp_path: Path) -> None:
-    harmless = dict.fromkeys(made_up.HOSTILE, "text")
+    harmless = {kind: re.sub("[^ ]", "x", text) for kind, text in made_up.HOSTILE.items()}
     pages = []
     for number, texts in enumerate((made_up.HOSTILE, harmless)):
         path = write_report(made_up.hostile(texts), tmp_path / str(number))
@@ -202,6 +202,6 @@ def test_a_folder_that_cannot_be_made_is_an_error_in_one_line(tmp_path: Path) ->
 
 def test_no_text_is_lost_on_the_way_to_the_page(tmp_path: Path) -> None:
     report: Report = made_up.full()
-    page = write_report(report, tmp_path).read_text()
+    page = re.sub("</?span>", "", write_report(report, tmp_path).read_text())
     for text in (report.command, *report.facts.values(), *report.environment):
         assert text in page

@@ -192,6 +192,8 @@
     };
     const data = traces(figure, colours, clean, view.narrow);
     const layout = merge(base, clean(given));
+    for (const axis of Object.values(layout))
+      if (axis?.type === "log" && !axis.tickvals) axis.dtick ??= "D2"; // 1, 2 and 5 of each decade
     const listed = data.filter((one) => one.showlegend !== false && one.name !== undefined).length;
     if (view.narrow && listed > 4) layout.height += 19 * listed; // the legend is above the plot
     return { data, layout };
@@ -209,9 +211,9 @@
     try {
       const { data, layout } = drawing(figures.get(div.dataset.figure), view);
       div.style.minHeight = `${layout.height}px`;
-      const isNew = !div.on;
-      Plotly.react(div, data, layout, CONFIG).catch((error) => failed(div, error));
-      if (isNew) div.on("plotly_afterplot", () => separateLabels(div));
+      Plotly.purge(div); // an update would leave the colour bar of another width
+      Plotly.newPlot(div, data, layout, CONFIG).catch((error) => failed(div, error));
+      div.on("plotly_afterplot", () => separateLabels(div));
       separateLabels(div);
     } catch (error) {
       failed(div, error);
