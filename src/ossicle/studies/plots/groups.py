@@ -6,7 +6,7 @@ outcomes of one task on one data set and one backbone.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Final
 
@@ -37,6 +37,7 @@ class Group:
     labels: Mapping[str, Label]
     outcomes: tuple[Outcome, ...]
     cell: Cell
+    _spreads: dict[str, tuple[float, float | None] | None] = field(default_factory=dict)
 
     @property
     def runs(self) -> list[Measured]:
@@ -69,12 +70,18 @@ class Score:
         The mean is that of the tables: metrics of labels are of the recordings of all folds
         together. None if the metric is not defined; no deviation of one repeat.
         """
-        found, factor = group.cell.mean(self.key), 100 if self.metric.percent else 1
-        if found is None:
-            return None
+        if self.key not in group._spreads:
+            group._spreads[self.key] = self._spread(group)
+        return group._spreads[self.key]
+
+    def _spread(self, group: Group) -> tuple[float, float | None] | None:
+        factor = 100 if self.metric.percent else 1
         values = [run.metrics.get(self.key) for run in group.runs]
-        _, deviation = spread([value for value in values if value is not None])
-        return factor * found, None if deviation is None else factor * deviation
+        known = [factor * value for value in values if value is not None]
+        if len(values) == 1 or not known:
+            return (known[0], None) if known else None
+        mean = group.cell.mean(self.key)
+        return None if mean is None else (factor * mean, spread(known)[1])
 
     def text(self, group: Group) -> str:
         """Return mean and deviation as text, as in 85.3 ± 0.4 %."""

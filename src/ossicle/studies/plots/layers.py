@@ -13,11 +13,12 @@ from ossicle.methods.gate import Gate
 from ossicle.methods.weighted_sum import ReadsLayers
 from ossicle.recipes.recipe import Recipe
 from ossicle.reports.parts import Figure
-from ossicle.studies.plots.groups import Group, averaged, group, left_out
+from ossicle.studies.plots.groups import Group, averaged, by_score, group, left_out, score_of
 from ossicle.studies.plots.heat import heat, heat_layout
 from ossicle.trials.outcome import Outcome
 
 MOST_ROWS: Final = 60
+MOST_READ: Final = 200  # groups, the best, whose adapter files are opened
 
 ByLayer: TypeAlias = dict[int, float]
 
@@ -44,7 +45,11 @@ def layer_weights(outcomes: Sequence[Outcome]) -> list[Figure]:
     Raises:
         AdapterFileError: an adapter folder cannot be read.
     """
-    found = {one: _read_all(one) for one in group(outcomes)}
+    groups = group(outcomes)
+    score = score_of(outcomes)
+    if len(groups) > MOST_READ and score is not None:
+        groups = by_score(groups, score)[:MOST_READ]
+    found = {one: _read_all(one) for one in groups}
     found = {one: runs for one, runs in found.items() if runs}
     states = {one.name: _mean([run.states for run in runs]) for one, runs in found.items()}
     gains = {one.name: _mean([run.gains for run in runs]) for one, runs in found.items()}
