@@ -61,10 +61,12 @@ def test_a_comparison_prints_its_verdict_and_tables_and_writes_a_report(
     assert "<html" in (out / "report.html").read_text()
     with (out / "tables" / "summary.csv").open() as file:
         assert [row["recipe"] for row in csv.DictReader(file)] == ["linear", "lora"]
-    again = ossicle("report", out, "--json")
+    again = ossicle("report", out, "--json", "--embeddings")
     assert again.status == 0
     written = json.loads((out / "report.json").read_text())
     assert json.loads(again.out)["verdict"] == written["verdict"]
+    names = {part.get("name") for one in written["sections"] for part in one["parts"]}
+    assert names >= {"parameters", "confusion", "validation", "embeddings", "train-time"}
 
 
 def test_a_trial_that_cannot_run_makes_the_exit_status_1(

@@ -17,7 +17,7 @@ from ossicle.files import write_sealed
 from ossicle.heads import HEADS, build_head
 from ossicle.inference.embeddings import embed
 from ossicle.recipes.recipe import Recipe
-from ossicle.studies.plots.tsne import embedding_map, tsne
+from ossicle.studies.plots.tsne import embedding_map, store_embeddings, tsne
 from ossicle.training.embeddings import Embeddings, compute_embeddings, read_embeddings
 from ossicle.training.folder import CONFIG, read_config
 from ossicle.training.split import open_split
@@ -102,23 +102,23 @@ def test_recordings_that_have_changed_since_the_run_are_named(run, corpus, tmp_p
         compute_embeddings(run, device="cpu")
 
 
-def test_the_map_has_a_panel_for_each_recipe_and_a_sentence_where_there_is_none(run, tmp_path):
+def test_the_map_has_a_panel_for_each_recipe_and_what_cannot_be_computed_is_said(run, tmp_path):
     found = [
         outcome("lora", 0.9, folder=run),
         outcome("same", 0.8, folder=run),
         outcome("gone", 0.7, folder=tmp_path / "gone"),
     ]
-    assert embedding_map(found) == []  # nothing is stored yet
-    figure, sentence = embedding_map(found, compute=True)
+    assert embedding_map(found) is None  # nothing is stored yet
+    (fault,) = store_embeddings(found, device="cpu")
+    assert fault.startswith("no embeddings of gone: '")
+    figure = embedding_map(found)
     assert [trace["name"] for trace in figure.traces] == ["high", "low"] * 2
     assert [trace["xaxis"] for trace in figure.traces] == ["x", "x", "x2", "x2"]
     assert figure.layout["xaxis2"]["title"]["text"] == "same"
     assert [trace["meta"]["series"] for trace in figure.traces] == [0, 1, 0, 1]
     assert figure.traces[0]["x"] == figure.traces[2]["x"]  # one seed, one set of embeddings
     assert figure.traces[0]["customdata"][0][0] == "high"
-    assert sentence.startswith("No embeddings of gone: '")
-    (again,) = embedding_map(found)
-    assert again == figure
+    assert "Not drawn: 1 more recipe." in figure.about
 
 
 def test_t_sne_keeps_clusters_apart_and_is_the_same_each_time():
@@ -132,7 +132,7 @@ def test_t_sne_keeps_clusters_apart_and_is_the_same_each_time():
     assert between > within
 
 
-def test_labels_that_hardly_repeat_are_no_classes(monkeypatch):
+def test_labels_that_hardly_repeat_are_no_classes(monkeypatch, run):
     numbers = Embeddings(tuple("abcdef"), ("1", "2", "3", "4", "5", "5"), np.ones((6, 3), "f4"))
     monkeypatch.setattr("ossicle.studies.plots.tsne.read_embeddings", lambda _: numbers)
-    assert embedding_map([outcome("lora", 0.9)]) == []
+    assert embedding_map([outcome("lora", 0.9, folder=run)]) is None

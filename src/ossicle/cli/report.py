@@ -13,12 +13,22 @@ from ossicle.studies.record import check_report
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a study.", metavar="DIR")],
     *,
+    embeddings: Annotated[
+        bool,
+        typer.Option(
+            "--embeddings",
+            help="Compute embeddings of test recordings with the best adapters, and map them.",
+        ),
+    ] = False,
     json: o.AsJson = False,
 ) -> None:
     """Write the report of a study from its folder alone; trials may be missing or running."""
     check_report(expand(folder))
 
+    from ossicle.cli.progress import progress_bars
     from ossicle.cli.study_output import print_study
     from ossicle.studies.run import report_study
 
-    print_study(report_study(folder), json=json)
+    with progress_bars() as bars:
+        found = report_study(folder, embeddings=embeddings, progress=bars)
+    print_study(found, json=json)

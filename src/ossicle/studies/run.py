@@ -6,6 +6,7 @@ DIR/trials.csv              labels, state, folder, metrics and reason of every t
 DIR/report.html, .json      the report, and its tables in DIR/tables/ as CSV and LaTeX
 """
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ from ossicle.studies import STUDIES
 from ossicle.studies.checks import Checked, check_trials
 from ossicle.studies.command import command_of
 from ossicle.studies.grid import Grid
+from ossicle.studies.plots import store_embeddings
 from ossicle.studies.record import (
     Record,
     check_study,
@@ -39,6 +41,7 @@ from ossicle.trials.naming import Naming
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.run import Shard, Standing, run_trials
 
+_LOGGER: Final = logging.getLogger(__name__)
 TRIALS: Final = "trials"
 
 
@@ -126,7 +129,13 @@ def run_study(
     return report_study(folder, write=report)
 
 
-def report_study(out: Path | str, *, write: bool = True) -> StudyOutcome:
+def report_study(
+    out: Path | str,
+    *,
+    write: bool = True,
+    embeddings: bool = False,
+    progress: Progress = no_progress,
+) -> StudyOutcome:
     """Build the report of a study from its folder alone, and write it.
 
     Trials may be missing or running; the report says so.
@@ -134,6 +143,9 @@ def report_study(out: Path | str, *, write: bool = True) -> StudyOutcome:
     Args:
         out: Folder of a study.
         write: Whether to build and write the report; otherwise the outcomes are only read.
+        embeddings: Whether to compute the embeddings that the report maps, where run folders have
+            none; what cannot be computed is logged.
+        progress: Called while embeddings are computed.
 
     Raises:
         RunError: it is not the folder of a study, or was written by another version.
@@ -145,6 +157,8 @@ def report_study(out: Path | str, *, write: bool = True) -> StudyOutcome:
     study = STUDIES[record.study](**record.options)
     outcomes = _outcomes(record, folder)
     report = None
+    for fault in store_embeddings(outcomes, progress=progress) if embeddings else ():
+        _LOGGER.warning(fault)
     if write:
         write_trials(folder, outcomes)
         report = build_report(study, record, outcomes, folder)

@@ -11,7 +11,7 @@ from ossicle.studies.plots.learning import learning_curves
 from ossicle.studies.plots.parameters import parameters
 from ossicle.studies.plots.ranks import critical_difference
 from ossicle.studies.plots.standard import standard_figures
-from ossicle.studies.plots.tsne import embedding_map
+from ossicle.studies.plots.tsne import embedding_map, store_embeddings
 
 __all__ = [
     "confusion",
@@ -26,5 +26,6 @@ __all__ = [
     "parameters",
     "peak_memory",
     "standard_figures",
+    "store_embeddings",
     "train_time",
 ]

@@ -11,10 +11,11 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float
 
+from ossicle.adapters.folder import TENSORS
 from ossicle.errors import OssicleError
 from ossicle.progress import Progress, no_progress
-from ossicle.reports.parts import Figure, Part
-from ossicle.studies.plots.groups import Group, by_score, group, left_out, score_of, short
+from ossicle.reports.parts import Figure
+from ossicle.studies.plots.groups import Group, by_score, group, left_out, panels, score_of, short
 from ossicle.training.embeddings import (
     MOST_EMBEDDED,
     Embeddings,
@@ -30,34 +31,57 @@ COLUMNS: Final = 3
 PERPLEXITY: Final = 30.0
 
 
-def embedding_map(
-    outcomes: Sequence[Outcome], *, compute: bool = False, progress: Progress = no_progress
-) -> list[Part]:
-    """Return the map of embeddings of the best groups, and a sentence on those without any.
+def store_embeddings(
+    outcomes: Sequence[Outcome], *, device: str = "auto", progress: Progress = no_progress
+) -> list[str]:
+    """Compute the embeddings that `embedding_map` draws, where a run folder has none.
+
+    Args:
+        outcomes: All outcomes of a study.
+        device: Where to compute them: auto, cpu, cuda, ...
+        progress: Called while they are computed.
+
+    Returns:
+        A sentence for each recipe whose embeddings cannot be computed.
+    """
+    faults = []
+    for _, panel in panels(outcomes):
+        for one in _ranked(panel)[:MOST_PANELS]:
+            folder = one.outcomes[0].folder
+            try:
+                if read_embeddings(folder) is None:
+                    compute_embeddings(folder, device=device, progress=progress)
+            except OssicleError as error:
+                faults.append(f"no embeddings of {one.name}: {error}")
+    return faults
+
+
+def embedding_map(outcomes: Sequence[Outcome]) -> Figure | None:
+    """Return the map of the embeddings in the folders of the best groups; None without any.
+
+    Groups without embeddings are left out; `store_embeddings` computes them.
 
     Args:
         outcomes: The outcomes of a panel.
-        compute: Whether to compute embeddings that are not in the run folders, which loads each
-            backbone; otherwise such groups are left out.
-        progress: Called while embeddings are computed.
+
+    Raises:
+        AdapterFileError: a file is damaged.
     """
-    score = score_of(outcomes)
-    ranked = [] if score is None else by_score(group(outcomes), score)
+    ranked = _ranked(outcomes)
     found: dict[Group, Embeddings] = {}
-    faults: list[Part] = []
     for one in ranked[:MOST_PANELS]:
         folder = one.outcomes[0].folder
-        try:
-            made = read_embeddings(folder)
-            if made is None and compute:
-                made = compute_embeddings(folder, progress=progress)
-        except OssicleError as error:
-            faults += [f"No embeddings of {one.name}: {error}"] if compute else []
-            continue
+        made = read_embeddings(folder) if (folder / TENSORS).is_file() else None
         if made is not None and len(made.keys) >= FEWEST and _has_classes(made):
             found[one] = made
-    figure = [_figure(found, len(ranked) - len(found))] if found else []
-    return [*figure, *faults]
+    return _figure(found, len(ranked) - len(found)) if found else None
+
+
+def _ranked(outcomes: Sequence[Outcome]) -> list[Group]:
+    """Return the groups that have trained an adapter, best first."""
+    trained = [one for one in outcomes if one.trial.runner == "train"]
+    score = score_of(trained)
+    return [] if score is None else by_score(group(trained), score)
 
 
 def tsne(vectors: Float[np.ndarray, "N E"]) -> Float[np.ndarray, "N 2"]:
