@@ -160,3 +160,15 @@ def test_a_declaration_survives_its_file(grid: Grid, done: Path) -> None:
     record = read_record(done)
     assert list(record.trials) == Methods().trials(grid)
     assert list(record.names) == [Naming().name(trial) for trial in record.trials]
+
+
+def test_a_repeated_study_keeps_its_number_of_threads(
+    grid: Grid, done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "study"
+    shutil.copytree(done, folder)
+    assert read_record(folder).threads is None  # of another engine
+    for threads in ("3", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        run_study(Methods(), grid, folder, workers=1, report=False)  # all trials are finished
+        assert read_record(folder).threads == 3

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from here import Here
 from ossicle.errors import RunError
 from ossicle.files import write_sealed
 from ossicle.progress import Progress, no_progress
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import CONFIG, METRICS, Writer
 from ossicle.trials import outcome as outcomes
-from ossicle.trials.engine import Event, Job, OnEvent, outcome_event
+from ossicle.trials.engine import Event, Job
 from ossicle.trials.folder import FAILED, read_outcomes, write_failed
 from ossicle.trials.kept import Kept
 from ossicle.trials.outcome import Measured, Outcome
@@ -82,15 +83,6 @@ def only(folder: Path, runner: str = "train") -> Outcome:
     return outcome
 
 
-class InProcess:
-    """An engine that computes one trial after the other, here."""
-
-    def run(self, jobs: list[Job], on_event: OnEvent) -> None:
-        for job in jobs:
-            on_event(Event(name=job.name, what="started"))
-            on_event(outcome_event(job, run_trial(job.to_dict(), Kept(), no_progress)))
-
-
 def test_the_state_of_a_trial_follows_from_its_files(tmp_path: Path) -> None:
     folder = tmp_path / "name"
     assert only(tmp_path).state == "pending"
@@ -143,13 +135,13 @@ def test_a_failed_trial_is_a_row_with_its_reason_and_is_computed_again(
     fake: Callable[..., None], tmp_path: Path, error: Exception, reason: str
 ) -> None:
     fake(error)
-    (outcome,) = run_trials(trials(1), ["a"], tmp_path, engine=InProcess())
+    (outcome,) = run_trials(trials(1), ["a"], tmp_path, engine=Here())
     assert outcome.state == "failed"
     assert reason in str(outcome.reason)
     details = json.loads((tmp_path / "a" / FAILED).read_text())["details"]
     assert bool(details) is not isinstance(error, RunError)  # a traceback, of a bug
     fake()
-    (outcome,) = run_trials(trials(1), ["a"], tmp_path, engine=InProcess())
+    (outcome,) = run_trials(trials(1), ["a"], tmp_path, engine=Here())
     assert (outcome.state, outcome.reason) == ("finished", None)
     assert not (tmp_path / "a" / FAILED).exists()
 
@@ -161,7 +153,7 @@ def test_a_full_disk_ends_the_study_with_one_line(
     wrapped.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     fake(wrapped)
     with pytest.raises(RunError, match=r"the disk of .* is full\. .*make room, and repeat"):
-        run_trials(trials(2), ["a", "b"], tmp_path, engine=InProcess())
+        run_trials(trials(2), ["a", "b"], tmp_path, engine=Here())
     assert not list(tmp_path.rglob(FAILED))
 
 
@@ -178,9 +170,7 @@ def test_only_what_is_not_finished_is_computed_and_one_name_once(
 
     with Writer(tmp_path / "c") as elsewhere:
         elsewhere.take()
-        found = run_trials(
-            trials(4), ["a", "b", "c", "b"], tmp_path, engine=InProcess(), on_event=note
-        )
+        found = run_trials(trials(4), ["a", "b", "c", "b"], tmp_path, engine=Here(), on_event=note)
     assert [one.state for one in found] == ["finished", "finished", "running", "finished"]
     assert [(name, what) for name, what, _ in seen] == [("b", "started"), ("b", "finished")]
     last = seen[-1][2]
