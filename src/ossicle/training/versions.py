@@ -8,7 +8,10 @@ import torch
 
 from ossicle import __version__
 
-PACKAGES: Final = ("torch", "transformers", "safetensors", "numpy", "soundfile", "soxr")
+PACKAGES: Final = (
+    *("torch", "transformers", "safetensors", "numpy", "scipy", "scikit-learn"),
+    *("soundfile", "soxr"),
+)
 
 
 def versions() -> dict[str, str | int]:

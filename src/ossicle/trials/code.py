@@ -30,7 +30,7 @@ ROOMS: Final = (
     "training",
 )
 MODULES: Final = ("settings.py",)
-PACKAGES: Final = ("torch", "transformers", "numpy")
+PACKAGES: Final = ("torch", "transformers", "numpy", "scikit-learn")  # the last draws folds
 _ROOT: Final = Path(ossicle.__file__).parent
 
 
