@@ -106,7 +106,10 @@ def test_every_command_that_a_page_shows_exists(page):
             words = shlex.split(command, comments=True)
             if words[:1] != ["ossicle"] or len(words) == 1 or words[1].startswith("-"):
                 continue
-            known = {option for p in COMMANDS[words[1]].params for option in p.opts}
+            shown = COMMANDS[words[1]]
+            if isinstance(shown, typer.core.TyperGroup):
+                shown = shown.commands[words[2]]
+            known = {option for p in shown.params for option in p.opts}
             given = {word.partition("=")[0] for word in words if word.startswith("--")}
             assert given <= known | {"--help"}, command
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 LONG = "a" * 300
+RAY_CLIENT = ("--engine=ray", "--address=ray://head:10001")
 ALL = """
 import contextlib, io, json, sys
 from ossicle.cli.main import main
@@ -66,6 +67,8 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
         "study option": [*few_shot, "--backbone=tiny-hubert", "--data=demo", "--shots=1,x"],
         "study budget": [*few_shot, "--backbone=tiny-hubert", "--data=demo", "--budget=9kk"],
         "study baseline": [*few_shot, "--backbone=tiny-hubert", "--data=demo", "--baseline=x"],
+        "study shard": [*few_shot, "--backbone=tiny-hubert", "--data=demo", "--shard=17/16"],
+        "study address": [*few_shot, "--backbone=tiny-hubert", "--data=demo", *RAY_CLIENT],
         "study out": [*few_shot[:-1], "--backbone=tiny-hubert", "--data=demo", taken],
         "report": ["report", str(folder / "run")],
         "params": ["params", "--backbone=./gone", "--recipe=lora"],
@@ -106,6 +109,8 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
         ("study option", "shots is 'x'; expected a whole number from 1"),
         ("study budget", "'9kk' is not a number of parameters"),
         ("study baseline", "there is no baseline x; available: mfcc"),
+        ("study shard", "the shard is '17/16'; expected a number and how many there are"),
+        ("study address", "give HOST:PORT of its head, or auto"),
         ("study out", "taken' is not empty; choose another folder"),
         ("report", "run' is not a study folder: it has no study.json"),
         ("compare data", "gone does not exist (reader audiofolder)"),

@@ -19,9 +19,10 @@ from ossicle.trials.engine import Event, Job
 from ossicle.trials.folder import FAILED, read_outcomes, write_failed
 from ossicle.trials.kept import Kept
 from ossicle.trials.outcome import Measured, Outcome
-from ossicle.trials.run import Shard, Standing, run_trials
+from ossicle.trials.run import Standing, run_trials
 from ossicle.trials.run_trial import run_trial
 from ossicle.trials.runners import RUNNERS
+from ossicle.trials.shard import Shard
 from ossicle.trials.trial import Trial
 
 CONFIG_OF_ALL = TrainConfig(backbone="tiny-hubert", recipe="linear", data="demo")

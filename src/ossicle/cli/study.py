@@ -21,6 +21,8 @@ from ossicle.studies.command import REPLACED
 from ossicle.studies.grid import BASELINES, Grid
 from ossicle.studies.record import check_study
 from ossicle.training.config import TrainConfig
+from ossicle.trials.ray_engine import RayEngine
+from ossicle.trials.shard import Shard
 
 if TYPE_CHECKING:
     from ossicle.trials.engine import Engine
@@ -129,10 +131,9 @@ class _Given:
 
     out: Path
     trials: Path | None
-    engine: Literal["local", "ray"]
-    address: str | None
+    engine: "Engine | None"
     workers: int | None
-    shard: str | None
+    shard: Shard | None
 
 
 def _study_command(study_type: type[Study]) -> type[RunCommand]:
@@ -180,10 +181,9 @@ def study(
     given = _Given(
         out=expand(out),
         trials=None if trials is None else expand(trials),
-        engine=engine,
-        address=address,
+        engine=_engine(engine, address, workers),
         workers=workers,
-        shard=shard,
+        shard=None if shard is None else Shard.parse(shard),
     )
     check_study(given.out, chosen.name)
     config = TrainConfig(recipe="", backbone=backbone[0], data=data[0], **options.values)
@@ -215,7 +215,6 @@ def _run(chosen: Study, grid: Grid, given: _Given, *, json: bool) -> None:
     from ossicle.cli.study_output import print_study
     from ossicle.cli.study_progress import study_progress
     from ossicle.studies.run import run_study
-    from ossicle.trials.run import Shard
 
     with study_progress() as shown:
         found = run_study(
@@ -223,9 +222,9 @@ def _run(chosen: Study, grid: Grid, given: _Given, *, json: bool) -> None:
             grid,
             given.out,
             trials_folder=given.trials,
-            engine=_engine(given),
+            engine=given.engine,
             workers=given.workers,
-            shard=None if given.shard is None else Shard.parse(given.shard),
+            shard=given.shard,
             on_event=shown.on_event,
             on_declared=shown.on_declared,
             progress=shown.checking,
@@ -235,12 +234,11 @@ def _run(chosen: Study, grid: Grid, given: _Given, *, json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def _engine(given: _Given) -> "Engine | None":
-    if given.engine == "ray":
-        from ossicle.trials.ray_engine import RayEngine
-
-        return RayEngine(address=given.address, workers=given.workers)
-    if given.address is not None:
+def _engine(name: str, address: str | None, workers: int | None) -> "Engine | None":
+    """Return the engine of a name; None for worker processes on this machine."""
+    if name == "ray":
+        return RayEngine(address=address, workers=workers)
+    if address is not None:
         raise RunError("--address is that of a Ray cluster; give --engine ray as well")
     return None
 

@@ -39,7 +39,8 @@ from ossicle.trials.folder import read_outcomes
 from ossicle.trials.local_engine import LocalEngine
 from ossicle.trials.naming import Naming
 from ossicle.trials.outcome import Outcome
-from ossicle.trials.run import Shard, Standing, run_trials
+from ossicle.trials.run import Standing, run_trials
+from ossicle.trials.shard import Shard
 
 _LOGGER: Final = logging.getLogger(__name__)
 TRIALS: Final = "trials"

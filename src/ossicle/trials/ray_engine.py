@@ -2,6 +2,8 @@
 
 Ray runs in a child process (`ossicle.trials.ray_driver`). It ends its process when it loses its
 cluster, and waits for minutes for one that cannot be reached; here, both are errors.
+
+Nothing here imports torch before a trial is computed, so that a wrong option is refused at once.
 """
 
 import importlib.util
@@ -15,17 +17,18 @@ from typing import Any, Final
 from uuid import uuid4
 
 from ossicle.child import run_child
-from ossicle.compute.device import CHOSEN
 from ossicle.errors import RunError
 from ossicle.files import replace_file
-from ossicle.trials.code import code_version
 from ossicle.trials.engine import Event, Job, OnEvent, outcome_event
-from ossicle.trials.folder import write_failed
 
 AUTO: Final = "auto"
 COMMAND: Final = (sys.executable, "-m", "ossicle.trials.ray_driver")
-# Variables that workers on all nodes get as they are here; None removes them there.
-PASSED: Final = ("OSSICLE_CACHE", "OSSICLE_CACHE_GB", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE")
+THREADS: Final = "OMP_NUM_THREADS"
+# Variables that workers on all nodes get as they are here; those that are not set are removed.
+PASSED: Final = (
+    *("OSSICLE_CACHE", "OSSICLE_CACHE_GB", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE"),
+    *(THREADS, "MKL_NUM_THREADS"),
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class RayEngine:
 
     def _order(self, jobs: Sequence[Job], marker: Path) -> dict[str, Any]:
         """Return what the driver needs, as plain data."""
+        from ossicle.trials.code import code_version
+
         return {
             "address": self.address or AUTO,
             "workers": self.workers,
@@ -84,11 +89,13 @@ class RayEngine:
                 "marker": str(marker),
                 "code": code_version(),
                 "working_directory": str(Path.cwd()),
-                "environment": {name: os.environ.get(name) for name in (*PASSED, *CHOSEN)},
+                "environment": {name: os.environ.get(name) for name in PASSED},
             },
         }
 
     def _drive(self, jobs: Sequence[Job], order: dict[str, Any], on_event: OnEvent) -> None:
+        from ossicle.trials.folder import write_failed
+
         named = {job.name: job for job in jobs}
         errors: list[str] = []
         left = set(named)
@@ -133,15 +140,15 @@ def _make(folder: Path) -> None:
 
 
 def _threads() -> int:
-    chosen = os.environ.get(CHOSEN[0], "")
+    chosen = os.environ.get(THREADS, "")
     return int(chosen) if chosen.isdecimal() and int(chosen) > 0 else 1
 
 
 def _check_usable(address: str | None) -> None:
-    if importlib.util.find_spec("ray") is None:
-        raise RunError("--engine ray needs a package that is missing: pip install 'ossicle[ray]'")
     if address is not None and "://" in address:
         raise RunError(
             f"--address is '{address}', an address of Ray Client; run the command on a node of the "
             "cluster and give HOST:PORT of its head, or auto"
         )
+    if importlib.util.find_spec("ray") is None:
+        raise RunError("--engine ray needs a package that is missing: pip install 'ossicle[ray]'")

@@ -4,15 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
 
-from ossicle.errors import RunError
 from ossicle.trials.engine import Engine, Event, Job
 from ossicle.trials.folder import TrialFolders
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.trial import Trial
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,31 +104,3 @@ class _Counter:
             return None
         each = (time.monotonic() - self._started) / self._ended  # of all workers together
         return each * (self._left - self._ended)
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A part of a study: every `count`-th trial, starting with trial `number`, from 1."""
-
-    number: int
-    count: int
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the shard that a text such as `3/16` names.
-
-        Raises:
-            RunError: it is not two whole numbers, the first from 1 to the second.
-        """
-        number, _, count = text.partition("/")
-        numbers = [part.isascii() and part.isdigit() for part in (number, count)]
-        if not all(numbers) or not 1 <= int(number) <= int(count):
-            raise RunError(
-                f"the shard is '{text}'; expected a number and how many there are, such as 3/16, "
-                "with numbers from 1"
-            )
-        return cls(int(number), int(count))
-
-    def of(self, trials: Sequence[T]) -> list[T]:
-        """Return the trials of this shard; each trial belongs to exactly one."""
-        return list(trials[self.number - 1 :: self.count])
