@@ -72,6 +72,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
         "study out": [*few_shot[:-1], "--backbone=tiny-hubert", "--data=demo", taken],
         "report": ["report", str(folder / "run")],
         "params": ["params", "--backbone=./gone", "--recipe=lora"],
+        "budget": ["params", "--backbone=tiny-hubert", "--recipe=lora", "--budget=many"],
         "derive": ["derive", "words", "--data=fsdd:gone", f"--out={folder / 'new'}"],
     }
     done = subprocess.run(
@@ -117,6 +118,7 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
         ("compare backbone", "there is no folder './gone'"),
         ("compare number", "epochs is 0; expected a whole number from 1 to"),
         ("params", "there is no folder './gone'"),
+        ("budget", "'many' is not a number of parameters; write a whole number from 1, such as"),
         ("derive", "gone does not exist (reader fsdd)"),
     ],
 )

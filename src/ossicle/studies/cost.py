@@ -23,6 +23,7 @@ BARE: Final = "backbone alone"
 DATA: Final = "demo"  # not read for the measurement; the settings of a run name some data
 ROUNDS: Final = Limits(2, 10_000)  # quartiles need two
 TIMES: Final = {"step": "training step", "latency": "prediction"}
+MOST_NAMED: Final = 12  # recipes with their name beside their point
 NONE: Final = Cell(text="–")
 _NOTES: Final = (
     "Ratios are medians over the rounds, with quartiles. The backbone alone has no adapter, head "
@@ -112,7 +113,7 @@ def _expressions(recipes: Sequence[str], budgets: Sequence[int], backbone: str) 
         return {one.label: str(one) for one in parsed}
     bare = load_backbone(backbone, weights=False)
     return {
-        f"{one.label}, {budget:,}": str(fit_budget(bare, one, budget).recipe)
+        f"{one.label} ({budget:,})": str(fit_budget(bare, one, budget).recipe)
         for budget in budgets
         for one in parsed
     }
@@ -151,10 +152,8 @@ class _Result:
         for what, name in TIMES.items():
             ordered = sorted(self._rows, key=lambda row: row.ratio(what).median)
             low, high = ordered[0], ordered[-1]
-            parts.append(
-                f"a {name} takes {low.ratio(what).median:.2f} ({low.name}) to "
-                f"{high.ratio(what).median:.2f} times ({high.name})"
-            )
+            least = f"{low.ratio(what).median:.2f} ({low.name}) to " if len(ordered) > 1 else ""
+            parts.append(f"a {name} takes {least}{high.ratio(what).median:.2f} times ({high.name})")
         return (
             f"On {self._trial.config.backbone}, {' and '.join(parts)} as long as the forward pass "
             "of the backbone alone."
@@ -166,12 +165,11 @@ class _Result:
             title="Ratios to the backbone alone",
             columns=[
                 "recipe",
-                "trained parameters",
+                "parameters",
                 "training step",
                 "prediction",
                 "throughput",
                 "peak memory",
-                "adapter (kB)",
             ],
             rows=[row.ratios for row in (self._bare, *self._rows)],
             notes=[*_NOTES, *failed],
@@ -187,6 +185,7 @@ class _Result:
                 "prediction (ms)",
                 "throughput (recordings/s)",
                 "peak memory (MiB)",
+                "adapter (kB)",
             ],
             rows=[
                 row.values(int(self._trial.settings["batch_size"]))
@@ -198,7 +197,10 @@ class _Result:
         return Figure(
             name=f"cost-parameters{self._suffix}",
             title="Time against trained parameters",
-            traces=[_trace(self._rows, what, name) for what, name in TIMES.items()],
+            traces=[
+                *(_trace(self._rows, what, name) for what, name in TIMES.items()),
+                _reference(self._rows),
+            ],
             layout={
                 "xaxis": {"type": "log", "title": {"text": "trained parameters, head included"}},
                 "yaxis": {"title": {"text": "ratio to the backbone alone"}, "rangemode": "tozero"},
@@ -246,7 +248,6 @@ class _Row:
             *(_cell(self.ratio(what)) for what in TIMES),
             _cell(faster),
             memory,
-            Cell(text=f"{self._row['bytes'] / 1000:,.0f}", value=self._row["bytes"] / 1000),
         ]
 
     def values(self, batch_size: int) -> list[Cell]:
@@ -259,6 +260,7 @@ class _Row:
             *(Cell(text=f"{1000 * seconds[w]:,.1f}", value=1000 * seconds[w]) for w in TIMES),
             Cell(text=f"{rate:,.1f}", value=rate),
             NONE if peak is None else Cell(text=f"{peak:,.0f}", value=peak),
+            Cell(text=f"{self._row['bytes'] / 1000:,.0f}", value=self._row["bytes"] / 1000),
         ]
 
 
@@ -267,10 +269,13 @@ def _cell(found: "Spread") -> Cell:
 
 
 def _trace(rows: Sequence[_Row], what: str, name: str) -> dict[str, Any]:
+    named = what == "step" and len(rows) <= MOST_NAMED
     spreads = [row.ratio(what) for row in rows]
     return {
         "type": "scatter",
-        "mode": "markers",
+        "mode": "markers+text" if named else "markers",
+        "text": [row.name for row in rows],
+        "textposition": "top center",
         "name": name,
         "x": [row.parameters for row in rows],
         "y": [one.median for one in spreads],
@@ -279,9 +284,21 @@ def _trace(rows: Sequence[_Row], what: str, name: str) -> dict[str, Any]:
             "array": [one.high - one.median for one in spreads],
             "arrayminus": [one.median - one.low for one in spreads],
         },
-        "customdata": [row.name for row in rows],
         "hovertemplate": (
-            "<b>%{customdata}</b><br>%{y:.2f} times, %{x:,} parameters"
-            "<extra>%{fullData.name}</extra>"
+            "<b>%{text}</b><br>%{y:.2f} times, %{x:,} parameters<extra>%{fullData.name}</extra>"
         ),
+    }
+
+
+def _reference(rows: Sequence[_Row]) -> dict[str, Any]:
+    """Return the line of the backbone alone."""
+    sizes = [row.parameters for row in rows]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": BARE,
+        "x": [min(sizes), max(sizes)],
+        "y": [1, 1],
+        "meta": {"role": "reference"},
+        "hoverinfo": "skip",
     }
