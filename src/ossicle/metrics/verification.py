@@ -11,6 +11,7 @@ Source: NIST SRE evaluation plans; costs of a miss and of a false alarm are 1.
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -50,8 +51,18 @@ class ErrorCurve:
         }
 
     def points(self, most: int) -> list[list[float]]:
-        """Return (false alarm, miss) at about `most` of the thresholds, to draw a DET curve."""
-        steps = np.unique(np.linspace(0, len(self.miss) - 1, most).round().astype(int))
+        """Return (false alarm, miss) at no more than `most` thresholds, to draw a DET curve.
+
+        They are evenly spaced on its axes, which are normal deviates, so that low rates are drawn
+        as finely as high ones.
+        """
+        steps = np.arange(len(self.miss))
+        if len(steps) > most:
+            count = most // 2 - 1
+            rates = [NormalDist().cdf(one) for one in np.linspace(-4, 4, count)]
+            by_false_alarm = np.searchsorted(self.false_alarm, rates)
+            by_miss = len(steps) - 1 - np.searchsorted(self.miss[::-1], rates)
+            steps = np.unique([0, *by_false_alarm, *by_miss, len(steps) - 1])
         return [[float(self.false_alarm[i]), float(self.miss[i])] for i in steps]
 
 

@@ -90,3 +90,19 @@ def test_normalisation_by_hand():
 def test_scores_that_are_not_numbers_are_refused():
     with pytest.raises(ValueError, match="not finite"):
         Trials(np.array([1.0, np.nan]), np.array([True, False]))
+
+
+def test_the_points_of_a_det_curve_are_as_dense_at_low_rates_as_at_high_ones():
+    rng = np.random.default_rng(0)
+    same = rng.random(20_000) < 0.5
+    curve = Trials(rng.normal(size=20_000) + 2 * same, same).curve()
+    points = np.array(curve.points(200))
+    every = np.stack((curve.false_alarm, curve.miss), axis=1)
+    assert {tuple(point) for point in points} <= {tuple(point) for point in every}
+    assert points[0].tolist() == [0, 1]
+    assert points[-1].tolist() == [1, 0]
+    assert 100 < len(points) <= 200
+    for rates in points.T:
+        assert sum((rates > 0.001) & (rates < 0.01)) > 10  # 200 in equal steps would be about 1
+    few = Trials(np.array([0.1, 0.2, 0.3]), np.array([True, False, True])).curve()
+    assert few.points(200) == np.stack((few.false_alarm, few.miss), axis=1).tolist()
