@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,12 @@ def test_a_comparison_prints_its_verdict_and_tables_and_writes_a_report(
     assert "<html" in (out / "report.html").read_text()
     with (out / "tables" / "summary.csv").open() as file:
         assert [row["recipe"] for row in csv.DictReader(file)] == ["linear", "lora"]
+    declared = (out / "study.json").read_text()
+    repeat = shlex.split(json.loads(declared)["command"])
+    assert repeat[0] == "ossicle"
+    done = ossicle(*repeat[1:], f"--trials={trials}")
+    assert (done.status, done.err) == (0, "")
+    assert (out / "study.json").read_text() == declared
     again = ossicle("report", out, "--json", "--embeddings")
     assert again.status == 0
     written = json.loads((out / "report.json").read_text())

@@ -1,13 +1,16 @@
 """The trials that studies declare, and their order."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ossicle.errors import RecipeError, RunError
+from ossicle.data.corpora import CORPORA
+from ossicle.errors import DataError, RecipeError, RunError
 from ossicle.recipes.presets import PRESETS
 from ossicle.recipes.sets import SETS, expand_sets
 from ossicle.studies import STUDIES, DataSize, FewShot, LeaveOneOut, Methods, Sensitivity, Study
+from ossicle.studies.checks import check_trials
 from ossicle.studies.grid import Grid
 from ossicle.training.config import TrainConfig
 
@@ -88,6 +91,48 @@ def test_all_pairs_and_triples_are_compared_with_the_whole_combination_first() -
     elp = [one.labels["recipe"] for one in LeaveOneOut(adapters="elp").trials(grid())]
     assert elp == ["elp/elp", "elp/ep", "elp/lp", "elp/le"]
     assert [one.labels["recipe"] for one in LeaveOneOut().trials(grid("lora"))] == ["lora"]
+
+
+def test_folds_come_before_cells_and_keep_the_name_of_the_data() -> None:
+    trials = Methods().trials(grid("linear", "lora", folds="3", seeds=(0, 1)))
+    assert [(one.labels["seed"], one.config.fold, one.labels["recipe"]) for one in trials] == [
+        (seed, fold, recipe)
+        for seed in (0, 1)
+        for fold in ("1/3", "2/3", "3/3")
+        for recipe in ("linear", "lora")
+    ]
+    assert [one.labels["fold"] for one in trials] == [one.config.fold for one in trials]
+    assert all("data" not in one.labels for one in trials)
+    with pytest.raises(RunError, match="folds is 2; expected a whole number from 3"):
+        Methods().trials(grid("linear", folds="2"))
+    with pytest.raises(DataError, match="has no folds of its own"):
+        Methods().trials(grid("linear", folds="all"))
+
+
+def test_the_folds_of_a_corpus_are_data_strings_of_their_own(tmp_path: Path) -> None:
+    for name, text in CORPORA["esc50"].example.files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text or "")
+    trials = Methods().trials(grid("linear", data=(f"esc50:{tmp_path}",), folds="all"))
+    names = [str(one.labels["fold"]) for one in trials]
+    assert len(names) == len(set(names)) > 1
+    assert [one.config.data for one in trials] == [
+        f"esc50:{tmp_path}?test_fold={name}" for name in names
+    ]
+
+
+def test_a_recipe_is_fitted_to_each_budget_and_the_user_s_text_stays_its_label() -> None:
+    checked = check_trials(Methods().trials(grid("lora", "linear", budgets=(30_000, 60_000))))
+    # tiny-hubert: 6 layers of width 192; a rank at q and v costs 6 * 2 * (192 + 192) = 4608.
+    assert [one.config.recipe for one in checked.trials] == ["lora(rank=6)", "lora(rank=13)"]
+    assert checked.parameters == (6 * 4608, 13 * 4608)
+    assert [one.labels["recipe"] for one in checked.trials] == ["lora", "lora"]
+    assert [one.labels["budget"] for one in checked.trials] == [30_000, 60_000]
+    assert len(checked.refused) == 2
+    assert all("'linear' has no size" in why for _, why in checked.refused)
+    assert checked.notes == ()
+    (note,) = check_trials(Methods().trials(grid("lora", budgets=(9_000,)))).notes
+    assert note.startswith("lora with a budget of 9,000: the nearest is 4,608 parameters, 51.2 %")
 
 
 def test_a_baseline_is_a_row_of_its_own() -> None:
