@@ -71,9 +71,9 @@ def labelled() -> Figure:
     trace = {
         "type": "scatter",
         "mode": "markers+text",
-        "x": [1000 * 1.05**number for number in range(12)],
-        "y": [80 + number / 10 for number in range(12)],
-        "text": [f"recipe number {number}" for number in range(12)],
+        "x": [1000 * 1.05**number for number in range(40)],
+        "y": [80 + number / 10 for number in range(40)],
+        "text": [f"recipe number {number}" for number in range(40)],
         "textposition": "top center",
     }
     return Figure(
