@@ -58,9 +58,9 @@ class RepeatsTest:
     def about(self) -> str:
         """What the p-value is about, as a sentence."""
         return (
-            f"p over {self.num_repeats} repeats is about training again, with other seeds and the "
-            "same recordings; its smallest possible value is "
-            f"{self.smallest_p:.2g}. It does not cover other recordings."
+            f"p over {self.num_repeats} repeats, seeds and folds, is about training again on the "
+            f"same recordings; its smallest possible value is {self.smallest_p:.2g}. It does not "
+            "cover other recordings."
         )
 
 

@@ -1,5 +1,7 @@
 """The table and the verdict of a study: what they show, and what they do not claim."""
 
+import dataclasses
+
 import pytest
 from outcomes import outcome, rows, study
 
@@ -46,8 +48,8 @@ def test_both_kinds_of_p_are_corrected_over_the_table():
 def test_a_table_says_what_each_p_is_about():
     notes = " ".join(summary_table(study({"linear": 0.5, "lora": 0.7}, seeds=6)).notes)
     assert "p over 40 recordings is about these trained models on further recordings" in notes
-    assert "p over 6 repeats is about training again" in notes
-    assert "corrected for 1 comparisons by Holm's method" in notes
+    assert "p over 6 repeats, seeds and folds, is about training again" in notes
+    assert "corrected for 1 comparison by Holm's method" in notes
 
 
 @pytest.mark.parametrize(("seeds", "winners"), [(4, 0), (5, 1)])
@@ -69,7 +71,7 @@ def test_a_difference_that_is_not_decided_is_called_so():
 
 def test_tests_that_cannot_reach_five_percent_are_called_so():
     (said,) = verdict(study({"linear": 0.5, "lora": 0.99}, seeds=5))
-    assert "not decided at this size; 1 comparisons need more repeats" in said
+    assert "not decided at this size; 1 comparison would need more repeats" in said
     assert "at least 0.062 after correction" in said
 
 
@@ -132,3 +134,22 @@ def test_a_reference_can_be_named():
     table = summary_table(outcomes, reference="lora")
     assert column(table, "difference in macro-F1")[0].value < 0
     assert column(table, "difference in macro-F1")[1].value is None
+
+
+def test_a_lower_error_is_better_and_pairs_have_no_test_over_recordings():
+    def verified(one):
+        eer = 1 - one.measured.metrics["accuracy"]
+        metrics = {"eer": eer, "min_dcf_01": 0.5, "min_dcf_05": 0.5}
+        measured = dataclasses.replace(
+            one.measured, task="verification", metrics=metrics, scores=None
+        )
+        return dataclasses.replace(one, measured=measured)
+
+    outcomes = [verified(one) for one in study({"linear": 0.6, "lora": 0.9}, seeds=5, folds=3)]
+    table = summary_table(outcomes)
+    assert "p over recordings" not in table.columns
+    assert column(table, "difference in EER")[1].value < -0.2
+    assert [cell.strong for cell in column(table, "EER (%)")] == [False, True]
+    (said,) = verdict(outcomes)
+    assert said.startswith("lora has the best mean EER")
+    assert said.endswith("each of the others (test over repeats, corrected for 1 comparison).")

@@ -29,7 +29,7 @@ from typing import Literal, TypeAlias
 from ossicle.studies.analysis.cell import Cell, cells, describe, groups, varying
 from ossicle.studies.analysis.difference import SIDES, Difference
 from ossicle.studies.analysis.rows import Row, compare, corrected
-from ossicle.studies.analysis.text import NOT_DECIDED, p_text, score
+from ossicle.studies.analysis.text import NOT_DECIDED, count, p_text, score
 from ossicle.trials.outcome import Outcome
 
 Word: TypeAlias = Literal["holds", "does not hold", "not decided at this size"]
@@ -132,17 +132,12 @@ def _pair(row: Row) -> str:
     return (
         f"{_recipe(row.cell)} against {_recipe(row.reference)}, "
         f"{metric.difference(row.difference.value)} in {metric.label} "
-        f"({', '.join([*tests, _repeats(row.difference)])})"
+        f"({', '.join([*tests, count(row.difference.repeats.num_repeats, 'repeat')])})"
     )
 
 
 def _units(found: Difference) -> str:
     return "recordings" if found.recordings is None else f"{found.recordings.unit}s"
-
-
-def _repeats(found: Difference) -> str:
-    number = found.repeats.num_repeats
-    return f"{number} repeat{'s' if number > 1 else ''}"
 
 
 def _bounded(claim: Claim, by_recipe: Mapping[str, Cell]) -> tuple[Word, str]:

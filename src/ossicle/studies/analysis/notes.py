@@ -6,6 +6,7 @@ from typing import Final
 from ossicle.errors import listing
 from ossicle.studies.analysis.cell import Cell
 from ossicle.studies.analysis.rows import Row
+from ossicle.studies.analysis.text import count
 from ossicle.tasks import Task
 
 FEWEST_SEEDS: Final = 5  # that a winner is called with
@@ -37,11 +38,12 @@ def _spread(rows: Sequence[Row]) -> list[str]:
     said = ["Parameters are those that are trained, without the head."]
     if found.folds > 1:
         said.append(
-            f"± is the standard deviation over all repeats: {found.seeds} seeds and "
+            f"± is the standard deviation over all repeats: {count(found.seeds, 'seed')} and "
             f"{found.folds} folds. The mean is over seeds, of the metric of the recordings of all "
             "folds together."
             if fullest.pools
-            else f"Mean ± standard deviation over {found.seeds} seeds and {found.folds} folds."
+            else f"Mean ± standard deviation over {count(found.seeds, 'seed')} and "
+            f"{found.folds} folds."
         )
     elif found.num_repeats > 1:
         said.append(f"Mean ± standard deviation over {found.num_repeats} seeds.")
@@ -58,7 +60,7 @@ def _tests(tested: Sequence[Row], task: type[Task], against: str) -> list[str]:
     metric = task.reported[task.primary_metric].label
     said = [
         f"Differences are to {listing(names)}, with an interval over seeds and folds. Each kind of "
-        f"p is corrected for {len(tested)} comparisons by Holm's method."
+        f"p is corrected for {count(len(tested), 'comparison')} by Holm's method."
     ]
     if fullest.recordings is not None and task.recording_score is not None:
         said.append(f"{fullest.recordings.about} It compares {task.recording_score.label}.")
@@ -75,7 +77,7 @@ def _few_seeds(rows: Sequence[Row]) -> list[str]:
         return []
     fewest = min(len(row.cell.seeds) for row in rows if row.cell.repeats)
     return [
-        f"{fewest} {'seed is' if fewest == 1 else 'seeds are'} fewer than {FEWEST_SEEDS}: the "
+        f"{count(fewest, 'seed')}, fewer than {FEWEST_SEEDS}: the "
         "table shows spread and calls no winner."
     ]
 

@@ -18,3 +18,8 @@ def score(cell: Cell) -> float:
     if value is None:
         return float("-inf")
     return value if cell.task.higher_is_better else -value
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, as in 1 seed or 3 seeds."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -7,7 +7,7 @@ from ossicle.studies.analysis.cell import Cell, cells, describe, groups, varying
 from ossicle.studies.analysis.difference import SIDES
 from ossicle.studies.analysis.notes import FEWEST_SEEDS, enough_seeds
 from ossicle.studies.analysis.rows import Row, compare, corrected
-from ossicle.studies.analysis.text import NOT_DECIDED, score
+from ossicle.studies.analysis.text import NOT_DECIDED, count, score
 from ossicle.trials.outcome import Outcome
 
 
@@ -85,8 +85,8 @@ def _decision(ranked: Sequence[Cell], against: str, sides: Collection[str]) -> s
     names = [_name(row.reference, against) for row in undecided if row.reference is not None]
     least = max(row.difference.repeats.smallest_p for row in rows if row.difference is not None)
     reach = (
-        f"; {len(rows)} comparisons need more repeats, since p over repeats is at least "
-        f"{min(1.0, least * len(rows)):.2g} after correction"
+        f"; {count(len(rows), 'comparison')} would need more repeats, since p over repeats is at "
+        f"least {min(1.0, least * len(rows)):.2g} after correction"
         if least * len(rows) >= 0.05
         else ""
     )
@@ -106,7 +106,7 @@ def _tests(rows: Sequence[Row]) -> str:
     tests = "tests over recordings and over repeats"
     if any(row.p_recordings is None for row in rows):
         tests = "test over repeats"
-    return f"{tests}, corrected for {len(rows)} comparisons"
+    return f"{tests}, corrected for {count(len(rows), 'comparison')}"
 
 
 def _front(known: Sequence[Cell]) -> list[Cell]:
