@@ -82,7 +82,7 @@ def test_a_det_curve_has_the_error_rates_of_scikit_learn_on_normal_deviate_axes(
     np.testing.assert_allclose(line["x"], norm.ppf(shown[:, 0]), atol=1e-4)
     np.testing.assert_allclose(line["y"], norm.ppf(shown[:, 1]), atol=1e-4)
     assert equal["meta"] == {"role": "reference"}
-    assert line["name"] == "a (EER 25.0 %)"
+    assert (line["name"], line["text"]) == ("a", "EER 25.0 %")
     assert figure.layout["xaxis"]["ticktext"][1] == "0.5 %"
 
 

@@ -45,13 +45,14 @@ def det_curves(outcomes: Sequence[Outcome]) -> Figure | None:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"{one.name} ({score.metric.label} {score.text(one)})",
+            "name": one.name,
+            "text": f"{score.metric.label} {score.text(one)}",
             **_axes(_average(found[one])),
             "visible": True if number < FIRST_LINES else "legendonly",
             "meta": {"series": number},
             "hovertemplate": (
-                "<b>%{fullData.name}</b><br>false alarm %{customdata[0]:.2%}<br>"
-                "miss %{customdata[1]:.2%}<extra></extra>"
+                "<b>%{fullData.name}</b><br>%{fullData.text}<br>"
+                "false alarm %{customdata[0]:.2%}<br>miss %{customdata[1]:.2%}<extra></extra>"
             ),
         }
         for number, one in enumerate(known)
