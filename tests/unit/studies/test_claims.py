@@ -100,3 +100,12 @@ def test_the_claims_of_a_table_are_tested_by_a_study_of_its_recipes():
     few = study({"ast/pf-par": 0.7, "ast/lora-qv": 0.7}, seeds=2, shots=1)
     (one,) = claims_on(few)
     assert "With few labelled recordings of each class, adapters lead LoRA. This" in one
+
+
+def test_a_claim_that_does_not_hold_names_a_comparison_that_is_decided_against_it():
+    right = {"lora": 0.5, "linear": 0.9, "bias": 0.5}
+    (said,) = judge([BETTER], study(right, seeds=2, folds=5))
+    assert "This does not hold" in said
+    assert "least in favour is lora against linear, -" in said
+    budgets = study({"lora": 0.7, "bottleneck": 0.7, "houlsby": 0.7}, budget=1000)
+    assert "With more parameters, LoRA leads adapters" in claims_on(budgets)[0]

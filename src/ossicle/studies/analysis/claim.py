@@ -108,7 +108,7 @@ def _ordered(claim: Claim, by_recipe: Mapping[str, Cell]) -> tuple[Word, str]:
         word = "does not hold"
     elif for_it == len(rows):
         word = "holds"
-    worst = min(known, key=lambda row: gains[id(row)])
+    worst = min(known, key=lambda row: (not row.decided or gains[id(row)] > 0, gains[id(row)]))
     if len(rows) == 1:
         return word, _pair(worst)
     agreeing = sum(gain > 0 for gain in gains.values())
