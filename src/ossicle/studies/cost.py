@@ -35,6 +35,12 @@ _NOTES: Final = (
 )
 
 
+_NO_MEMORY: Final = (
+    "The peak memory is not known, because its process did not finish or the system reports none, "
+    "of"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cost(Study):
     """Measures all recipes in one trial for each backbone, in one process and in turn."""
@@ -172,8 +178,13 @@ class _Result:
                 "peak memory",
             ],
             rows=[row.ratios for row in (self._bare, *self._rows)],
-            notes=[*_NOTES, *failed],
+            notes=[*_NOTES, *self._unknown_memory(), *failed],
         )
+
+    def _unknown_memory(self) -> list[str]:
+        """Return a note on recipes without peak memory."""
+        unknown = [row.name for row in (self._bare, *self._rows) if row.peak_mib is None]
+        return [f"{_NO_MEMORY}: {', '.join(unknown)}."] if unknown else []
 
     def _values(self) -> Table:
         return Table(
@@ -226,6 +237,12 @@ class _Row:
         """Trained parameters, head included; 0 of the backbone alone."""
         return int(self._row["parameters"]["trainable"]) if self._row["parameters"] else 0
 
+    @property
+    def peak_mib(self) -> float | None:
+        """Peak memory of a training step; None if unknown."""
+        peak: float | None = self._row["peak_mib"]
+        return peak
+
     def ratio(self, what: str) -> "Spread":
         """Return the spread of the ratios of its seconds to those of the backbone alone."""
         from ossicle.compute.turns import ratios  # imports torch
@@ -238,10 +255,10 @@ class _Row:
         from ossicle.compute.turns import ratios
 
         faster = ratios(self._bare["seconds"]["batch"], self._row["seconds"]["batch"])
-        peaks = (self._row["peak_mib"], self._bare["peak_mib"])
+        peak, bare = self.peak_mib, self._bare["peak_mib"]
         memory = NONE
-        if None not in peaks:
-            memory = Cell(text=f"{peaks[0] / peaks[1]:.2f}", value=peaks[0] / peaks[1])
+        if peak is not None and bare:
+            memory = Cell(text=f"{peak / bare:.2f}", value=peak / bare)
         return [
             Cell(text=self.name),
             Cell(text=f"{self.parameters:,}", value=self.parameters),
@@ -253,7 +270,7 @@ class _Row:
     def values(self, batch_size: int) -> list[Cell]:
         """Return the cells of the table of medians."""
         seconds = {what: median(values) for what, values in self._row["seconds"].items()}
-        peak = self._row["peak_mib"]
+        peak = self.peak_mib
         rate = batch_size / seconds["batch"]
         return [
             Cell(text=self.name),

@@ -90,6 +90,7 @@ def test_the_tables_hold_ratios_of_the_same_round():
         ["lora", "3,000.0", "110.0", "2.0", "250", "4"],  # 4 recordings in 2 s
         ["full", "6,000.0", "100.0", "2.0", "–", "80"],
     ]
+    assert ratios.notes[-1].endswith("or the system reports none, of: full.")
     assert said == [
         "On config:wavlm-base, a training step takes 2.00 (lora) to 3.00 times (full) and a "
         "prediction takes 1.00 (full) to 1.10 times (lora) as long as the forward pass of the "
