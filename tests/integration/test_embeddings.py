@@ -12,13 +12,13 @@ from made import outcome
 from ossicle.adapters.check import attach
 from ossicle.adapters.saving import save_tensors
 from ossicle.data import Clips, Utterance
-from ossicle.errors import RunError, SplitError
+from ossicle.errors import AdapterFileError, RunError, SplitError
 from ossicle.files import write_sealed
 from ossicle.heads import HEADS, build_head
 from ossicle.inference.embeddings import embed
 from ossicle.recipes.recipe import Recipe
 from ossicle.studies.plots.tsne import embedding_map, store_embeddings, tsne
-from ossicle.training.embeddings import Embeddings, compute_embeddings, read_embeddings
+from ossicle.training.embeddings import EMBEDDINGS, Embeddings, compute_embeddings, read_embeddings
 from ossicle.training.folder import CONFIG, read_config
 from ossicle.training.split import open_split
 from ossicle.training.trained import Trained
@@ -119,6 +119,16 @@ def test_the_map_has_a_panel_for_each_recipe_and_what_cannot_be_computed_is_said
     assert figure.traces[0]["x"] == figure.traces[2]["x"]  # one seed, one set of embeddings
     assert figure.traces[0]["customdata"][0][0] == "high"
     assert "Not drawn: 1 more recipe." in figure.about
+
+
+def test_damaged_embeddings_are_named_and_computed_again(run):
+    compute_embeddings(run, device="cpu")
+    file = run / EMBEDDINGS
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(AdapterFileError, match=r"embeddings\.safetensors' is damaged\. Compute it"):
+        embedding_map([outcome("lora", 0.9, folder=run)])
+    assert store_embeddings([outcome("lora", 0.9, folder=run)], device="cpu") == []
+    assert read_embeddings(run) is not None
 
 
 def test_t_sne_keeps_clusters_apart_and_is_the_same_each_time():

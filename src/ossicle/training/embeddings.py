@@ -59,11 +59,17 @@ def read_embeddings(folder: Path) -> Embeddings | None:
     adapter = _digest(folder)
     if not (folder / EMBEDDINGS).is_file():
         return None
-    tensors, metadata = read_tensors(folder / EMBEDDINGS)
-    if metadata.get(_ADAPTER) != adapter:
-        return None
-    rows = strict_json.loads(metadata[_ROWS])
-    return Embeddings(tuple(rows["keys"]), tuple(rows["labels"]), tensors[_KEY].numpy())
+    try:
+        tensors, metadata = read_tensors(folder / EMBEDDINGS)
+        if metadata.get(_ADAPTER) != adapter:
+            return None
+        rows = strict_json.loads(metadata[_ROWS])
+        return Embeddings(tuple(rows["keys"]), tuple(rows["labels"]), tensors[_KEY].numpy())
+    except (AdapterFileError, KeyError, TypeError, ValueError) as error:
+        raise AdapterFileError(
+            f"'{folder / EMBEDDINGS}' is damaged. Compute it again with "
+            "`ossicle report --embeddings`"
+        ) from error
 
 
 def compute_embeddings(

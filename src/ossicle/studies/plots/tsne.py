@@ -6,13 +6,14 @@ Cappellazzo et al. 2023, https://arxiv.org/abs/2312.03694, figure 2.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float
 
 from ossicle.adapters.folder import TENSORS
-from ossicle.errors import OssicleError
+from ossicle.errors import AdapterFileError, OssicleError
 from ossicle.progress import Progress, no_progress
 from ossicle.reports.parts import Figure
 from ossicle.studies.plots.groups import Group, by_score, group, left_out, panels, score_of, short
@@ -49,11 +50,19 @@ def store_embeddings(
         for one in _ranked(panel)[:MOST_PANELS]:
             folder = one.outcomes[0].folder
             try:
-                if read_embeddings(folder) is None:
+                if not _is_stored(folder):
                     compute_embeddings(folder, device=device, progress=progress)
             except OssicleError as error:
                 faults.append(f"no embeddings of {one.name}: {error}")
     return faults
+
+
+def _is_stored(folder: Path) -> bool:
+    """Return whether a run folder has embeddings that can be read."""
+    try:
+        return read_embeddings(folder) is not None
+    except AdapterFileError:
+        return False
 
 
 def embedding_map(outcomes: Sequence[Outcome]) -> Figure | None:
