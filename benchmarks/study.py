@@ -126,6 +126,7 @@ def measure(
             }
             order = list(both) if number % 2 == 0 else list(both)[::-1]
             found.append({name: timed(both[name]) for name in order})
+            print(found[-1], file=sys.stderr, flush=True)
     return found
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -48,6 +49,14 @@ def holder(tmp_path: Path):
     process.wait()
     process.stdin.close()
     process.stdout.close()
+
+
+def test_a_writer_waits_for_a_reader_that_holds_the_lock_for_a_moment(tmp_path: Path) -> None:
+    reader = Writer(tmp_path)
+    reader.take()
+    Timer(0.1, lambda: reader.__exit__(None, None, None)).start()
+    with Writer(tmp_path) as writer:
+        writer.take()
 
 
 def test_a_second_writer_gets_the_name_of_the_first(

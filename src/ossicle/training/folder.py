@@ -27,6 +27,7 @@ METRICS: Final = "metrics.json"
 MAX_BYTES: Final = 1 << 30  # size limit of a JSON file; split.json lists every recording
 THREADS: Final = "threads"  # in VERSIONS
 LOCK: Final = ".lock"  # exists while a process writes to the folder; contains its process id
+PROBE_S: Final = 0.5  # more than `check_unlocked` takes, which holds the lock for a moment
 STARTED_IN: Final = "started_in"  # in VERSIONS: the working directory, absolute
 FROM_RUN: Final = "started_in_from_run"  # the same, relative to the run folder
 
@@ -66,7 +67,7 @@ class Writer:
             return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self.folder)
+            self._lock = _locked(self.folder, PROBE_S)
             with suppress(OSError):  # Windows does not allow writing to a locked file
                 (self.folder / LOCK).write_text(str(os.getpid()), encoding="ascii")
         except OSError as error:
@@ -76,14 +77,14 @@ class Writer:
             ) from error
 
 
-def _locked(folder: Path) -> FileLock:
+def _locked(folder: Path, wait_s: float = 0.0) -> FileLock:
     file = folder / LOCK
     writer = ""
     with suppress(OSError, ValueError):
         writer = f" (process {int(file.read_text(encoding='ascii'))})"
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait_s)
     except Timeout:
         raise FolderLocked(
             f"'{folder}' is being written by another process{writer}; wait until it has finished, "
