@@ -132,6 +132,30 @@ def test_a_trial_that_cannot_run_is_a_row_and_a_node_without_room_is_an_error(
         RayEngine(address=cluster.address, threads=64).run(jobs[:1], events.append)
 
 
+def test_a_trial_whose_workers_are_killed_three_times_is_a_row_and_the_others_finish(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
+    trials = demo_trials(seeds=1, epochs=2)
+    named = names(trials)
+    events: list[Event] = []
+
+    def kill(event: Event, standing: Standing) -> None:  # noqa: ARG001
+        events.append(event)
+        if event.name == named[0] and event.what == "step":  # before it has finished an epoch
+            subprocess.run(["pkill", "-KILL", "-x", "-f", f"ray::{named[0]}"], check=False)
+
+    engine = RayEngine(address=cluster.address)
+    found = run_trials(trials, named, tmp_path, engine=engine, on_event=kill)
+    assert [one.state for one in found] == ["failed", "finished"]
+    assert "3 times without a finished epoch in between" in str(found[0].reason)
+    of_first = [event.what for event in events if event.name == named[0]]
+    assert [what for what in of_first if what != "step"] == [
+        "started",
+        *["restarted"] * 2,
+        "failed",
+    ]
+
+
 def test_an_address_where_no_cluster_is_ends_the_command_within_half_a_minute(
     tmp_path: Path,
 ) -> None:
