@@ -11,36 +11,38 @@ from ossicle.reports.text import printable
 
 # A spreadsheet runs a cell that begins like this, OWASP "CSV Injection"; wide forms in some locales
 _FORMULA: Final = re.compile(r"\s*[=+\-@\t\r＝＋－＠]\s*\S")
-_LATEX: Final = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "[": "{[}",  # the line break before a row takes [...] and * for its arguments
-    "]": "{]}",
-    "*": "{*}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "−": "$-$",
-    "–": "--",
-    "—": "---",
-    "…": r"\ldots{}",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "→": r"$\to$",
-    "\N{NO-BREAK SPACE}": "~",
-    "\N{THIN SPACE}": r"\,",
-}
+_LATEX: Final = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\textquotedbl{}",
+        "[": "{[}",  # the line break before a row takes [...] and * for its arguments
+        "]": "{]}",
+        "*": "{*}",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "−": "$-$",
+        "–": "--",
+        "—": "---",
+        "…": r"\ldots{}",
+        "≥": r"$\geq$",
+        "≤": r"$\leq$",
+        "→": r"$\to$",
+        "\N{NO-BREAK SPACE}": "~",
+        "\N{THIN SPACE}": r"\,",
+    }
+)
 
 
 def numeric_columns(table: Table) -> list[bool]:
@@ -125,5 +127,5 @@ def latex(text: str) -> str:
     """Return plain text on one line for LaTeX, with its special characters escaped."""
     line = re.sub(r"\s*[\n\t]\s*", " ", printable(text))
     line = re.sub(r"(?<!\S)-(?=[\d.])", "−", line)  # a minus sign, not a hyphen
-    escaped = "".join(_LATEX.get(letter, letter) for letter in line)
+    escaped = line.translate(_LATEX)
     return re.sub(r"-(?=-)", "-{}", escaped) if "--" in line else escaped

@@ -1,9 +1,10 @@
 """Writing a report: a page, JSON, and each table as CSV and LaTeX."""
 
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ossicle import strict_json
 from ossicle.errors import RunError
@@ -42,24 +43,33 @@ def write_report(report: Report, folder: Path) -> Path:
     for table in tables:
         replace_file(folder / "tables" / f"{table.name}.csv", to_csv(table).encode())
         replace_file(folder / "tables" / f"{table.name}.tex", to_latex(table).encode())
-    replace_file(folder / "report.json", _json(report).encode())
+    replace_file(folder / "report.json", _json(report))
     replace_file(folder / "report.html", page.encode())
     return folder / "report.html"
 
 
-def _json(report: Report) -> str:
-    sections = [
-        {"title": section.title, "parts": [_tagged(part) for part in section.parts]}
-        for section in report.sections
-    ]
-    return printable(strict_json.dumps({**asdict(report), "sections": sections}, indent=2)) + "\n"
+def _json(report: Report) -> bytes:
+    data = {
+        **vars(report),
+        "facts": dict(report.facts),
+        "environment": dict(report.environment),
+        "sections": [
+            {"title": section.title, "parts": [_plain(part) for part in section.parts]}
+            for section in report.sections
+        ],
+    }
+    text = printable(strict_json.dumps(data))
+    return msgspec.json.format(text.encode(), indent=2) + b"\n"  # fast with many trials
 
 
-def _tagged(part: Part) -> dict[str, Any]:
+def _plain(part: Part) -> dict[str, Any]:
     """Return a part with its kind, so that a reader need not guess it from the entries."""
     if isinstance(part, str):
         return {"kind": "text", "text": part}
-    return {"kind": "table" if isinstance(part, Table) else "figure", **asdict(part)}
+    if isinstance(part, Table):
+        rows = [[vars(cell) for cell in row] for row in part.rows]
+        return {"kind": "table", **vars(part), "rows": rows}
+    return {"kind": "figure", **vars(part)}
 
 
 def _make(folder: Path) -> None:
