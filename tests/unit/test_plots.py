@@ -10,7 +10,7 @@ from ossicle.studies.plots.confusion import confusion
 from ossicle.studies.plots.cost import peak_memory, train_time
 from ossicle.studies.plots.curves import FIRST_LINES, curves
 from ossicle.studies.plots.groups import for_each_panel, group
-from ossicle.studies.plots.heat import metric_map
+from ossicle.studies.plots.heat import data_maps, metric_map
 from ossicle.studies.plots.parameters import MOST_EXPLAINED, parameters
 from ossicle.studies.plots.ranks import critical_difference
 from ossicle.studies.plots.standard import standard_figures
@@ -152,6 +152,18 @@ def test_the_map_of_a_metric_has_the_mean_of_each_cell_and_gaps_for_missing_ones
     assert (trace["y"], trace["x"]) == (["ffn", "attn"], ["demo", "other"])
     assert trace["z"] == [[pytest.approx(55), None], [None, pytest.approx(90)]]
     assert trace["text"] == [["55.0", ""], ["", "90.0"]]
+
+
+def test_results_by_recipe_and_data_set_are_a_map_for_each_task():
+    eer = {"metric": "eer", "task": "verification"}
+    found = [
+        outcome("a", 0.5),
+        outcome("a", 0.6, labels={"data": "other"}),
+        outcome("b", 0.7),
+        outcome("a", 0.1, labels={"data": "voices"}, **eer),
+    ]
+    (figure,) = data_maps(found)  # the other task has one data set
+    assert figure.traces[0]["z"] == [pytest.approx([50, 60]), [pytest.approx(70), None]]
 
 
 def test_the_confusion_matrix_is_pooled_over_repeats_and_normalised_by_row():

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ossicle.reports.parts import Figure, Part, Section
 from ossicle.studies.analysis import over_data, ranks_table, summary_table, verdict
 from ossicle.studies.claims import claims_on
-from ossicle.studies.plots import critical_difference, for_each_panel, standard_figures
+from ossicle.studies.plots import critical_difference, data_maps, for_each_panel, standard_figures
 from ossicle.studies.plots.groups import panels
 from ossicle.trials.outcome import Outcome
 
@@ -49,8 +49,8 @@ def results(
 
 
 def _over_data(outcomes: Sequence[Outcome], against: str) -> list[Part]:
-    """Return ranks and critical-difference diagrams; empty for one data set."""
-    found: list[Part] = []
+    """Return a map of results, ranks and critical-difference diagrams; empty for one data set."""
+    found: list[Part] = [*data_maps(outcomes)]
     for number, one in enumerate(over_data(outcomes, against), start=1):
         figure = critical_difference(one.ranks)
         name = figure.name if number == 1 else f"{figure.name}-{number}"

@@ -5,7 +5,7 @@ from ossicle.studies.plots.cost import peak_memory, train_time
 from ossicle.studies.plots.curves import curves
 from ossicle.studies.plots.det import det_curves
 from ossicle.studies.plots.groups import for_each_panel
-from ossicle.studies.plots.heat import metric_map
+from ossicle.studies.plots.heat import data_maps, metric_map
 from ossicle.studies.plots.layers import layer_weights
 from ossicle.studies.plots.learning import learning_curves
 from ossicle.studies.plots.parameters import parameters
@@ -17,6 +17,7 @@ __all__ = [
     "confusion",
     "critical_difference",
     "curves",
+    "data_maps",
     "det_curves",
     "embedding_map",
     "for_each_panel",

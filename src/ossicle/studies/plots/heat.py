@@ -1,6 +1,7 @@
 """Heat maps: the metric by two labels, such as placement and data set."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any, Final
 
@@ -45,6 +46,22 @@ def metric_map(
         layout=heat_layout(len(down), rows, columns),
         about=f"Test {score.metric.label} by {rows} and {columns}. {averaged(groups, score=True)}",
     )
+
+
+def data_maps(outcomes: Sequence[Outcome]) -> list[Figure]:
+    """Return the metric by recipe and data set, a map for each task with several data sets."""
+    by_task: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        if one.measured is not None:
+            by_task.setdefault(one.measured.task, []).append(one)
+    found = []
+    for number, part in enumerate(by_task.values(), start=1):
+        title = "Results by recipe and data set"
+        figure = metric_map(part, "recipe", "data", title=title)
+        if figure is not None and len(figure.traces[0]["x"]) > 1:
+            name = figure.name if number == 1 else f"{figure.name}-{number}"
+            found.append(replace(figure, name=name))
+    return found
 
 
 def heat(
