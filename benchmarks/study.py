@@ -1,13 +1,14 @@
 """Time of a study of many short trials, against the same `ossicle train` commands.
 
-    python benchmarks/study.py [--trials 12] [--rounds 3] [--workers 1] [--data demo] [--epochs 1]
+    python benchmarks/study.py [--trials 12] [--rounds 3] [--workers 1] [--shots 2] [--epochs 1]
 
 In each round the study and the commands take turns, both in new folders: the study with so many
 workers, the commands one after the other in as many shells. The trials are seeds of one recipe.
 What the caches keep (lengths and hashes of recordings, output of frozen layers) is there for both,
 from a round that is not counted. The ratio is study over commands: the median of the rounds, with
 the least and the greatest; of the time that passes and of processor time, which other programs on
-the machine disturb less. Written to `benchmarks/results/study.json`.
+the machine disturb less. A study saves the start of the commands, so it is the less, the longer the
+trials: with `--shots 0` they train on all recordings. Written to `benchmarks/results/study.json`.
 """
 
 import argparse
@@ -53,6 +54,7 @@ def commands(configs: list[TrainConfig], folder: Path, workers: int) -> None:
         command = [sys.executable, "-m", "ossicle", "train", "--out", f"{folder}/{config.seed}"]
         for name in ("backbone", "recipe", "data", "epochs", "seed", "track"):
             command += [f"--{name}", str(getattr(config, name))]
+        command += [] if config.shots is None else ["--shots", str(config.shots)]
         subprocess.run(command, check=True, capture_output=True, env=environment)
 
     with ThreadPoolExecutor(workers) as pool:
@@ -74,7 +76,13 @@ def _processor_s() -> float:
 def main() -> None:
     """Measure and store."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("trials", 12), ("rounds", 3), ("workers", 1), ("epochs", 1)):
+    for name, default in (
+        ("trials", 12),
+        ("rounds", 3),
+        ("workers", 1),
+        ("epochs", 1),
+        ("shots", 2),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--data", default="demo")
     parser.add_argument("--backbone", default="tiny-hubert")
@@ -86,6 +94,7 @@ def main() -> None:
         recipe=given.recipe,
         data=given.data,
         epochs=given.epochs,
+        shots=given.shots or None,
         track="none",
     )
     configs = [replace(config, seed=seed) for seed in range(given.trials)]
@@ -98,6 +107,7 @@ def main() -> None:
         "workers": given.workers,
         "data": given.data,
         "epochs": given.epochs,
+        "shots": given.shots,
         "ratio": spread([one["study"][0] / one["commands"][0] for one in rounds]),
         "processor_ratio": spread([one["study"][1] / one["commands"][1] for one in rounds]),
         "seconds": rounds,
