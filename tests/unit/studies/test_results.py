@@ -13,7 +13,10 @@ def test_claims_follow_the_verdict_and_ranks_are_a_section():
     said, sections = results(outcomes)
     assert sum(one.startswith("Claim of Cappellazzo et al. 2023, table IV") for one in said) == 4
     (over,) = [one for one in sections if one.title == "Over several data sets"]
-    table, figure = over.parts
+    by_data, table, figure = over.parts
+    assert isinstance(by_data, Figure)
+    assert by_data.traces[0]["y"] == [*names]
+    assert by_data.traces[0]["x"] == ["a", "b"]
     assert isinstance(table, Table)
     assert isinstance(figure, Figure)
     assert {row[0].text for row in table.rows} == {*names}
