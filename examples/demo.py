@@ -25,7 +25,7 @@ def main():
     )
     voices = ["--data", "demo?label=voice", "--recipes", RECIPES]
     ossicle("compare", *AT_WORK, *voices, "--out", "demo/compare")
-    print("\nThe report, with intervals, tests and plots: open demo/compare/report.html in a browser.")
+    print("\nThe report, with intervals, tests and plots: open demo/compare/report.html.")
     print("\nThen: which command it is, tested on four voices that were not in training.")
     ossicle("train", *AT_WORK, "--data", "demo", "--recipe", "lora", "--out", "demo/run")
     ossicle("evaluate", "demo/run", "--data", "demo")
