@@ -64,7 +64,8 @@ def _print(found: dict[str, Any]) -> None:
     o.print_table(["cell", "parameters without head", "trials", "finished"], rows, right=1)
     for note in found["notes"]:
         print(note)
-    print(f"{found['trials']} trials, {found['finished']} of them finished. ", end="")
+    total = f"{found['trials']} trial{'s' if found['trials'] != 1 else ''}"
+    print(f"{total}, {found['finished']} finished. ", end="")
     if found["estimate_s"] is None:
         print("Time: unknown, none is measured yet.")
     else:

@@ -16,13 +16,16 @@ def recipes(json: o.AsJson = False) -> None:
         return
     margin = max(map(len, PRESETS)) + 2
     width = max(get_terminal_size().columns - margin, 30)
+
+    def show(name: str, *texts: str) -> None:
+        first, *rest = [line for text in texts for line in o.wrapped(text, width)]
+        print("\n".join([f"{name:<{margin}}{first}", *(" " * margin + line for line in rest)]))
+
     for name, preset in PRESETS.items():
-        first, *rest = [*o.wrapped(preset.expression, width), *o.wrapped(preset.source, width)]
-        print(f"{name:<{margin}}{first}")
-        print("\n".join(" " * margin + line for line in rest))
-    print()
+        show(name, preset.expression, preset.source)
+    print("\nSets of presets, for --recipes of a study:\n")
     for name, presets in SETS.items():
-        print(f"set {name}, for studies: {len(presets)} presets, {', '.join(presets)}")
+        show(name, ", ".join(presets))
     print()
     for work, address in PAPERS.items():
         print(f"{work}: {address}")

@@ -142,9 +142,14 @@ def check_trials(trials: Sequence[Trial]) -> Checked:
 
 
 def reasons(refused: Sequence[tuple[Trial, str]]) -> list[str]:
-    """Return each reason once, with the number of trials if there are several."""
-    counts = Counter(why for _, why in refused)
-    lines = [why if count == 1 else f"{why} ({count} trials)" for why, count in counts.items()]
+    """Return each reason once, with its recipe and the number of trials if there are several."""
+    recipes: dict[str, list[str]] = {}
+    for trial, why in refused:
+        recipes.setdefault(why, []).append(str(trial.labels["recipe"]))
+    lines = []
+    for why, named in recipes.items():
+        about = f"{named[0]}: " if len(set(named)) == 1 and named[0] not in why else ""
+        lines.append(f"{about}{why}" + (f" ({len(named)} trials)" if len(named) > 1 else ""))
     return lines if len(lines) <= SHOWN else [*lines[:SHOWN], f"... {len(lines) - SHOWN} others"]
 
 
