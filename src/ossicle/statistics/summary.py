@@ -26,6 +26,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 DRAWS: Final = 10_000
+BATCHES: Final = 10  # of draws that are not kept
+MOST_DRAWN: Final = 20_000_000  # draws times values: 160 MB
 SMALL: Final = 200  # values whose draws are kept
 Weights: TypeAlias = tuple[Float[np.ndarray, "K S"], Float[np.ndarray, "K U"]]
 
@@ -139,9 +141,10 @@ def crossed_interval(
 
 
 def _in_batches(rows: int, columns: int, seed: int) -> Iterator[Weights]:
-    """Yield all draws, few at a time: a study can have many recordings."""
-    for batch in range(10):
-        yield _drawn.__wrapped__(rows, columns, DRAWS // 10, (seed, batch))
+    """Yield the draws, few at a time; fewer of very many rows, whose mean varies little."""
+    batches = min(BATCHES, max(1, MOST_DRAWN // (max(rows, columns) * DRAWS // BATCHES)))
+    for batch in range(batches):
+        yield _drawn.__wrapped__(rows, columns, DRAWS // BATCHES, (seed, batch))
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,7 @@
 Seeds are outermost, then folds, so that a study that was stopped is complete for its first seeds.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -88,9 +89,9 @@ def check_different(what: str, values: Sequence[object], *, some: bool = True) -
     Raises:
         RunError: the message names the values.
     """
-    texts = [str(value) for value in values]
-    twice = sorted({one for one in texts if texts.count(one) > 1})
-    if twice or (some and not texts):
+    counts = Counter(str(value) for value in values)
+    twice = sorted(text for text, count in counts.items() if count > 1)
+    if twice or (some and not counts):
         fault = f"{listing(twice)} is given twice" if twice else "none were given"
         raise RunError(f"a study needs one or more different {what}; {fault}")
 

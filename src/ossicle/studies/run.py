@@ -8,7 +8,7 @@ DIR/report.html, .json      the report, and its tables in DIR/tables/ as CSV and
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -120,14 +120,14 @@ def run_study(
         threads = engine.threads
     _declare(study, grid, folder, checked, names, TRIALS if inside else str(place), threads)
     part = (shard or Shard(1, 1)).of(list(zip(checked.trials, names, strict=True)))
-    run_trials(
+    known = run_trials(
         [trial for trial, _ in part],
         [name for _, name in part],
         place,
         engine=engine,
         on_event=on_event,
     )
-    return report_study(folder, write=report)
+    return _reported(folder, write=report, known=known)
 
 
 def report_study(
@@ -151,12 +151,23 @@ def report_study(
     Raises:
         RunError: it is not the folder of a study, or was written by another version.
     """
-    folder = expand(out)
+    return _reported(expand(out), write=write, embeddings=embeddings, progress=progress)
+
+
+def _reported(
+    folder: Path,
+    *,
+    write: bool,
+    embeddings: bool = False,
+    known: Iterable[Outcome] = (),
+    progress: Progress = no_progress,
+) -> StudyOutcome:
+    """Build the report of a study; `known` are outcomes that need not be read again."""
     record = read_record(folder)
     if record.study not in STUDIES:
         raise RunError(f"'{folder}' has a study '{record.study}', which this version does not know")
     study = STUDIES[record.study](**record.options)
-    outcomes = _outcomes(record, folder)
+    outcomes = _outcomes(record, folder, known)
     report = None
     for fault in store_embeddings(outcomes, progress=progress) if embeddings else ():
         _LOGGER.warning(fault)
@@ -200,10 +211,11 @@ def _declare(
     write_record(folder, record, grid.config)
 
 
-def _outcomes(record: Record, folder: Path) -> list[Outcome]:
+def _outcomes(record: Record, folder: Path, known: Iterable[Outcome]) -> list[Outcome]:
     """Return the outcomes of the trials, and of those that cannot run."""
     refused = [
         Outcome(trial=trial, name="", folder=folder, state="failed", reason=reason)
         for trial, reason in record.refused
     ]
-    return read_outcomes(record.trials, record.names, folder / record.trials_folder) + refused
+    place = folder / record.trials_folder
+    return read_outcomes(record.trials, record.names, place, known) + refused

@@ -5,7 +5,7 @@
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from ossicle.errors import FolderLocked, OssicleError, RunError
 from ossicle.files import write_sealed
 from ossicle.training.folder import CONFIG, check_unlocked, read_json
-from ossicle.trials.outcome import Measured, Outcome, State, TestRows
+from ossicle.trials.outcome import Measured, Outcome, State
 from ossicle.trials.runners import RUNNERS
 from ossicle.trials.trial import Trial
 
@@ -24,15 +24,18 @@ _REASON: Final = "reason"
 class TrialFolders:
     """Reads the outcomes of trials in a folder, each finished one only once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, known: Iterable[Outcome] = ()) -> None:
         """Read nothing yet.
 
         Args:
             folder: The folder of trials; it may not exist yet.
+            known: Outcomes in it that were read before; finished trials do not change.
         """
         self._folder = folder
-        self._measured: dict[tuple[str, str], Measured] = {}
-        self._rows: dict[TestRows, TestRows] = {}
+        self._measured = {
+            (one.trial.runner, one.name): one.measured for one in known if one.measured is not None
+        }
+        self._rows = {one.rows: one.rows for one in self._measured.values()}
 
     def of(self, name: str) -> Path:
         """Return the folder of a trial."""
@@ -74,9 +77,11 @@ class TrialFolders:
         return found
 
 
-def read_outcomes(trials: Sequence[Trial], names: Sequence[str], folder: Path) -> list[Outcome]:
-    """Return the outcome of each trial in a folder of trials; see `TrialFolders.read`."""
-    return TrialFolders(folder).read(trials, names)
+def read_outcomes(
+    trials: Sequence[Trial], names: Sequence[str], folder: Path, known: Iterable[Outcome] = ()
+) -> list[Outcome]:
+    """Return the outcome of each trial in a folder of trials; see `TrialFolders`."""
+    return TrialFolders(folder, known).read(trials, names)
 
 
 def write_failed(folder: Path, reason: str, details: str = "") -> None:

@@ -81,10 +81,11 @@ class Cell:
     def values(self, metric: str) -> Float[np.ndarray, "S F"]:
         """Return the metric of each seed and fold; NaN where it is not finished or not defined."""
         table = np.full((len(self.seeds), len(self.folds)), np.nan)
+        row = {seed: number for number, seed in enumerate(self.seeds)}
+        column = {fold: number for number, fold in enumerate(self.folds)}
         for (seed, fold), one in self.repeats.items():
             value = one.metrics.get(metric)
-            row, column = self.seeds.index(seed), self.folds.index(fold)
-            table[row, column] = np.nan if value is None else value
+            table[row[seed], column[fold]] = np.nan if value is None else value
         return table
 
     def mean(self, metric: str) -> float | None:

@@ -143,8 +143,14 @@ def _candidates(recipe: Recipe, mixture: str, layer: int, num_layers: int) -> li
 
 
 def _read_all(one: Group) -> list[Learnt]:
-    """Return what each repeat has learnt; nothing of runs without an adapter file."""
-    return [read_learnt(each.folder) for each in one.outcomes if (each.folder / TENSORS).is_file()]
+    """Return what each repeat has learnt; nothing of runs without an adapter file.
+
+    The recipe decides whether there is anything to learn, so the first repeat speaks for all.
+    """
+    folders = [each.folder for each in one.outcomes if (each.folder / TENSORS).is_file()]
+    if not folders or read_learnt(folders[0]) == Learnt():
+        return []
+    return [read_learnt(folder) for folder in folders]
 
 
 def _mean(every: Sequence[ByLayer]) -> ByLayer:
