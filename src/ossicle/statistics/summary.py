@@ -142,9 +142,9 @@ def crossed_interval(
 
 def _in_batches(rows: int, columns: int, seed: int) -> Iterator[Weights]:
     """Yield the draws, few at a time; fewer of very many rows, whose mean varies little."""
-    batches = min(BATCHES, max(1, MOST_DRAWN // (max(rows, columns) * DRAWS // BATCHES)))
-    for batch in range(batches):
-        yield _drawn.__wrapped__(rows, columns, DRAWS // BATCHES, (seed, batch))
+    draws = min(DRAWS, max(BATCHES, MOST_DRAWN // max(rows, columns)))
+    for batch in range(BATCHES):
+        yield _drawn.__wrapped__(rows, columns, draws // BATCHES, (seed, batch))
 
 
 @lru_cache(maxsize=8)
