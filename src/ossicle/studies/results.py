@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from ossicle.reports.parts import Figure, Part, Section
 from ossicle.studies.analysis import over_data, ranks_table, summary_table, verdict
 from ossicle.studies.claims import claims_on
 from ossicle.studies.plots import critical_difference, data_maps, for_each_panel, standard_figures
 from ossicle.studies.plots.groups import panels
+from ossicle.studies.plots.tsne import EMBEDDINGS
 from ossicle.trials.outcome import Outcome
 
 Plot = Callable[[Sequence[Outcome]], Figure | None]
+HOW_TO_EMBED: Final = (
+    "To add a map of the embeddings of the test recordings (t-SNE): ossicle report DIR --embeddings"
+)
 
 
 def results(
@@ -39,10 +44,13 @@ def results(
         for number, (name, part) in enumerate(panels(outcomes), start=1)
     ]
     own = [figure for plot in plots for figure in for_each_panel(outcomes, plot)]
+    standard = standard_figures(outcomes)
+    if not any(isinstance(one, Figure) and one.name.startswith(EMBEDDINGS) for one in standard):
+        standard.append(HOW_TO_EMBED)
     sections = [
         Section(title="Results", parts=[*tables, *own]),
         Section(title="Over several data sets", parts=_over_data(outcomes, against)),
-        Section(title="Plots", parts=standard_figures(outcomes)),
+        Section(title="Plots", parts=standard),
     ]
     said = verdict(outcomes, against=against)
     return [*said, *claims_on(outcomes)], [one for one in sections if one.parts]

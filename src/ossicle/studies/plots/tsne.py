@@ -25,6 +25,7 @@ from ossicle.training.embeddings import (
 )
 from ossicle.trials.outcome import Outcome
 
+EMBEDDINGS: Final = "embeddings"  # name of the figure
 MOST_PANELS: Final = 9
 MOST_CLASSES: Final = 12  # classes with a colour and symbol
 FEWEST: Final = 5  # recordings
@@ -130,7 +131,7 @@ def _figure(found: Mapping[Group, Embeddings], missing: int) -> Figure:
     size = max(len(made.keys) for made in found.values())
     drawn = f"at most {MOST_EMBEDDED} are drawn" if size == MOST_EMBEDDED else f"{size} recordings"
     return Figure(
-        name="embeddings",
+        name=EMBEDDINGS,
         title="t-SNE of the embeddings of the test recordings",
         traces=traces,
         layout=layout,
