@@ -22,7 +22,7 @@ NOTHING = Claim(
 def word(claim, outcomes):
     (said,) = judge([claim], outcomes)
     assert said.startswith(f"Claim of X 2020: {claim.statement}. This ")
-    return said.split("This ")[1].split(":")[0]
+    return said.split("This ")[1].split(":")[0]  # with the verb of the sentence
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def word(claim, outcomes):
     [
         ({"lora": 0.95, "linear": 0.6, "bias": 0.5}, "holds"),
         ({"lora": 0.5, "linear": 0.95, "bias": 0.5}, "does not hold"),
-        ({"lora": 0.95, "linear": 0.94, "bias": 0.5}, "not decided at this size"),
+        ({"lora": 0.95, "linear": 0.94, "bias": 0.5}, "is not decided at this size"),
     ],
 )
 def test_a_claim_of_an_order_holds_only_if_every_pair_is_decided(right, expected):
@@ -42,7 +42,7 @@ def test_a_claim_of_an_order_holds_only_if_every_pair_is_decided(right, expected
     [
         ({"lora": 0.7, "linear": 0.9, "bias": 0.6}, 40, "holds"),
         ({"lora": 0.9, "linear": 0.6, "bias": 0.7}, 40, "does not hold"),
-        ({"lora": 0.7, "linear": 0.7, "bias": 0.6}, 20, "not decided at this size"),
+        ({"lora": 0.7, "linear": 0.7, "bias": 0.6}, 20, "is not decided at this size"),
     ],
 )
 def test_a_claim_of_no_gain_is_judged_by_the_interval_of_the_best_of_each(right, size, expected):
@@ -51,8 +51,8 @@ def test_a_claim_of_no_gain_is_judged_by_the_interval_of_the_best_of_each(right,
 
 def test_few_repeats_decide_no_order_and_one_seed_no_margin():
     right = {"lora": 0.99, "linear": 0.5, "bias": 0.5}
-    assert word(BETTER, study(right, seeds=5)) == "not decided at this size"
-    assert word(NOTHING, study(right, seeds=1, folds=5)) == "not decided at this size"
+    assert word(BETTER, study(right, seeds=5)) == "is not decided at this size"
+    assert word(NOTHING, study(right, seeds=1, folds=5)) == "is not decided at this size"
 
 
 def test_a_claim_states_its_evidence():
@@ -81,7 +81,7 @@ def test_recordings_that_differ_leave_a_claim_undecided_with_the_reason():
         outcome({"recipe": name, "seed": 0}, two, ["a", "b"], split=name)
         for name in ("lora", "linear", "bias")
     ]
-    assert word(BETTER, outcomes) == "not decided at this size"
+    assert word(BETTER, outcomes) == "is not decided at this size"
     assert "recordings differ" in judge([NOTHING], outcomes)[0]
 
 

@@ -86,7 +86,8 @@ def judge(claims: Sequence[Claim], outcomes: Sequence[Outcome]) -> list[str]:
 def _sentence(claim: Claim, by_recipe: Mapping[str, Cell], where: str) -> str:
     word, evidence = (_ordered if claim.at_most is None else _bounded)(claim, by_recipe)
     place = f" with {where}" if where else ""
-    return f"Claim of {claim.source}: {claim.statement}. This {word}{place}: {evidence}."
+    verb = "is " if word == NOT_DECIDED else ""
+    return f"Claim of {claim.source}: {claim.statement}. This {verb}{word}{place}: {evidence}."
 
 
 def _ordered(claim: Claim, by_recipe: Mapping[str, Cell]) -> tuple[Word, str]:
