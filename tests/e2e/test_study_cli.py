@@ -100,14 +100,18 @@ def test_a_dry_run_lists_cells_with_parameters_and_time_and_writes_nothing(
     assert rows[3] == ["lora", f"{2 * 2 * 2 * 8 * 64:,}", "2", "0"]
     assert "Time: unknown, none is measured yet." in done.out
     assert not (tmp_path / "out").exists()
-    known = ossicle(*dry, f"--out={tmp_path / 'out'}", f"--trials={trials}", "--json")
+    known = ossicle(
+        *dry, f"--out={tmp_path / 'out'}", f"--trials={trials}", "--json", "--workers=2"
+    )
     found = json.loads(known.out)
     assert (found["trials"], found["finished"]) == (4, 2)
     times = [
         run["train_seconds"] + run["test_seconds"]
         for run in (json.loads(file.read_text()) for file in trials.glob("*/metrics.json"))
     ]
-    assert found["estimate_s"] == pytest.approx(sum(times))  # a second seed of each
+    assert found["estimate_s"] == pytest.approx(
+        sum(times) / 2
+    )  # a second seed of each, side by side
     assert not (tmp_path / "out").exists()
 
 

@@ -10,9 +10,10 @@ from ossicle.errors import DataError, RecipeError, RunError
 from ossicle.recipes.presets import PRESETS
 from ossicle.recipes.sets import SETS, expand_sets
 from ossicle.studies import STUDIES, DataSize, FewShot, LeaveOneOut, Methods, Sensitivity, Study
-from ossicle.studies.checks import check_trials
+from ossicle.studies.checks import check_trials, reasons
 from ossicle.studies.grid import Grid
 from ossicle.training.config import TrainConfig
+from ossicle.trials.trial import Trial
 
 CONFIG = TrainConfig(backbone="tiny-hubert", recipe="", data="demo")
 
@@ -185,3 +186,24 @@ def test_every_study_has_a_name_a_description_and_different_trials(study: str) -
     one = kind()
     trials = one.trials(grid() if one.recipes or study == "leave-one-out" else grid("lora"))
     assert len({str(sorted(trial.labels.items(), key=str)) for trial in trials}) == len(trials)
+
+
+def test_a_reason_names_its_recipe_once_with_the_number_of_trials() -> None:
+    def refused(recipe: str, why: str) -> tuple[Trial, str]:
+        config = TrainConfig(backbone="tiny-ast", recipe=recipe, data="demo")
+        return Trial(config=config, labels={"recipe": recipe}), why
+
+    found = reasons(
+        [
+            refused("ast/spt-300", "too many prompts"),
+            refused("ast/spt-300", "too many prompts"),
+            refused("lora", "'lora' is too large"),
+            refused("linear", "no folds"),
+            refused("lora", "no folds"),
+        ]
+    )
+    assert found == [
+        "ast/spt-300: too many prompts (2 trials)",
+        "'lora' is too large",
+        "no folds (2 trials)",
+    ]

@@ -11,6 +11,7 @@ from ossicle.cli.study_progress import duration
 from ossicle.studies.checks import Checked, check_trials, reasons
 from ossicle.studies.grid import Grid
 from ossicle.studies.study import Study
+from ossicle.trials.capacity import choose_workers
 from ossicle.trials.folder import read_outcomes
 from ossicle.trials.naming import Naming
 from ossicle.trials.outcome import Outcome
@@ -18,14 +19,16 @@ from ossicle.trials.outcome import Outcome
 REPEATS = ("seed", "fold")
 
 
-def dry_run(study: Study, grid: Grid, trials_folder: Path, workers: int, *, json: bool) -> None:
+def dry_run(
+    study: Study, grid: Grid, trials_folder: Path, workers: int | None, *, json: bool
+) -> None:
     """Print the trials of a study in cells of repeats, without writing anything.
 
     Args:
         study: The study.
         grid: Its grid.
         trials_folder: Folder of the trials, some of which may be measured already.
-        workers: Trials that run at the same time.
+        workers: Trials that run at the same time; None: as many as this machine has room for.
         json: Whether to print one JSON object.
 
     Raises:
@@ -36,7 +39,8 @@ def dry_run(study: Study, grid: Grid, trials_folder: Path, workers: int, *, json
     names = [naming.name(trial) for trial in checked.trials]
     outcomes = read_outcomes(checked.trials, names, trials_folder)
     cells = _cells(checked, outcomes)
-    seconds = _estimate(outcomes, workers)
+    count = workers or choose_workers(trial.config for trial in checked.trials)
+    seconds = _estimate(outcomes, count)
     found: dict[str, Any] = {
         "cells": cells,
         "trials": len(outcomes),

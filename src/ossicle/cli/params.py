@@ -11,6 +11,7 @@ from ossicle.recipes.budget import parse_count, parse_weights
 
 if TYPE_CHECKING:
     from ossicle.adapters.budget import Fitted
+    from ossicle.adapters.count import Count
 
 FINAL_NORM = "norm.final"
 
@@ -65,21 +66,7 @@ def params(
     if json:
         o.print_json(found.to_dict() | ({} if fitted is None else _fitted(fitted)))
         return
-    groups: dict[tuple[str, str, str], list[tuple[int | None, int]]] = {}
-    for row in found.rows:
-        key = (row.part, row.method, row.site)
-        groups.setdefault(key, []).append((row.layer, row.count))
-    rows = [
-        [
-            part,
-            method,
-            site,
-            _layers([layer for layer, _ in of_one]),
-            _each([n for _, n in of_one]),
-            f"{sum(n for _, n in of_one):,}",
-        ]
-        for (part, method, site), of_one in groups.items()
-    ]
+    rows = _rows(found)
     if top is not None:
         rows.append(["head", head, "-", "-", f"{found.head:,}", f"{found.head:,}"])
     o.print_table(["part", "method", "site", "layers", "each", "sum"], rows, right=4)
@@ -94,6 +81,25 @@ def params(
     if any(row.site == FINAL_NORM and row.part == "norm" for row in found.rows):
         bare = sum(row.count for row in found.rows if row.site != FINAL_NORM)
         print(f"without head and final norm, as in Cappellazzo et al. 2023: {bare:,}")
+
+
+def _rows(found: "Count") -> list[list[str]]:
+    """Return a row for each method and site, with its parameters over the layers."""
+    groups: dict[tuple[str, str, str], list[tuple[int | None, int]]] = {}
+    for row in found.rows:
+        key = (row.part, row.method, row.site)
+        groups.setdefault(key, []).append((row.layer, row.count))
+    return [
+        [
+            part,
+            method,
+            site,
+            _layers([layer for layer, _ in of_one]),
+            _each([n for _, n in of_one]),
+            f"{sum(n for _, n in of_one):,}",
+        ]
+        for (part, method, site), of_one in groups.items()
+    ]
 
 
 def _fitted(fitted: "Fitted") -> dict[str, Any]:

@@ -4,6 +4,7 @@ Every study is a command with its own options, those of the grid, and those of `
 """
 
 from dataclasses import dataclass, fields, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
@@ -176,7 +177,7 @@ def study(
     """Run the trials that are not finished, and write the report."""
     chosen: Study = context.meta["study"]
     options: RunOptions = context.obj
-    for one, other in zip(backbone * len(data), data * len(backbone), strict=True):
+    for one, other in product(backbone, data):
         check_started(one, other)
     given = _Given(
         out=expand(out),
@@ -205,8 +206,9 @@ def study(
     grid = replace(grid, recipes=tuple(split_recipes(recipes)))
     if dry_run:
         from ossicle.cli.dry_run import dry_run as show
+        from ossicle.studies.run import TRIALS
 
-        show(chosen, grid, given.trials or given.out / "trials", workers or 1, json=json)
+        show(chosen, grid, given.trials or given.out / TRIALS, workers, json=json)
         return
     _run(chosen, grid, given, json=json)
 
