@@ -23,7 +23,7 @@ WHEELS = ROOT / "wheels"
 LIST = WHEELS / "packages.json"
 PACKAGES = ROOT / "build" / "gpu-packages"
 PRESENT = ("torch", "transformers", "huggingface-hub")  # on the machine, with what they depend on
-UNUSED = ("tensorboard", "typer")  # of the command line and of training curves
+UNUSED = ("tensorboard", "typer", "plotly", "jinja2", "scikit-posthocs", "statsmodels")
 FOR_TESTS = ("beartype", "hypothesis", "pytest", "pytest-socket")
 PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ossicle.backbones import Backbone
@@ -94,7 +93,7 @@ class Predictor:
         except DataError as error:
             return about | {"error": str(error)}
 
-    def predict_wave(self, wave: Float[NDArray[np.float32], " N"]) -> dict[str, Any]:
+    def predict_wave(self, wave: Float[np.ndarray, " N"]) -> dict[str, Any]:
         """Return the decoded answer for a wave at the backbone's sample rate."""
         by_window = [
             [member.cpu().rows()[0] for member in self.model.outputs([self._row(wave[start:stop])])]
@@ -102,7 +101,7 @@ class Predictor:
         ]
         return self.task.decode(combine(self.task, list(zip(*by_window, strict=True))))
 
-    def _row(self, wave: Float[NDArray[np.float32], " N"]) -> BatchRow:
+    def _row(self, wave: Float[np.ndarray, " N"]) -> BatchRow:
         return BatchRow.of(self.model.backbone.row(wave))
 
     @property
@@ -128,7 +127,7 @@ def as_utterance(recording: Recording) -> Utterance:
     return Utterance(str(recording), Path(recording), "")
 
 
-def read_wave(utterance: Utterance, backbone: Backbone) -> Float[NDArray[np.float32], " N"]:
+def read_wave(utterance: Utterance, backbone: Backbone) -> Float[np.ndarray, " N"]:
     """Return the wave of a recording at the backbone's sample rate.
 
     Raises:
