@@ -18,6 +18,7 @@ pytestmark = pytest.mark.gpu
 
 OUTPUT = {"rtol": 1e-4, "atol": 1e-5}
 GRADIENT = 1e-3  # of the norm: sums over all frames, in another order
+ROUNDING = 1e-6  # of the largest norm: the gradient of a key's bias is zero but for rounding
 RECIPES = ("lora", "bottleneck", "l-adapter", "weighted-sum", "prefix", "linear", "full@layer[1:]")
 
 
@@ -48,9 +49,10 @@ def test_output_and_gradients_are_those_of_the_cpu(build, noise, device, pair):
     expected, found = gradients(model, waves), gradients(other, waves)
     torch.testing.assert_close(found.pop("output"), expected.pop("output"), **OUTPUT)
     assert found.keys() == expected.keys()
+    rounding = ROUNDING * max(gradient.norm() for gradient in expected.values())
     for key, gradient in expected.items():
         off = (found[key] - gradient).norm()
-        assert off <= GRADIENT * gradient.norm() + 1e-6, f"{key}: off by {off}"
+        assert off <= GRADIENT * gradient.norm() + rounding, f"{key}: off by {off}"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from transformers import AutoConfig, AutoModel
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel
 
 from ossicle.backbones.ast import AST
 from ossicle.backbones.backbone import Backbone
@@ -123,6 +123,7 @@ def _check_memory(name: str, family: Family, settings: dict[str, Any]) -> None:
 def _unloaded(name: str, family: Family, settings: dict[str, Any], device: str) -> tuple[Any, Any]:
     """Return a new model and its configuration."""
     config = build_config(f"'{name}'", family.model_type, settings)
+    MODEL_MAPPING[type(config)]  # imports its module before the device is set: it may make tensors
     try:
         with torch.device(device):
             return AutoModel.from_config(config), config

@@ -95,8 +95,9 @@ def meta_model(path: str, family: Family, config: Any) -> Any:
         BackboneError: the configuration is not valid.
     """
     try:
+        model_class = family.model_class(config)  # imports its module, which may make tensors
         with torch.device("meta"):
-            return family.model_class(config)(config)
+            return model_class(config)
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise BackboneError(
             f"backbone '{path}': {CONFIG} is not a valid architecture: {one_line(error)}"
