@@ -20,6 +20,7 @@ from ossicle.errors import LabelError, RunError
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting
+from ossicle.tasks.answer import Answer
 
 
 class Task(ABC):
@@ -85,6 +86,11 @@ class Task(ABC):
     @abstractmethod
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the loss of a batch, a mean over its recordings."""
+
+    @property
+    @abstractmethod
+    def answers(self) -> tuple[Answer, ...]:
+        """The answers in an output; none if it is an embedding."""
 
     @abstractmethod
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:

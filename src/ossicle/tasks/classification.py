@@ -18,6 +18,7 @@ from ossicle.heads import Outputs
 from ossicle.metrics import classification_metrics, metrics_by_rows
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting, check_fraction
+from ossicle.tasks.answer import Answer
 from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import Fraction, Names, read_saved
@@ -101,6 +102,11 @@ class Classification(Task):
         if self.weights is not None:
             losses = losses * torch.tensor(self.weights).to(output)[numbers]
         return losses.mean()
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """One choice of the classes."""
+        return (Answer("choice", 0, self.num_outputs, self.labels),)
 
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the logarithm of the mean probability of each class."""

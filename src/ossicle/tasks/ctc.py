@@ -31,6 +31,7 @@ from ossicle.errors import LabelError, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.edits import rate
 from ossicle.settings import Setting
+from ossicle.tasks.answer import Answer
 from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.decoder import BLANK, Decoder, build_decoder, greedy
@@ -163,6 +164,11 @@ class Transcription(Task):
         )
         lengths = torch.tensor([max(1, len(target)) for target in targets], device=device)
         return (losses / lengths).mean()
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """One choice of the blank and the units, in every frame."""
+        return (Answer("choice", 0, self.num_outputs, ("", *self.units)),)
 
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the logarithm of the mean probability of each unit and blank, frame by frame.

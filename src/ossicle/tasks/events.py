@@ -23,6 +23,7 @@ from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.segments import counts, micro_f1, segments
 from ossicle.settings import Setting, check_fraction
+from ossicle.tasks.answer import Answer
 from ossicle.tasks.averaging import mean_of_sigmoid, stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import Fraction, Names, read_saved
@@ -108,6 +109,14 @@ class Events(Task):
             target = torch.from_numpy(self.marks(label, len(output))).to(output)
             losses.append(F.binary_cross_entropy_with_logits(output, target))
         return torch.stack(losses).mean()
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The presence of each class, in every frame."""
+        return tuple(
+            Answer("presence", n, n + 1, (name,), self.threshold)
+            for n, name in enumerate(self.classes)
+        )
 
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the logit of the mean probability of each class, frame by frame."""

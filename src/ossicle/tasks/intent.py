@@ -9,6 +9,7 @@ https://arxiv.org/abs/2105.01051.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Annotated, Any, ClassVar, final
 
 import numpy as np
@@ -23,6 +24,7 @@ from ossicle.data import Dataset
 from ossicle.errors import LabelError, did_you_mean, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
+from ossicle.tasks.answer import Answer
 from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import Names, read_saved
@@ -82,6 +84,15 @@ class Intent(Task):
         targets = torch.tensor([self._numbers(label) for label in labels], device=output.device)
         pairs = zip(self._split(output), targets.T, strict=True)
         return torch.stack([F.cross_entropy(*pair) for pair in pairs]).sum()
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """One choice of the values of each slot."""
+        stops = accumulate(len(names) for names in self.values.values())
+        return tuple(
+            Answer("choice", stop - len(names), stop, names)
+            for stop, names in zip(stops, self.values.values(), strict=True)
+        )
 
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the logarithm of the mean probability of each value, slot by slot."""

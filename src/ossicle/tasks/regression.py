@@ -25,6 +25,7 @@ from ossicle.errors import AdapterFileError, LabelError
 from ossicle.heads import Outputs
 from ossicle.metrics.concordance import concordance
 from ossicle.metrics.metric import Metric
+from ossicle.tasks.answer import Answer
 from ossicle.tasks.averaging import stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import read_saved
@@ -106,6 +107,11 @@ class Regression(Task):
         apart = (output.mean(0) - target.mean(0)).square()
         total = mine.square().mean(0) + theirs.square().mean(0) + apart
         return (1 - 2 * (mine * theirs).mean(0) / (total + EPS)).mean()
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """A number for each dimension."""
+        return tuple(Answer("number", n, n + 1, (name,)) for n, name in enumerate(self.dimensions))
 
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the mean of each dimension."""

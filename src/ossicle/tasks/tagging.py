@@ -20,6 +20,7 @@ from ossicle.errors import LabelError, did_you_mean, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.ranking import mean_auc, mean_average_precision
+from ossicle.tasks.answer import Answer
 from ossicle.tasks.averaging import mean_of_sigmoid, stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import Names, read_saved
@@ -85,6 +86,11 @@ class Tagging(Task):
         output = outputs.values
         targets = torch.from_numpy(self.targets(labels)).to(output)
         return F.binary_cross_entropy_with_logits(output, targets)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """The presence of each tag."""
+        return tuple(Answer("presence", n, n + 1, (tag,)) for n, tag in enumerate(self.tags))
 
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the logit of the mean probability of each tag."""

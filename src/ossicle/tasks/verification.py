@@ -31,6 +31,7 @@ from ossicle.metrics.verification import (
     unit,
 )
 from ossicle.settings import Setting, check_known
+from ossicle.tasks.answer import Answer
 from ossicle.tasks.averaging import stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.margin import MARGIN_LOSSES, margin_logits
@@ -148,6 +149,11 @@ class Verification(Task):
     def combine_windows(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the mean of the windows' embeddings, which are not normalised before."""
         return torch.stack(list(outputs)).mean(dim=0)
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """None: the output is an embedding."""
+        return ()
 
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the members' embeddings at length 1, one after the other.
