@@ -1,5 +1,6 @@
 """Decoded answers, loss and metrics of a model on labelled recordings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,12 +8,13 @@ import torch
 from torch import Tensor
 
 from ossicle.compute.processes import Processes
-from ossicle.data import Clips
+from ossicle.data import Clips, Utterance
 from ossicle.frozen.batches import window_batches
 from ossicle.heads import Outputs
-from ossicle.inference.predictor import Model, combine
+from ossicle.inference.predictor import Model, decide
 from ossicle.progress import Progress, no_progress
 from ossicle.tasks import Task
+from ossicle.votes import Vote
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Assessment:
 
     Attributes:
         decoded: The decoded answer for each recording, with the recording's `key`.
-        loss: Mean over the recordings; None for a task without a loss on unseen labels.
+        loss: Mean over the recordings; None for a task without a loss on unseen labels, and for a
+            vote on decoded texts.
         metrics: The metrics of the task.
     """
 
@@ -30,13 +33,13 @@ class Assessment:
     metrics: dict[str, Any]
 
 
-@torch.no_grad()
 def assess(
     model: Model,
     task: Task,
     clips: Clips,
     batch_size: int,
     *,
+    vote: Vote | None = None,
     processes: Processes | None = None,
     progress: Progress = no_progress,
     stage: str = "test",
@@ -48,18 +51,67 @@ def assess(
         task: Combines and decodes them.
         clips: The recordings. One longer than their limit is cut into windows.
         batch_size: Windows at a time.
+        vote: How several members decide. None: by the mean of their outputs.
+        processes: The processes that share the batches; all return the same.
+        progress: Called after every batch.
+        stage: The stage that is reported to it.
+    """
+    outputs = member_outputs(
+        model, task, clips, batch_size, processes=processes, progress=progress, stage=stage
+    )
+    return assess_outputs(task, clips.utterances, outputs, vote)
+
+
+@torch.no_grad()
+def member_outputs(
+    model: Model,
+    task: Task,
+    clips: Clips,
+    batch_size: int,
+    *,
+    processes: Processes | None = None,
+    progress: Progress = no_progress,
+    stage: str = "test",
+) -> list[list[Tensor]]:
+    """Return, for each recording, the output of every member, (C,) or (T, C), windows combined.
+
+    Args:
+        model: The source of outputs; a single model has one member.
+        task: Combines the windows of a long recording.
+        clips: The recordings. One longer than their limit is cut into windows.
+        batch_size: Windows at a time.
         processes: The processes that share the batches; all return the same.
         progress: Called after every batch.
         stage: The stage that is reported to it.
     """
     device = next(model.backbone.parameters()).device
     processes = processes or Processes(cpu=device.type == "cpu")
-    outputs = _outputs_by_recording(model, clips, batch_size, processes, progress, stage)
-    combined = [combine(task, of_members) for of_members in outputs]
-    labels = [utterance.label for utterance in clips.utterances]
-    pairs = zip(clips.utterances, combined, strict=True)
-    decoded = [{**task.decode(output), "key": one.key} for one, output in pairs]
-    loss = float(task.loss(Outputs.of(combined), labels)) if task.closed_set else None
+    windows = _outputs_by_recording(model, clips, batch_size, processes, progress, stage)
+    return [[task.combine_windows(of_one) for of_one in of_members] for of_members in windows]
+
+
+@torch.no_grad()
+def assess_outputs(
+    task: Task,
+    utterances: Sequence[Utterance],
+    outputs: Sequence[Sequence[Tensor]],
+    vote: Vote | None = None,
+) -> Assessment:
+    """Return the decisions on recordings, given the outputs of every member for each of them.
+
+    Args:
+        task: Decodes the outputs.
+        utterances: The recordings.
+        outputs: The result of `member_outputs`.
+        vote: How several members decide. None: by the mean of their outputs.
+    """
+    decisions = [decide(task, of_members, vote) for of_members in outputs]
+    labels = [utterance.label for utterance in utterances]
+    pairs = zip(utterances, decisions, strict=True)
+    decoded = [{**decision.decoded, "key": one.key} for one, decision in pairs]
+    combined = [decision.output for decision in decisions if decision.output is not None]
+    has_loss = task.closed_set and len(combined) == len(decisions)
+    loss = float(task.loss(Outputs.of(combined), labels)) if has_loss else None
     return Assessment(decoded, loss, task.metrics(labels, decoded))
 
 

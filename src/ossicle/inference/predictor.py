@@ -1,7 +1,8 @@
 """From a recording to a decoded answer, for a single model or several.
 
     recording -> wave -> windows -> outputs of every member -> combine_windows, member by member
-                                                            -> combine_members -> decode
+                                                            -> one member: Task.decode
+                                                               several:    Vote.decide
 
 The windows of a recording pass one by one, so that its length does not decide the memory needed.
 """
@@ -23,6 +24,7 @@ from ossicle.errors import AudioError, DataError, listing
 from ossicle.frozen.part import BatchRow, FrozenPart
 from ossicle.heads import Outputs
 from ossicle.tasks import Task
+from ossicle.votes import Decision, Soft, Vote
 
 Recording = Path | str | Utterance
 
@@ -54,11 +56,13 @@ class Predictor:
         model: The source of outputs.
         task: Combines and decodes them.
         limit: Longest window, in samples.
+        vote: How several members decide. None: by the mean of their outputs.
     """
 
     model: Model
     task: Task
     limit: int
+    vote: Vote | None = None
 
     def predict(
         self, recordings: Iterable[Recording], processes: Processes | None = None
@@ -99,7 +103,8 @@ class Predictor:
             [member.cpu().rows()[0] for member in self.model.outputs([self._row(wave[start:stop])])]
             for start, stop in windows(len(wave), self.limit)
         ]
-        return self.task.decode(combine(self.task, list(zip(*by_window, strict=True))))
+        outputs = [self.task.combine_windows(one) for one in zip(*by_window, strict=True)]
+        return decide(self.task, outputs, self.vote).decoded
 
     def _row(self, wave: Float[np.ndarray, " N"]) -> BatchRow:
         return BatchRow.of(self.model.backbone.row(wave))
@@ -109,15 +114,17 @@ class Predictor:
         return self.model.backbone.sample_rate
 
 
-def combine(task: Task, outputs: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Return one output for a recording.
+def decide(task: Task, outputs: Sequence[Tensor], vote: Vote | None = None) -> Decision:
+    """Return the decision on a recording.
 
     Args:
-        task: Defines how outputs are combined.
-        outputs: For every member, the outputs of all windows.
+        task: Decodes the outputs.
+        outputs: The output of every member, windows combined.
+        vote: How several members decide. None: by the mean of their outputs.
     """
-    members = [task.combine_windows(of_one) for of_one in outputs]
-    return members[0] if len(members) == 1 else task.combine_members(members)
+    if len(outputs) == 1:
+        return Decision(task.decode(outputs[0]), outputs[0])
+    return (vote or Soft()).decide(task, outputs)
 
 
 def as_utterance(recording: Recording) -> Utterance:
