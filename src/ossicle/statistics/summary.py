@@ -164,12 +164,12 @@ def _times_drawn(
 @cache
 def _tail(shape: tuple[int, ...], confidence: float) -> float:
     """Return the fraction of draws to cut off at each end."""
-    from scipy.stats import norm, t
+    from scipy.special import ndtr, stdtrit  # scipy.stats takes 50 MB more
 
     tail = (1 - confidence) / 2
     drawn = [size for size in shape if size > 1]
     if len(drawn) != 1:
         return tail
     (number,) = drawn
-    wider = np.sqrt(number / (number - 1)) * t.ppf(tail, number - 1)
-    return float(norm.cdf(wider))
+    wider = np.sqrt(number / (number - 1)) * stdtrit(number - 1, tail)
+    return float(ndtr(wider))

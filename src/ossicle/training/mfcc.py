@@ -13,8 +13,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from scipy.fft import dct
-from scipy.signal import savgol_filter
 
 from ossicle.backbones.filterbank import (
     HOP,
@@ -41,6 +39,8 @@ class Input:
 
 def mfcc(wave: NDArray[np.float32]) -> Float[np.ndarray, "T 20"]:
     """Return the coefficients of a wave (N,) at 16 kHz; computed in float64."""
+    from scipy.fft import dct
+
     count = num_mel_frames(len(wave))
     blocks = []
     for first in range(0, count, _BLOCK):
@@ -53,6 +53,8 @@ def mfcc(wave: NDArray[np.float32]) -> Float[np.ndarray, "T 20"]:
 
 def statistics(coefficients: Float[np.ndarray, "T 20"]) -> Float[np.ndarray, " 80"]:
     """Return mean and standard deviation of the coefficients and of their deltas over time."""
+    from scipy.signal import savgol_filter  # takes 30 MB
+
     deltas = savgol_filter(  # a line through five frames: the regression of HTK
         coefficients, _DELTA_FRAMES, polyorder=1, deriv=1, axis=0, mode="nearest"
     )
