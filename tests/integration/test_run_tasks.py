@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from ossicle.adapters.folder import COHORT
 from ossicle.compute.precision import pick_precision
 from ossicle.data import write_manifest
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, LabelError, RunError
 from ossicle.frozen.cache import stores
-from ossicle.inference.cohort import COHORT
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import LOG
 from ossicle.training.run import train

@@ -21,6 +21,7 @@ from ossicle.errors import AdapterFileError, listing
 
 TENSORS: Final = "adapter.safetensors"
 FACTS: Final = "recipe.json"
+COHORT: Final = "cohort.safetensors"  # of verification: see `ossicle.inference.cohort`
 FORMAT: Final = 2
 _KEY = re.compile(r"(head|gates|\d+/(-|\d+)/[a-z][a-z.]*)/\w[\w.]*")
 

@@ -11,7 +11,7 @@ from ossicle.compute.processes import Processes
 from ossicle.data import Clips, Utterance
 from ossicle.frozen.batches import window_batches
 from ossicle.heads import Outputs
-from ossicle.inference.predictor import Model, decide
+from ossicle.inference.predictor import Group, Model, decide, in_order
 from ossicle.progress import Progress, no_progress
 from ossicle.tasks import Task
 from ossicle.votes import Vote
@@ -88,6 +88,42 @@ def member_outputs(
     processes = processes or Processes(cpu=device.type == "cpu")
     windows = _outputs_by_recording(model, clips, batch_size, processes, progress, stage)
     return [[task.combine_windows(of_one) for of_one in of_members] for of_members in windows]
+
+
+def group_outputs(
+    groups: Sequence[Group],
+    task: Task,
+    clips: Sequence[Clips],
+    batch_size: int,
+    *,
+    processes: Processes | None = None,
+    progress: Progress = no_progress,
+    stage: str = "test",
+) -> list[list[Tensor]]:
+    """Return, for each recording, the output of every member of all groups, in their order.
+
+    Args:
+        groups: The members, by backbone.
+        task: Combines the windows of a long recording.
+        clips: For each group the same recordings, with their lengths at its sample rate.
+        batch_size: Windows at a time.
+        processes: The processes that share the batches; all return the same.
+        progress: Called after every batch.
+        stage: The stage that is reported to it.
+    """
+    found = [
+        member_outputs(
+            group.model,
+            task,
+            of_group,
+            batch_size,
+            processes=processes,
+            progress=progress,
+            stage=stage,
+        )
+        for group, of_group in zip(groups, clips, strict=True)
+    ]
+    return [in_order(groups, of_recording) for of_recording in zip(*found, strict=True)]
 
 
 @torch.no_grad()

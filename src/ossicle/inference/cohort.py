@@ -1,17 +1,16 @@
 """The cohort of a verification run: `cohort.safetensors`, (K, E) embeddings from training."""
 
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ossicle.adapters.folder import COHORT
 from ossicle.adapters.saving import check_finite, read_tensors, serialise_with_digest
 from ossicle.errors import AdapterFileError
 from ossicle.files import replace_file
 
-COHORT: Final = "cohort.safetensors"
 _KEY = "embeddings"
 
 

@@ -1,20 +1,30 @@
-"""Adapters of a bank as one model: an ensemble, or a single adapter.
+"""Several adapters as one model. Those on one backbone run as one batch of a bank.
 
-rows -> frozen part, once -> adapter a -> outputs of member a -> Task.combine_members
-                          -> adapter b -> outputs of member b ->
+    rows -> frozen part, once -> adapter a -> outputs of member a -> Vote.decide
+                              -> adapter b -> outputs of member b ->
+
+A member that a bank cannot take, because its recipe changes the backbone itself, gets a backbone of
+its own. Members on different backbones share nothing.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from ossicle.adapters.folder import read_folder
+from ossicle.adapters.saving import load
 from ossicle.backbones import Backbone
-from ossicle.errors import AdapterFileError
+from ossicle.errors import AdapterFileError, AttachError
 from ossicle.frozen.part import BatchRow
 from ossicle.heads import Outputs
 from ossicle.inference.bank import AdapterBank
-from ossicle.inference.predictor import Predictor, longest_piece
+from ossicle.inference.predictor import Group, Predictor, longest_piece
 from ossicle.inference.saved_task import read_task
+from ossicle.inference.single import SingleModel
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 class Ensemble:
@@ -75,4 +85,97 @@ def load_predictor(bank: AdapterBank, folders: Mapping[str, Path | str]) -> Pred
     for name, folder in folders.items():
         bank.load(name, folder)
     limit = min(longest_piece(bank.backbone, seconds) for _, seconds in found.values())
-    return Predictor(Ensemble(bank, list(folders)), task, limit)
+    names = list(folders)
+    group = Group(Ensemble(bank, names), limit, tuple(range(len(names))))
+    return Predictor((group,), task)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a member of an ensemble is.
+
+    Attributes:
+        name: Its name in messages and in the bank.
+        folder: Its adapter folder.
+        facts: The content of its `recipe.json`.
+        seconds: Its longest window.
+    """
+
+    name: str
+    folder: Path
+    facts: Mapping[str, Any]
+    seconds: float
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of its backbone."""
+        found: str = self.facts["backbone"]["fingerprint"]
+        return found
+
+
+def load_groups(
+    sources: Sequence[Source], load_backbone: Callable[[Source], Backbone]
+) -> tuple[Group, ...]:
+    """Load the members of an ensemble, as few groups as possible.
+
+    What cannot be shared is logged.
+
+    Args:
+        sources: The members, in their order.
+        load_backbone: Loads the backbone of a member; called again for one that cannot share it.
+
+    Raises:
+        OssicleError: a folder is damaged, or a backbone is not the one that it was trained on.
+    """
+    of_backbone: dict[str, list[int]] = {}
+    for place, source in enumerate(sources):
+        of_backbone.setdefault(source.fingerprint, []).append(place)
+    if len(of_backbone) > 1:
+        shown = "; ".join(
+            f"{sources[places[0]].facts['backbone']['name']} of "
+            + ", ".join(sources[place].name for place in places)
+            for places in of_backbone.values()
+        )
+        _LOGGER.info(
+            f"The members are on {len(of_backbone)} backbones, between which nothing is shared: "
+            f"{shown}"
+        )
+    return tuple(
+        group
+        for places in of_backbone.values()
+        for group in _on_one_backbone(sources, places, load_backbone)
+    )
+
+
+def _on_one_backbone(
+    sources: Sequence[Source], places: Sequence[int], load_backbone: Callable[[Source], Backbone]
+) -> list[Group]:
+    """Return a group of the members that a bank can take, and one for each of the others."""
+    if len(places) == 1:
+        return [_single(sources[places[0]], places[0], load_backbone)]
+    bank = AdapterBank(load_backbone(sources[places[0]]))
+    banked, alone = [], []
+    for place in places:
+        try:
+            bank.load(sources[place].name, sources[place].folder)
+            banked.append(place)
+        except AttachError as error:
+            alone.append(place)
+            _LOGGER.info(
+                f"Member '{sources[place].name}' runs on a backbone of its own, in a pass of its "
+                f"own: {error}"
+            )
+    groups = []
+    if banked:
+        limit = min(longest_piece(bank.backbone, sources[place].seconds) for place in banked)
+        model = Ensemble(bank, [sources[place].name for place in banked])
+        groups.append(Group(model, limit, tuple(banked)))
+    for place in alone:
+        groups.append(_single(sources[place], place, load_backbone))
+    return groups
+
+
+def _single(source: Source, place: int, load_backbone: Callable[[Source], Backbone]) -> Group:
+    backbone = load_backbone(source)
+    model = load(source.folder, backbone).eval()
+    return Group(SingleModel(model), longest_piece(backbone, source.seconds), (place,))

@@ -5,6 +5,8 @@
                                                                several:    Vote.decide
 
 The windows of a recording pass one by one, so that its length does not decide the memory needed.
+Members on different backbones form groups, which share nothing: each reads the recording at its own
+sample rate, in windows of its own length.
 """
 
 import math
@@ -49,19 +51,37 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
+class Group:
+    """Members that share a backbone, and read a recording together.
+
+    Attributes:
+        model: The source of their outputs.
+        limit: Longest window, in samples.
+        places: Place of each member in the order of all members, in the order of its outputs.
+    """
+
+    model: Model
+    limit: int
+    places: tuple[int, ...] = (0,)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The backbone of the members."""
+        return self.model.backbone
+
+
+@dataclass(frozen=True)
 class Predictor:
     """Decoded answers for recordings of any length.
 
     Attributes:
-        model: The source of outputs.
-        task: Combines and decodes them.
-        limit: Longest window, in samples.
+        groups: The members, by backbone.
+        task: Combines and decodes their outputs.
         vote: How several members decide. None: by the mean of their outputs.
     """
 
-    model: Model
+    groups: tuple[Group, ...]
     task: Task
-    limit: int
     vote: Vote | None = None
 
     def predict(
@@ -72,7 +92,7 @@ class Predictor:
         In speaker verification each recording is also scored against the first one. Of several
         processes, each takes every n-th recording, and all yield the same answers.
         """
-        device = next(self.model.backbone.parameters()).device
+        device = next(self.groups[0].backbone.parameters()).device
         processes = processes or Processes(cpu=device.type == "cpu")
         first: dict[str, Any] | None = None
         every = list(recordings)
@@ -91,27 +111,53 @@ class Predictor:
         if utterance.start_s or utterance.duration_s is not None:
             about |= {"start_s": utterance.start_s, "duration_s": utterance.duration_s}
         try:
-            wave = read_wave(utterance, self.model.backbone)
-            check_whole(self.task, {str(utterance.path): len(wave)}, self.limit, self._rate)
-            return about | self.predict_wave(wave)
+            waves = [read_wave(utterance, group.backbone) for group in self.groups]
+            for group, wave in zip(self.groups, waves, strict=True):
+                rate = group.backbone.sample_rate
+                check_whole(self.task, {str(utterance.path): len(wave)}, group.limit, rate)
         except DataError as error:
             return about | {"error": str(error)}
+        return about | self.predict_waves(waves)
 
-    def predict_wave(self, wave: Float[np.ndarray, " N"]) -> dict[str, Any]:
-        """Return the decoded answer for a wave at the backbone's sample rate."""
-        by_window = [
-            [member.cpu().rows()[0] for member in self.model.outputs([self._row(wave[start:stop])])]
-            for start, stop in windows(len(wave), self.limit)
+    def predict_waves(self, waves: Sequence[Float[np.ndarray, " N"]]) -> dict[str, Any]:
+        """Return the decoded answer for a recording, given its wave for each group.
+
+        Args:
+            waves: The recording at the sample rate of each group's backbone.
+        """
+        of_groups = [
+            _outputs_of_wave(group, self.task, wave)
+            for group, wave in zip(self.groups, waves, strict=True)
         ]
-        outputs = [self.task.combine_windows(one) for one in zip(*by_window, strict=True)]
-        return decide(self.task, outputs, self.vote).decoded
+        return decide(self.task, in_order(self.groups, of_groups), self.vote).decoded
 
-    def _row(self, wave: Float[np.ndarray, " N"]) -> BatchRow:
-        return BatchRow.of(self.model.backbone.row(wave))
 
-    @property
-    def _rate(self) -> int:
-        return self.model.backbone.sample_rate
+def _outputs_of_wave(group: Group, task: Task, wave: Float[np.ndarray, " N"]) -> list[Tensor]:
+    """Return the output of every member of a group, windows combined."""
+    by_window = [
+        [member.cpu().rows()[0] for member in group.model.outputs([_row(group, wave[start:stop])])]
+        for start, stop in windows(len(wave), group.limit)
+    ]
+    return [task.combine_windows(of_one) for of_one in zip(*by_window, strict=True)]
+
+
+def _row(group: Group, wave: Float[np.ndarray, " N"]) -> BatchRow:
+    return BatchRow.of(group.backbone.row(wave))
+
+
+def in_order(groups: Sequence[Group], outputs: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Return the outputs of all members for a recording, in the order of the members.
+
+    Args:
+        groups: The groups.
+        outputs: For each group, the output of every member of it.
+    """
+    by_place = {
+        place: output
+        for group, of_group in zip(groups, outputs, strict=True)
+        for place, output in zip(group.places, of_group, strict=True)
+    }
+    return [by_place[place] for place in sorted(by_place)]
 
 
 def decide(task: Task, outputs: Sequence[Tensor], vote: Vote | None = None) -> Decision:

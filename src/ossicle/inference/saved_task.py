@@ -7,7 +7,6 @@ from typing import Any, Final
 from ossicle.adapters.folder import FACTS
 from ossicle.data.text import composed_data
 from ossicle.errors import AdapterFileError
-from ossicle.heads import Head
 from ossicle.inference.cohort import read_cohort
 from ossicle.settings import Limits, check_value
 from ossicle.tasks import TASKS, Task
@@ -39,14 +38,19 @@ def read_task(folder: Path, facts: Mapping[str, Any]) -> tuple[Task, float]:
     return task if cohort is None else task.with_cohort(cohort), float(seconds)
 
 
-def check_head(folder: Path, task: Task, head: Head | None) -> None:
+def check_head(folder: Path, task: Task, head: Mapping[str, Any] | None) -> None:
     """Raise unless a head has as many outputs as its task needs.
+
+    Args:
+        folder: The adapter folder, for messages.
+        task: The task.
+        head: The entry `head` of its `recipe.json`.
 
     Raises:
         AdapterFileError: the head is missing, or has another number of outputs.
     """
-    if head is None or head.num_outputs != task.num_outputs:
+    if head is None or head["outputs"] != task.num_outputs:
         raise AdapterFileError(
-            f"'{folder}': the head has {head.num_outputs if head else 'no'} outputs and the task "
+            f"'{folder}': the head has {head['outputs'] if head else 'no'} outputs and the task "
             f"{task.num_outputs}; fix {FACTS}, or copy it again"
         )

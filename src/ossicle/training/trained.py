@@ -1,60 +1,48 @@
-"""A trained adapter in use: metrics on recordings it has not seen, labels for new files."""
+"""A trained adapter or ensemble in use: metrics on recordings not seen, labels for new files."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from ossicle.adapters.folder import FACTS, TENSORS, read_folder
 from ossicle.adapters.model import AdaptedModel
-from ossicle.adapters.saving import load
-from ossicle.backbones import load_backbone
-from ossicle.compute.device import pick_device
 from ossicle.compute.processes import Processes
-from ossicle.data import (
-    Clips,
-    Content,
-    Dataset,
-    Trial,
-    Utterance,
-    open_data,
-    overlapping,
-    read_data,
-)
+from ossicle.data import Dataset, Trial, Utterance, open_data, read_data
 from ossicle.data.sizes import size_notices
-from ossicle.errors import AdapterFileError, DataError, SplitError, listing
-from ossicle.inference.assessment import assess
-from ossicle.inference.predictor import Predictor, Recording, check_whole, longest_piece
-from ossicle.inference.saved_task import check_head, read_task
+from ossicle.errors import DataError, RunError
+from ossicle.inference.assessment import assess_outputs, group_outputs
+from ossicle.inference.predictor import Predictor, Recording
 from ossicle.inference.single import SingleModel
 from ossicle.paths import HERE
 from ossicle.progress import Progress, no_progress
 from ossicle.tasks import Task
-from ossicle.training.folder import CONFIG, SPLIT, places_of, read_config, read_json
+from ossicle.training.ensemble_folder import EnsembleFolder, Member, is_ensemble, read_ensemble
+from ossicle.training.folder import CONFIG, places_of, read_config
 from ossicle.training.intervals import with_intervals
-from ossicle.training.recordings import scan_together
+from ossicle.training.learnt import LEARNT_FROM, read_split, refuse_learnt
+from ossicle.training.members import clips_for, open_members, scan_for
 from ossicle.training.split import open_split
+from ossicle.votes import VOTES
 
-_LOGGER = logging.getLogger(__name__)
-LEARNT_FROM = ("train", "valid")  # the weights from the one, the choice of epoch from the other
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model with a trained adapter, in evaluation mode.
+    """A model with a trained adapter, or an ensemble of several, in evaluation mode.
 
     Attributes:
         folder: Where it came from.
-        model: The backbone with the adapter.
-        task: What the output means.
-        limit: Longest piece that is taken whole, in samples.
+        members: The members of an ensemble; of a run, the run.
+        predictor: What turns recordings into decoded answers.
+        ensemble: The content of an ensemble folder; None for a run.
     """
 
     folder: Path
-    model: AdaptedModel
-    task: Task
-    limit: int
+    members: tuple[Member, ...]
+    predictor: Predictor
+    ensemble: EnsembleFolder | None = None
 
     @classmethod
     def open(
@@ -65,35 +53,54 @@ class Trained:
         device: str = "auto",
         decoder: str | None = None,
     ) -> Self:
-        """Load an adapter folder and the backbone it names, or the one given.
+        """Load an adapter or ensemble folder and the backbone it names, or the one given.
 
         Args:
-            folder: A run or adapter folder.
+            folder: A run, adapter or ensemble folder.
             backbone: Where the backbone is, if not where the run found it.
             device: auto, cpu, cuda, ...
             decoder: Of a transcription: `greedy` or `beam(size=50,lm=FILE,...)`.
 
         Raises:
-            AdapterFileError: the folder is not an adapter folder, or is damaged.
+            AdapterFileError: the folder is not an adapter or ensemble folder, or is damaged; a
+                member of an ensemble is missing or has changed.
             RecipeMismatch: the backbone is not the one it was trained on.
             BackboneError: the backbone cannot be loaded.
         """
-        facts = read_folder(Path(folder)).facts
-        task, seconds = read_task(Path(folder), facts)
-        loaded = load_backbone(
-            backbone or facts["backbone"]["name"],
-            device=pick_device(device),
-            places=HERE if backbone else places_of(Path(folder)),
-        )
-        model = load(folder, loaded).eval()
-        check_head(Path(folder), task, model.head)
-        task = task if decoder is None else task.with_decoder(decoder)
-        return cls(Path(folder), model, task, longest_piece(loaded, seconds))
+        path = Path(folder)
+        ensemble = read_ensemble(path) if is_ensemble(path) else None
+        members = (Member(path.name, path),) if ensemble is None else ensemble.members
+        predictor = open_members(members, backbone=backbone, device=device, decoder=decoder)
+        if ensemble is not None:
+            predictor = replace(
+                predictor, vote=VOTES[ensemble.vote["name"]].from_dict(ensemble.vote)
+            )
+        return cls(path, members, predictor, ensemble)
 
     @property
-    def predictor(self) -> Predictor:
-        """What turns recordings into decoded answers."""
-        return Predictor(SingleModel(self.model), self.task, self.limit)
+    def task(self) -> Task:
+        """What the outputs mean."""
+        return self.predictor.task
+
+    @property
+    def model(self) -> AdaptedModel:
+        """The backbone with the adapter.
+
+        Raises:
+            RunError: it is an ensemble, which has several.
+        """
+        model = self.predictor.groups[0].model
+        if self.ensemble is not None or not isinstance(model, SingleModel):
+            raise RunError(
+                f"'{self.folder}' is an ensemble of {len(self.members)} models, and this needs a "
+                f"single one; open one of its members, such as '{self.members[0].folder}'"
+            )
+        return model.model
+
+    @property
+    def limit(self) -> int:
+        """Longest piece that the model takes whole, in samples."""
+        return self.predictor.groups[0].limit
 
     def evaluate(
         self,
@@ -107,36 +114,42 @@ class Trained:
 
         Args:
             data: A data string.
-            side: `test`, `valid` or `all`. None: the test recordings of the run's own data, or of
-                a corpus that gives them; all recordings of any other. With `valid`, recordings
-                that chose the best epoch are let in.
+            side: `test`, `valid` or `all`. None: the test recordings of the run's own data (of an
+                ensemble, of its first member's), or of a corpus that gives them; all recordings of
+                any other. With `valid`, recordings that chose the best epoch are let in, unless a
+                vote has learnt from them.
             batch_size: Recordings at a time.
             progress: Told of every batch.
 
         Raises:
-            SplitError: some of the recordings were used in training.
+            SplitError: some of the recordings were used in training, by any member.
             LabelError: one of their labels was not seen in training.
             DataError: they cannot be read.
         """
-        split = self._split()
-        utterances, trials = self._choose(data, side, own=split.get("data") == data)
+        splits = [read_split(member.folder) for member in self.members]
+        utterances, trials = self._choose(data, side, own=splits[0].get("data") == data)
         task = self.task.with_trials(trials)
         labels = [utterance.label for utterance in utterances]
         task.check_labels(labels)
         for notice in task.notices(data, labels):
             _LOGGER.warning(notice)
-        backbone, rate = self.model.backbone, self.model.backbone.sample_rate
-        processes = Processes(cpu=next(backbone.parameters()).device.type == "cpu")
-        scanned = scan_together(utterances, backbone, processes, progress)
-        self._refuse_learnt(data, side, split, {key: one.content for key, one in scanned.items()})
-        sizes = {key: one.num_samples for key, one in scanned.items()}
-        check_whole(task, sizes, self.limit, rate)
-        task.check_lengths(utterances, [sizes[one.key] / rate for one in utterances])
-        clips = Clips(tuple(utterances), tuple(sizes[one.key] for one in utterances), self.limit)
-        found = assess(
-            SingleModel(self.model), task, clips, batch_size, processes=processes, progress=progress
+        groups = self.predictor.groups
+        device = next(groups[0].backbone.parameters()).device
+        processes = Processes(cpu=device.type == "cpu")
+        scanned = scan_for(groups, utterances, processes, progress)
+        contents = {key: one.content for key, one in scanned[0].items()}
+        refuse_learnt(self.members, splits, data, self._refused_sides(side), contents)
+        clips = clips_for(groups, task, utterances, scanned)
+        outputs = group_outputs(
+            groups, task, clips, batch_size, processes=processes, progress=progress
         )
+        found = assess_outputs(task, utterances, outputs, self.predictor.vote)
         return {"data": data, **with_intervals(task, utterances, found)}
+
+    def _refused_sides(self, side: str | None) -> tuple[str, ...]:
+        """Return the sides of the members' runs that must not be evaluated on."""
+        learns = self.predictor.vote is not None and self.predictor.vote.learns
+        return LEARNT_FROM[:1] if side == "valid" and not learns else LEARNT_FROM
 
     def predict(self, files: Iterable[Recording]) -> Iterator[dict[str, Any]]:
         """Yield the decoded answer for each file, as `Predictor.predict` does."""
@@ -147,7 +160,7 @@ class Trained:
     ) -> tuple[list[Utterance], Sequence[Trial]]:
         """Return the utterances of a side and its trials; `own`: of the data it was trained on."""
         is_split = side not in (None, "all") or (side is None and own)
-        places = places_of(self.folder) if own else HERE
+        places = places_of(self.members[0].folder) if own else HERE
         if is_split:
             dataset = self._own_split(data, places) if own else open_data(data, places)
             sizes = tuple(size_notices(dataset, self.task.classes_in))
@@ -165,45 +178,10 @@ class Trained:
             raise DataError(f"'{data}' gives no test recordings; say --side=all to take them all")
         return chosen, trials
 
-    def _refuse_learnt(
-        self, data: str, side: str | None, split: Mapping[str, Any], chosen: Mapping[str, Content]
-    ) -> None:
-        sides = LEARNT_FROM[:1] if side == "valid" else LEARNT_FROM
-        try:
-            learnt = [
-                Content.parse(str(text)) for name in sides for text in split.get(name, {}).values()
-            ]
-        except ValueError as error:
-            raise AdapterFileError(f"'{self.folder / SPLIT}': {error}; restore it") from error
-        if seen := overlapping(learnt, chosen):
-            raise SplitError(
-                f"{len(seen)} of the {len(chosen)} recordings of '{data}' trained this adapter or "
-                f"chose its best epoch: {listing(seen, 3)}. A score on them would be a memory "
-                f"test. Evaluate on others; --data '{split.get('data')}' gives those that the run "
-                "kept for its test"
-            )
-
     def _own_split(self, data: str, places: Sequence[Path]) -> Dataset:
-        """Return the data of the run, split as in the run."""
-        if not (self.folder / CONFIG).is_file():
+        """Return the data of the run, or of the first member, split as in the run."""
+        folder = self.members[0].folder
+        if not (folder / CONFIG).is_file():
             return open_data(data, places)
-        whole = replace(read_config(self.folder), shots=None, train_fraction=None)
+        whole = replace(read_config(folder), shots=None, train_fraction=None)
         return open_split(whole, places)
-
-    def _split(self) -> dict[str, Any]:
-        """Return what the run wrote of its recordings; nothing for an adapter without its run."""
-        file = self.folder / SPLIT
-        if not file.is_file():
-            if (self.folder / CONFIG).is_file():
-                raise AdapterFileError(
-                    f"'{self.folder}' is a run without its {SPLIT}, which says what it was trained "
-                    f"on; copy it again. To evaluate without that check, move {TENSORS} and "
-                    f"{FACTS} to a folder of their own"
-                )
-            return {}
-        split = read_json(file)
-        if not all(isinstance(split.get(side), dict) for side in LEARNT_FROM):
-            raise AdapterFileError(
-                f"'{file}' does not say which recordings were trained on; copy it again"
-            )
-        return split

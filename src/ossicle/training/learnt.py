@@ -1,0 +1,80 @@
+"""Recordings that an adapter has learnt from, by the hashes in the `split.json` of its run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ossicle.adapters.folder import FACTS, TENSORS
+from ossicle.data import Content, overlapping
+from ossicle.errors import AdapterFileError, SplitError, listing
+from ossicle.training.ensemble_folder import Member
+from ossicle.training.folder import CONFIG, SPLIT, read_json
+
+LEARNT_FROM: Final = ("train", "valid")  # weights from the one, the choice of epoch from the other
+
+
+def read_split(folder: Path) -> dict[str, Any]:
+    """Return what a run wrote of its recordings; nothing for an adapter without its run.
+
+    Raises:
+        AdapterFileError: it is a run without that file, or the file is incomplete.
+    """
+    file = folder / SPLIT
+    if not file.is_file():
+        if (folder / CONFIG).is_file():
+            raise AdapterFileError(
+                f"'{folder}' is a run without its {SPLIT}, which says what it was trained "
+                f"on; copy it again. To evaluate without that check, move {TENSORS} and "
+                f"{FACTS} to a folder of their own"
+            )
+        return {}
+    split = read_json(file)
+    if not all(isinstance(split.get(side), dict) for side in LEARNT_FROM):
+        raise AdapterFileError(
+            f"'{file}' does not say which recordings were trained on; copy it again"
+        )
+    return split
+
+
+def learnt_contents(
+    folder: Path, split: Mapping[str, Any], sides: Sequence[str] = LEARNT_FROM
+) -> list[Content]:
+    """Return the contents of the recordings of some sides of a run.
+
+    Raises:
+        AdapterFileError: one of them is not the hash of a recording.
+    """
+    try:
+        return [Content.parse(str(text)) for side in sides for text in split.get(side, {}).values()]
+    except ValueError as error:
+        raise AdapterFileError(f"'{folder / SPLIT}': {error}; restore it") from error
+
+
+def refuse_learnt(
+    members: Sequence[Member],
+    splits: Sequence[Mapping[str, Any]],
+    data: str,
+    sides: Sequence[str],
+    chosen: Mapping[str, Content],
+) -> None:
+    """Raise if a model, or any member of an ensemble, has learnt from recordings.
+
+    Args:
+        members: The members, or the one model.
+        splits: The content of each one's `split.json`.
+        data: The data string, for the message.
+        sides: The sides of the runs that count.
+        chosen: Content of each recording, by key.
+
+    Raises:
+        SplitError: some of the recordings, or parts of them, were learnt from.
+    """
+    for member, split in zip(members, splits, strict=True):
+        if seen := overlapping(learnt_contents(member.folder, split, sides), chosen):
+            who = f"member '{member.name}' of this ensemble" if len(members) > 1 else "this adapter"
+            raise SplitError(
+                f"{len(seen)} of the {len(chosen)} recordings of '{data}' trained {who} or "
+                f"chose its best epoch: {listing(seen, 3)}. A score on them would be a memory "
+                f"test. Evaluate on others; --data '{split.get('data')}' gives those that the run "
+                "kept for its test"
+            )

@@ -1,0 +1,113 @@
+"""The members of an ensemble, or the one model of a run: loaded, and given recordings."""
+
+from collections.abc import Mapping, Sequence
+
+from ossicle.adapters.folder import read_folder
+from ossicle.backbones import Backbone, load_backbone
+from ossicle.compute.device import pick_device
+from ossicle.compute.processes import Processes
+from ossicle.data import Clips, Scanned, Utterance
+from ossicle.errors import RunError
+from ossicle.inference.ensemble import Source, load_groups
+from ossicle.inference.predictor import Group, Predictor, check_whole
+from ossicle.inference.saved_task import check_head, read_task
+from ossicle.paths import HERE
+from ossicle.progress import Progress
+from ossicle.tasks import Task
+from ossicle.training.ensemble_folder import Member
+from ossicle.training.folder import places_of
+from ossicle.training.recordings import scan_together
+
+
+def open_members(
+    members: Sequence[Member],
+    *,
+    backbone: str | None = None,
+    device: str = "auto",
+    decoder: str | None = None,
+) -> Predictor:
+    """Load the members and their backbones; those on one backbone share it.
+
+    Args:
+        members: The members; one for a run.
+        backbone: Where the backbone is, if not where the runs found it.
+        device: auto, cpu, cuda, ...
+        decoder: Of a transcription: `greedy` or `beam(size=50,lm=FILE,...)`.
+
+    Raises:
+        AdapterFileError: a folder is not an adapter folder, or is damaged.
+        RecipeMismatch: the backbone is not the one that a member was trained on.
+        BackboneError: a backbone cannot be loaded.
+        RunError: one backbone is given, and the members are on several.
+    """
+    sources, tasks = [], []
+    for member in members:
+        facts = read_folder(member.folder).facts
+        task, seconds = read_task(member.folder, facts)
+        sources.append(Source(member.name, member.folder, facts, seconds))
+        tasks.append(task)
+    if backbone is not None and len({one.fingerprint for one in sources}) > 1:
+        raise RunError(
+            f"--backbone names one backbone, '{backbone}', and the members are on several; leave "
+            "it out"
+        )
+
+    def load(source: Source) -> Backbone:
+        return load_backbone(
+            backbone or source.facts["backbone"]["name"],
+            device=pick_device(device),
+            places=HERE if backbone else places_of(source.folder),
+        )
+
+    groups = load_groups(sources, load)
+    for source, its_task in zip(sources, tasks, strict=True):
+        check_head(source.folder, its_task, source.facts["head"])
+    task = tasks[0] if decoder is None else tasks[0].with_decoder(decoder)
+    return Predictor(groups, task)
+
+
+def scan_for(
+    groups: Sequence[Group],
+    utterances: Sequence[Utterance],
+    processes: Processes,
+    progress: Progress,
+) -> list[Mapping[str, Scanned]]:
+    """Return, for each group, length at its sample rate and content of every utterance, by key.
+
+    Raises:
+        AudioError: some cannot be used.
+    """
+    found: dict[tuple[int, int], Mapping[str, Scanned]] = {}
+    for one in groups:
+        needs = (one.backbone.sample_rate, one.backbone.min_samples)
+        if needs not in found:
+            found[needs] = scan_together(utterances, one.backbone, processes, progress)
+    return [found[one.backbone.sample_rate, one.backbone.min_samples] for one in groups]
+
+
+def clips_for(
+    groups: Sequence[Group],
+    task: Task,
+    utterances: Sequence[Utterance],
+    scanned: Sequence[Mapping[str, Scanned]],
+) -> list[Clips]:
+    """Return the recordings with their lengths, for each group.
+
+    Args:
+        groups: The groups.
+        task: Checks the lengths.
+        utterances: The recordings.
+        scanned: The result of `scan_for`.
+
+    Raises:
+        DataError: some are longer than the task can take.
+        LabelError: a label states a time beyond the end of its recording.
+    """
+    clips = []
+    for group, of_group in zip(groups, scanned, strict=True):
+        rate = group.backbone.sample_rate
+        sizes = {one.key: of_group[one.key].num_samples for one in utterances}
+        check_whole(task, sizes, group.limit, rate)
+        task.check_lengths(utterances, [size / rate for size in sizes.values()])
+        clips.append(Clips(tuple(utterances), tuple(sizes.values()), group.limit))
+    return clips
