@@ -21,6 +21,7 @@ from ossicle.trials.trial import Trial
 
 TABLE: Final = "trials.csv"
 PACKAGES: Final = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "statsmodels")
+MOST_SPLITS: Final = 10
 
 
 def describe(trial: Trial) -> str:
@@ -98,7 +99,7 @@ def _facts(study: Study, record: Record, outcomes: Sequence[Outcome]) -> dict[st
         "Data": "; ".join(grid["data"]),
         "Backbone": "; ".join(grid["backbones"]),
         "Task": ", ".join(dict.fromkeys(one.task for one in known)),
-        "Split": " ".join(dict.fromkeys(one.split for one in known[:50])),
+        "Split": join_splits([one.split for one in known]),
         "Recipes": ", ".join(dict.fromkeys(str(one.labels["recipe"]) for one in record.trials)),
         "Seeds": ", ".join(map(str, grid["seeds"])),
         "Folds": grid["folds"] or "",
@@ -107,6 +108,13 @@ def _facts(study: Study, record: Record, outcomes: Sequence[Outcome]) -> dict[st
         "Trials": _counted(outcomes),
     }
     return {name: text for name, text in facts.items() if text}
+
+
+def join_splits(splits: Sequence[str]) -> str:
+    """Return the different sentences on splits, at most `MOST_SPLITS` of them."""
+    different = list(dict.fromkeys(splits))
+    rest = len(different) - MOST_SPLITS
+    return " ".join(different[:MOST_SPLITS]) + (f" And {rest} others." if rest > 0 else "")
 
 
 def _varied(record: Record) -> set[str]:
