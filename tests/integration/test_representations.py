@@ -37,7 +37,9 @@ def test_a_representation_is_the_mean_of_what_transformers_gives_for_each_layer(
     backbone = build(kind)
     means = []
     for wave in (clips.read(piece, 16_000) for piece in clips.windows()):
-        states = backbone.model(backbone.values(wave)[None], output_hidden_states=True)
+        values = backbone.values(wave)
+        values = values.T if kind == "whisper" else values  # (M, T)
+        states = backbone.model(values[None], output_hidden_states=True)
         real = backbone.num_frames(len(wave))  # Whisper pads every wave with silence
         means.append(torch.stack([one[0, :real].mean(0) for one in states.hidden_states[1:]]))
     expected = torch.stack((means[0], means[1], (means[2] + means[3]) / 2))

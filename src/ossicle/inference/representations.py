@@ -57,10 +57,7 @@ def _layer_means(backbone: Backbone, rows: list[Row]) -> Tensor:
     last = backbone.anatomy.num_layers
     partial = backbone.advance(PartialForward(VALUES, values, lengths), last, keep=True)
     mask = backbone.head_mask(partial).to(partial.hidden.dtype)  # (B, T)
-    outputs = (
-        *partial.layer_inputs[1:],
-        partial.hidden,
-    )  # a layer's output is the next one's input
+    outputs = (*partial.layer_inputs[1:], partial.hidden)  # the output of a layer enters the next
     return torch.stack(
         [(hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True) for hidden in outputs], dim=1
     )
