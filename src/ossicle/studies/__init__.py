@@ -6,6 +6,7 @@ from ossicle.lazy import lazy_names
 from ossicle.studies.combination import Combination
 from ossicle.studies.cost import Cost
 from ossicle.studies.data_size import DataSize
+from ossicle.studies.ensemble import Ensemble
 from ossicle.studies.few_shot import FewShot
 from ossicle.studies.grid import Grid
 from ossicle.studies.leave_one_out import LeaveOneOut
@@ -25,6 +26,7 @@ __all__ = [
     "Combination",
     "Cost",
     "DataSize",
+    "Ensemble",
     "FewShot",
     "Grid",
     "LeaveOneOut",
@@ -53,6 +55,7 @@ STUDIES: Final[dict[str, type[Study]]] = {
         Combination,
         LeaveOneOut,
         Sensitivity,
+        Ensemble,
         Cost,
     )
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ossicle.errors import OssicleError, RunError
-from ossicle.trials.trial import Trial
+from ossicle.trials.trial import TRAINING, Trial
 
 if TYPE_CHECKING:
     from ossicle.backbones import Backbone
@@ -123,7 +123,7 @@ def check_trials(trials: Sequence[Trial]) -> Checked:
         try:
             checks.check_settings(trial)
             checks.check_split(trial)
-            plan = checks.plan(trial) if trial.runner == "train" else None
+            plan = checks.plan(trial) if trial.runner in TRAINING else None
         except OssicleError as error:
             refused.append((trial, str(error)))
             continue

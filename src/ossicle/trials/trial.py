@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from ossicle.training.config import TrainConfig
 
 Label: TypeAlias = str | int | float
+TRAINING: Final = ("train", "outputs")  # runners that train the recipe of a trial
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,16 +23,17 @@ def standard_figures(outcomes: Sequence[Outcome]) -> list[Part]:
     Args:
         outcomes: All outcomes of the study; those that are not finished are left out.
     """
-    plots = (
-        parameters,
-        _confusions,
-        det_curves,
-        learning_curves,
-        layer_weights,
-        embedding_map,
-        train_time,
-        peak_memory,
-    )
+    return [*figures_of_results(outcomes), *figures_of_runs(outcomes)]
+
+
+def figures_of_results(outcomes: Sequence[Outcome]) -> list[Part]:
+    """Return the figures that are drawn from the results alone."""
+    return [part for plot in (parameters, _confusions) for part in for_each_panel(outcomes, plot)]
+
+
+def figures_of_runs(outcomes: Sequence[Outcome]) -> list[Part]:
+    """Return the figures that are drawn from files in the folders of the runs as well."""
+    plots = (det_curves, learning_curves, layer_weights, embedding_map, train_time, peak_memory)
     return [part for plot in plots for part in for_each_panel(outcomes, plot)]
 
 

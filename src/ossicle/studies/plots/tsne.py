@@ -24,6 +24,7 @@ from ossicle.training.embeddings import (
     read_embeddings,
 )
 from ossicle.trials.outcome import Outcome
+from ossicle.trials.trial import TRAINING
 
 EMBEDDINGS: Final = "embeddings"  # name of the figure
 MOST_PANELS: Final = 9
@@ -89,7 +90,7 @@ def embedding_map(outcomes: Sequence[Outcome]) -> Figure | None:
 
 def _ranked(outcomes: Sequence[Outcome]) -> list[Group]:
     """Return the groups that have trained an adapter, best first."""
-    trained = [one for one in outcomes if one.trial.runner == "train"]
+    trained = [one for one in outcomes if one.trial.runner in TRAINING]
     score = score_of(trained)
     return [] if score is None else by_score(group(trained), score)
 

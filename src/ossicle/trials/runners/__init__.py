@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from ossicle.trials.runners import cost, mfcc, train
+from ossicle.trials.runners import cost, mfcc, outputs, train
 from ossicle.trials.runners.runner import Runner
 
 RUNNERS: Final[dict[str, Runner]] = {
-    runner.name: runner for runner in (train.RUNNER, cost.RUNNER, mfcc.RUNNER)
+    runner.name: runner for runner in (train.RUNNER, outputs.RUNNER, cost.RUNNER, mfcc.RUNNER)
 }

@@ -1,0 +1,161 @@
+"""The study of ensembles: what it trains, and what it computes from the outputs of its trials."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from here import Here
+from ossicle.backbones import load_backbone
+from ossicle.data import Clips, read_data
+from ossicle.errors import RunError
+from ossicle.inference import AdapterBank
+from ossicle.inference import Ensemble as BankedEnsemble
+from ossicle.inference.assessment import member_outputs
+from ossicle.studies import Ensemble, Grid, report_study, run_study
+from ossicle.studies.ensembles.pool import Member, Missing, Pool, pools
+from ossicle.studies.ensembles.virtual import Decided, decide, plans, virtual_outcome
+from ossicle.training.config import TrainConfig
+from ossicle.training.outputs import OUTPUTS
+from ossicle.trials.outcome import Outcome
+from ossicle.votes import Soft
+
+RECIPES = ("lora", "bottleneck")
+Settings = Callable[..., TrainConfig]
+
+
+@pytest.fixture(scope="module")
+def grid(settings: Settings) -> Grid:
+    """Two recipes with two seeds, at one budget."""
+    config = settings(recipe="", epochs=1, track="none")
+    return Grid(config=config, recipes=RECIPES, seeds=(0, 1), budgets=(2000,))
+
+
+@pytest.fixture(scope="module")
+def done(grid: Grid, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished study."""
+    folder = tmp_path_factory.mktemp("studies") / "done"
+    found = run_study(Ensemble(), grid, folder, engine=Here())
+    assert [one.state for one in found.outcomes] == ["finished"] * 8
+    return folder
+
+
+@pytest.fixture
+def outcomes(done: Path) -> tuple[Outcome, ...]:
+    return report_study(done, write=False).outcomes
+
+
+@pytest.fixture
+def pool(outcomes: tuple[Outcome, ...]) -> Pool:
+    (found,) = pools(outcomes)
+    return found
+
+
+def test_the_study_trains_each_recipe_at_the_budget_and_at_its_share(grid: Grid) -> None:
+    trials = Ensemble().trials(grid)
+    assert [(one.labels["recipe"], one.labels["budget"]) for one in trials[:4]] == [
+        ("lora", 2000),
+        ("bottleneck", 2000),
+        ("lora", 1000),
+        ("bottleneck", 1000),
+    ]
+    assert {one.runner for one in trials} == {"outputs"}
+    assert "budget" not in Ensemble().trials(replace(grid, budgets=()))[0].labels
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipes": ("lora",)}, "an ensemble needs two or more --recipes"),
+        ({"budgets": (2000, 4000)}, "give the study ensemble one --budget: .* to 1/2 of it"),
+    ],
+)
+def test_a_grid_without_an_ensemble_is_refused(
+    grid: Grid, changes: dict[str, tuple[object, ...]], message: str
+) -> None:
+    with pytest.raises(RunError, match=message):
+        Ensemble().trials(replace(grid, **changes))
+
+
+def test_an_ensemble_of_kept_outputs_is_that_of_its_adapters(pool: Pool, corpus: Path) -> None:
+    (plan,) = (one for one in plans(pool) if one.label == "mixed: soft")
+    found = decide(pool, plan, 1, "")
+    assert isinstance(found, Decided)
+    bank = AdapterBank(load_backbone(pool.members["lora", 1, ""].trial.config.backbone))
+    for recipe in RECIPES:
+        bank.load(recipe, pool.members[recipe, 1, ""].folder)
+    task = found.members[0].kept.task
+    by_key = {one.key: one for one in read_data(f"audiofolder:{corpus}").utterances}
+    recordings = [by_key[one["key"]] for one in found.decoded]
+    clips = Clips(tuple(recordings), (16_000,) * len(recordings), limit=160_000)
+    outputs = member_outputs(BankedEnsemble(bank, RECIPES), task, clips, batch_size=4)
+    for decoded, of_members in zip(found.decoded, outputs, strict=True):
+        expected = Soft().decide(task, of_members).decoded
+        assert decoded["label"] == expected["label"]
+        assert decoded["probs"] == pytest.approx(expected["probs"], abs=1e-5)
+
+
+def test_an_ensemble_has_the_parameters_and_sizes_of_its_members_together(pool: Pool) -> None:
+    (plan,) = (one for one in plans(pool) if one.label == "mixed: soft")
+    outcome = virtual_outcome(pool, plan, 0, "")
+    parts = [pool.open((recipe, 0, "")) for recipe in RECIPES]
+    members = [one.measured for one in parts if isinstance(one, Member)]
+    made = outcome.measured
+    assert made is not None
+    assert len(members) == 2
+    for key in ("trainable", "head"):
+        assert made.parameters[key] == sum(one.parameters[key] for one in members)
+    bare = members[0].parameters["total"] - members[0].parameters["trainable"]
+    assert made.parameters["total"] == bare + made.parameters["trainable"]
+    assert made.parameters["trainable"] - made.parameters["head"] <= 2000
+    assert made.adapter_bytes == sum(one.adapter_bytes for one in members)
+    assert made.rows is members[0].rows
+    right = [float(a == b) for a, b in zip(made.predicted, made.rows.labels, strict=True)]
+    assert made.scores is not None
+    assert made.scores.tolist() == right
+    assert made.metrics["accuracy"] == pytest.approx(sum(right) / len(right))
+
+
+def test_seeds_of_an_ensemble_follow_each_other_cyclically(pool: Pool) -> None:
+    (plan,) = (one for one in plans(pool) if one.kind == "seeds" and one.vote is Soft)
+    best = plan.recipes[0]
+    assert plan.label == f"2 seeds of {best}: soft"
+    assert plan.models(pool, 1, "") == [(best, 1, ""), (best, 0, "")]
+    first, second = (virtual_outcome(pool, plan, seed, "").measured for seed in (0, 1))
+    assert first is not None
+    assert second is not None
+    assert first.predicted == second.predicted
+    few = replace(pool, seeds=(0,))
+    assert not [one for one in plans(few) if one.kind == "seeds"]
+
+
+def test_the_best_recipe_is_chosen_on_validation_recordings_alone(pool: Pool) -> None:
+    def changed(value: float, test: float) -> Outcome:
+        one = pool.members["lora", 0, ""]
+        assert one.measured is not None
+        facts = {"valid": {"macro_f1": value}}
+        measured = replace(one.measured, facts=facts, metrics={"macro_f1": test})
+        return replace(one, measured=measured)
+
+    trials = {("lora", 0, ""): changed(0.5, 0.9), ("bottleneck", 0, ""): changed(0.6, 0.1)}
+    assert pool.best(trials) == "bottleneck"
+
+
+def test_an_ensemble_without_one_of_its_members_is_missing_with_the_reason(
+    done: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(done, tmp_path / "study")
+    found = report_study(tmp_path / "study", write=False).outcomes
+    (pool,) = pools(found)
+    (pool.members["bottleneck", 1, ""].folder / OUTPUTS).unlink()
+    found = report_study(tmp_path / "study").outcomes
+    (pool,) = pools(found)
+    (plan,) = (one for one in plans(pool) if one.label == "mixed: soft")
+    missing = decide(pool, plan, 1, "")
+    assert isinstance(missing, Missing)
+    assert missing.reason == "its member bottleneck, seed 1 is interrupted"
+    assert isinstance(decide(pool, plan, 0, ""), Decided)
+    report = (tmp_path / "study" / "report.html").read_text()
+    assert "mixed: soft, seed 1: its member bottleneck, seed 1 is interrupted" in report
