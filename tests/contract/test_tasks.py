@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from task_examples import dataset, documented
 
 from ossicle.adapters.check import attach
 from ossicle.anatomy import Anatomy
 from ossicle.backbones import Backbone
 from ossicle.cli.options import print_metrics
 from ossicle.cli.tasks import tasks as list_tasks
-from ossicle.data import Dataset, Utterance
+from ossicle.data import Utterance
 from ossicle.data.clips import Clips
 from ossicle.data.roles import LABEL_COLUMNS
 from ossicle.errors import LabelError
@@ -30,21 +31,11 @@ from ossicle.training.loop import epochs
 from ossicle.training.state import State
 from tones import tone
 
-PAGE = Path(__file__).parents[2] / "docs/how-to/add-a-task.md"
 NEARLY = 0.3  # distance of the metric from its best value; guessing is 1 away
 FRAMES = 12
 PITCHES = (300, 700, 1200, 1900, 2800)
 SEED = 1
 ANATOMY = Anatomy("hubert", 1, 8, ())
-
-
-def documented() -> type[Task]:
-    """Return the task that the documentation adds."""
-    text = PAGE.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
-    namespace: dict[str, Any] = {"__name__": "documented"}
-    with mock.patch.dict(TASKS):
-        exec(compile(text, PAGE.name, "exec"), namespace)
-    return namespace["Counting"]
 
 
 @pytest.fixture(params=[*TASKS.values(), documented()], ids=lambda kind: kind.name)
@@ -69,10 +60,6 @@ def utterances(kind: type[Task], tmp_path: Path) -> tuple[Utterance, ...]:
 @pytest.fixture
 def task(kind: type[Task], utterances: tuple[Utterance, ...]) -> Task:
     return kind.from_dataset(dataset(*utterances))
-
-
-def dataset(*utterances: Utterance) -> Dataset:
-    return Dataset("noise", utterances, utterances, utterances, False, given=True, note="")
 
 
 def outputs(task: Task, count: int) -> list[torch.Tensor]:

@@ -63,11 +63,13 @@ def test_events_have_the_mean_of_the_probabilities_of_each_frame() -> None:
     assert task.decode(combined)["label"] == "0-0.1:speech|0.2-0.3:speech"
 
 
-def test_transcripts_are_those_of_the_mean_probabilities_of_each_frame() -> None:
+def test_transcripts_are_those_of_the_mean_log_probabilities_of_each_frame() -> None:
     task = PhoneRecognition(["a", "n"])
     sure, torn = [0.0, math.log(8), 0.0], [LN3, 0.0, math.log(2)]  # a: 8/10; blank: 3/6
     combined = task.combine_members(rows([sure, sure], [torn, sure]))
-    assert combined.exp()[0].tolist() == pytest.approx([0.3, 29 / 60, 13 / 60])
+    # (1/10, 8/10, 1/10) and (3/6, 1/6, 2/6): roots of 3/60, 8/60 and 2/60, divided by their sum.
+    roots = torch.tensor([3.0, 8.0, 2.0]).sqrt()
+    assert combined.exp()[0].tolist() == pytest.approx((roots / roots.sum()).tolist())
     assert task.decode(combined)["label"] == "a"
     assert combined.exp().sum(dim=1).tolist() == pytest.approx([1, 1])
 

@@ -10,8 +10,12 @@
 What combines the outputs of several models works on these, and knows no task.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
+
+Kind = Literal["choice", "presence", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Answer:
         threshold: Of a presence, the probability above which it is said to be there.
     """
 
-    kind: Literal["choice", "presence", "number"]
+    kind: Kind
     start: int
     stop: int
     options: tuple[str, ...]
@@ -37,3 +41,30 @@ class Answer:
     def columns(self) -> slice:
         """The columns, to index the last dimension of an output."""
         return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Adjacent answers that are computed together: one choice, or several of another kind.
+
+    Attributes:
+        answers: The answers, in the order of their columns.
+    """
+
+    answers: tuple[Answer, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of all of them."""
+        return self.answers[0].kind
+
+    @property
+    def columns(self) -> slice:
+        """The columns of all of them."""
+        return slice(self.answers[0].start, self.answers[-1].stop)
+
+
+def blocks(answers: Sequence[Answer]) -> Iterator[Block]:
+    """Return the answers of an output in blocks, in the order of their columns."""
+    for _, group in groupby(answers, lambda one: (one.kind, one.start * (one.kind == "choice"))):
+        yield Block(tuple(group))

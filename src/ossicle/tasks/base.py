@@ -21,6 +21,7 @@ from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting
 from ossicle.tasks.answer import Answer
+from ossicle.tasks.averaging import mean_of_answers, stacked
 
 
 class Task(ABC):
@@ -92,16 +93,32 @@ class Task(ABC):
     def answers(self) -> tuple[Answer, ...]:
         """The answers in an output; none if it is an embedding."""
 
-    @abstractmethod
+    @classmethod
+    def has_confidence(cls) -> bool:
+        """Return whether predictions have a confidence: choices for a whole recording have one."""
+        return cls.confidence is not Task.confidence
+
+    def confidence(self, decoded: Mapping[str, Any]) -> float | None:  # noqa: ARG002 - most have none
+        """Return the probability that a label is right, as the model states it; None without."""
+        return None
+
+    def truth(self, labels: Sequence[str]) -> Float[np.ndarray, "B A"] | None:  # noqa: ARG002 - as above
+        """Return the true value of each of A answers; None if there is none, as in tasks by frame.
+
+        The option of a choice by its number, from 0; 1 or 0 for a presence; a number in the unit
+        of the output.
+        """
+        return None
+
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return one output from those of several models for the same recording.
 
-        The models are the members of an ensemble, with the same task. The result is in the form
-        that `decode` expects, and does not depend on their order unless the task says so.
+        Here: the mean of each answer, as `ossicle.tasks.averaging` says.
 
         Raises:
             RunError: the outputs cannot be combined, because they differ in their frames.
         """
+        return mean_of_answers(stacked(outputs), self.answers, by_frame=self.by_frame)
 
     def combine_windows(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return one output for a long recording from those of its windows.

@@ -19,7 +19,6 @@ from ossicle.metrics import classification_metrics, metrics_by_rows
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting, check_fraction
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import Fraction, Names, read_saved
 
@@ -108,15 +107,19 @@ class Classification(Task):
         """One choice of the classes."""
         return (Answer("choice", 0, self.num_outputs, self.labels),)
 
-    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the logarithm of the mean probability of each class."""
-        return mean_of_softmax(stacked(outputs))
+    def truth(self, labels: Sequence[str]) -> Float[np.ndarray, "B 1"]:
+        """Return the number of each label."""
+        return np.array([[self._number(label)] for label in labels], dtype=float)
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the most likely `label` and the `probs` of all classes."""
         probs = output.softmax(dim=-1).tolist()
         best = int(output.argmax())
         return {"label": self.labels[best], "probs": dict(zip(self.labels, probs, strict=True))}
+
+    def confidence(self, decoded: Mapping[str, Any]) -> float:
+        """Return the largest probability."""
+        return float(max(decoded["probs"].values()))
 
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]

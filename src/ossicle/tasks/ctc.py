@@ -3,6 +3,10 @@
     P(text | frames) = sum over all alignments of the units of the text, with blanks between them,
                        to the frames
 
+CTC outputs a unit in one or two frames. If the members of an ensemble output it in different
+frames, the blank can win in their mean: such ensembles work best with members that agree on the
+frames, such as those of one backbone.
+
 Decoding is greedy, or by beam search: `ossicle.tasks.decoder`. The units are those of the training
 transcripts. Transcripts are used as they are, except for Unicode form and runs of spaces; settings
 convert to lower case and remove punctuation: `ossicle.tasks.text`.
@@ -32,7 +36,6 @@ from ossicle.heads import Outputs
 from ossicle.metrics.edits import rate
 from ossicle.settings import Setting
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.decoder import BLANK, Decoder, build_decoder, greedy
 from ossicle.tasks.saved import Names, read_saved
@@ -169,15 +172,6 @@ class Transcription(Task):
     def answers(self) -> tuple[Answer, ...]:
         """One choice of the blank and the units, in every frame."""
         return (Answer("choice", 0, self.num_outputs, ("", *self.units)),)
-
-    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the logarithm of the mean probability of each unit and blank, frame by frame.
-
-        CTC outputs a unit in one or two frames. Members that output it in different frames have a
-        low mean there, and the blank can win: ensembles of CTC work best with members that agree on
-        the frames, such as those of one backbone.
-        """
-        return mean_of_softmax(stacked(outputs))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the text as `label`."""

@@ -24,7 +24,6 @@ from ossicle.metrics.metric import Metric
 from ossicle.metrics.segments import counts, micro_f1, segments
 from ossicle.settings import Setting, check_fraction
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.averaging import mean_of_sigmoid, stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import Fraction, Names, read_saved
 
@@ -117,10 +116,6 @@ class Events(Task):
             Answer("presence", n, n + 1, (name,), self.threshold)
             for n, name in enumerate(self.classes)
         )
-
-    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the logit of the mean probability of each class, frame by frame."""
-        return mean_of_sigmoid(stacked(outputs))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the events as `label`, and the number of `frames`."""

@@ -8,6 +8,7 @@ Sources: Lugosch et al. 2019, https://arxiv.org/abs/1904.03670; SUPERB,
 https://arxiv.org/abs/2105.01051.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Annotated, Any, ClassVar, final
@@ -25,7 +26,6 @@ from ossicle.errors import LabelError, did_you_mean, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.averaging import mean_of_softmax, stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import Names, read_saved
 
@@ -94,9 +94,9 @@ class Intent(Task):
             for stop, names in zip(stops, self.values.values(), strict=True)
         )
 
-    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the logarithm of the mean probability of each value, slot by slot."""
-        return torch.cat([mean_of_softmax(part) for part in self._split(stacked(outputs))])
+    def truth(self, labels: Sequence[str]) -> Float[np.ndarray, "B A"]:
+        """Return the number of the value of each slot."""
+        return np.array([self._numbers(label) for label in labels], dtype=float)
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the most likely values as `label`, and the probabilities by slot as `slots`."""
@@ -105,6 +105,10 @@ class Intent(Task):
             probs[slot] = dict(zip(names, part.softmax(dim=-1).tolist(), strict=True))
             likely.append(f"{slot}={names[int(part.argmax())]}")
         return {"label": ",".join(likely), "slots": probs}
+
+    def confidence(self, decoded: Mapping[str, Any]) -> float:
+        """Return the product over slots of the largest probability: all values are right."""
+        return float(math.prod(max(probs.values()) for probs in decoded["slots"].values()))
 
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]

@@ -26,7 +26,6 @@ from ossicle.heads import Outputs
 from ossicle.metrics.concordance import concordance
 from ossicle.metrics.metric import Metric
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.averaging import stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import read_saved
 
@@ -92,15 +91,20 @@ class Regression(Task):
         """Return the annotated values, in the unit of the labels."""
         return np.array([_in_order(label, self.dimensions, f"'{label}'") for label in labels])
 
+    def truth(self, labels: Sequence[str]) -> Float[np.ndarray, "B C"]:
+        """Return the annotated values, standardised as outputs are."""
+        spread = np.array([self.deviations[name] for name in self.dimensions])
+        centre = np.array([self.means[name] for name in self.dimensions])
+        standardised: Float[np.ndarray, "B C"] = (self.targets(labels) - centre) / spread
+        return standardised
+
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the mean over dimensions of 1 - CCC over the batch.
 
         For a single recording, which has no correlation, the mean squared error.
         """
         output = outputs.values  # (B, C)
-        spread = np.array([self.deviations[name] for name in self.dimensions])
-        centre = np.array([self.means[name] for name in self.dimensions])
-        target = torch.from_numpy((self.targets(labels) - centre) / spread).to(output)
+        target = torch.from_numpy(self.truth(labels)).to(output)
         if len(output) == 1:
             return (output - target).square().mean()
         mine, theirs = output - output.mean(0), target - target.mean(0)
@@ -112,10 +116,6 @@ class Regression(Task):
     def answers(self) -> tuple[Answer, ...]:
         """A number for each dimension."""
         return tuple(Answer("number", n, n + 1, (name,)) for n, name in enumerate(self.dimensions))
-
-    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the mean of each dimension."""
-        return stacked(outputs).mean(dim=0)
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the `values` by dimension, and the same as a `label`."""

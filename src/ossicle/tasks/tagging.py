@@ -21,7 +21,6 @@ from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.ranking import mean_auc, mean_average_precision
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.averaging import mean_of_sigmoid, stacked
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import Names, read_saved
 
@@ -92,9 +91,9 @@ class Tagging(Task):
         """The presence of each tag."""
         return tuple(Answer("presence", n, n + 1, (tag,)) for n, tag in enumerate(self.tags))
 
-    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
-        """Return the logit of the mean probability of each tag."""
-        return mean_of_sigmoid(stacked(outputs))
+    def truth(self, labels: Sequence[str]) -> Float[np.ndarray, "B C"]:
+        """Return the targets."""
+        return self.targets(labels)
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the tags with a probability above 1/2 as `label`, and the `probs` of all."""

@@ -8,11 +8,16 @@ A vote works on the answers of a task (`Task.answers`), so that votes x tasks co
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
+from msgspec import Struct
 from torch import Tensor
 
+from ossicle.errors import AdapterFileError
+from ossicle.strict_json import fit
 from ossicle.tasks import Task
+
+_Entries = TypeVar("_Entries", bound=Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +91,15 @@ class Vote(ABC):
             AdapterFileError: an entry is missing, or has a wrong type.
         """
         return cls()
+
+
+def read_entries(data: Mapping[str, Any], kind: type[_Entries]) -> _Entries:
+    """Return what a vote has learnt, from a file; entries that the type does not name are ignored.
+
+    Raises:
+        AdapterFileError: an entry is missing, or has a wrong type or value.
+    """
+    try:
+        return fit(dict(data), kind)
+    except ValueError as error:
+        raise AdapterFileError(f"the saved vote: {error}. Copy the file again") from error
