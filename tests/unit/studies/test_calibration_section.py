@@ -40,7 +40,7 @@ def test_numbers_have_no_confidence():
     task = Regression({"arousal": 3.0}, {"arousal": 2.0})
     output = torch.zeros(1)
     one = [Decision(task.decode(output), output)]
-    assert judge("lora", task, one, ["3"], one, ["3"]) is None
+    assert judge("lora", task, one, ["arousal=3"], one, ["arousal=3"]) is None
     assert calibration_section([]).parts == [NO_CONFIDENCE]
 
 
