@@ -16,7 +16,7 @@ from ossicle.inference import Ensemble as BankedEnsemble
 from ossicle.inference.assessment import member_outputs
 from ossicle.studies import Ensemble, Grid, report_study, run_study
 from ossicle.studies.ensembles.pool import Member, Missing, Pool, pools
-from ossicle.studies.ensembles.virtual import Decided, decide, plans, virtual_outcome
+from ossicle.studies.ensembles.virtual import Decided, Plan, decide, plans, virtual_outcome
 from ossicle.training.config import TrainConfig
 from ossicle.training.outputs import OUTPUTS
 from ossicle.trials.outcome import Outcome
@@ -122,11 +122,10 @@ def test_seeds_of_an_ensemble_follow_each_other_cyclically(pool: Pool) -> None:
     (plan,) = (one for one in plans(pool) if one.kind == "seeds" and one.vote is Soft)
     best = plan.recipes[0]
     assert plan.label == f"2 seeds of {best}: soft"
-    assert plan.models(pool, 1, "") == [(best, 1, ""), (best, 0, "")]
-    first, second = (virtual_outcome(pool, plan, seed, "").measured for seed in (0, 1))
-    assert first is not None
-    assert second is not None
-    assert first.predicted == second.predicted
+    assert plan.models(pool, 0, "") == [(best, 0, ""), (best, 1, "")]
+    assert plan.models(pool, 1, "") == []  # the same two
+    more = replace(pool, seeds=(4, 5, 6))
+    assert plan.models(more, 6, "") == [(best, 6, ""), (best, 4, "")]
     few = replace(pool, seeds=(0,))
     assert not [one for one in plans(few) if one.kind == "seeds"]
 
@@ -159,3 +158,40 @@ def test_an_ensemble_without_one_of_its_members_is_missing_with_the_reason(
     assert isinstance(decide(pool, plan, 0, ""), Decided)
     report = (tmp_path / "study" / "report.html").read_text()
     assert "mixed: soft, seed 1: its member bottleneck, seed 1 is interrupted" in report
+
+
+def test_votes_learn_nothing_from_test_labels(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt = [plan for plan in plans(pool) if plan.vote.learns and plan.kind == "mixed"]
+
+    def fitted() -> list[dict[str, object]]:
+        found = [decide(pool, plan, 0, "") for plan in learnt]
+        return [one.vote.to_dict() for one in found if isinstance(one, Decided)]
+
+    before = fitted()
+    assert len(before) == len(learnt)
+    for recipe in RECIPES:
+        member = pool.open((recipe, 0, ""))
+        assert isinstance(member, Member)
+        test = member.kept.test
+        assert set(test.keys).isdisjoint(member.kept.valid.keys)
+        turned = tuple("low" if one == "high" else "high" for one in test.labels)
+        changed = replace(member.kept, test=replace(test, labels=turned))
+        monkeypatch.setitem(pool._opened, (recipe, 0, ""), replace(member, kept=changed))
+    assert fitted() == before
+
+
+def test_a_vote_that_learns_is_left_out_where_validation_recordings_are_test_recordings(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Learner(Soft):
+        learns = True
+
+    for recipe in RECIPES:
+        member = pool.open((recipe, 0, ""))
+        assert isinstance(member, Member)
+        kept = replace(member.kept, valid=member.kept.test)
+        monkeypatch.setitem(pool._opened, (recipe, 0, ""), replace(member, kept=kept))
+    found = decide(pool, Plan("mixed", "mixed", Learner, RECIPES), 0, "")
+    assert isinstance(found, Missing)
+    assert "the vote soft learns from the validation recordings, which are the test" in found.reason
+    assert isinstance(decide(pool, Plan("mixed", "mixed", Soft, RECIPES), 0, ""), Decided)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 GRID: Final = "Grid"
 ENGINE: Final = "Trials"
-STAND_IN: Final = "demo"  # the settings of a run name some data
 FAILED: Final = 1  # exit status where some trials failed
 
 Recipes = Annotated[
@@ -60,11 +59,9 @@ Budget = Annotated[
     ),
 ]
 Data = Annotated[
-    list[str] | None,
+    list[str],
     typer.Option(
-        help="Labelled recordings, as for `ossicle train`; may be repeated. Needed by all studies "
-        "but cost.",
-        rich_help_panel=GRID,
+        help="Labelled recordings, as for `ossicle train`; may be repeated.", rich_help_panel=GRID
     ),
 ]
 Backbones = Annotated[
@@ -140,19 +137,6 @@ class _Given:
     shard: Shard | None
 
 
-def _data(study: Study, given: list[str]) -> list[str]:
-    """Return the data strings of a study; stand-ins for one that reads none.
-
-    Raises:
-        RunError: they are missing, or given to a study that reads none.
-    """
-    if given and not study.reads_data:
-        raise RunError(f"the study {study.name} reads no recordings; leave out --data")
-    if not given and study.reads_data:
-        raise RunError(f"the study {study.name} needs labelled recordings, such as --data demo")
-    return given or [STAND_IN]
-
-
 def _study_command(study_type: type[Study]) -> type[RunCommand]:
     """Return the class of a study's command, which has its own options besides those of a run."""
 
@@ -175,8 +159,8 @@ def study(
     context: typer.Context,
     *,
     backbone: Backbones,
+    data: Data,
     out: Out,
-    data: Data = None,
     recipes: Recipes = "",
     seeds: Seeds = "0",
     folds: Folds = None,
@@ -193,7 +177,6 @@ def study(
     """Run the trials that are not finished, and write the report."""
     chosen: Study = context.meta["study"]
     options: RunOptions = context.obj
-    data = _data(chosen, data or [])
     for one, other in product(backbone, data):
         check_started(one, other)
     given = _Given(

@@ -17,7 +17,7 @@ def command_of(study: Study, grid: Grid, out: Path) -> str:
     """Return the command that runs a study, with the options that differ from their defaults."""
     words = ["ossicle", "study", study.name]
     words += [f"--backbone={one}" for one in grid.backbones]
-    words += [f"--data={one}" for one in grid.data if study.reads_data]
+    words += [f"--data={one}" for one in grid.data]
     listed = {"recipes": grid.recipes, "seeds": grid.seeds, "budget": grid.budgets}
     listed["baseline"] = grid.baselines
     words += [f"--{name}={_joined(values)}" for name, values in listed.items() if values]

@@ -35,8 +35,6 @@ class Cost(Study):
         "full",
     )
 
-    reads_data: ClassVar[bool] = False
-
     rounds: Annotated[int, Help("How often each recipe is measured, in turn.", OWN), ROUNDS] = 7
     batch_size: Annotated[int, Help("Recordings in a batch.", OWN), COUNT] = 4
     seconds: Annotated[float, Help("Length of a recording, which is noise.", OWN), SECONDS] = 2.0

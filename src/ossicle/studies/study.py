@@ -24,14 +24,12 @@ class Study(ABC):
         about: What it varies, in one sentence.
         source: The publication whose experiment it follows; empty without one.
         recipes: Recipes, or names of sets of them, that are compared where none are given.
-        reads_data: Whether its trials use recordings.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
     source: ClassVar[str] = ""
     recipes: ClassVar[tuple[str, ...]] = ()
-    reads_data: ClassVar[bool] = True
 
     def trials(self, grid: Grid) -> list[Trial]:
         """Return the trials, in the order in which they should be run.

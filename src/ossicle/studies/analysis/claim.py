@@ -49,6 +49,7 @@ class Claim:
         task: Name of the task that the claim is about; None: any.
         at_most: If given, the claim is that the best of `first` is at most this much better than
             the best of `second`, as a fraction in the score of a recording.
+        is_open: Whether the publication leaves it open, and does not assert it.
     """
 
     statement: str
@@ -58,6 +59,7 @@ class Claim:
     zipped: bool = False
     task: str | None = None
     at_most: float | None = None
+    is_open: bool = False
 
 
 def judge(claims: Sequence[Claim], outcomes: Sequence[Outcome]) -> list[str]:
@@ -87,7 +89,8 @@ def _sentence(claim: Claim, by_recipe: Mapping[str, Cell], where: str) -> str:
     word, evidence = (_ordered if claim.at_most is None else _bounded)(claim, by_recipe)
     place = f" with {where}" if where else ""
     verb = "is " if word == NOT_DECIDED else ""
-    return f"Claim of {claim.source}: {claim.statement}. This {verb}{word}{place}: {evidence}."
+    what = "Left open by" if claim.is_open else "Claim of"
+    return f"{what} {claim.source}: {claim.statement}. This {verb}{word}{place}: {evidence}."
 
 
 def _ordered(claim: Claim, by_recipe: Mapping[str, Cell]) -> tuple[Word, str]:

@@ -104,9 +104,13 @@ class Pool:
         return choose(means, key=lambda recipe: means[recipe]) if means else None
 
     def seeds_from(self, seed: Label) -> tuple[Label, ...]:
-        """Return as many seeds as there are recipes, from one on and cyclic; none of too few."""
+        """Return as many seeds as there are recipes, from one on and cyclic.
+
+        None where there are too few. Where there are just as many, they are all from the first one
+        on, and none from the others: it would be the same set again.
+        """
         number = len(self.recipes)
-        if len(self.seeds) < number:
+        if len(self.seeds) < number or (len(self.seeds) == number and seed != self.seeds[0]):
             return ()
         start = self.seeds.index(seed)
         return (self.seeds[start:] + self.seeds[:start])[:number]

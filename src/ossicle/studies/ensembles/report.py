@@ -7,6 +7,12 @@ from typing import Final
 from ossicle.errors import listing
 from ossicle.reports.parts import Part, Section
 from ossicle.studies.analysis import summary_table, verdict
+from ossicle.studies.ensembles.agreement import agreement_parts
+from ossicle.studies.ensembles.claims import MAJORITY, claim_on_learning, claims_on_votes
+from ossicle.studies.ensembles.differ import Differ
+from ossicle.studies.ensembles.gains import BySeed, gain_parts
+from ossicle.studies.ensembles.mistakes import mistake_parts
+from ossicle.studies.ensembles.models import answers, has_right_and_wrong, member_answers
 from ossicle.studies.ensembles.pool import BUDGET, Pool, pools
 from ossicle.studies.ensembles.virtual import PART_SIZES, Plan, virtual_outcomes
 from ossicle.studies.plots.standard import figures_of_results, figures_of_runs
@@ -39,9 +45,29 @@ class Results:
         """The single recipe with the best mean on the validation recordings."""
         return self.pool.best(self.pool.singles or self.pool.members)
 
+    @property
+    def vote(self) -> str | None:
+        """The vote that claims and examples are about: the majority where the task has it."""
+        votes = [plan.vote.name for plan, _ in self.ensembles if plan.kind == "mixed"]
+        return MAJORITY if MAJORITY in votes else next(iter(votes), None)
+
     def of_kind(self, *kinds: str) -> list[Outcome]:
         """Return the ensembles of some kinds."""
         return [one for plan, one in self.ensembles if plan.kind in kinds]
+
+    def answers(self, label: str) -> BySeed:
+        """Return the answers of an ensemble for each seed that has them, by its label."""
+        by_seed: dict[Label, list[Outcome]] = {}
+        for plan, one in self.ensembles:
+            if plan.label == label:
+                by_seed.setdefault(one.trial.labels["seed"], []).append(one)
+        found = {seed: answers(parts) for seed, parts in by_seed.items()}
+        return {seed: one for seed, one in found.items() if one is not None}
+
+    def answers_of_member(self, recipe: str) -> BySeed:
+        """Return the answers of a member for each seed that has them."""
+        found = {seed: member_answers(self.pool, recipe, seed) for seed in self.pool.seeds}
+        return {seed: one for seed, one in found.items() if one is not None}
 
 
 Extra = Callable[[Sequence[Results]], Section | None]
@@ -61,11 +87,45 @@ def report_ensembles(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Secti
     extras = [made for extra in EXTRAS if (made := extra(found)) is not None]
     sections = [
         Section(title="Results", parts=[part for one in found for part in _tables(one, others)]),
+        Section(title="Do the methods learn differently?", parts=_each(found, _agreement)),
+        Section(title="Where members and votes err", parts=_each(found, _mistakes)),
+        Section(title="What votes gain", parts=_each(found, _gains)),
         *extras,
         Section(title="Plots", parts=_plots(found)),
     ]
     said = [line for one in found for line in _said(one)]
     return said, [one for one in sections if one.parts]
+
+
+def _each(found: Sequence[Results], parts: Callable[[Results], list[Part]]) -> list[Part]:
+    return [part for one in found for part in parts(one)]
+
+
+def _agreement(found: Results) -> list[Part]:
+    return agreement_parts(found.pool, found.number)
+
+
+def _mistakes(found: Results) -> list[Part]:
+    """Return where each member and the vote err."""
+    columns = {
+        recipe: list(found.answers_of_member(recipe).values()) for recipe in found.pool.recipes
+    }
+    if found.vote is not None:
+        label = f"mixed: {found.vote}"
+        columns[label] = list(found.answers(label).values())
+    return mistake_parts(found.pool, columns, found.number)
+
+
+def _gains(found: Results) -> list[Part]:
+    """Return what each vote gains over the best member; the vote of the claims comes first."""
+    best = found.pool.best(found.pool.members)
+    labels = dict.fromkeys(plan.label for plan, _ in found.ensembles if plan.kind != "part")
+    ordered = sorted(labels, key=lambda one: one != f"mixed: {found.vote}")
+    if best is None:
+        return []
+    votes = {label: found.answers(label) for label in ordered}
+    member = found.answers_of_member(best)
+    return gain_parts(best, member, votes, found.number, found.pool.where)
 
 
 def _results(pool: Pool, number: int) -> Results:
@@ -140,6 +200,8 @@ def _notes(found: Results) -> list[str]:
             f"Ensembles of seeds are left out: {len(pool.seeds)} seeds are fewer than the {number} "
             "members of an ensemble."
         )
+    elif len(pool.seeds) == number:
+        said.append("All seeds make one ensemble of seeds, which has one repeat.")
     elif any(plan.kind == "seeds" for plan, _ in found.ensembles):
         said.append(
             "An ensemble of seeds has a seed and those that follow it in the grid, cyclically, so "
@@ -159,7 +221,24 @@ def _said(found: Results) -> list[str]:
     """Return the verdict on a pool."""
     place = f"{found.pool.where}: " if found.pool.where else ""
     whole = [*found.singles, *found.of_kind("mixed", "seeds")]
-    return [f"{place}{line}" for line in verdict(whole)]
+    said = [*_claims(found, whole), *verdict(whole)]
+    return [f"{place}{line}" for line in said]
+
+
+def _claims(found: Results, whole: Sequence[Outcome]) -> list[str]:
+    """Return the claims of the publication, judged on a pool."""
+    if found.vote is None:
+        return []
+    seeds = [plan for plan, _ in found.ensembles if plan.kind == "seeds"]
+    of_vote = next((plan.label for plan in seeds if plan.vote.name == found.vote), None)
+    singles = [str(one.trial.labels["recipe"]) for one in found.singles]
+    said = claims_on_votes(
+        whole,
+        vote=found.vote,
+        singles=tuple(dict.fromkeys(singles)) if found.members else (),
+        seeds=of_vote,
+    )
+    return said + (claim_on_learning(Differ(found.pool)) if has_right_and_wrong(found.pool) else [])
 
 
 def _plots(found: Sequence[Results]) -> list[Part]:

@@ -50,7 +50,7 @@ class Plan:
         return f"{self.name}: {self.vote.name}"
 
     def models(self, pool: Pool, seed: Label, fold: Label) -> list[Model]:
-        """Return its members."""
+        """Return its members; none of seeds that would be the same ensemble once more."""
         if self.kind == "seeds":
             return [(self.recipes[0], one, fold) for one in pool.seeds_from(seed)]
         return [(one, seed, fold) for one in self.recipes]
@@ -142,6 +142,7 @@ def virtual_outcomes(pool: Pool) -> list[tuple[Plan, Outcome]]:
         for plan in plans(pool)
         for seed in pool.seeds
         for fold in pool.folds
+        if plan.models(pool, seed, fold)
     ]
 
 
