@@ -1,7 +1,7 @@
 """What every vote must do on every task; a new file of either is included."""
 
 import json
-from itertools import permutations
+from functools import cache
 
 import pytest
 import torch
@@ -22,27 +22,48 @@ each_task = pytest.mark.parametrize("task", EACH_TASK, ids=lambda task: task.nam
 each_pair = pytest.mark.parametrize(("task", "vote"), PAIRS, ids=lambda one: one.name)
 
 
-def labels(task: Task) -> list[str]:
-    return [task.example[number % 2] for number in range(COUNT)]
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ossicle.votes.stacked.STRENGTHS", (1.0,))
 
 
-def outputs(task: Task, noise: float) -> list[list[Tensor]]:
-    """Return outputs of members that are right, unless the noise is above their margin of 4.
+def right(task: Task) -> Tensor:
+    """Return outputs that are right, with a margin of 4; of tasks without true values, nothing.
 
-    Members of a task without true values, such as those by frame, are noise alone.
+    The answers of one recording vary independently of each other.
     """
-    torch.manual_seed(0)
     shape = (COUNT, FRAMES, task.num_outputs) if task.by_frame else (COUNT, task.num_outputs)
-    right = torch.zeros(shape)
-    truth = task.truth(labels(task))
-    for number, answer in enumerate(task.answers if truth is not None else ()):
-        value = torch.from_numpy(truth[:, number]).float()
+    made, drawn = torch.zeros(shape), torch.Generator().manual_seed(0)
+    if type(task).truth is Task.truth:
+        return made
+    for number, answer in enumerate(task.answers):
+        turns = torch.arange(COUNT) // 2**number
         if answer.kind == "choice":
-            right[:, answer.columns] = 4 * torch.eye(len(answer.options))[value.long()]
+            made[:, answer.columns] = (
+                4 * torch.eye(len(answer.options))[turns % len(answer.options)]
+            )
+        elif answer.kind == "presence":
+            made[:, answer.start] = 8.0 * (turns % 2) - 4
         else:
-            right[:, answer.start] = value if answer.kind == "number" else 8 * value - 4
-    members = [right + noise * torch.randn(shape) for _ in range(MEMBERS)]
+            made[:, answer.start] = torch.randn(COUNT, generator=drawn)
+    return made
+
+
+def labels(task: Task) -> list[str]:
+    if type(task).truth is Task.truth:
+        return [task.example[number % 2] for number in range(COUNT)]
+    return [task.decode(output)["label"] for output in right(task)]
+
+
+def outputs(task: Task, noise: float = 4.0) -> list[list[Tensor]]:
+    torch.manual_seed(1)
+    members = [right(task) + noise * torch.randn_like(right(task)) for _ in range(MEMBERS)]
     return [list(one) for one in zip(*members, strict=True)]
+
+
+@cache
+def fitted(task: Task, vote: type[Vote]) -> Vote:
+    return vote.fit(task, outputs(task), labels(task))
 
 
 def assert_same(one: Decision, other: Decision, tolerance: float) -> None:
@@ -54,8 +75,7 @@ def assert_same(one: Decision, other: Decision, tolerance: float) -> None:
 
 @each_pair
 def test_a_decision_is_finite_and_what_the_task_decodes(task: Task, vote: type[Vote]) -> None:
-    members = outputs(task, noise=4.0)
-    learnt = vote.fit(task, members, labels(task))
+    members, learnt = outputs(task), fitted(task, vote)
     for one in members:
         decision = learnt.decide(task, one)
         assert isinstance(decision.decoded["label"], str)
@@ -70,32 +90,28 @@ def test_a_decision_is_finite_and_what_the_task_decodes(task: Task, vote: type[V
 def test_the_order_of_the_members_does_not_change_the_decision(
     task: Task, vote: type[Vote]
 ) -> None:
-    members = outputs(task, noise=4.0)
-    learnt = vote.fit(task, members, labels(task))
-    decided = [learnt.decide(task, one) for one in members]
-    for order in permutations(range(MEMBERS)):
-        turned = [[one[member] for member in order] for one in members]
-        again = vote.fit(task, turned, labels(task))
-        for one, before in zip(turned, decided, strict=True):
-            assert_same(again.decide(task, one), before, tolerance=2e-3)
+    members, learnt = outputs(task), fitted(task, vote)
+    turned = [[*one[1:], one[0]] for one in members]
+    again = vote.fit(task, turned, labels(task))
+    for one, other in zip(members, turned, strict=True):
+        assert_same(again.decide(task, other), learnt.decide(task, one), tolerance=2e-3)
 
 
 @each_pair
 def test_copies_of_one_member_decide_as_it_does(task: Task, vote: type[Vote]) -> None:
-    members = [[one[0]] * MEMBERS for one in outputs(task, noise=0.3)]
+    members = [[one[0]] * MEMBERS for one in outputs(task, noise=0.05)]
     learnt = vote.fit(task, members, labels(task))
     for one in members:
         alone, together = task.decode(one[0]), learnt.decide(task, one).decoded
         if "values" in alone:
-            assert together["values"] == pytest.approx(alone["values"], rel=0.1)
+            assert together["values"] == pytest.approx(alone["values"], abs=0.2)
         else:
             assert together["label"] == alone["label"]
 
 
 @each_pair
 def test_a_vote_survives_json(task: Task, vote: type[Vote]) -> None:
-    members = outputs(task, noise=4.0)
-    learnt = vote.fit(task, members, labels(task))
+    members, learnt = outputs(task), fitted(task, vote)
     again = read_vote(json.loads(json.dumps(learnt.to_dict())))
     assert type(again) is vote
     for one in members:

@@ -8,10 +8,14 @@ from ossicle.tasks import Task
 from ossicle.votes.cross_fit import cross_fitted
 from ossicle.votes.majority import Majority
 from ossicle.votes.soft import Soft
+from ossicle.votes.stacked import Stacked
 from ossicle.votes.temperature import at_temperature, fit_temperature
 from ossicle.votes.vote import Decision, Vote
+from ossicle.votes.weighted import Weighted
 
-VOTES: Final[dict[str, type[Vote]]] = {vote.name: vote for vote in (Majority, Soft)}
+VOTES: Final[dict[str, type[Vote]]] = {
+    vote.name: vote for vote in (Majority, Soft, Weighted, Stacked)
+}
 
 
 def votes_of(task: Task) -> tuple[type[Vote], ...]:
@@ -55,7 +59,9 @@ __all__ = [
     "Decision",
     "Majority",
     "Soft",
+    "Stacked",
     "Vote",
+    "Weighted",
     "at_temperature",
     "check_vote",
     "cross_fitted",
