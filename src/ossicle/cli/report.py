@@ -20,6 +20,13 @@ def report(
             help="Compute embeddings of test recordings with the best adapters, and map them.",
         ),
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Compare hidden states of the best recipes, and what their decisions depend on.",
+        ),
+    ] = False,
     json: o.AsJson = False,
 ) -> None:
     """Write the report of a study from its folder alone; trials may be missing or running."""
@@ -30,5 +37,5 @@ def report(
     from ossicle.studies.run import report_study
 
     with progress_bars() as bars:
-        found = report_study(folder, embeddings=embeddings, progress=bars)
+        found = report_study(folder, embeddings=embeddings, explain=explain, progress=bars)
     print_study(found, json=json)

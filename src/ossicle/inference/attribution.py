@@ -15,7 +15,7 @@ in Captum (Kokhlikyan et al. 2020, https://arxiv.org/abs/2009.07896).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -138,7 +138,9 @@ def attribute(
         RunError: captum is missing, or the task does not decide once for a recording.
     """
     check_one_decision(task)
-    ablation = _feature_ablation()
+    check_captum()
+    from captum.attr import FeatureAblation
+
     backbone, sound = model.backbone, torch.from_numpy(wave)
 
     def outputs(gains: Float[Tensor, "B W F"]) -> Float[Tensor, "B C"]:
@@ -149,17 +151,16 @@ def attribute(
 
     whole = torch.ones(1, TIME_WINDOWS, BANDS)
     decision, score = decision_score(task.answers, outputs(whole)[0])
-    found = ablation(lambda gains: score(outputs(gains))).attribute(
+    found = FeatureAblation(lambda gains: score(outputs(gains))).attribute(
         whole, baselines=0.0, perturbations_per_eval=BATCH
     )
     attribution: Float[np.ndarray, "W F"] = found[0].numpy()
     return decision, attribution
 
 
-def _feature_ablation() -> Callable[[Callable[[Tensor], Tensor]], Any]:
+def check_captum() -> None:
+    """Raise RunError unless captum is installed."""
     try:
-        from captum.attr import FeatureAblation
+        import captum.attr  # noqa: F401 - looked up again where it is used
     except ImportError as error:
         raise RunError("attribution needs captum: pip install 'ossicle[explain]'") from error
-    found: Callable[[Callable[[Tensor], Tensor]], Any] = FeatureAblation
-    return found

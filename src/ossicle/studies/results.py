@@ -7,6 +7,8 @@ from typing import Final
 from ossicle.reports.parts import Figure, Part, Section
 from ossicle.studies.analysis import over_data, ranks_table, summary_table, verdict
 from ossicle.studies.claims import claims_on
+from ossicle.studies.explain import HOW_TO_EXPLAIN, explained
+from ossicle.studies.explain import TITLE as INSIDE
 from ossicle.studies.plots import critical_difference, data_maps, for_each_panel, standard_figures
 from ossicle.studies.plots.groups import panels
 from ossicle.studies.plots.tsne import EMBEDDINGS
@@ -47,10 +49,14 @@ def results(
     standard = standard_figures(outcomes)
     if not any(isinstance(one, Figure) and one.name.startswith(EMBEDDINGS) for one in standard):
         standard.append(HOW_TO_EMBED)
+    inside = explained(outcomes)
+    if not inside:
+        standard.append(HOW_TO_EXPLAIN)
     sections = [
         Section(title="Results", parts=[*tables, *own]),
         Section(title="Over several data sets", parts=_over_data(outcomes, against)),
         Section(title="Plots", parts=standard),
+        Section(title=INSIDE, parts=inside),
     ]
     said = verdict(outcomes, against=against)
     return [*said, *claims_on(outcomes)], [one for one in sections if one.parts]

@@ -8,7 +8,7 @@ DIR/report.html, .json      the report, and its tables in DIR/tables/ as CSV and
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from ossicle.reports.write import write_report
 from ossicle.studies import STUDIES
 from ossicle.studies.checks import Checked, check_trials
 from ossicle.studies.command import command_of
+from ossicle.studies.explain import store_explanations
 from ossicle.studies.grid import Grid
 from ossicle.studies.plots import store_embeddings
 from ossicle.studies.record import (
@@ -135,6 +136,7 @@ def report_study(
     *,
     write: bool = True,
     embeddings: bool = False,
+    explain: bool = False,
     progress: Progress = no_progress,
 ) -> StudyOutcome:
     """Build the report of a study from its folder alone, and write it.
@@ -146,19 +148,23 @@ def report_study(
         write: Whether to build and write the report; otherwise the outcomes are only read.
         embeddings: Whether to compute the embeddings that the report maps, where run folders have
             none; what cannot be computed is logged.
-        progress: Called while embeddings are computed.
+        explain: Whether to compute the representations and attributions that the report compares,
+            in the same way.
+        progress: Called while they are computed.
 
     Raises:
-        RunError: it is not the folder of a study, or was written by another version.
+        RunError: it is not the folder of a study, or was written by another version; or `explain`
+            needs a package that is missing.
     """
-    return _reported(expand(out), write=write, embeddings=embeddings, progress=progress)
+    stores = [store_embeddings] * embeddings + [store_explanations] * explain
+    return _reported(expand(out), write=write, stores=stores, progress=progress)
 
 
 def _reported(
     folder: Path,
     *,
     write: bool,
-    embeddings: bool = False,
+    stores: Sequence[Callable[..., list[str]]] = (),
     known: Iterable[Outcome] = (),
     progress: Progress = no_progress,
 ) -> StudyOutcome:
@@ -169,8 +175,9 @@ def _reported(
     study = STUDIES[record.study](**record.options)
     outcomes = _outcomes(record, folder, known)
     report = None
-    for fault in store_embeddings(outcomes, progress=progress) if embeddings else ():
-        _LOGGER.warning(fault)
+    for store in stores:
+        for fault in store(outcomes, progress=progress):
+            _LOGGER.warning(fault)
     if write:
         write_trials(folder, outcomes)
         report = build_report(study, record, outcomes, folder)

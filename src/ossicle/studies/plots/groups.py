@@ -238,7 +238,7 @@ def for_each_panel(
 
 
 def _of_panel(part: Part, name: str, number: int) -> Part:
-    """Return a figure with its panel in name and title, or a sentence that starts with it."""
-    if isinstance(part, Figure):
-        return replace(part, name=f"{part.name}-{number}", title=f"{part.title}: {name}")
-    return f"{name}: {part}" if isinstance(part, str) else part
+    """Return a part with its panel in name and title, or a sentence that starts with it."""
+    if isinstance(part, str):
+        return f"{name}: {part}"
+    return replace(part, name=f"{part.name}-{number}", title=f"{part.title}: {name}")

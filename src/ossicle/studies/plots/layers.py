@@ -13,6 +13,7 @@ from ossicle.methods.gate import Gate
 from ossicle.methods.weighted_sum import ReadsLayers
 from ossicle.recipes.recipe import Recipe
 from ossicle.reports.parts import Figure
+from ossicle.studies.plots.curves import MOST_LINES
 from ossicle.studies.plots.groups import Group, averaged, by_score, group, left_out, score_of
 from ossicle.studies.plots.heat import heat, heat_layout
 from ossicle.trials.outcome import Outcome
@@ -88,6 +89,44 @@ def layer_weights(outcomes: Sequence[Outcome]) -> list[Figure]:
         ),
     ]
     return [figure for figure in figures if figure is not None]
+
+
+def compared_weights(outcomes: Sequence[Outcome]) -> Figure | None:
+    """Return the weights of the states as a line for each recipe; None unless several have them.
+
+    Raises:
+        AdapterFileError: an adapter folder cannot be read.
+    """
+    groups = group(outcomes)
+    found = {one: _mean([run.states for run in _read_all(one)]) for one in groups[:MOST_READ]}
+    known = {one: weights for one, weights in found.items() if weights}
+    if len(known) < 2:
+        return None
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": one.name,
+            "x": list(weights),
+            "y": list(weights.values()),
+            "hovertemplate": "<b>%{fullData.name}</b><br>state %{x}<br>%{y:.3f}<extra></extra>",
+        }
+        for one, weights in list(known.items())[:MOST_LINES]
+    ]
+    return Figure(
+        name="layer-weights-compared",
+        title="Learnt weights of the layers, compared",
+        traces=traces,
+        layout={
+            "xaxis": {"title": {"text": "hidden state"}, "dtick": 1},
+            "yaxis": {"title": {"text": "weight"}, "rangemode": "tozero"},
+        },
+        about=(
+            "Softmax weights of the hidden states that the head reads, of the recipes that learn "
+            "them. State 0 is the input of the first layer, state k the output of the k-th layer. "
+            f"{averaged(list(known))}{left_out(max(0, len(known) - MOST_LINES))}"
+        ),
+    )
 
 
 def read_learnt(folder: Path) -> Learnt:
