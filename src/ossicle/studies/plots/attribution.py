@@ -9,12 +9,14 @@ from jaxtyping import Float
 from ossicle.adapters.folder import TENSORS
 from ossicle.reports.parts import Cell, Figure, Part, Table
 from ossicle.studies.plots.compared import compared_runs
-from ossicle.studies.plots.groups import left_out, short
+from ossicle.studies.plots.groups import left_out
 from ossicle.training.attribution import Attributions, read_attributions
 from ossicle.trials.outcome import Outcome
 
 CELL_PX: Final = 10
-GAP: Final = 2  # cells between maps
+ACROSS: Final = 2  # cells between maps
+DOWN: Final = 4  # the same, with room for the name of a recipe and for decisions that are wrong
+LONGEST: Final = 10  # characters of a decision below a map
 ABOUT: Final = (
     "How much less sure each decision is if a part of the recording is silenced: its log odds "
     "without a time window and frequency band, subtracted from those with it (of a predicted "
@@ -99,11 +101,12 @@ def _maps(found: Mapping[str, Attributions], missing: int) -> Figure:
     """Return all maps as one heat map, a row for each method and a column for each recording."""
     first = next(iter(found.values()))
     count, windows, bands = first.maps.shape
-    across, down = windows + GAP, bands + GAP
-    values = np.full((len(found) * down - GAP, count * across - GAP), np.nan)
+    across, down = windows + ACROSS, bands + DOWN
+    values = np.full((len(found) * down - DOWN, count * across - ACROSS), np.nan)
     hover: list[list[Any]] = [[None] * values.shape[1] for _ in range(len(values))]
-    arrows = []
+    texts = []
     for row, (name, one) in enumerate(found.items()):
+        texts.append(_text(name, -0.5, row * down - 0.7, "left", "bottom", 13))
         for column in range(count):
             top, left = row * down, column * across
             values[top : top + bands, left : left + windows] = _scaled(one.maps[column])
@@ -112,7 +115,8 @@ def _maps(found: Mapping[str, Attributions], missing: int) -> Figure:
                 hover[place[0]][place[1]] = _hover(name, one, column, window, band)
             if one.decisions[column] != one.labels[column]:
                 middle = left + (windows - 1) / 2
-                arrows.append(_arrow(one.decisions[column], middle, top - 0.5))
+                decision = f"→ {_brief(one.decisions[column])}"
+                texts.append(_text(decision, middle, top + bands - 0.5, "center", "top", 10))
     trace = {
         "type": "heatmap",
         "x": list(range(values.shape[1])),
@@ -135,11 +139,16 @@ def _maps(found: Mapping[str, Attributions], missing: int) -> Figure:
         title="What decisions depend on, over time and frequency",
         traces=[trace],
         layout={
-            "height": 170 + CELL_PX * len(values),
-            "xaxis": _axis(first.labels, across, windows),
-            "yaxis": _axis(list(found), down, bands)
-            | {"autorange": False, "range": [len(values) - 0.5, -0.5 - GAP]},
-            "annotations": arrows,
+            "height": 170 + CELL_PX * (len(values) + DOWN),
+            "xaxis": {
+                **_axis(first.labels, across, windows),
+                "range": [-0.5, count * across - ACROSS - 0.5],  # annotations would widen it
+            },
+            "yaxis": {
+                **_axis((), down, bands),
+                "range": [len(values) + DOWN / 2 - 0.5, -DOWN / 2 - 0.5],
+            },
+            "annotations": texts,
         },
         about=ABOUT + left_out(missing),
     )
@@ -162,15 +171,13 @@ def _hover(name: str, one: Attributions, number: int, window: int, band: int) ->
     ]
 
 
-def _arrow(decision: str, x: float, y: float) -> Mapping[str, Any]:
-    return {
-        "text": f"→ {short(decision)}",
-        "x": x,
-        "y": y,
-        "yanchor": "bottom",
-        "showarrow": False,
-        "font": {"size": 11},
-    }
+def _brief(decision: str) -> str:
+    return decision if len(decision) <= LONGEST else f"{decision[: LONGEST - 1]}…"
+
+
+def _text(text: str, x: float, y: float, x_at: str, y_at: str, size: int) -> Mapping[str, Any]:
+    where = {"x": x, "y": y, "xanchor": x_at, "yanchor": y_at}
+    return {"text": text, **where, "showarrow": False, "font": {"size": size}}
 
 
 def _axis(names: Sequence[str], step: int, size: int) -> dict[str, Any]:

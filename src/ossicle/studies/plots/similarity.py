@@ -14,11 +14,11 @@ from ossicle.reports.parts import Figure
 from ossicle.statistics.cka import similarities
 from ossicle.studies.plots.compared import compared_runs
 from ossicle.studies.plots.groups import left_out
-from ossicle.studies.plots.heat import heat, heat_layout
+from ossicle.studies.plots.heat import ROW_PX, heat, heat_layout
 from ossicle.training.representations import Representations, read_representations
 from ossicle.trials.outcome import Outcome
 
-BARE: Final = "backbone without adapters"
+BARE: Final = "no adapters"
 HOW: Final = (
     "Linear CKA of the outputs of layers on {count} test recordings, averaged over time; 1: equal "
     "up to rotation and scale. With few recordings all values are high, so compare them with each "
@@ -60,7 +60,7 @@ def similarity_maps(outcomes: Sequence[Outcome]) -> list[Figure]:
 def _with_bare(found: Mapping[str, Representations], about: str) -> Figure:
     values = [one.with_bare.tolist() for one in found.values()]
     layers = range(len(values[0]))
-    trace = _scaled(heat(list(found), list(layers), values, colours="CKA", digits=2))
+    trace = _scaled(heat(list(found), list(layers), values, colours="CKA", digits=3))
     trace["hovertemplate"] = "%{y}<br>layer %{x}<br>CKA %{z:.3f}<extra></extra>"
     return Figure(
         name="cka-backbone",
@@ -79,15 +79,15 @@ def _between(found: Mapping[str, Representations], about: str) -> list[Figure]:
         ("last", "after the last layer", by_layer[-1]),
         ("mean", "as the mean over layers", by_layer.mean(axis=0)),
     ):
-        trace = _scaled(heat(names, names, values.tolist(), colours="CKA", digits=2))
+        trace = _scaled(heat(names, names, values.tolist(), colours="CKA", digits=3))
         trace["hovertemplate"] = "%{y}<br>%{x}<br>CKA %{z:.3f}<extra></extra>"
         figures.append(
             Figure(
                 name=f"cka-{key}",
                 title=f"Similarity of hidden states between recipes, {where}",
                 traces=[trace],
-                layout=heat_layout(len(names), "", ""),
-                about=f"The same layer of two recipes, {where}. {about}",
+                layout={**heat_layout(len(names), "", ""), "height": 300 + ROW_PX * len(names)},
+                about=f"Pairs of recipes, {where}. {about}",
             )
         )
     return figures
