@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from here import Here
 from ossicle.backbones import load_backbone
@@ -14,11 +15,13 @@ from ossicle.errors import RunError
 from ossicle.inference import AdapterBank
 from ossicle.inference import Ensemble as BankedEnsemble
 from ossicle.inference.assessment import member_outputs
+from ossicle.reports.parts import Figure, Table
 from ossicle.studies import Ensemble, Grid, report_study, run_study
+from ossicle.studies.ensembles.confidence import confidence_parts
 from ossicle.studies.ensembles.pool import Member, Missing, Pool, pools
 from ossicle.studies.ensembles.virtual import Decided, Plan, decide, plans, virtual_outcome
 from ossicle.training.config import TrainConfig
-from ossicle.training.outputs import OUTPUTS
+from ossicle.training.outputs import OUTPUTS, KeptOutputs
 from ossicle.trials.outcome import Outcome
 from ossicle.votes import Soft
 
@@ -195,3 +198,38 @@ def test_a_vote_that_learns_is_left_out_where_validation_recordings_are_test_rec
     assert isinstance(found, Missing)
     assert "the vote soft learns from the validation recordings, which are the test" in found.reason
     assert isinstance(decide(pool, Plan("mixed", "mixed", Soft, RECIPES), 0, ""), Decided)
+
+
+def test_members_and_votes_are_judged_by_their_confidence_over_all_seeds(pool: Pool) -> None:
+    table, coverage, *_ = confidence_parts(pool, 1)
+    assert isinstance(table, Table)
+    rows = {row[0].text: row for row in table.rows}
+    assert list(rows)[:2] == ["lora", "bottleneck"]
+    assert {"majority vote", "soft vote"} <= set(rows)
+    kept = [found.kept for model in pool.members if isinstance(found := pool.open(model), Member)]
+    first = [
+        one for one, (recipe, _, _) in zip(kept, pool.members, strict=True) if recipe == "lora"
+    ]
+    probs = torch.cat([torch.stack(one.test.outputs) for one in first]).softmax(dim=1)
+    assert rows["lora"][1].value == len(probs) == 12  # two seeds
+    assert rows["lora"][3].value == pytest.approx(100 * float(probs.max(dim=1).values.mean()))
+    soft = [
+        virtual_outcome(pool, plan, seed, "")
+        for plan in plans(pool)
+        for seed in pool.seeds
+        if plan.label == "mixed: soft"
+    ]
+    accuracies = [one.measured.metrics["accuracy"] for one in soft if one.measured is not None]
+    assert rows["soft vote"][2].value == pytest.approx(100 * sum(accuracies) / 2)
+    assert rows["soft vote"][5].text  # a temperature
+    assert isinstance(coverage, Figure)
+    assert len(coverage.traces) == len(rows)
+
+
+def test_no_temperature_is_fitted_on_test_recordings(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KeptOutputs, "validates_on_test", True)
+    table = confidence_parts(pool, 1)[0]
+    assert isinstance(table, Table)
+    assert {row[5].text for row in table.rows} == {""}

@@ -5,22 +5,22 @@ one method (seeds, folds) have a temperature each; their test recordings count t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from ossicle.reports.parts import Cell, Figure, Part, Section, Table
+from ossicle.reports.parts import Cell, Figure, Part, Table
 from ossicle.statistics.calibration import BINS, reliability, risk_coverage
 from ossicle.studies.plots.calibration import Answers, error_by_coverage, reliability_diagram
 from ossicle.tasks import Task
 from ossicle.votes import Decision
 from ossicle.votes.temperature import at_temperature, fit_temperature
 
-TITLE = "Calibration and abstention"
-NO_CONFIDENCE = (
+TITLE: Final = "Calibration and abstention"
+NO_CONFIDENCE: Final = (
     "Answers of this task have no confidence, so there is no calibration to show and nothing to "
     "abstain by."
 )
@@ -95,15 +95,18 @@ def _outputs(decisions: Sequence[Decision]) -> list[Tensor] | None:
     return found if len(found) == len(decisions) else None
 
 
-def calibration_section(judged: Sequence[Judged], name: str = "calibration") -> Section:
-    """Return the section on calibration and abstention of a report.
+def calibration_parts(
+    judged: Sequence[Judged], name: str = "calibration", where: str = ""
+) -> list[Part]:
+    """Return the table and figures on calibration and abstention.
 
     Args:
-        judged: The confidences of each run of each method; empty for a task without confidences.
-        name: Prefix of the names of its table and figures.
+        judged: The confidences of each run of each method.
+        name: Prefix of the names of table and figures.
+        where: What they are about, added to their titles where a report has several.
     """
     if not judged:
-        return Section(title=TITLE, parts=[NO_CONFIDENCE])
+        return []
     methods: dict[str, list[Judged]] = {}
     for one in judged:
         methods.setdefault(one.method, []).append(one)
@@ -120,8 +123,8 @@ def calibration_section(judged: Sequence[Judged], name: str = "calibration") -> 
     if after:
         title = "Reliability after temperature scaling"
         figures.append(reliability_diagram(f"{name}-after", title, after))
-    parts: list[Part] = [_table(name, methods, before, after), *figures]
-    return Section(title=TITLE, parts=parts)
+    parts: list[Table | Figure] = [_table(name, methods, before, after), *figures]
+    return [replace(one, title=f"{one.title}: {where}") if where else one for one in parts]
 
 
 def _pooled(runs: Sequence[Judged], *, calibrated: bool) -> Answers:
@@ -170,7 +173,8 @@ def _table(
             f"ECE: expected calibration error, in {BINS} bins of equal width, before and after "
             "temperature scaling; 0 is best. The temperature is fitted on the validation "
             "recordings of each run (above 1: the method was overconfident), and the table shows "
-            "the mean over runs. A vote on decoded answers has no output to scale.",
+            "the mean over runs. There is none for a vote on decoded answers, and where there are "
+            "too few validation recordings.",
             "Area: area under the curve of error by coverage; lower is better.",
             "Test recordings of all seeds and folds count together.",
         ),

@@ -7,14 +7,18 @@ from typing import Final
 from ossicle.errors import listing
 from ossicle.reports.parts import Part, Section
 from ossicle.studies.analysis import summary_table, verdict
+from ossicle.studies.calibration import TITLE as CALIBRATION
 from ossicle.studies.ensembles.agreement import agreement_parts
 from ossicle.studies.ensembles.claims import MAJORITY, claim_on_learning, claims_on_votes
+from ossicle.studies.ensembles.confidence import confidence_parts
 from ossicle.studies.ensembles.differ import Differ
 from ossicle.studies.ensembles.gains import BySeed, gain_parts
 from ossicle.studies.ensembles.mistakes import mistake_parts
 from ossicle.studies.ensembles.models import answers, has_right_and_wrong, member_answers
 from ossicle.studies.ensembles.pool import BUDGET, Pool, pools
 from ossicle.studies.ensembles.virtual import PART_SIZES, Plan, virtual_outcomes
+from ossicle.studies.explain import HOW_TO_EXPLAIN, explained
+from ossicle.studies.explain import TITLE as INSIDE
 from ossicle.studies.plots.standard import figures_of_results, figures_of_runs
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.trial import Label
@@ -84,14 +88,17 @@ def report_ensembles(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Secti
         return ["No trial is finished yet."], []
     found = [_results(pool, number) for number, pool in enumerate(pools(outcomes), start=1)]
     others = [_relabelled(one) for one in outcomes if one.trial.runner == "mfcc"]
+    inside = explained(_trained(found))
     extras = [made for extra in EXTRAS if (made := extra(found)) is not None]
     sections = [
         Section(title="Results", parts=[part for one in found for part in _tables(one, others)]),
         Section(title="Do the methods learn differently?", parts=_each(found, _agreement)),
         Section(title="Where members and votes err", parts=_each(found, _mistakes)),
         Section(title="What votes gain", parts=_each(found, _gains)),
+        Section(title=CALIBRATION, parts=_each(found, _confidence)),
         *extras,
-        Section(title="Plots", parts=_plots(found)),
+        Section(title="Plots", parts=[*_plots(found), *([] if inside else [HOW_TO_EXPLAIN])]),
+        Section(title=INSIDE, parts=inside),
     ]
     said = [line for one in found for line in _said(one)]
     return said, [one for one in sections if one.parts]
@@ -103,6 +110,10 @@ def _each(found: Sequence[Results], parts: Callable[[Results], list[Part]]) -> l
 
 def _agreement(found: Results) -> list[Part]:
     return agreement_parts(found.pool, found.number)
+
+
+def _confidence(found: Results) -> list[Part]:
+    return confidence_parts(found.pool, found.number)
 
 
 def _mistakes(found: Results) -> list[Part]:
@@ -241,8 +252,12 @@ def _claims(found: Results, whole: Sequence[Outcome]) -> list[str]:
     return said + (claim_on_learning(Differ(found.pool)) if has_right_and_wrong(found.pool) else [])
 
 
+def _trained(found: Sequence[Results]) -> list[Outcome]:
+    return [one for each in found for one in (*each.singles, *each.members)]
+
+
 def _plots(found: Sequence[Results]) -> list[Part]:
     """Return plots of all results, and those of single recipes that need their run folders."""
-    trained = [one for each in found for one in (*each.singles, *each.members)]
+    trained = _trained(found)
     every = [*trained, *(one for each in found for _, one in each.ensembles)]
     return [*figures_of_results(every), *figures_of_runs(trained)]

@@ -1,4 +1,4 @@
-"""The section on calibration and abstention, on decisions made by hand."""
+"""Calibration and abstention in a report, on decisions made by hand."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ossicle.reports.parts import Figure, Table
-from ossicle.studies.calibration import NO_CONFIDENCE, Judged, calibration_section, judge
+from ossicle.studies.calibration import Judged, calibration_parts, judge
 from ossicle.tasks import Classification, Regression
 from ossicle.votes import Decision
 
@@ -41,7 +41,7 @@ def test_numbers_have_no_confidence():
     output = torch.zeros(1)
     one = [Decision(task.decode(output), output)]
     assert judge("lora", task, one, ["arousal=3"], one, ["arousal=3"]) is None
-    assert calibration_section([]).parts == [NO_CONFIDENCE]
+    assert calibration_parts([]) == []
 
 
 def test_the_section_pools_the_runs_of_a_method():
@@ -62,7 +62,7 @@ def test_the_section_pools_the_runs_of_a_method():
         calibrated=None,
         temperature=None,
     )
-    table, coverage, before, after = calibration_section([*runs, vote]).parts
+    table, coverage, before, after = calibration_parts([*runs, vote])
     assert isinstance(table, Table)
     assert [[cell.text for cell in row] for row in table.rows] == [
         # ECE: half of the recordings at 0.9, right; half at 0.7, wrong. After: 0.6 and 0.5.
@@ -86,6 +86,6 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends():
         calibrated=None,
         temperature=None,
     )
-    (line,) = calibration_section([one]).parts[1].traces
+    (line,) = calibration_parts([one])[1].traces
     assert len(line["x"]) == 200
     assert (line["x"][0], line["x"][-1]) == (0.02, 100)
