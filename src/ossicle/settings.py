@@ -83,6 +83,7 @@ class Limits:
 ANY: Final = Limits()
 POSITIVE: Final = Limits(0, above=True)
 FRACTION: Final = Limits(0, 1, below=True)  # 1 itself is excluded
+PROBABILITY: Final = Limits(0, 1)
 
 
 @dataclass(frozen=True, slots=True)

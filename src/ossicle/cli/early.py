@@ -20,17 +20,20 @@ def check_started(backbone: str, data: str, places: Sequence[Path] = HERE) -> No
 
 
 def check_trained(run: Path, backbone: str | None) -> None:
-    """Raise unless a folder holds an adapter, and its backbone is a hub id or an existing folder.
+    """Raise unless a folder holds an adapter or an ensemble, with a backbone that may exist.
 
     Raises:
-        AdapterFileError: the folder is not an adapter folder, or is damaged.
-        BackboneError: the backbone is a path that does not exist.
+        AdapterFileError: the folder is not an adapter or ensemble folder, or is damaged; a member
+            of an ensemble is missing or has changed.
+        BackboneError: a backbone is a path that does not exist.
     """
     from ossicle.adapters.folder import read_folder
+    from ossicle.training.ensemble_folder import members_of
     from ossicle.training.folder import places_of
 
-    facts = read_folder(run).facts
-    if backbone is None:
-        check_name(facts["backbone"]["name"], places_of(run))
-    else:
-        check_name(backbone)
+    for member in members_of(run):
+        facts = read_folder(member.folder).facts
+        if backbone is None:
+            check_name(facts["backbone"]["name"], places_of(member.folder))
+        else:
+            check_name(backbone)

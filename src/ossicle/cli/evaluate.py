@@ -1,4 +1,4 @@
-"""`ossicle evaluate`: metrics of a trained adapter on recordings it has not seen."""
+"""`ossicle evaluate`: metrics of a trained adapter or ensemble on recordings not seen."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from ossicle.errors import RunError
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run or adapter folder.")],
+    run: Annotated[Path, typer.Argument(help="Run, adapter or ensemble folder.")],
     data: o.Data,
     side: Annotated[
         str | None,
@@ -34,9 +34,10 @@ def evaluate(
     check_trained(run, backbone)
 
     from ossicle.data.spec import find_data
+    from ossicle.training.ensemble_folder import members_of
     from ossicle.training.folder import places_of
 
-    find_data(data, places_of(run))
+    find_data(data, places_of(members_of(run)[0].folder))
 
     from ossicle.cli.progress import progress_bars
     from ossicle.training.trained import Trained

@@ -1,4 +1,4 @@
-"""`ossicle inspect`: the content of an adapter folder, and the backbone it was trained on."""
+"""`ossicle inspect`: the content of an adapter or ensemble folder, and its backbone."""
 
 from math import prod
 from pathlib import Path
@@ -7,16 +7,25 @@ from typing import Annotated
 import typer
 
 from ossicle.cli import options as o
+from ossicle.cli.ensemble import print_ensemble
 from ossicle.errors import listing
 
 
 def inspect(
-    run: Annotated[Path, typer.Argument(help="Run or adapter folder.")],
+    run: Annotated[Path, typer.Argument(help="Run, adapter or ensemble folder.")],
     json: o.AsJson = False,
 ) -> None:
-    """Show recipe, backbone, task and tensors of an adapter, without loading weights."""
+    """Show recipe, backbone, task and tensors of an adapter, without loading weights.
+
+    Of an ensemble: its members, its vote, and their metrics on validation recordings.
+    """
     from ossicle.adapters.folder import read_folder
     from ossicle.recipes.table import HEADER, recipe_rows
+    from ossicle.training.ensemble_folder import is_ensemble
+
+    if is_ensemble(run):
+        _inspect_ensemble(run, json=json)
+        return
 
     folder = read_folder(run)
     facts = folder.facts
@@ -44,3 +53,30 @@ def inspect(
         o.print_table(HEADER, recipe_rows(facts["recipe"]))
     rows = [[key, " x ".join(str(n) for n in shape)] for key, shape in folder.shapes.items()]
     o.print_table(["tensor", "shape"], rows, right=1)
+
+
+def _inspect_ensemble(run: Path, *, json: bool) -> None:
+    """Print the members, the vote and the metrics of an ensemble."""
+    from ossicle.adapters.folder import read_folder
+    from ossicle.training.ensemble_folder import read_ensemble
+
+    made = read_ensemble(run)
+    members = {one.name: read_folder(one.folder) for one in made.members}
+    if json:
+        facts = {name: folder.facts for name, folder in members.items()}
+        o.print_json({**made.to_dict(), "facts": facts})
+        return
+    rows = [
+        [
+            name,
+            "\n".join(
+                o.wrapped(folder.facts["recipe"].get("name") or folder.facts["expression"], 40)
+            ),
+            folder.facts["backbone"]["name"],
+            f"{sum(prod(shape) for shape in folder.shapes.values()):,}",
+        ]
+        for name, folder in members.items()
+    ]
+    o.print_table(["member", "recipe", "backbone", "parameters"], rows, right=3)
+    print(f"members      {'linked' if made.linked else 'copied'}")
+    print_ensemble(made)

@@ -12,6 +12,7 @@ from ossicle import __version__
 from ossicle.cli.cache import cache
 from ossicle.cli.corpora import corpora
 from ossicle.cli.derive import derive
+from ossicle.cli.ensemble import ensemble
 from ossicle.cli.evaluate import evaluate
 from ossicle.cli.hints import Hinting
 from ossicle.cli.inspect import inspect
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for command, kind in (
     (train, RunCommand),
+    (ensemble, Hinting),
     (evaluate, Hinting),
     (predict, Hinting),
     (report, Hinting),

@@ -3,7 +3,7 @@
 import os
 import re
 from shutil import get_terminal_size
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -25,6 +25,11 @@ Decoder = Annotated[
         "'beam(size=50,lm=words.arpa,lm_weight=2,word_score=0)'."
     ),
 ]
+VOTE_HELP: Final = (
+    "How members decide: majority, soft (mean of probabilities), weighted, stacked or rover; not "
+    "every task has each of them."
+)
+VoteName = Annotated[str, typer.Option(help=VOTE_HELP)]
 Device = Annotated[str, typer.Option(help=field_help("device"))]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
 

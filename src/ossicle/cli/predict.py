@@ -10,12 +10,14 @@ from ossicle.cli import options as o
 from ossicle.cli.early import check_trained
 from ossicle.cli.files import check_output, list_recordings, write_predictions
 from ossicle.paths import expand
+from ossicle.settings import PROBABILITY, check_value
 
 SOME_FAILED = 1
+ABSTAINED = "-"
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run or adapter folder.")],
+    run: Annotated[Path, typer.Argument(help="Run, adapter or ensemble folder.")],
     files: Annotated[
         list[Path],
         typer.Argument(help="Recordings, folders of recordings, or .csv, .tsv or .jsonl tables."),
@@ -29,6 +31,14 @@ def predict(
     ] = None,
     decoder: o.Decoder = None,
     device: o.Device = "auto",
+    abstain: Annotated[
+        float | None,
+        typer.Option(
+            metavar="<float>",
+            help="Give no label where the confidence is below this, from 0 to 1. Default: always "
+            "give one.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Print the predicted label and probabilities of each recording, one line per file.
@@ -38,8 +48,13 @@ def predict(
     For a folder, all recordings below it are processed, sorted by path; for a .csv, .tsv or .jsonl
     table, its rows, which may be segments of recordings.
 
+    With --abstain, print the confidence before the probabilities, and - in place of a label where
+    it is too low (null in JSON, empty in a .csv file).
+
     Files that cannot be read are reported on stderr and skipped; the exit status is then 1.
     """
+    if abstain is not None:
+        check_value("abstain", abstain, (float,), PROBABILITY)
     check_trained(run, backbone)
     if out is not None:
         out = expand(out)
@@ -51,7 +66,7 @@ def predict(
     trained = Trained.open(run, backbone=backbone, device=device, decoder=decoder)
     failed = 0
     rows = []
-    for found in trained.predict(recordings):
+    for found in trained.predict(recordings, abstain=abstain):
         if not o.is_main():
             failed += "error" in found
             continue
@@ -62,9 +77,7 @@ def predict(
         elif "score" in found:
             print(f"{_name(found)}\t{found['score']:.3f}", flush=True)
         elif "label" in found:
-            probs = sorted(found.get("probs", {}).items(), key=lambda pair: -pair[1])
-            shown = "  ".join(f"{label} {prob:.3f}" for label, prob in probs)
-            print(f"{_name(found)}\t{found['label']}\t{shown}".rstrip(), flush=True)
+            print("\t".join(_cells(found)).rstrip(), flush=True)
         if "error" in found:
             failed += 1
             print(f"Error: {found['error']}", file=sys.stderr, flush=True)
@@ -75,6 +88,14 @@ def predict(
     if failed:
         print(f"{failed} of {len(recordings)} files could not be read.", file=sys.stderr)
         raise typer.Exit(SOME_FAILED)
+
+
+def _cells(found: dict[str, Any]) -> list[str]:
+    """Return file, label, confidence if there is one, and probabilities, as text."""
+    probs = sorted(found.get("probs", {}).items(), key=lambda pair: -pair[1])
+    shown = "  ".join(f"{label} {prob:.3f}" for label, prob in probs)
+    sure = [f"{found['confidence']:.3f}"] if "confidence" in found else []
+    return [_name(found), ABSTAINED if found["label"] is None else found["label"], *sure, shown]
 
 
 def _name(found: dict[str, Any]) -> str:

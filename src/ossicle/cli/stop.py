@@ -84,10 +84,11 @@ def stoppable(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _after_train(options: dict[str, Any]) -> str:
+    from ossicle.training.ensemble_folder import PLAN
     from ossicle.training.folder import CONFIG
 
     out: Path = options["out"]
-    if (expand(out) / CONFIG).is_file():
+    if any((expand(out) / name).is_file() for name in (CONFIG, PLAN)):
         return f" Continue with: ossicle train --out {shlex.quote(str(out))} --resume"
     return " Nothing was written; start again with the same command."
 

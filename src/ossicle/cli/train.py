@@ -1,16 +1,19 @@
-"""`ossicle train`: labelled recordings in, a trained adapter out."""
+"""`ossicle train`: labelled recordings in, a trained adapter or ensemble out."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ossicle.cli import options as o
 from ossicle.cli.early import check_started
 from ossicle.cli.run_options import RunOptions, check_given
+from ossicle.cli.train_members import Asked, train_members
 from ossicle.paths import HERE, expand
 from ossicle.training.config import TrainConfig
+
+ENSEMBLE: Final = "Ensemble"
 
 
 def train(
@@ -20,10 +23,38 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume the run in --out with its own settings.")
     ] = False,
+    ensemble: Annotated[
+        str | None,
+        typer.Option(
+            metavar="R,R,...",
+            help="Train an ensemble of these recipes instead of one adapter with --recipe. Equal "
+            "recipes get consecutive seeds.",
+            rich_help_panel=ENSEMBLE,
+        ),
+    ] = None,
+    vote: Annotated[
+        str | None,
+        typer.Option(help=f"{o.VOTE_HELP} Default: soft.", rich_help_panel=ENSEMBLE),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Fit each of K recipes to N / K parameters without the head, such as 250k in all.",
+            rich_help_panel=ENSEMBLE,
+        ),
+    ] = None,
     json: o.AsJson = False,
 ) -> None:
-    """Train an adapter, keep the best epoch by validation, and test it once."""
+    """Train an adapter, keep the best epoch by validation, and test it once.
+
+    With --ensemble, train several one after the other, and combine them.
+    """
     options: RunOptions = context.obj
+    asked = Asked(ensemble, vote, budget)
+    if asked.is_ensemble(expand(out), resume=resume):
+        train_members(out, options, asked, resume=resume, json=json)
+        return
     if not resume:
         check_given(options.values, "backbone", "recipe", "data")
     config = _checked(expand(out), options, resume=resume)

@@ -132,6 +132,7 @@ def assess_outputs(
     utterances: Sequence[Utterance],
     outputs: Sequence[Sequence[Tensor]],
     vote: Vote | None = None,
+    temperature: float | None = None,
 ) -> Assessment:
     """Return the decisions on recordings, given the outputs of every member for each of them.
 
@@ -140,8 +141,9 @@ def assess_outputs(
         utterances: The recordings.
         outputs: The result of `member_outputs`.
         vote: How several members decide. None: by the mean of their outputs.
+        temperature: What the logits that several members decide on are divided by; None: nothing.
     """
-    decisions = [decide(task, of_members, vote) for of_members in outputs]
+    decisions = [decide(task, of_members, vote, temperature) for of_members in outputs]
     labels = [utterance.label for utterance in utterances]
     pairs = zip(utterances, decisions, strict=True)
     decoded = [{**decision.decoded, "key": one.key} for one, decision in pairs]

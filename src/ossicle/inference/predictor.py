@@ -26,7 +26,7 @@ from ossicle.errors import AudioError, DataError, listing
 from ossicle.frozen.part import BatchRow, FrozenPart
 from ossicle.heads import Outputs
 from ossicle.tasks import Task
-from ossicle.votes import Decision, Soft, Vote
+from ossicle.votes import Decision, Soft, Vote, at_temperature
 
 Recording = Path | str | Utterance
 
@@ -78,11 +78,13 @@ class Predictor:
         groups: The members, by backbone.
         task: Combines and decodes their outputs.
         vote: How several members decide. None: by the mean of their outputs.
+        temperature: What the logits that several members decide on are divided by; None: nothing.
     """
 
     groups: tuple[Group, ...]
     task: Task
     vote: Vote | None = None
+    temperature: float | None = None
 
     def predict(
         self, recordings: Iterable[Recording], processes: Processes | None = None
@@ -129,7 +131,8 @@ class Predictor:
             _outputs_of_wave(group, self.task, wave)
             for group, wave in zip(self.groups, waves, strict=True)
         ]
-        return decide(self.task, in_order(self.groups, of_groups), self.vote).decoded
+        outputs = in_order(self.groups, of_groups)
+        return decide(self.task, outputs, self.vote, self.temperature).decoded
 
 
 def _outputs_of_wave(group: Group, task: Task, wave: Float[np.ndarray, " N"]) -> list[Tensor]:
@@ -160,17 +163,27 @@ def in_order(groups: Sequence[Group], outputs: Sequence[Sequence[Tensor]]) -> li
     return [by_place[place] for place in sorted(by_place)]
 
 
-def decide(task: Task, outputs: Sequence[Tensor], vote: Vote | None = None) -> Decision:
+def decide(
+    task: Task,
+    outputs: Sequence[Tensor],
+    vote: Vote | None = None,
+    temperature: float | None = None,
+) -> Decision:
     """Return the decision on a recording.
 
     Args:
         task: Decodes the outputs.
         outputs: The output of every member, windows combined.
         vote: How several members decide. None: by the mean of their outputs.
+        temperature: What the logits that several members decide on are divided by; None: nothing.
     """
     if len(outputs) == 1:
         return Decision(task.decode(outputs[0]), outputs[0])
-    return (vote or Soft()).decide(task, outputs)
+    decision = (vote or Soft()).decide(task, outputs)
+    if temperature is None or decision.output is None:
+        return decision
+    output = at_temperature(task, decision.output, temperature)
+    return Decision(task.decode(output), output)
 
 
 def as_utterance(recording: Recording) -> Utterance:

@@ -1,4 +1,4 @@
-"""Train an adapter, evaluate it, use it."""
+"""Train an adapter or an ensemble, evaluate it, use it."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -6,14 +6,26 @@ from ossicle.lazy import lazy_names
 
 if TYPE_CHECKING:
     from ossicle.data.clips import Clips
+    from ossicle.training.combine import make_ensemble
     from ossicle.training.config import TrainConfig
     from ossicle.training.loop import fit
     from ossicle.training.result import RunResult
     from ossicle.training.run import train
     from ossicle.training.state import Epoch
+    from ossicle.training.train_ensemble import train_ensemble
     from ossicle.training.trained import Trained
 
-__all__ = ["Clips", "Epoch", "RunResult", "TrainConfig", "Trained", "fit", "train"]
+__all__ = [
+    "Clips",
+    "Epoch",
+    "RunResult",
+    "TrainConfig",
+    "Trained",
+    "fit",
+    "make_ensemble",
+    "train",
+    "train_ensemble",
+]
 
 _HOME: Final = {
     "Clips": "ossicle.data.clips",
@@ -22,7 +34,9 @@ _HOME: Final = {
     "TrainConfig": "ossicle.training.config",
     "Trained": "ossicle.training.trained",
     "fit": "ossicle.training.loop",
+    "make_ensemble": "ossicle.training.combine",
     "train": "ossicle.training.run",
+    "train_ensemble": "ossicle.training.train_ensemble",
 }
 
 

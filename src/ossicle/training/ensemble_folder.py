@@ -27,6 +27,7 @@ from ossicle.paths import fault
 from ossicle.training.folder import CONFIG, SPLIT, VERSIONS, check_new
 
 ENSEMBLE: Final = "ensemble.json"
+PLAN: Final = "plan.json"  # of `ossicle train --ensemble`: see `ossicle.training.train_ensemble`
 MEMBERS: Final = "members"
 FORMAT: Final = 1
 FILES: Final = (TENSORS, FACTS, SPLIT, CONFIG, VERSIONS, COHORT)  # the first two always exist
@@ -95,6 +96,13 @@ class _Member(TypedDict):
     from_ensemble: NotRequired[str]
 
 
+class _Valid(TypedDict):
+    data: str
+    recordings: int
+    vote: dict[str, float | None]
+    members: dict[str, dict[str, float | None]]
+
+
 class _Facts(TypedDict):
     """The types of `ensemble.json` that are relied on without another check."""
 
@@ -104,13 +112,13 @@ class _Facts(TypedDict):
     vote: dict[str, Any]
     temperature: float | None
     task: dict[str, Any]
-    valid: dict[str, Any] | None
+    valid: _Valid | None
     why: str
 
 
 def is_ensemble(folder: Path) -> bool:
     """Return whether a folder holds an ensemble, in whatever state."""
-    return not fault(folder) and (folder / ENSEMBLE).is_file()
+    return not fault(folder) and any((folder / name).is_file() for name in (ENSEMBLE, PLAN))
 
 
 def members_of(folder: Path) -> tuple[Member, ...]:
@@ -146,6 +154,11 @@ def read_ensemble(path: Path) -> EnsembleFolder:
 
 def _read_facts(path: Path) -> dict[str, Any]:
     file = path / ENSEMBLE
+    if not file.is_file() and (path / PLAN).is_file():
+        raise AdapterFileError(
+            f"the members of '{path}' are not all trained; continue with `ossicle train --out "
+            f"{path} --resume`"
+        )
     try:
         facts = strict_json.read_object(file)
     except (OSError, ValueError) as error:
@@ -219,7 +232,8 @@ def check_ensemble_out(out: Path) -> None:
         RunError: it cannot, or another process writes to it.
     """
     if is_ensemble(out):
-        raise RunError(f"'{out}' has an ensemble in it; choose another folder")
+        also = "" if (out / ENSEMBLE).is_file() else ", or continue its training with --resume"
+        raise RunError(f"'{out}' has an ensemble in it; choose another folder{also}")
     check_new(out)
 
 

@@ -1,6 +1,8 @@
 """The members of an ensemble, or the one model of a run: loaded, and given recordings."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Final
 
 from ossicle.adapters.folder import read_folder
 from ossicle.backbones import Backbone, load_backbone
@@ -8,15 +10,21 @@ from ossicle.compute.device import pick_device
 from ossicle.compute.processes import Processes
 from ossicle.data import Clips, Scanned, Utterance
 from ossicle.errors import RunError
+from ossicle.inference.cohort import read_cohort
 from ossicle.inference.ensemble import Source, load_groups
 from ossicle.inference.predictor import Group, Predictor, check_whole
 from ossicle.inference.saved_task import check_head, read_task
 from ossicle.paths import HERE
 from ossicle.progress import Progress
 from ossicle.tasks import Task
+from ossicle.tasks.cohorts import combined_cohort
 from ossicle.training.ensemble_folder import Member
-from ossicle.training.folder import places_of
+from ossicle.training.folder import CONFIG, places_of, read_config
+from ossicle.training.learnt import read_split
 from ossicle.training.recordings import scan_together
+from ossicle.training.result import fingerprint
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 def open_members(
@@ -62,8 +70,30 @@ def open_members(
     groups = load_groups(sources, load)
     for source, its_task in zip(sources, tasks, strict=True):
         check_head(source.folder, its_task, source.facts["head"])
-    task = tasks[0] if decoder is None else tasks[0].with_decoder(decoder)
-    return Predictor(groups, task)
+    task = tasks[0] if len(members) == 1 else _shared_task(tasks[0], members)
+    return Predictor(groups, task if decoder is None else task.with_decoder(decoder))
+
+
+def _shared_task(task: Task, members: Sequence[Member]) -> Task:
+    """Return the task of an ensemble; of a verification, with the cohorts of all members."""
+    if not task.cohort_size:
+        return task
+    bare = type(task).from_dict(task.to_dict())
+    cohorts = {member.name: read_cohort(member.folder) for member in members}
+    recordings = {member.name: _cohort_of(member, task.cohort_size) for member in members}
+    cohort, notice = combined_cohort(cohorts, recordings)
+    if notice is not None:
+        _LOGGER.warning(notice)
+    return bare if cohort is None else bare.with_cohort(cohort)
+
+
+def _cohort_of(member: Member, most: int) -> Hashable:
+    """Return what identifies the recordings of a member's cohort: its folder, if nothing does."""
+    split = read_split(member.folder)
+    if not split or not (member.folder / CONFIG).is_file():
+        return member.folder
+    drawn = len(split["train"]) > most
+    return fingerprint(split["train"]), read_config(member.folder).seed if drawn else None
 
 
 def scan_for(

@@ -87,7 +87,7 @@ def train(
         RunError: the folder is not empty, or its run has other settings.
     """
     folder = expand(out)
-    config = replace(config, recipe=_written_out(config.recipe))
+    config = replace(config, recipe=written_out(config.recipe))
     trackers = check_trackers(config.track)
     processes = Processes(cpu=pick_device(config.device) == "cpu")
     if resume:
@@ -236,7 +236,7 @@ def _curves(epoch: Epoch, task: Task) -> dict[str, float]:
     return {key: value for key, value in curves.items() if value is not None}
 
 
-def _written_out(recipe: str) -> str:
+def written_out(recipe: str) -> str:
     """Return a preset's name or an expression: a recipe file may change before a run resumes.
 
     A recipe file may have the name of a preset and another content.

@@ -16,6 +16,7 @@ from ossicle.inference.predictor import Predictor, Recording
 from ossicle.inference.single import SingleModel
 from ossicle.paths import HERE
 from ossicle.progress import Progress, no_progress
+from ossicle.settings import PROBABILITY, check_value
 from ossicle.tasks import Task
 from ossicle.training.ensemble_folder import EnsembleFolder, Member, is_ensemble, read_ensemble
 from ossicle.training.folder import CONFIG, places_of, read_config
@@ -23,7 +24,7 @@ from ossicle.training.intervals import with_intervals
 from ossicle.training.learnt import LEARNT_FROM, read_split, refuse_learnt
 from ossicle.training.members import clips_for, open_members, scan_for
 from ossicle.training.split import open_split
-from ossicle.votes import VOTES
+from ossicle.votes import read_vote
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -72,9 +73,8 @@ class Trained:
         members = (Member(path.name, path),) if ensemble is None else ensemble.members
         predictor = open_members(members, backbone=backbone, device=device, decoder=decoder)
         if ensemble is not None:
-            predictor = replace(
-                predictor, vote=VOTES[ensemble.vote["name"]].from_dict(ensemble.vote)
-            )
+            vote, temperature = read_vote(ensemble.vote), ensemble.temperature
+            predictor = replace(predictor, vote=vote, temperature=temperature)
         return cls(path, members, predictor, ensemble)
 
     @property
@@ -143,7 +143,9 @@ class Trained:
         outputs = group_outputs(
             groups, task, clips, batch_size, processes=processes, progress=progress
         )
-        found = assess_outputs(task, utterances, outputs, self.predictor.vote)
+        found = assess_outputs(
+            task, utterances, outputs, self.predictor.vote, self.predictor.temperature
+        )
         return {"data": data, **with_intervals(task, utterances, found)}
 
     def _refused_sides(self, side: str | None) -> tuple[str, ...]:
@@ -151,9 +153,38 @@ class Trained:
         learns = self.predictor.vote is not None and self.predictor.vote.learns
         return LEARNT_FROM[:1] if side == "valid" and not learns else LEARNT_FROM
 
-    def predict(self, files: Iterable[Recording]) -> Iterator[dict[str, Any]]:
-        """Yield the decoded answer for each file, as `Predictor.predict` does."""
-        return self.predictor.predict(files)
+    def predict(
+        self, files: Iterable[Recording], *, abstain: float | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the decoded answer for each file, as `Predictor.predict` does.
+
+        Args:
+            files: Recordings of any length.
+            abstain: Give no label (None) where the confidence is below this, from 0 to 1, and add
+                the `confidence` to every answer. None: always give one.
+
+        Raises:
+            RunError: the threshold is out of range, or the task has no confidence.
+        """
+        if abstain is None:
+            return self.predictor.predict(files)
+        check_value("abstain", abstain, (float,), PROBABILITY)
+        if not self.task.has_confidence():
+            raise RunError(
+                f"answers of the task {self.task.name} have no confidence, so it cannot abstain; "
+                "leave --abstain out"
+            )
+        if self.ensemble is not None and self.ensemble.temperature is None:
+            _LOGGER.warning(f"Confidences are not calibrated: {self.ensemble.why}")
+        return (self._or_none(found, abstain) for found in self.predictor.predict(files))
+
+    def _or_none(self, found: dict[str, Any], threshold: float) -> dict[str, Any]:
+        """Return an answer with its confidence, without a label if that is below the threshold."""
+        if "error" in found:
+            return found
+        confidence = self.task.confidence(found)
+        is_sure = confidence is not None and confidence >= threshold
+        return {**found, "label": found["label"] if is_sure else None, "confidence": confidence}
 
     def _choose(
         self, data: str, side: str | None, *, own: bool
