@@ -24,7 +24,8 @@ def options_of(command: str) -> dict[str, Any]:
 
 def test_train_has_each_field_with_its_default() -> None:
     train = options_of("train")
-    assert set(train) == {*FIELDS, "out", "resume", "json", "settings"}
+    ensemble = {"ensemble", "vote", "budget"}
+    assert set(train) == {*FIELDS, *ensemble, "out", "resume", "json", "settings"}
     for name, field in FIELDS.items():
         assert train[name].default == ("" if field.default is MISSING else field.default)
         assert train[name].opts == [f"--{name.replace('_', '-')}"]

@@ -37,7 +37,7 @@ def ensemble(
     A vote that learns is fitted on validation recordings that no member was trained on, and so is
     the temperature of confidences. The metrics of the vote that are printed are cross-fitted.
     """
-    from ossicle.training.ensemble_folder import check_ensemble_out, chosen_members
+    from ossicle.training.chosen import check_ensemble_out, chosen_members
 
     chosen_members([expand(run) for run in runs])
     check_ensemble_out(expand(out))

@@ -81,7 +81,7 @@ def train_members(
 
 def _new(folder: Path, options: RunOptions, asked: Asked, budget: int | None) -> "Plan":
     """Return the plan of a new ensemble, after all checks that need neither weights nor data."""
-    from ossicle.training.ensemble_folder import check_ensemble_out
+    from ossicle.training.chosen import check_ensemble_out
 
     check_given(options.values, "backbone", "data")
     config = TrainConfig(**options.values)

@@ -15,11 +15,10 @@ from ossicle.inference.predictor import Predictor
 from ossicle.paths import expand
 from ossicle.progress import Progress, no_progress
 from ossicle.tasks import Task
+from ossicle.training.chosen import check_ensemble_out, chosen_members
 from ossicle.training.ensemble_folder import (
     EnsembleFolder,
     Member,
-    check_ensemble_out,
-    chosen_members,
     read_ensemble,
     write_ensemble,
 )

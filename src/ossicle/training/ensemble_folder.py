@@ -19,22 +19,18 @@ from pathlib import Path
 from typing import Any, Final, NotRequired, TypedDict
 
 from ossicle import __version__, strict_json
-from ossicle.adapters.folder import COHORT, FACTS, TENSORS, read_folder
+from ossicle.adapters.folder import COHORT, FACTS, TENSORS
 from ossicle.checksums import unseal
 from ossicle.errors import AdapterFileError, RunError, listing
 from ossicle.files import replace_file, write_sealed
 from ossicle.paths import fault
-from ossicle.training.folder import CONFIG, SPLIT, VERSIONS, check_new
+from ossicle.training.folder import CONFIG, SPLIT, VERSIONS
 
 ENSEMBLE: Final = "ensemble.json"
 PLAN: Final = "plan.json"  # of `ossicle train --ensemble`: see `ossicle.training.train_ensemble`
 MEMBERS: Final = "members"
 FORMAT: Final = 1
 FILES: Final = (TENSORS, FACTS, SPLIT, CONFIG, VERSIONS, COHORT)  # the first two always exist
-# Entries of a saved task that only its loss depends on: members may differ in them.
-LOSS_ONLY: Final = frozenset(
-    {"max_seconds", "label_smoothing", "weights", "loss", "scale", "margin"}
-)
 _NAME: Final = re.compile(r"(?!\.)[^/\\\0:]{1,100}")
 
 
@@ -207,7 +203,7 @@ def _found(path: Path, member: _Member) -> Member:
         )
     changed: list[str] = []
     for place in existing:
-        changed = [file for file in FILES if _digest(place / file) != member["files"].get(file)]
+        changed = [file for file in FILES if digest_of(place / file) != member["files"].get(file)]
         if not changed:
             return Member(name, place)
     raise AdapterFileError(
@@ -217,24 +213,12 @@ def _found(path: Path, member: _Member) -> Member:
     )
 
 
-def _digest(file: Path) -> str | None:
+def digest_of(file: Path) -> str | None:
     """Return a hash of the bytes of a file; None if there is no such file."""
     if not file.is_file():
         return None
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def check_ensemble_out(out: Path) -> None:
-    """Raise unless an ensemble can be written to a folder: it does not exist, or is empty.
-
-    Raises:
-        RunError: it cannot, or another process writes to it.
-    """
-    if is_ensemble(out):
-        also = "" if (out / ENSEMBLE).is_file() else ", or continue its training with --resume"
-        raise RunError(f"'{out}' has an ensemble in it; choose another folder{also}")
-    check_new(out)
 
 
 def write_ensemble(
@@ -251,9 +235,8 @@ def write_ensemble(
         link: Whether to name the folders of the members instead of copying them.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: it cannot be written, or is not empty.
     """
-    check_ensemble_out(out)
     part = out.with_name(f".{out.name}.part")
     try:
         with suppress(FileNotFoundError):  # of a command that was killed
@@ -301,7 +284,7 @@ def write_facts(
 
 
 def _about(member: Member, linked_from: Path | None) -> dict[str, Any]:
-    digests = {name: _digest(member.folder / name) for name in FILES}
+    digests = {name: digest_of(member.folder / name) for name in FILES}
     about: dict[str, Any] = {
         "name": member.name,
         "files": {name: digest for name, digest in digests.items() if digest is not None},
@@ -311,59 +294,3 @@ def _about(member: Member, linked_from: Path | None) -> dict[str, Any]:
         with suppress(ValueError):  # another drive of Windows
             about["from_ensemble"] = os.path.relpath(member.folder, linked_from)
     return about
-
-
-def chosen_members(folders: Sequence[Path]) -> tuple[Member, ...]:
-    """Return runs as members, named by their folders, after checks that need no framework.
-
-    Raises:
-        RunError: there are fewer than two, one is named twice, or is an ensemble itself.
-        AdapterFileError: one is not an adapter folder, is damaged, or was trained for another task
-            or other labels.
-    """
-    if len(folders) < 2:
-        raise RunError("an ensemble needs two or more members; name the folders of two runs")
-    if inner := [folder for folder in folders if is_ensemble(folder)]:
-        raise RunError(
-            f"'{inner[0]}' is an ensemble; name the runs that are its members instead, such as "
-            f"'{inner[0] / MEMBERS}/...'"
-        )
-    tasks = [_task_of(read_folder(folder).facts) for folder in folders]
-    for folder, task in zip(folders, tasks, strict=True):
-        if task != tasks[0]:
-            raise AdapterFileError(_difference(folders[0], tasks[0], folder, task))
-    by_digest: dict[str | None, Path] = {}
-    for folder in folders:
-        if (other := by_digest.setdefault(_digest(folder / TENSORS), folder)) is not folder:
-            same = folder.resolve() == other.resolve()
-            what = "is named twice" if same else f"holds the same adapter as '{other}'"
-            raise RunError(f"'{folder}' {what}; the members of an ensemble must differ")
-    return named([folder.resolve().name for folder in folders], folders)
-
-
-def named(names: Sequence[str], folders: Sequence[Path]) -> tuple[Member, ...]:
-    """Return members with these names, or such as `lora-2` where one is taken."""
-    taken: list[str] = []
-    for name in names:
-        free, number = name, 2
-        while free in taken:
-            free, number = f"{name}-{number}", number + 1
-        taken.append(free)
-    return tuple(Member(*pair) for pair in zip(taken, folders, strict=True))
-
-
-def _task_of(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in facts["task"].items() if key not in LOSS_ONLY}
-
-
-def _difference(first: Path, task: Mapping[str, Any], other: Path, its: Mapping[str, Any]) -> str:
-    what = [key for key in (*task, *its) if task.get(key) != its.get(key)]
-    key = what[0]
-    shown = [
-        listing(map(str, value), 6) if isinstance(value := one.get(key), list) else repr(value)
-        for one in (task, its)
-    ]
-    return (
-        f"'{first}' and '{other}' cannot be combined: their {key} differ ({shown[0]:.200}; "
-        f"{shown[1]:.200}). Combine runs of one task with the same labels"
-    )

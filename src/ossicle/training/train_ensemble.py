@@ -27,6 +27,7 @@ from ossicle.files import write_sealed
 from ossicle.paths import HERE, expand
 from ossicle.progress import Progress, no_progress
 from ossicle.recipes.recipe import Recipe
+from ossicle.training.chosen import check_ensemble_out, named
 from ossicle.training.combine import fitted_facts
 from ossicle.training.config import TrainConfig
 from ossicle.training.ensemble_folder import (
@@ -35,8 +36,6 @@ from ossicle.training.ensemble_folder import (
     PLAN,
     EnsembleFolder,
     Member,
-    check_ensemble_out,
-    named,
     read_ensemble,
     write_facts,
 )
