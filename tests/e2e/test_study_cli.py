@@ -68,12 +68,14 @@ def test_a_comparison_prints_its_verdict_and_tables_and_writes_a_report(
     done = ossicle(*repeat[1:], f"--trials={trials}")
     assert (done.status, done.err) == (0, "")
     assert (out / "study.json").read_text() == declared
-    again = ossicle("report", out, "--json", "--embeddings")
+    again = ossicle("report", out, "--json", "--embeddings", "--explain")
     assert again.status == 0
+    assert "ossicle report DIR --explain" not in (out / "report.html").read_text()
     written = json.loads((out / "report.json").read_text())
     assert json.loads(again.out)["verdict"] == written["verdict"]
     names = {part.get("name") for one in written["sections"] for part in one["parts"]}
     assert names >= {"parameters", "confusion", "validation", "embeddings", "train-time"}
+    assert names >= {"cka-last", "attribution", "attribution-agreement"}
 
 
 def test_a_trial_that_cannot_run_makes_the_exit_status_1(

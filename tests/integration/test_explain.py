@@ -13,10 +13,11 @@ from made import outcome
 from ossicle.errors import RunError
 from ossicle.reports.parts import Table
 from ossicle.statistics.cka import linear_cka
-from ossicle.studies.explain import explained, store_explanations
+from ossicle.studies.explain import HOW_TO_EXPLAIN, explained, store_explanations
 from ossicle.studies.plots.attribution import agreement, attributions
 from ossicle.studies.plots.compared import compared_runs
 from ossicle.studies.plots.similarity import similarity_maps
+from ossicle.studies.results import results
 from ossicle.training.attribution import ATTRIBUTIONS, Attributions, read_attributions
 from ossicle.training.kept import adapter_digest, keep
 from ossicle.training.representations import REPRESENTATIONS, Representations
@@ -125,6 +126,12 @@ def test_maps_have_frequency_upwards_and_time_to_the_right(copy):
     ]
 
 
+def parts_of(outcomes, title):
+    _, sections = results(outcomes)
+    (found,) = (one.parts for one in sections if one.title == title)
+    return found
+
+
 def test_explanations_are_computed_once_and_what_cannot_be_is_said(copy, tmp_path):
     folder = copy("run")
     found = [
@@ -132,12 +139,15 @@ def test_explanations_are_computed_once_and_what_cannot_be_is_said(copy, tmp_pat
         outcome("gone", 0.7, folder=tmp_path / "gone"),
     ]
     assert explained(found) == []  # nothing is stored yet
+    assert HOW_TO_EXPLAIN in parts_of(found, "Plots")
     faults = store_explanations(found, device="cpu")
     assert [one.split(": ")[0] for one in faults] == [
         "no representations of gone",
         "no attributions of gone",
     ]
     names = [one.name for one in explained(found)]
+    assert [one.name for one in parts_of(found, "What the methods look at")] == names
+    assert HOW_TO_EXPLAIN not in parts_of(found, "Plots")
     assert names == ["cka-backbone", "attribution"]  # one recipe has nothing to be compared with
     before = read_attributions(folder)
     (folder / REPRESENTATIONS).write_bytes(b"damaged")
