@@ -7,6 +7,7 @@ from ossicle.errors import AdapterFileError, RunError, did_you_mean
 from ossicle.tasks import Task
 from ossicle.votes.cross_fit import cross_fitted
 from ossicle.votes.majority import Majority
+from ossicle.votes.rover import Rover
 from ossicle.votes.soft import Soft
 from ossicle.votes.stacked import Stacked
 from ossicle.votes.temperature import at_temperature, fit_temperature
@@ -14,7 +15,7 @@ from ossicle.votes.vote import Decision, Vote
 from ossicle.votes.weighted import Weighted
 
 VOTES: Final[dict[str, type[Vote]]] = {
-    vote.name: vote for vote in (Majority, Soft, Weighted, Stacked)
+    vote.name: vote for vote in (Majority, Soft, Weighted, Stacked, Rover)
 }
 
 
@@ -58,6 +59,7 @@ __all__ = [
     "VOTES",
     "Decision",
     "Majority",
+    "Rover",
     "Soft",
     "Stacked",
     "Vote",
