@@ -8,10 +8,22 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from task_examples import example_of
+
 from ossicle.data.roles import LABEL_COLUMNS
 from ossicle.tasks import TASKS, Task
+from ossicle.votes import votes_of
 
 PAGE = Path(__file__).parents[2] / "docs/reference/tasks.md"
+ANSWERS = {
+    "choice": "one of several options",
+    "presence": "whether each option is there",
+    "number": "numbers",
+}
+ENSEMBLES = (
+    "What the outputs of the members of an ensemble say, and the votes that combine them. A label\n"
+    "has a confidence if it is one of several options, but not in each frame."
+)
 BEGIN, END = "<!-- tables of tasks: begin -->", "<!-- tables of tasks: end -->"
 
 
@@ -20,10 +32,11 @@ def tables() -> str:
     parts = [
         table("task | predicts | label | example | suggested by", map(label_row, TASKS.values())),
         table("task | heads (default first) | loss | metrics", map(metric_row, TASKS.values())),
+        table("task | answers of an output | votes of an ensemble", map(vote_row, TASKS.values())),
         "In parentheses: `--task 'verification(loss=am-softmax,margin=0.2)'`.",
         table("task | setting | meaning | default", settings_rows()),
     ]
-    headings = ("", "", "## Settings\n\n", "")
+    headings = ("", "", f"## Ensembles\n\n{ENSEMBLES}\n\n", "## Settings\n\n", "")
     text = "\n\n".join(a + b for a, b in zip(headings, parts, strict=True))
     return f"{BEGIN}\n\n{text}\n\n{END}"
 
@@ -46,6 +59,16 @@ def metric_row(task: type[Task]) -> list[str]:
     heads = ", ".join(f"`{head}`" for head in task.heads)
     metrics = ", ".join(metric.label for metric in task.reported.values())
     return [f"`{task.name}`", heads, loss, metrics]
+
+
+def vote_row(kind: type[Task]) -> list[str]:
+    """Return the kinds of answer in an output, and the votes that can be taken on them."""
+    task = example_of(kind)
+    kinds = dict.fromkeys(answer.kind for answer in task.answers)
+    each = " in each frame" if task.by_frame else ""
+    votes = ", ".join(f"`{vote.name}`" for vote in votes_of(task))
+    said = f"{'; '.join(ANSWERS[one] for one in kinds)}{each}" if kinds else "none: an embedding"
+    return [f"`{kind.name}`", said, votes]
 
 
 def settings_rows() -> list[list[str]]:

@@ -9,7 +9,8 @@ on frames comes before decoding: greedy CTC then merges repetitions and removes 
 
     a presence with threshold t: mean probabilities and shares are moved so that t is at 1/2
 
-Source: Chen et al. 2023, https://arxiv.org/abs/2212.01282, whose ties go to the first option.
+Source: Lin et al. 2024, https://arxiv.org/abs/2401.02122. In the authors' code, ties go to the
+first option.
 """
 
 from collections.abc import Sequence
