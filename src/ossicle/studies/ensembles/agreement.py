@@ -26,7 +26,8 @@ EXPLAINED: Final = (
     "Disagreement: recordings that only one of the two has right. Yule's Q is 1 if two models are "
     "right on the same recordings and 0 if they are right independently. Kappa is the agreement of "
     "the predicted labels beyond chance. Rows of two seeds show how much two runs of one recipe "
-    "differ. Values are mean ± standard deviation over seeds."
+    "differ. Two recipes are compared with the same seed, so they share the order of the training "
+    "recordings; two seeds do not. Values are mean ± standard deviation over seeds."
 )
 
 

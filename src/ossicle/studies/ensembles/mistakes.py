@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from ossicle.errors import listing
+from ossicle.metrics.metric import Metric
 from ossicle.reports.parts import Cell, Figure, Part, Table
 from ossicle.studies.ensembles.models import Answers
 from ossicle.studies.ensembles.pool import Member, Pool
@@ -28,7 +29,7 @@ def mistake_parts(pool: Pool, columns: Columns, number: int) -> list[Part]:
     known = {name: found for name, found in columns.items() if found}
     if task is None or task.recording_score is None or not known:
         return []
-    measure = f"{task.recording_score.label}{' (%)' if task.recording_score.percent else ''}"
+    measure = task.recording_score
     some = next(iter(known.values()))[0]
     parts: list[Part] = []
     if all(tuple(task.classes_in(label)) == (label,) for label in {*some.labels}):
@@ -74,7 +75,7 @@ def _parts(
     group_of: Mapping[str, str],
     name: str,
     what: str,
-    measure: str,
+    measure: Metric,
 ) -> list[Part]:
     """Return a table and a map of the mean score in each group."""
     groups = list(dict.fromkeys(group_of.values()))
@@ -86,14 +87,13 @@ def _parts(
         worst = sorted(groups, key=lambda one: means[vote].get(one, np.inf))[:MOST_ROWS]
         shown = [one for one in groups if one in set(worst)]
     sizes = {group: sum(one == group for one in group_of.values()) for group in shown}
-    factor = 100 if measure.endswith("(%)") else 1
+    factor = 100 if measure.percent else 1
     values = [
         [None if (mean := means[model].get(group)) is None else factor * mean for model in columns]
         for group in shown
     ]
     place = f": {pool.where}" if pool.where else ""
-    title = f"{measure.removesuffix(' (%)')} by {what}{place}"
-    title = title[0].upper() + title[1:]
+    title = f"{measure.label[0].upper()}{measure.label[1:]} by {what}{place}"
     table = Table(
         name=f"mistakes-{name}",
         title=title,
@@ -102,17 +102,22 @@ def _parts(
             [Cell(text=group), Cell(text=str(sizes[group]), value=sizes[group]), *map(_cell, row)]
             for group, row in zip(shown, values, strict=True)
         ],
-        notes=_notes(measure, groups, shown, vote),
+        notes=_notes(measure.label, groups, shown, vote),
     )
-    trace = heat(shown, list(columns), values, colours=measure)
+    trace = heat(
+        shown,
+        list(columns),
+        values,
+        colours=f"{measure.label} (%)" if measure.percent else measure.label,
+    )
     trace["hovertemplate"] = "%{y}<br>%{x}<br>%{z:.1f}<extra></extra>"
     figure = Figure(
         name=f"map-{name}",
         title=title,
         traces=[trace],
         layout=heat_layout(len(shown), what, ""),
-        about=f"Mean {measure} of the test recordings of each {what}, over seeds, for each member "
-        "and the vote.",
+        about=f"Mean {measure.label} of the test recordings of each {what}, over seeds, for each "
+        "member and the vote.",
     )
     return [table, figure]
 

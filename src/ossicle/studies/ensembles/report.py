@@ -74,10 +74,6 @@ class Results:
         return {seed: one for seed, one in found.items() if one is not None}
 
 
-Extra = Callable[[Sequence[Results]], Section | None]
-EXTRAS: Final[tuple[Extra, ...]] = ()  # further sections, from the results of all pools
-
-
 def report_ensembles(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:
     """Return the verdict and the sections of the report.
 
@@ -89,14 +85,12 @@ def report_ensembles(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Secti
     found = [_results(pool, number) for number, pool in enumerate(pools(outcomes), start=1)]
     others = [_relabelled(one) for one in outcomes if one.trial.runner == "mfcc"]
     inside = explained(_trained(found))
-    extras = [made for extra in EXTRAS if (made := extra(found)) is not None]
     sections = [
         Section(title="Results", parts=[part for one in found for part in _tables(one, others)]),
         Section(title="Do the methods learn differently?", parts=_each(found, _agreement)),
         Section(title="Where members and votes err", parts=_each(found, _mistakes)),
         Section(title="What votes gain", parts=_each(found, _gains)),
         Section(title=CALIBRATION, parts=_each(found, _confidence)),
-        *extras,
         Section(title="Plots", parts=[*_plots(found), *([] if inside else [HOW_TO_EXPLAIN])]),
         Section(title=INSIDE, parts=inside),
     ]
