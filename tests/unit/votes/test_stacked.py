@@ -42,9 +42,12 @@ def rows(values: np.ndarray) -> list[list[Tensor]]:
     return [[torch.from_numpy(one) for one in members] for members in values]
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-def test_a_class_is_decided_by_logistic_regression_on_log_probabilities(classes: int) -> None:
-    rng = np.random.default_rng(classes)
+# With these seeds the accuracy would choose another strength than the likelihood does.
+@pytest.mark.parametrize(("classes", "seed"), [(2, 1), (3, 0)])
+def test_a_class_is_decided_by_logistic_regression_on_log_probabilities(
+    classes: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
     truth = np.arange(30) % classes
     given = rng.normal(size=(30, 2, classes))
     given += np.array([2.0, 0.5])[:, None] * np.eye(classes)[truth][:, None]
