@@ -1,7 +1,9 @@
 """What every vote must do on every task; a new file of either is included."""
 
 import json
+import re
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -140,3 +142,9 @@ def test_a_confidence_is_the_probability_of_the_label(task: Task) -> None:
     if confidence is not None:
         wanted = torch.tensor([1 / len(answer.options) for answer in task.answers]).prod()
         assert confidence == pytest.approx(wanted.item())
+
+
+def test_every_vote_has_a_row_in_the_page_of_ensembles() -> None:
+    page = Path(__file__).parents[2] / "docs/how-to/train-an-ensemble.md"
+    rows = re.findall(r"^\| `(\w+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(rows) >= set(VOTES)
