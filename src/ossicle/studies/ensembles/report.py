@@ -16,7 +16,7 @@ from ossicle.studies.ensembles.gains import BySeed, gain_parts
 from ossicle.studies.ensembles.mistakes import mistake_parts
 from ossicle.studies.ensembles.models import answers, has_right_and_wrong, member_answers
 from ossicle.studies.ensembles.pool import BUDGET, Pool, pools
-from ossicle.studies.ensembles.virtual import PART_SIZES, Plan, virtual_outcomes
+from ossicle.studies.ensembles.virtual import Plan, virtual_outcomes
 from ossicle.studies.explain import HOW_TO_EXPLAIN, explained
 from ossicle.studies.explain import TITLE as INSIDE
 from ossicle.studies.plots.standard import figures_of_results, figures_of_runs
@@ -95,6 +95,9 @@ def report_ensembles(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Secti
         Section(title=INSIDE, parts=inside),
     ]
     said = [line for one in found for line in _said(one)]
+    finished = sum(one.measured is not None for one in outcomes)
+    if finished < len(outcomes):
+        said.append(f"{finished} of {len(outcomes)} trials are finished; the rest may change this.")
     return said, [one for one in sections if one.parts]
 
 
@@ -170,21 +173,22 @@ def _tables(found: Results, others: Sequence[Outcome]) -> list[Part]:
             reference=reference,
         )
     ]
-    if smaller := found.of_kind("part"):
-        best = [one for one in found.singles if one.trial.labels["recipe"] == reference]
+    smaller = found.of_kind("part")
+    best = [one for one in found.singles if one.trial.labels["recipe"] == reference]
+    if found.members:
+        smaller = [*best, *found.members, *smaller]
+    elif smaller:
+        smaller = [*found.singles, *smaller]
+    if smaller:
         parts.append(
             summary_table(
-                [*(best if found.members else ()), *(found.members or found.singles), *smaller],
+                smaller,
                 name=f"parts-{found.number}",
-                title=f"Members, and ensembles of {_sizes()} of them{place}",
+                title=f"Members, and ensembles of 2 or 3 of them{place}",
                 reference=reference,
             )
         )
     return [*parts, *_notes(found)]
-
-
-def _sizes() -> str:
-    return " or ".join(map(str, PART_SIZES))
 
 
 def _notes(found: Results) -> list[str]:
@@ -226,7 +230,7 @@ def _said(found: Results) -> list[str]:
     """Return the verdict on a pool."""
     place = f"{found.pool.where}: " if found.pool.where else ""
     whole = [*found.singles, *found.of_kind("mixed", "seeds")]
-    said = [*_claims(found, whole), *verdict(whole)]
+    said = [*_claims(found, whole), *verdict([one for one in whole if one.measured is not None])]
     return [f"{place}{line}" for line in said]
 
 
