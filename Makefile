@@ -49,7 +49,7 @@ bench: setup
 
 benchmark:
 	@$(PYTHON) scripts/setup.py benchmark
-	@for script in gradients manifest many_trials presets pretrained step study tasks bench page; do \
+	@for script in ensemble gradients manifest many_trials presets pretrained step study tasks bench page; do \
 		echo "$$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
 gpu-wheels: setup

@@ -13,7 +13,7 @@ PAGE = ROOT / "docs" / "reference" / "speed.md"
 RESULTS = ROOT / "benchmarks" / "results"
 
 TEMPLATE = ROOT / "benchmarks" / "speed-template.md"
-MARK = re.compile(r"<!-- (machine|gpu|table: (\w+)) -->")
+MARK = re.compile(r"<!-- (machine|gpu|ensemble|table: (\w+)) -->")
 
 GOALS = {
     "LoRA, all layers: ossicle, cached": 1.10,
@@ -44,17 +44,24 @@ GOALS = {
 }
 
 
-def page(results: dict[str, Any], on_gpu: dict[str, Any] | None = None) -> str:
+def page(
+    results: dict[str, Any],
+    on_gpu: dict[str, Any] | None = None,
+    of_ensemble: dict[str, Any] | None = None,
+) -> str:
     """Return the page.
 
     Args:
         results: Results of `bench.py`, by group.
         on_gpu: Results of `make gpu-check`; None if it has not run.
+        of_ensemble: Results of `ensemble.py`; None if it has not run.
     """
 
     def filled(mark: re.Match[str]) -> str:
         if mark[1] == "gpu":
             return gpu(on_gpu)
+        if mark[1] == "ensemble":
+            return ensemble(of_ensemble)
         return machine(results) if mark[1] == "machine" else table(mark[2], results[mark[2]])
 
     return MARK.sub(filled, TEMPLATE.read_text(encoding="utf-8"))
@@ -80,6 +87,24 @@ def gpu(results: dict[str, Any] | None) -> str:
             lines.append(f"| {row}: {label} | {shown(value)} | {speed} | {peak} |")
     for reason in ("skipped", "failed"):
         lines += [f"\n{reason.capitalize()}: {k} ({v})" for k, v in results[reason].items()]
+    return "\n".join(lines)
+
+
+def ensemble(results: dict[str, Any] | None) -> str:
+    """Return the table of an ensemble folder."""
+    if results is None:
+        return "Not measured."
+    lines = [
+        f"`predict` on {results['recordings']}, {results['rounds']} rounds.",
+        "",
+        "| | measured | goal |",
+        "|---|---|---|",
+    ]
+    for place, found in results["results"].items():
+        for label, value in found.items():
+            if label != "target":
+                goal = found["target"] if label == "ensemble of five" else ""
+                lines.append(f"| {place}: {label} | {shown(value)} | {goal} |")
     return "\n".join(lines)
 
 
@@ -127,4 +152,4 @@ def stored(name: str = "bench-cpu") -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(stored(), stored("gpu")), encoding="utf-8")
+    PAGE.write_text(page(stored(), stored("gpu"), stored("ensemble")), encoding="utf-8")

@@ -121,3 +121,31 @@ def test_the_page_shows_what_was_measured_on_a_gpu():
     )
     assert "| HuBERT base: ossicle | 2.00 [1.50, 2.50] | 1,234 | 5,678 |" in shown
     assert shown.endswith("Skipped: HuBERT large (no time)")
+
+
+def test_the_page_shows_the_cost_of_an_ensemble_with_its_goal():
+    page = importlib.import_module("page")
+    assert page.ensemble(None) == "Not measured."
+    found = {
+        "one member": {"median": 1.04, "low": 1.0, "high": 1.1},
+        "ensemble of five": {"median": 2.9, "low": 2.8, "high": 3.0},
+        "target": 3.1,
+    }
+    lines = page.ensemble(
+        {"recordings": "2 of 4 s", "rounds": 7, "results": {"all layers": found}}
+    ).splitlines()
+    assert lines[0] == "`predict` on 2 of 4 s, 7 rounds."
+    assert lines[-2:] == [
+        "| all layers: one member | 1.04 [1.00, 1.10] |  |",
+        "| all layers: ensemble of five | 2.90 [2.80, 3.00] | 3.1 |",
+    ]
+
+
+@pytest.mark.thorough
+def test_the_cost_of_an_ensemble_is_measured_against_its_members(tmp_path):
+    ensemble, sizes = importlib.import_module("ensemble"), importlib.import_module("speed.sizes")
+    files = ensemble.write_recordings(tmp_path, 1, 0.4)
+    found = ensemble.measure(sizes.QUICK.base, "top third", 2, files)
+    assert next(iter(found)) == "bare forward"
+    assert found["bare forward"]["median"] == 1
+    assert found["five single passes"]["median"] > found["one member"]["median"]

@@ -136,7 +136,7 @@ def test_the_benchmark_page_is_generated_from_the_stored_results():
     script = importlib.util.spec_from_file_location("page", path)
     module = importlib.util.module_from_spec(script)
     script.loader.exec_module(module)
-    made = module.page(module.stored(), module.stored("gpu"))
+    made = module.page(module.stored(), module.stored("gpu"), module.stored("ensemble"))
     assert made == (DOCS / "reference/speed.md").read_text(encoding="utf-8")
     assert set(module.GOALS) <= {
         label for group in module.stored().values() for label in group["figures"]
