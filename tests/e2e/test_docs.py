@@ -28,6 +28,7 @@ from ossicle.methods import METHODS
 from ossicle.recipes.presets import PRESETS
 from ossicle.tasks import TASKS
 from ossicle.tasks.decoder import DECODERS
+from ossicle.votes import VOTES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -193,6 +194,15 @@ def test_every_task_head_and_setting_is_in_the_reference():
         assert f"`{name}`" in text, name
     for name in decoding:
         assert re.search(rf"\b{name}\b", text), name
+
+
+def test_every_vote_has_a_row_with_what_it_learns():
+    text = (DOCS / "how-to/train-an-ensemble.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| .* \| ([^|]+) \| [^|]+ \|$", text, re.MULTILINE))
+    assert rows.keys() == VOTES.keys()
+    assert {name for name, learns in rows.items() if learns != "–"} == {
+        name for name, vote in VOTES.items() if vote.learns
+    }
 
 
 def test_every_error_is_in_the_reference():

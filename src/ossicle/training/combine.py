@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ossicle.compute.device import pick_device
 from ossicle.compute.processes import Processes
-from ossicle.errors import OssicleError
+from ossicle.errors import OssicleError, RunError
 from ossicle.inference.assessment import group_outputs
-from ossicle.inference.predictor import Predictor
+from ossicle.inference.predictor import Group, Predictor
 from ossicle.paths import expand
 from ossicle.progress import Progress, no_progress
 from ossicle.tasks import Task
@@ -99,6 +99,8 @@ def fitted_facts(
     """
     predictor = open_members(members, backbone=backbone, device=device)
     kind = check_vote(vote, predictor.task)
+    if predictor.task.by_frame and kind.needs_equal_frames:
+        check_frames(predictor.groups, members, vote)
     facts: dict[str, Any] = {"task": predictor.task.to_dict(), "temperature": None, "valid": None}
     try:
         held = held_out(members, predictor.groups, processes, progress)
@@ -110,6 +112,22 @@ def fitted_facts(
         _LOGGER.warning(f"{why[0].upper()}{why[1:]}")
         return {**facts, "vote": kind().to_dict(), "why": why}
     return {**facts, **_fitted(kind, predictor.task, members, held, outputs)}
+
+
+def check_frames(groups: Sequence[Group], members: Sequence[Member], vote: str) -> None:
+    """Raise unless the backbones of all members have the same frame rate.
+
+    Raises:
+        RunError: they have different ones, so that their frames cannot be compared.
+    """
+    by_rate = {group.backbone.frame_rate: members[group.places[0]].name for group in groups}
+    if len(by_rate) > 1:
+        shown = ", ".join(f"'{name}' {rate:g}" for rate, name in by_rate.items())
+        raise RunError(
+            f"the vote '{vote}' compares the members frame by frame, and their backbones have "
+            f"different frames in a second: {shown}. Combine runs on backbones of one frame rate; "
+            "transcripts can be combined with --vote rover"
+        )
 
 
 def _outputs(

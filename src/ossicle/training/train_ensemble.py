@@ -4,8 +4,7 @@
     DIR/members/NAME/     the run of each member
     DIR/ensemble.json     the ensemble, once all members are trained
 
-Members share the cache of the frozen part, as all runs do. A command that was killed continues with
-the member, and the epoch, at which it was.
+Members share the cache of the frozen part, as all runs do.
 """
 
 import logging
@@ -41,6 +40,8 @@ from ossicle.training.ensemble_folder import (
 )
 from ossicle.training.folder import CONFIG, Writer, check_empty, check_unlocked, read_json
 from ossicle.training.run import train, written_out
+from ossicle.training.split import open_split, task_type
+from ossicle.votes import VOTES, check_vote
 
 VERSION: Final = 1
 _LOGGER: Final = logging.getLogger(__name__)
@@ -118,8 +119,6 @@ def plan_ensemble(
             backbone.
         BudgetError: a recipe cannot be fitted to its share of the budget.
     """
-    from ossicle.votes import VOTES
-
     if len(recipes) < 2:
         raise RunError("an ensemble needs two or more members; name two recipes or more")
     if vote not in VOTES:
@@ -202,6 +201,8 @@ def train_plan(
     if (folder / ENSEMBLE).is_file():
         return read_ensemble(folder)
     first = next(iter(plan.configs.values()))
+    if not resume:
+        _check_vote(plan.vote, first)
     processes = Processes(cpu=pick_device(first.device) == "cpu")
     processes.wait()  # all have seen the folder as it was
     members = tuple(Member(name, folder / MEMBERS / name) for name in plan.configs)
@@ -209,14 +210,8 @@ def train_plan(
         with Writer(folder) as writer:
             processes.together(lambda: _begin(writer, plan) if processes.is_main else None)
             _train_members(plan, members, load, progress)
-            facts = fitted_facts(
-                members,
-                plan.vote,
-                processes,
-                device=first.device,
-                batch_size=first.batch_size,
-                progress=progress,
-            )
+            how: dict[str, Any] = {"device": first.device, "batch_size": first.batch_size}
+            facts = fitted_facts(members, plan.vote, processes, progress=progress, **how)
             if processes.is_main:
                 write_facts(folder, members, facts)
             processes.wait()
@@ -237,6 +232,13 @@ def _check_folder(folder: Path, plan: Plan, *, resume: bool) -> None:
             f"the ensemble in '{folder}' has other settings (see {PLAN}); resume it with its own, "
             "or start a new one in another folder"
         )
+
+
+def _check_vote(vote: str, config: TrainConfig) -> None:
+    """Raise unless the task of the data has a vote, before hours of training."""
+    dataset = open_split(config)
+    kind, settings = task_type(config, dataset)
+    check_vote(vote, kind.from_dataset(dataset, **settings))
 
 
 def _begin(writer: Writer, plan: Plan) -> None:

@@ -42,6 +42,7 @@ class Rover(Vote):
 
     name: ClassVar[str] = "rover"
     about: ClassVar[str] = "word of most members, after aligning their transcripts"
+    needs_equal_frames: ClassVar[bool] = False
 
     @classmethod
     def supports(cls, task: Task) -> bool:

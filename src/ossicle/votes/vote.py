@@ -41,11 +41,13 @@ class Vote(ABC):
         name: Its name in `--vote`.
         about: What it does, in one sentence.
         learns: Whether it is fitted on validation recordings, by `fit`.
+        needs_equal_frames: Whether members of a task by frame must have the same frame rate.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
     learns: ClassVar[bool] = False
+    needs_equal_frames: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod
