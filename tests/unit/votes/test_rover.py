@@ -9,6 +9,8 @@ from ossicle.tasks.ctc import Transcription
 from ossicle.votes import Rover, read_vote
 from ossicle.votes.rover import voted
 
+SPELT = ["aqr", "aqr", "pbr", "pqc", "pqd"]
+
 
 def spoken(task: Transcription, text: str, frames: int = 1, sure: float = 20.0) -> Tensor:
     """Return an output that is decoded as a text, with so many frames a unit and a blank."""
@@ -45,8 +47,13 @@ def test_a_word_of_two_members_is_inserted_and_of_one_is_not() -> None:
 def test_a_word_is_aligned_with_a_slot_that_holds_it_already() -> None:
     # After two members the slots are {a, b} {c}; "b c" fits both, though the first says "a c".
     assert voted(words("a c", "b c", "b c")) == ["b", "c"]
-    # The slot of x was left out by the first member, so leaving it out again is free.
-    assert voted(words("a b", "a x b", "b")) == ["a", "b"]
+
+
+def test_leaving_out_a_slot_that_another_member_leaves_out_is_free() -> None:
+    # So c has a slot of its own, for a cost of 3, and is not at the slot of x, for 4:
+    #  a . . b     a x . b     a . c b     a x c b     a x c b
+    texts = words("a b", "a x b", "a c b", "a x c b", "a x c b")
+    assert voted(texts) == ["a", "x", "c", "b"]
 
 
 def test_the_first_text_decides_ties() -> None:
@@ -57,10 +64,12 @@ def test_the_first_text_decides_ties() -> None:
 
 
 def test_the_text_that_is_nearest_to_the_others_decides_ties() -> None:
-    task = WordRecognition(["a", "b", "c", "d"])
-    # Substitutions cost 4: "a b" is 4 from each of the others, which are 8 from each other.
-    assert decided(task, "c b", "a b", "a d") == "a b"
-    assert decided(task, "a d", "c b", "a b") == "a b"
+    task = WordRecognition(["a", "b", "d", "q", "r", "s", "t"])
+    # "d q s" is two substitutions from each of the others, which are three from each other. It
+    # decides between a, b and d, although it is the least sure.
+    outputs = [spoken(task, "a q t"), spoken(task, "b r s"), spoken(task, "d q s", sure=5.0)]
+    for members in (outputs, outputs[::-1]):
+        assert Rover().decide(task, members).decoded == {"label": "d q s"}
 
 
 def test_between_two_members_the_surer_one_decides() -> None:
@@ -80,14 +89,10 @@ def test_nothing_was_said_by_most_members() -> None:
     ("task", "texts", "answer"),
     [
         (PhoneRecognition(["n", "oʊ", "ɒ"]), ["n oʊ", "ɒ n", "n oʊ"], "n oʊ"),
-        # By word, since spaces occur: by character, "one to" and "on too" would give "one too".
-        (
-            SpeechRecognition([" ", "e", "n", "o", "t", "w"]),
-            ["one two", "on too", "one too"],
-            "one too",
-        ),
+        # By word, since spaces occur; the characters of most members are "pqr z".
+        (SpeechRecognition([" ", *"abcdpqrz"]), [f"{word} z" for word in SPELT], "aqr z"),
         # By character, since no transcript has a space.
-        (SpeechRecognition(["e", "n", "s", "v"]), ["sevn", "svens", "seven"], "seven"),
+        (SpeechRecognition([*"abcdpqr"]), SPELT, "pqr"),
         (
             SlotFilling([" ", "B-x", "E-x", "a", "b"]),
             ["B-x a E-x", "B-x b E-x", "B-x a E-x b"],
