@@ -19,7 +19,7 @@ class Ensemble(Study):
     """
 
     name: ClassVar[str] = "ensemble"
-    about: ClassVar[str] = "ensembles of recipes against single ones with as many parameters"
+    about: ClassVar[str] = "recipes alone, and as members of ensembles with as many parameters"
     source: ClassVar[str] = "Lin et al. 2024"
     recipes: ClassVar[tuple[str, ...]] = ("superb/houlsby", "superb/parallel", "superb/lora")
 
