@@ -173,8 +173,8 @@ def _table(
             f"ECE: expected calibration error, in {BINS} bins of equal width, before and after "
             "temperature scaling; 0 is best. The temperature is fitted on the validation "
             "recordings of each run (above 1: the method was overconfident), and the table shows "
-            "the mean over runs. There is none for a vote on decoded answers, and where there are "
-            "too few validation recordings.",
+            "the mean over runs. There is none for a vote on decoded answers or a stacked "
+            "vote, and where there are too few validation recordings.",
             "Area: area under the curve of error by coverage; lower is better.",
             "Test recordings of all seeds and folds count together.",
         ),

@@ -16,11 +16,9 @@ from ossicle.votes.cross_fit import cross_fitted
 def confidence_parts(pool: Pool, number: int) -> list[Part]:
     """Return calibration and error by coverage of every member and every vote on all of them.
 
-    The stacked vote is left out: it would be fitted six times more with every seed and fold, and
-    takes about a second each time.
-
     Temperatures are fitted on validation recordings; where these are the test recordings, there are
-    none.
+    none. The stacked vote has none either: to be cross-fitted, it would be fitted five times more
+    with every seed and fold, which takes about a second each time.
 
     Args:
         pool: The trials of a data set on a backbone.
@@ -52,8 +50,7 @@ def _members(pool: Pool) -> Iterator[Judged]:
 
 def _votes(pool: Pool) -> Iterator[Judged]:
     for plan in plans(pool):
-        is_judged = plan.kind == "mixed" and plan.vote is not Stacked
-        for seed in pool.seeds if is_judged else ():
+        for seed in pool.seeds if plan.kind == "mixed" else ():
             for fold in pool.folds:
                 decided = decide(pool, plan, seed, fold)
                 if isinstance(decided, Decided) and (found := _judged(decided)) is not None:
@@ -65,7 +62,8 @@ def _judged(decided: Decided) -> Judged | None:
     task = bare_task(kept.task)
     pairs = zip(decided.decoded, decided.outputs, strict=True)
     test = [Decision(decoded, output) for decoded, output in pairs]
-    valid = [] if kept.validates_on_test else _on_validation(decided, task)
+    is_scaled = not kept.validates_on_test and vote is not Stacked
+    valid = _on_validation(decided, task) if is_scaled else []
     name = f"{vote.name} vote"
     return judge(name, task, test, kept.test.labels, valid, kept.valid.labels)
 
