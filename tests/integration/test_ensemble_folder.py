@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from ossicle.adapters.folder import FACTS, TENSORS
+from ossicle.backbones import load_backbone
 from ossicle.checksums import seal, unseal
 from ossicle.data import Utterance, open_data
 from ossicle.errors import AdapterFileError, OssicleError, RunError, SplitError
+from ossicle.inference import AdapterBank, Ensemble, Group
 from ossicle.training import Trained, make_ensemble
+from ossicle.training.combine import check_frames
 from ossicle.training.config import TrainConfig
-from ossicle.training.ensemble_folder import ENSEMBLE, read_ensemble
+from ossicle.training.ensemble_folder import ENSEMBLE, Member, read_ensemble
 from ossicle.training.folder import CONFIG, SPLIT, VERSIONS
 from ossicle.training.run import train
 from tones import PITCH_HZ, write_corpus, write_metadata, write_tone
@@ -358,3 +361,14 @@ def test_the_metrics_of_the_first_member_are_those_of_its_run(
         valid = json.loads((run / "metrics.json").read_text())["valid"]
         assert made.valid["members"][name]["accuracy"] == pytest.approx(valid["accuracy"])
     assert open_data(made.valid["data"]).valid
+
+
+def test_backbones_of_different_frame_rates_cannot_be_compared_by_frame(backbone: str) -> None:
+    groups = [
+        Group(Ensemble(AdapterBank(load_backbone(name)), [name]), 16_000, (place,))
+        for place, name in enumerate((backbone, "config:tiny-hubert"))
+    ]
+    members = [Member("fast", Path("fast")), Member("slow", Path("slow"))]
+    with pytest.raises(RunError, match=r"frames in a second: 'fast' 200, 'slow' 50\. Combine runs"):
+        check_frames(groups, members, "soft")
+    check_frames(groups[:1], members, "soft")
