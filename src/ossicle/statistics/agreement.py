@@ -24,7 +24,6 @@ Sources: Cochran 1950, "The comparison of percentages in matched samples", Biome
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -152,14 +151,6 @@ def pair_agreement(
 def oracle_accuracy(right: Bool[np.ndarray, "N K"]) -> float:
     """Return the fraction of the recordings that any of K models has right."""
     return float(np.asarray(right, bool).any(axis=1).mean())
-
-
-def mean_disagreement(right: Bool[np.ndarray, "N K"]) -> Float[np.ndarray, " N"]:
-    """Return, for each recording, the fraction of the pairs of models that disagree on it."""
-    table = np.asarray(right, bool)
-    pairs = [table[:, i] != table[:, j] for i, j in combinations(range(table.shape[1]), 2)]
-    fraction: Float[np.ndarray, " N"] = np.mean(pairs, axis=0)
-    return fraction
 
 
 def score_correlation(

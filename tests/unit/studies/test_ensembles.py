@@ -68,9 +68,9 @@ def test_methods_are_compared_with_each_other_and_seeds_with_seeds() -> None:
     assert len(found.over_seeds.tests) == 2  # the same two seeds of each recipe, once
     more = found.disagreement
     assert more is not None
-    assert more.recipes == 4 / 8  # of seed 0, whose successor is 1
+    assert more.recipes == (4 / 8 + 3 / 8) / 2  # a recipe with seed 0, the other with seed 1
     assert more.seeds == (1 / 8 + 0) / 2
-    assert more.repeats.difference == pytest.approx(4 / 8 - 1 / 16)
+    assert more.repeats.difference == pytest.approx(7 / 16 - 1 / 16)
 
 
 def test_the_table_of_pairs_has_the_statistics_of_both_seeds() -> None:

@@ -3,9 +3,9 @@
 Whether recipes learn differently is judged by two things:
 
     holds              Cochran's Q over recipes is significant with every seed, after correction,
-                       and recipes disagree more than seeds of one recipe do: the tests over
-                       recordings and over repeats both have a p below 0.05
-    does not hold      recipes disagree less than seeds, by the same tests
+                       and two recipes with two seeds disagree more than one recipe with two seeds:
+                       the tests over recordings and over repeats both have a p below 0.05
+    does not hold      they disagree less, by the same tests
     not decided ...    anything else
 """
 
@@ -113,8 +113,8 @@ def _evidence(found: Differ) -> str:
     if more is None:
         return f"{said}; one seed does not tell how much seeds of one method disagree"
     return (
-        f"{said}; of two methods, only one is right on {100 * more.recipes:.1f} % of the "
-        f"recordings, of two seeds of one method on {100 * more.seeds:.1f} % "
+        f"{said}; of two methods with two seeds, only one is right on {100 * more.recipes:.1f} % "
+        f"of the recordings, of one method with two seeds on {100 * more.seeds:.1f} % "
         f"(p {p_text(more.recordings.p_value)} over {more.recordings.unit}s, "
         f"{p_text(more.repeats.p_value)} over {count(more.repeats.num_repeats, 'repeat')}, whose "
         f"smallest possible p is {more.repeats.smallest_p:.2g})"

@@ -16,7 +16,6 @@ from ossicle.statistics.agreement import (
     CochranTest,
     PairAgreement,
     cochran_test,
-    mean_disagreement,
     oracle_accuracy,
     pair_agreement,
 )
@@ -66,8 +65,8 @@ class Disagreement:
     """How much more models of different recipes disagree than seeds of one recipe.
 
     Attributes:
-        recipes: Mean disagreement of two recipes with one seed.
-        seeds: Mean disagreement of two seeds of one recipe.
+        recipes: Mean disagreement of two recipes with successive seeds.
+        seeds: Mean disagreement of one recipe with successive seeds.
         recordings: Test over recordings or speakers.
         repeats: Test over seeds and folds; successive seeds share models.
     """
@@ -144,15 +143,15 @@ class Differ:
     @cached_property
     def disagreement(self) -> Disagreement | None:
         """How recipes disagree compared with seeds; None of one seed, or if models are missing."""
-        pairs = successive(self.pool.seeds)
-        changed = {seed: self._changed(seed, other) for seed, other in pairs}
-        known = {seed: one for seed, one in changed.items() if one is not None}
-        both = [seed for seed in known if seed in self.by_seed]
-        if not both:
+        parts = []
+        for pair in successive(self.pool.seeds):
+            apart, same = (self._changed(*pair, same=same) for same in (False, True))
+            if apart is not None and same is not None:
+                parts.append((apart, same))
+        if not parts:
             return None
-        seeds = np.stack([known[seed] for seed in both])  # (S, N)
-        recipes = np.stack([mean_disagreement(table(self.by_seed[seed])) for seed in both])
-        some = self.by_seed[both[0]][0]
+        recipes, seeds = (np.stack(part) for part in zip(*parts, strict=True))  # (S, N) each
+        some = next(iter(self.by_seed.values()))[0]
         speakers = [one for one in some.speakers if one is not None]
         more = recipes - seeds
         by_fold = [more[:, some.folds == fold].mean(axis=1) for fold in np.unique(some.folds)]
@@ -165,16 +164,24 @@ class Differ:
             repeats=repeats_test(np.concatenate(by_fold)),
         )
 
-    def _changed(self, seed: Label, other: Label) -> Float[np.ndarray, " N"] | None:
-        """Return, for each recording, the fraction of recipes on which two seeds disagree."""
-        pairs = [
-            [member_answers(self.pool, recipe, one) for one in (seed, other)]
-            for recipe in self.pool.recipes
-        ]
-        known = [[one for one in pair if one is not None] for pair in pairs]
-        if any(len(pair) < 2 or pair[0].keys != pair[1].keys for pair in known):
+    def _changed(self, seed: Label, other: Label, *, same: bool) -> Float[np.ndarray, " N"] | None:
+        """Return, for each recording, the fraction of pairs of models that disagree on it.
+
+        Args:
+            seed: Seed of the first model of each pair.
+            other: Seed of the second.
+            same: Whether both are of one recipe; otherwise they are of two.
+        """
+        first, second = self.by_seed.get(seed), self.by_seed.get(other)
+        if first is None or second is None:
             return None
         changed: Float[np.ndarray, " N"] = np.mean(
-            [one.right != two.right for one, two in known], axis=0
+            [
+                one.right != two.right
+                for i, one in enumerate(first)
+                for j, two in enumerate(second)
+                if (i == j) == same
+            ],
+            axis=0,
         )
         return changed
