@@ -216,6 +216,16 @@ def _notes(found: Results) -> list[str]:
             "An ensemble of seeds has a seed and those that follow it in the grid, cyclically, so "
             "its repeats share members and are not independent: their p over repeats is too small."
         )
+    learnt = dict.fromkeys(plan.vote.name for plan, _ in found.ensembles if plan.vote.learns)
+    if learnt:
+        said.append(
+            f"Votes that learn ({listing(learnt)}) are fitted to the labels of the validation "
+            "recordings, by which single recipes only choose their epoch: a gain over them can "
+            "come from these labels."
+        )
+    configs = [one.trial.config for one in found.singles]
+    if any(one.shots is not None or one.train_fraction is not None for one in configs):
+        said.append("A seed draws the training recordings too: seeds also differ in their data.")
     reasons = dict.fromkeys(
         f"{one.trial.labels['recipe']}, seed {one.trial.labels['seed']}: {one.reason}"
         for _, one in found.ensembles
