@@ -6,9 +6,8 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float
 
-from ossicle.adapters.folder import TENSORS
 from ossicle.reports.parts import Cell, Figure, Part, Table
-from ossicle.studies.plots.compared import compared_runs
+from ossicle.studies.plots.compared import compared_runs, read_each
 from ossicle.studies.plots.groups import left_out
 from ossicle.training.attribution import Attributions, read_attributions
 from ossicle.trials.outcome import Outcome
@@ -38,12 +37,7 @@ def attributions(outcomes: Sequence[Outcome]) -> list[Part]:
         AdapterFileError: a file is damaged.
     """
     runs = compared_runs(outcomes)
-    stored = {
-        name: read_attributions(one.folder)
-        for name, one in runs.items()
-        if (one.folder / TENSORS).is_file()
-    }
-    known = {name: one for name, one in stored.items() if one is not None}
+    known = read_each(runs, read_attributions)
     if not known:
         return []
     first = next(iter(known.values()))

@@ -1,14 +1,17 @@
 """The runs whose inside is compared: one of each recipe, all tested on the same recordings."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
 
+from ossicle.adapters.folder import TENSORS
 from ossicle.studies.analysis.cell import REPEAT
 from ossicle.studies.plots.groups import by_score, group, score_of
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.trial import TRAINING
 
 MOST_COMPARED: Final = 9
+Kept = TypeVar("Kept")
 
 
 def compared_runs(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
@@ -30,6 +33,21 @@ def compared_runs(outcomes: Sequence[Outcome]) -> dict[str, Outcome]:
     }
     known = {name: one for name, one in found.items() if one is not None}
     return dict(list(known.items())[:MOST_COMPARED])
+
+
+def read_each(runs: Mapping[str, Outcome], read: Callable[[Path], Kept | None]) -> dict[str, Kept]:
+    """Return what the run folders keep, by recipe; recipes whose folder keeps nothing are left out.
+
+    Args:
+        runs: A run of each recipe.
+        read: Returns what a run folder keeps; None if there is nothing.
+
+    Raises:
+        AdapterFileError: a file is damaged.
+    """
+    with_adapter = {n: one.folder for n, one in runs.items() if (one.folder / TENSORS).is_file()}
+    found = {name: read(folder) for name, folder in with_adapter.items()}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _repeat(one: Outcome) -> tuple[object, ...]:

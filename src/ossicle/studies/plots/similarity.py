@@ -9,10 +9,9 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float
 
-from ossicle.adapters.folder import TENSORS
 from ossicle.reports.parts import Figure
 from ossicle.statistics.cka import similarities
-from ossicle.studies.plots.compared import compared_runs
+from ossicle.studies.plots.compared import compared_runs, read_each
 from ossicle.studies.plots.groups import left_out
 from ossicle.studies.plots.heat import ROW_PX, heat, heat_layout
 from ossicle.training.representations import Representations, read_representations
@@ -38,12 +37,7 @@ def similarity_maps(outcomes: Sequence[Outcome]) -> list[Figure]:
         AdapterFileError: a file is damaged.
     """
     runs = compared_runs(outcomes)
-    stored = {
-        name: read_representations(one.folder)
-        for name, one in runs.items()
-        if (one.folder / TENSORS).is_file()
-    }
-    known = {name: one for name, one in stored.items() if one is not None}
+    known = read_each(runs, read_representations)
     if not known:
         return []
     first = next(iter(known.values()))
