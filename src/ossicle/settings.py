@@ -43,10 +43,12 @@ class Help:
     Attributes:
         text: One or two sentences.
         panel: Heading under which the command line lists the option.
+        flag: Name of the option, if it is not that of the field.
     """
 
     text: str
     panel: str
+    flag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ def test_train_has_each_field_with_its_default() -> None:
     assert set(train) == {*FIELDS, *ensemble, "out", "resume", "json", "settings"}
     for name, field in FIELDS.items():
         assert train[name].default == ("" if field.default is MISSING else field.default)
-        assert train[name].opts == [f"--{name.replace('_', '-')}"]
+        option = "from" if name == "parent" else name  # `from` is a keyword of Python
+        assert train[name].opts == [f"--{option.replace('_', '-')}"]
 
 
 @pytest.mark.parametrize("study", STUDIES)

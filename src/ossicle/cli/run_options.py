@@ -90,6 +90,7 @@ def _option(field: Field[Any], hint: Any, kinds: Kinds, limits: Limits) -> tuple
     """Return name, annotation and default of an option; a required one is empty by default."""
     about = _help_of(hint)
     names = [f"--{field.name.replace('_', '-')}"] if field.default is False else []
+    names = [about.flag] if about.flag else names
     parser = _reader(field.name, kinds, limits) if {int, float} & set(kinds) else None
     metavar = None if parser is None else "<float>" if float in kinds else "<int>"
     option = typer.Option(

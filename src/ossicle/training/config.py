@@ -41,6 +41,7 @@ MODEL: Final = "Model and data"
 RECORDINGS: Final = "Recordings and batches"
 OPTIMISATION: Final = "Optimisation"
 RUN: Final = "Run"
+STAGE: Final = "Continue from a run"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +251,48 @@ class TrainConfig:
         Help("Keep dropout and SpecAugment of the backbone on in training.", OPTIMISATION),
     ] = False
     device: Annotated[str, Help("auto, cpu, cuda, cuda:1, mps, ...", RUN)] = "auto"
+    parent: Annotated[
+        str | None,
+        Help(
+            "Start from the adapters and the head of this finished run. --recipe adds placements "
+            "to them.",
+            STAGE,
+            flag="--from",
+        ),
+    ] = None
+    freeze: Annotated[
+        str | None,
+        Help(
+            "Parts of the parent run that do not train, separated by commas: methods (lora), sites "
+            "(@ffn), layers ([0:4]), these together (lora@attn.q[0:4]), or head.",
+            STAGE,
+        ),
+    ] = None
+    head_from: Annotated[
+        str,
+        Help(
+            "Continue with the head of the parent run (keep), give it outputs for new labels "
+            "(extend), or start with a new head (new).",
+            STAGE,
+        ),
+        Limits(choices=("keep", "extend", "new")),
+    ] = "keep"
+    common_labels: Annotated[
+        bool,
+        Help(
+            "Leave out recordings with labels that the parent run does not know, and outputs of "
+            "the parent for labels that the data do not have.",
+            STAGE,
+        ),
+    ] = False
+    keep: Annotated[
+        str | None,
+        Help(
+            "How to keep what the parent run has learnt, with its setting, as in "
+            "'ewc(strength=100)': l2-sp, ewc, replay, lwf, coral, dann or interpolate.",
+            STAGE,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         for name, (kinds, limits) in field_rules().items():
