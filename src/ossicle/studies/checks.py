@@ -1,7 +1,7 @@
 """Check every trial of a study before anything runs: its recipe, budget and training recordings."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,7 +52,9 @@ class _Checks:
         Raises:
             OssicleError: it does not fit.
         """
-        config, budget = trial.config, trial.labels.get("budget")
+        config = trial.config
+        # what it starts from was fitted to the budget
+        budget = trial.labels.get("budget") if trial.after is None else None
         assert budget is None or isinstance(budget, int), "the grid has whole numbers"
         plan: _Plan = self._once(
             lambda: _fitted(self._bare(config.backbone), config.recipe, budget),
@@ -119,19 +121,24 @@ def check_trials(trials: Sequence[Trial]) -> Checked:
     counts: list[int | None] = []
     refused: list[tuple[Trial, str]] = []
     notes: dict[str, None] = {}
-    for trial in trials:
+    checked: dict[int, Trial | str] = {}  # the trial as it runs, or why it cannot, by identity
+    for declared in trials:
+        trial = declared
         try:
+            trial = _with_parent(declared, checked)
             checks.check_settings(trial)
             checks.check_split(trial)
             plan = checks.plan(trial) if trial.runner in TRAINING else None
         except OssicleError as error:
             refused.append((trial, str(error)))
+            checked[id(declared)] = str(error)
             continue
         if plan is not None and plan.note:
             recipe, budget = trial.labels["recipe"], trial.labels["budget"]
             notes[f"{recipe} with a budget of {budget:,}: {plan.note}"] = None
         if plan is not None and plan.recipe != trial.config.recipe:
             trial = replace(trial, config=replace(trial.config, recipe=plan.recipe))
+        checked[id(declared)] = trial
         valid.append(trial)
         counts.append(None if plan is None else plan.count)
     if not valid:
@@ -139,6 +146,20 @@ def check_trials(trials: Sequence[Trial]) -> Checked:
     return Checked(
         trials=tuple(valid), parameters=tuple(counts), refused=tuple(refused), notes=tuple(notes)
     )
+
+
+def _with_parent(trial: Trial, checked: Mapping[int, Trial | str]) -> Trial:
+    """Return a trial that starts from its parent as that runs.
+
+    Raises:
+        RunError: the parent cannot run.
+    """
+    if trial.after is None:
+        return trial
+    parent = checked[id(trial.after)]
+    if isinstance(parent, str):
+        raise RunError(f"the trial that it starts from cannot run: {parent}")
+    return replace(trial, after=parent)
 
 
 def reasons(refused: Sequence[tuple[Trial, str]]) -> list[str]:

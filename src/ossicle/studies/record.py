@@ -17,7 +17,7 @@ from ossicle.paths import fault
 from ossicle.strict_json import read_object
 from ossicle.studies.grid import Grid
 from ossicle.training.config import TrainConfig
-from ossicle.trials.trial import Trial
+from ossicle.trials.trial import Trial, names_of_parents
 
 STUDY: Final = "study.json"
 FORMAT: Final = 1
@@ -103,9 +103,10 @@ def write_record(folder: Path, record: Record, config: TrainConfig) -> None:
     Raises:
         RunError: it cannot be written.
     """
+    parents = names_of_parents(record.trials, record.names)
     rows = [
-        {"name": name, **_row(trial, config)}
-        for trial, name in zip(record.trials, record.names, strict=True)
+        {"name": name, **_row(trial, config), **({} if parent is None else {"after": parent})}
+        for trial, name, parent in zip(record.trials, record.names, parents, strict=True)
     ]
     refused = [{"reason": why, **_row(trial, config)} for trial, why in record.refused]
     plain = {one.name: getattr(record, one.name) for one in fields(Record)}
@@ -127,7 +128,7 @@ def read_record(folder: Path) -> Record:
         **{name: data[name] for name in ("study", "options", "grid", "command", "notes")},
         **{name: data[name] for name in ("trials_folder", "version")},
         threads=data.get("threads"),
-        trials=[_trial(row, shared) for row in data["trials"]],
+        trials=_trials(data["trials"], shared),
         names=[row["name"] for row in data["trials"]],
         refused=[(_trial(row, shared), row["reason"]) for row in data["refused"]],
     )
@@ -176,10 +177,22 @@ def _row(trial: Trial, shared: TrainConfig) -> dict[str, Any]:
     return row
 
 
-def _trial(row: Mapping[str, Any], shared: TrainConfig) -> Trial:
+def _trials(rows: Sequence[Mapping[str, Any]], shared: TrainConfig) -> list[Trial]:
+    """Return the trials of rows, each with the one that it starts from."""
+    found: list[Trial] = []
+    by_name: dict[str, Trial] = {}
+    for row in rows:
+        trial = _trial(row, shared, by_name[row["after"]] if "after" in row else None)
+        by_name[row["name"]] = trial
+        found.append(trial)
+    return found
+
+
+def _trial(row: Mapping[str, Any], shared: TrainConfig, after: Trial | None = None) -> Trial:
     return Trial(
         config=replace(shared, **row["config"]),
         labels=row["labels"],
         runner=row.get("runner", "train"),
         settings=row.get("settings", {}),
+        after=after,
     )

@@ -42,6 +42,7 @@ from ossicle.trials.naming import Naming
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.run import Standing, run_trials
 from ossicle.trials.shard import Shard
+from ossicle.trials.trial import names_of_roots
 
 _LOGGER: Final = logging.getLogger(__name__)
 TRIALS: Final = "trials"
@@ -120,7 +121,8 @@ def run_study(
         engine = _local_engine(checked, workers, threads)
         threads = engine.threads
     _declare(study, grid, folder, checked, names, TRIALS if inside else str(place), threads)
-    part = (shard or Shard(1, 1)).of(list(zip(checked.trials, names, strict=True)))
+    roots = names_of_roots(checked.trials, names)
+    part = (shard or Shard(1, 1)).of(list(zip(checked.trials, names, strict=True)), roots)
     known = run_trials(
         [trial for trial, _ in part],
         [name for _, name in part],

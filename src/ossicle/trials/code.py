@@ -27,6 +27,7 @@ ROOMS: Final = (
     "compute",
     "tasks",
     "inference",
+    "continual",
     "training",
 )
 MODULES: Final = ("settings.py",)

@@ -15,9 +15,10 @@ from ossicle.files import write_sealed
 from ossicle.training.folder import CONFIG, check_unlocked, read_json
 from ossicle.trials.outcome import Measured, Outcome, State
 from ossicle.trials.runners import RUNNERS
-from ossicle.trials.trial import Trial
+from ossicle.trials.trial import Trial, names_of_parents
 
 FAILED: Final = "failed.json"
+NOT_STARTED: Final = "the trial that it starts from has failed: "
 _REASON: Final = "reason"
 
 
@@ -44,13 +45,26 @@ class TrialFolders:
     def read(self, trials: Sequence[Trial], names: Sequence[str]) -> list[Outcome]:
         """Return the outcome of each trial, in their order.
 
-        A result that cannot be read is that of a failed trial.
+        A result that cannot be read is that of a failed trial. A trial without a result has failed
+        if the one that it starts from has.
 
         Args:
             trials: The trials.
             names: The name of each, from `Naming`.
+
+        Raises:
+            ValueError: a trial starts from one that does not come before it.
         """
-        return [self._outcome(trial, name) for trial, name in zip(trials, names, strict=True)]
+        parents = names_of_parents(trials, names)
+        found: list[Outcome] = []
+        by_name: dict[str, Outcome] = {}
+        for trial, name, parent in zip(trials, names, parents, strict=True):
+            one = self._outcome(trial, name)
+            if parent is not None and one.state not in ("finished", "running"):
+                one = _after(one, by_name[parent])
+            by_name[name] = one
+            found.append(one)
+        return found
 
     def _outcome(self, trial: Trial, name: str) -> Outcome:
         folder, reason, measured = self.of(name), None, None
@@ -100,6 +114,14 @@ def write_failed(folder: Path, reason: str, details: str = "") -> None:
     except OSError as error:
         raise RunError(f"'{folder}' cannot be created: {error.strerror or error}") from error
     write_sealed(folder / FAILED, {_REASON: reason, "details": details})
+
+
+def _after(one: Outcome, parent: Outcome) -> Outcome:
+    """Return an outcome without a result, as it is after that of the trial it starts from."""
+    if parent.state != "failed":
+        return one
+    reason = (parent.reason or "").removeprefix(NOT_STARTED)
+    return replace(one, state="failed", reason=NOT_STARTED + reason)
 
 
 def _state(folder: Path) -> State:

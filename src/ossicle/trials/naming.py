@@ -4,6 +4,7 @@
     recordings    keys, labels, speakers, sides, pairs to verify, and hashes of the sound; where the
                   files are does not count
     backbone      all weights and settings, wherever they were loaded from
+    parent        the name of the trial that it starts from, or a hash of the adapter of a run
     code          see `ossicle.trials.code`
 
 The machine and the number of threads are not part of it: they change the last bits alone.
@@ -24,11 +25,12 @@ from ossicle.data.folds import read_all
 from ossicle.data.spec import find_data
 from ossicle.frozen.cache import cache_folder
 from ossicle.frozen.weights import loaded_digest
-from ossicle.paths import HERE
+from ossicle.paths import HERE, find
 from ossicle.progress import Progress, no_progress
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import suggest_task
 from ossicle.training.config import TrainConfig
+from ossicle.training.kept import adapter_digest
 from ossicle.training.recordings import scan_together
 from ossicle.trials.code import code_version
 from ossicle.trials.runners import RUNNERS
@@ -73,13 +75,15 @@ class Naming:
         """
         config, runner = trial.config, RUNNERS[trial.runner]
         settings = {key: v for key, v in config.to_dict().items() if key not in runner.ignores}
-        resolved: dict[str, Callable[[], str]] = {
+        resolved: dict[str, Callable[[], str | None]] = {
             "backbone": lambda: self._backbone_of(config.backbone)[1],
             "data": lambda: self._data_of(config, "backbone" in settings).fingerprint,
             "recipe": lambda: self._written_out(config.recipe),
             "task": lambda: config.task or self._data_of(config, "backbone" in settings).task,
+            "parent": lambda: config.parent and adapter_digest(find(config.parent, self._places)),
         }
-        return {
+        after = {} if trial.after is None else {"after": self.name(trial.after)}
+        return after | {
             "settings": settings | {key: of() for key, of in resolved.items() if key in settings},
             "runner": trial.runner,
             "of_runner": dict(trial.settings),

@@ -1,14 +1,18 @@
-"""Run the trials of a study that are not finished, with any engine."""
+"""Run the trials of a study that are not finished, with any engine.
+
+Trials that start from the run of another one are computed after it: first those that start from
+none, then those that start from these, and so on.
+"""
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ossicle.trials.engine import Engine, Event, Job
 from ossicle.trials.folder import TrialFolders
 from ossicle.trials.outcome import Outcome
-from ossicle.trials.trial import Trial
+from ossicle.trials.trial import Trial, names_of_parents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +46,11 @@ def run_trials(
 ) -> list[Outcome]:
     """Compute the trials that are not finished, and return the outcomes of all.
 
-    A failed trial is computed again; one that another process computes is left to it.
+    A failed trial is computed again; one that another process computes is left to it. A trial whose
+    parent has not finished is not computed.
 
     Args:
-        trials: The trials, in the order in which they should be run.
+        trials: The trials, in the order in which they should be run; each after its parent.
         names: The name of each, from `Naming`.
         folder: The folder of trials.
         engine: What computes them.
@@ -55,17 +60,50 @@ def run_trials(
         RunError: no trial can go on; see `Engine.run`.
     """
     folders = TrialFolders(folder)
-    before = folders.read(trials, names)
-    jobs = {
-        one.name: Job(name=one.name, folder=one.folder, trial=one.trial)
-        for one in before
-        if one.state not in ("finished", "running")
-    }
-    if not jobs:
-        return before
-    counter = _Counter(before)
-    engine.run(list(jobs.values()), lambda event: on_event(event, counter.after(event)))
-    return folders.read(trials, names)
+    found = folders.read(trials, names)
+    parents = names_of_parents(trials, names)
+    counter = _Counter(found)
+
+    def tell(event: Event) -> None:
+        on_event(event, counter.after(event))
+
+    for depth in range(max((one.depth for one in trials), default=-1) + 1):
+        jobs, blocked = _wave(depth, found, parents)
+        for event in blocked:
+            tell(event)
+        if jobs:
+            engine.run(jobs, tell)
+            found = folders.read(trials, names)
+    return found
+
+
+def _wave(
+    depth: int, found: Sequence[Outcome], parents: Sequence[str | None]
+) -> tuple[list[Job], list[Event]]:
+    """Return the trials of a depth that can be computed now, and an event of each that cannot."""
+    by_name = {one.name: one for one in found}
+    jobs: dict[str, Job] = {}
+    blocked: dict[str, Event] = {}
+    for one, name in zip(found, parents, strict=True):
+        if one.trial.depth != depth or one.state in ("finished", "running"):
+            continue
+        parent = None if name is None else by_name[name]
+        if parent is None or parent.state == "finished":
+            jobs[one.name] = _job(one, parent)
+        elif parent.state == "failed":
+            blocked[one.name] = Event(name=one.name, what="failed", reason=one.reason)
+        else:
+            reason = f"the trial that it starts from is {parent.state}"
+            blocked[one.name] = Event(name=one.name, what="elsewhere", reason=reason)
+    return list(jobs.values()), list(blocked.values())
+
+
+def _job(one: Outcome, parent: Outcome | None) -> Job:
+    trial = one.trial
+    if parent is not None:
+        config = replace(trial.config, parent=str(parent.folder.absolute()))
+        trial = replace(trial, config=config)
+    return Job(name=one.name, folder=one.folder, trial=trial)
 
 
 class _Counter:

@@ -1,6 +1,6 @@
 """A part of a study, for a job of a scheduler. Nothing here imports torch."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -11,7 +11,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of a study: every `count`-th trial, starting with trial `number`, from 1."""
+    """A part of a study: every `count`-th trial, starting with trial `number`, from 1.
+
+    Trials that start from the run of another one are in the part of that one.
+    """
 
     number: int
     count: int
@@ -32,6 +35,17 @@ class Shard:
             )
         return cls(int(number), int(count))
 
-    def of(self, trials: Sequence[Item]) -> list[Item]:
-        """Return the trials of this shard; each trial belongs to exactly one."""
-        return list(trials[self.number - 1 :: self.count])
+    def of(self, trials: Sequence[Item], families: Sequence[Hashable] | None = None) -> list[Item]:
+        """Return the trials of this shard; each trial belongs to exactly one.
+
+        Args:
+            trials: All trials.
+            families: What each belongs to that must not be divided; None: every trial to its own.
+        """
+        groups = families or range(len(trials))
+        numbers = {one: number for number, one in enumerate(dict.fromkeys(groups))}
+        return [
+            trial
+            for trial, group in zip(trials, groups, strict=True)
+            if numbers[group] % self.count == self.number - 1
+        ]
