@@ -10,11 +10,12 @@ from ossicle.cli.main import app
 from ossicle.cli.run_options import field_help
 from ossicle.errors import RunError
 from ossicle.studies import STUDIES
-from ossicle.training.config import TrainConfig
+from ossicle.training.config import STAGE_DEFAULTS, TrainConfig
 
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined] # a group has commands
 GRID = {"recipes", "seeds", "folds", "budget", "data", "backbone", "baseline"}
 ENGINE = {"out", "trials", "engine", "address", "workers", "shard", "dry_run", "json", "settings"}
+GIVEN = {"recipe", "seed", "fold", "parent", *STAGE_DEFAULTS}  # by the grid, or by no study
 FIELDS = {field.name: field for field in fields(TrainConfig)}
 
 
@@ -36,7 +37,7 @@ def test_train_has_each_field_with_its_default() -> None:
 def test_a_study_has_its_own_options_those_of_the_grid_and_the_others_of_train(study: str) -> None:
     own = {field.name: field for field in fields(STUDIES[study])}
     found = {one.name: one for one in COMMANDS["study"].commands[study].params}
-    assert set(found) == GRID | ENGINE | own.keys() | (FIELDS.keys() - {"recipe", "seed", "fold"})
+    assert set(found) == GRID | ENGINE | own.keys() | (FIELDS.keys() - GIVEN)
     assert found["data"].multiple
     assert found["backbone"].multiple
     for name, field in own.items():  # in place of the option of train with the same name

@@ -46,7 +46,7 @@ class AdapterSet(nn.Module):
         """Return every parameter of the set by its key when saved.
 
         Keys name sites, not modules: `0/7/attn.q/down`, `0/7/ffn/up.weight`, `gates/softmax.7`,
-        `head/linear.bias`. Their first part is what `AdaptedModel.use` can train by itself.
+        `head/linear.bias`. Up to any `/` they name what `AdaptedModel.use` can train by itself.
         """
         found = adapter_tensors(self.slots) | in_place_tensors(backbone, self.slots)
         found |= {f"gates/{key}": p for key, p in self.gates.mixtures.named_parameters()}

@@ -135,7 +135,8 @@ class AdaptedModel(nn.Module):
         Args:
             active: Names of sets; none: the bare backbone.
             train: What trains: names of active sets, or parts of one, such as `a/0` (its first
-                placement), `a/gates` and `a/head`. None: everything that is active.
+                placement), `a/0/7/attn.q` (that placement at one site), `a/gates` and `a/head`.
+                None: everything that is active.
 
         Raises:
             AttachError: there is no such set or part, a set changes the backbone in place and
@@ -334,7 +335,7 @@ class AdaptedModel(nn.Module):
         """Return the parameters that `use` was asked to train."""
         chosen: list[nn.Parameter] = []
         for what in train:
-            name, part = (what, "") if what in self.sets else _split(what)
+            name, part = self._split(what)
             if name not in active:
                 raise AttachError(
                     f"'{what}' cannot train: the active sets are {listing(active) or 'none'}"
@@ -342,14 +343,20 @@ class AdaptedModel(nn.Module):
             own = self._set(name).tensors(self.backbone)
             if name != active[-1]:  # the head of another set is not used
                 own = {key: p for key, p in own.items() if not key.startswith("head/")}
-            parts = list(dict.fromkeys(key.split("/")[0] for key in own))
-            if part and part not in parts:
+            if part and not any(_is_in(key, part) for key in own):
+                parts = dict.fromkeys(f"{name}/{key.split('/')[0]}" for key in own)
                 raise AttachError(
                     f"adapter set '{name}' has no trainable part '{part}'; available: "
-                    f"{', '.join(f'{name}/{one}' for one in parts) or 'none'}"
+                    f"{', '.join(parts) or 'none'}"
                 )
-            chosen += [p for key, p in own.items() if part in ("", key.split("/")[0])]
+            chosen += [p for key, p in own.items() if _is_in(key, part)]
         return chosen
+
+    def _split(self, what: str) -> tuple[str, str]:
+        """Return set and part of `set/part`; an unknown set is returned as it is."""
+        names = [name for name in self.sets if _is_in(what, name)]
+        name = max(names, key=len, default=what.partition("/")[0])
+        return name, what[len(name) + 1 :]
 
     def _install_taps(self) -> None:
         """Put all hooks in place again: their order depends on all sites."""
@@ -377,10 +384,9 @@ class AdaptedModel(nn.Module):
         return [item for _, item in self._items()]
 
 
-def _split(what: str) -> tuple[str, str]:
-    """Return set and part of `set/part`."""
-    name, _, part = what.rpartition("/")
-    return name, part
+def _is_in(key: str, part: str) -> bool:
+    """Return whether the tensor of a key belongs to a part; an empty part is everything."""
+    return not part or f"{key}/".startswith(f"{part}/")
 
 
 def check_head(head: Head | None, recipe: Recipe, anatomy: Anatomy) -> None:

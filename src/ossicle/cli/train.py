@@ -56,7 +56,8 @@ def train(
         train_members(out, options, asked, resume=resume, json=json)
         return
     if not resume:
-        check_given(options.values, "backbone", "recipe", "data")
+        own = () if options.values["parent"] else ("backbone", "recipe")
+        check_given(options.values, *own, "data")
     config = _checked(expand(out), options, resume=resume)
 
     from ossicle.cli.progress import progress_bars
@@ -88,13 +89,19 @@ def train(
 def _checked(out: Path, given: RunOptions, *, resume: bool) -> TrainConfig:
     """Return the settings of a run, after all checks that do not need torch."""
     from ossicle.training.folder import check_new, check_unlocked, places_of, read_config
+    from ossicle.training.parent import check_parent_out, find_parent, stage_config
 
     if resume:  # with the settings of the run; given options are compared with them
         check_unlocked(out)
         own = {name: given.values[name] for name in given.written}
         config = replace(read_config(out), **own)
+        parent = find_parent(config, out, places_of(out))
     else:
         config = TrainConfig(**given.values)
+        parent = find_parent(config)
+        if parent is not None:
+            check_parent_out(parent, out)
         check_new(out)
+    config = stage_config(config, parent)
     check_started(config.backbone, config.data, places_of(out) if resume else HERE)
     return config

@@ -58,6 +58,11 @@ def train_members(
     Raises:
         OssicleError: bad input.
     """
+    if options.values["parent"] is not None:
+        raise RunError(
+            "--ensemble trains every member from the start; leave --from out, or combine finished "
+            "stages with `ossicle ensemble`"
+        )
     if "recipe" in options.written:
         raise RunError("--ensemble names the recipe of each member; leave --recipe out")
     budget = None if asked.budget is None else parse_count(asked.budget)

@@ -43,12 +43,14 @@ class Head(nn.Module, ABC):
         by_frame: Whether there is an output for each frame.
         summary: Key of `ossicle.heads.pool.SUMMARIES`: a shorter sequence that gives the same
             output, so that it can be cached instead of all frames; None: all frames are needed.
+        last: Name of its last layer, whose tensors have a row for each output.
     """
 
     name: ClassVar[str]
     by_frame: ClassVar[bool] = False
     default_lr: ClassVar[float] = 1e-3
     summary: ClassVar[str | None] = None
+    last: ClassVar[str] = "linear"
 
     @abstractmethod
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:

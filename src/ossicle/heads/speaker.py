@@ -33,6 +33,7 @@ class SpeakerHead(PooledHead):
     """A pooled embedding, with scores of the training speakers for the loss."""
 
     pooled: ClassVar[int] = 1  # times the backbone's width
+    last: ClassVar[str] = "speakers"
 
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
         super().__init__(anatomy, num_outputs)

@@ -7,8 +7,9 @@ from typing import Any, Final, Self
 import msgspec
 
 from ossicle.anatomy import SITE_NAMES
-from ossicle.errors import RecipeError, RecipeMismatch, UnknownRecipe, did_you_mean
+from ossicle.errors import RecipeError, UnknownRecipe, did_you_mean
 from ossicle.methods import METHODS, Method
+from ossicle.recipes.layers import layer_parts, select_layers
 from ossicle.recipes.presets import PRESETS
 from ossicle.settings import Limits, check_known, check_value, value_text
 from ossicle.strict_json import fit
@@ -60,7 +61,7 @@ class Placement:
             check_value(f"lr of '{name}'", self.lr, (float,), RATE, RecipeError)
             object.__setattr__(self, "lr", float(self.lr))
         if self.layers is not None:
-            _layer_parts(self.layers)
+            layer_parts(self.layers)
         if self.gate is not None:
             limits = Limits(choices=GATES)
             check_value(f"gate of '{name}'", self.gate, (str,), limits, RecipeError)
@@ -90,22 +91,7 @@ class Placement:
         """
         if self.layers is None:
             return None
-        chosen: set[int] = set()
-        for part in _layer_parts(self.layers):
-            if isinstance(part, slice):
-                chosen.update(range(num_layers)[part])
-            elif -num_layers <= part < num_layers:
-                chosen.add(part % num_layers)
-            else:
-                raise RecipeMismatch(
-                    f"'{self}' names layer {part}; this backbone has {num_layers} layers, "
-                    f"numbered from 0 to {num_layers - 1}"
-                )
-        if not chosen:
-            raise RecipeMismatch(
-                f"'{self}' selects none of the {num_layers} layers of this backbone"
-            )
-        return sorted(chosen)
+        return select_layers(self.layers, num_layers, str(self))
 
     def __str__(self) -> str:
         settings = {key: value_text(value) for key, value in self.method.settings().items()}
@@ -180,19 +166,3 @@ def find_method(name: str) -> type[Method]:
         f"no recipe or method '{name:.80}'.{did_you_mean(name, known)} "
         f"Methods: {', '.join(METHODS)}. `ossicle recipes` lists the presets."
     )
-
-
-def _layer_parts(text: str) -> list[int | slice]:
-    parts: list[int | slice] = []
-    for part in text.split(","):
-        try:
-            bounds = [int(bound) if bound.strip() else None for bound in part.split(":")]
-        except ValueError:
-            bounds = []
-        if len(bounds) == 1 and bounds[0] is not None:
-            parts.append(bounds[0])
-        elif len(bounds) == 2:
-            parts.append(slice(*bounds))
-        else:
-            raise RecipeError(f"layers '{text:.80}' cannot be read; write 6:12, -2: or 0,3,7")
-    return parts

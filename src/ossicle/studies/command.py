@@ -8,9 +8,10 @@ from typing import Any
 
 from ossicle.studies.grid import Grid
 from ossicle.studies.study import Study
-from ossicle.training.config import TrainConfig
+from ossicle.training.config import STAGE_DEFAULTS, TrainConfig
 
-REPLACED = frozenset({"recipe", "seed", "data", "backbone", "fold"})  # fields that the grid decides
+# Fields that the grid decides, and those of a run that starts from another one.
+REPLACED = frozenset({"recipe", "seed", "data", "backbone", "fold", "parent", *STAGE_DEFAULTS})
 
 
 def command_of(study: Study, grid: Grid, out: Path) -> str:

@@ -7,7 +7,7 @@ its real frames, without padding.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -87,6 +87,27 @@ class Task(ABC):
     @abstractmethod
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
         """Return the loss of a batch, a mean over its recordings."""
+
+    @property
+    @abstractmethod
+    def output_names(self) -> tuple[str, ...]:
+        """What each output stands for: a class, a tag, a unit, a dimension, ..."""
+
+    @abstractmethod
+    def names_in(self, label: str) -> Collection[str]:
+        """Return the names of the outputs that a label needs, whether the task has them or not."""
+
+    @abstractmethod
+    def with_outputs(self, names: Collection[str], parent: Self) -> Self:
+        """Return the task with other outputs, in an order that depends on their names alone.
+
+        Args:
+            names: Names of outputs of this task or of the parent.
+            parent: A task of the same type; it defines what only it knows of an output.
+
+        Raises:
+            LabelError: there is nothing to learn with these outputs, or labels cannot have them.
+        """
 
     @property
     @abstractmethod
@@ -299,3 +320,13 @@ class Task(ABC):
         Raises:
             AdapterFileError: an entry is missing, or has a wrong type.
         """
+
+
+def check_count(task: str, names: Collection[str], fewest: int = 2) -> None:
+    """Raise LabelError unless there are enough outputs to learn something."""
+    if len(names) < fewest:
+        raise LabelError(
+            f"the task {task} needs at least {fewest} outputs, and the head would have "
+            f"{len(names)}: {', '.join(sorted(names)) or 'none'}. Use data with more labels that "
+            "both stages have, or rename labels with --map-labels"
+        )

@@ -1,8 +1,8 @@
 """Utterance classification: one class per recording; cross-entropy; macro-F1, accuracy, UAR."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from ossicle.metrics import classification_metrics, metrics_by_rows
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting, check_fraction
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, check_count
 from ossicle.tasks.saved import Fraction, Names, read_saved
 
 
@@ -101,6 +101,25 @@ class Classification(Task):
         if self.weights is not None:
             losses = losses * torch.tensor(self.weights).to(output)[numbers]
         return losses.mean()
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The classes."""
+        return self.labels
+
+    def names_in(self, label: str) -> Collection[str]:
+        """Return the label: it is a class."""
+        return (label,)
+
+    def with_outputs(self, names: Collection[str], parent: Self) -> Self:
+        """Return the task with these classes; one without training recordings has weight 1."""
+        del parent
+        check_count(self.name, names)
+        labels, weights = sorted(names), None
+        if self.weights is not None:
+            known = dict(zip(self.labels, self.weights, strict=True))
+            weights = [known.get(label, 1.0) for label in labels]
+        return type(self)(labels, label_smoothing=self.label_smoothing, weights=weights)
 
     @property
     def answers(self) -> tuple[Answer, ...]:

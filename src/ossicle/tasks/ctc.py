@@ -16,7 +16,7 @@ Source: Graves et al. 2006, "Connectionist temporal classification".
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from itertools import pairwise
@@ -36,7 +36,7 @@ from ossicle.heads import Outputs
 from ossicle.metrics.edits import rate
 from ossicle.settings import Setting
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, check_count
 from ossicle.tasks.decoder import BLANK, Decoder, build_decoder, greedy
 from ossicle.tasks.saved import Names, read_saved
 from ossicle.tasks.text import TEXT_SETTINGS, TextRule
@@ -167,6 +167,22 @@ class Transcription(Task):
         )
         lengths = torch.tensor([max(1, len(target)) for target in targets], device=device)
         return (losses / lengths).mean()
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The blank, which is empty, and the units."""
+        return ("", *self.units)
+
+    def names_in(self, label: str) -> Collection[str]:
+        """Return the units of a text."""
+        return set(self.units_of(label))
+
+    def with_outputs(self, names: Collection[str], parent: Self) -> Self:
+        """Return the task with these units and the blank."""
+        del parent
+        units = sorted(name for name in names if name)
+        check_count(self.name, units, fewest=1)
+        return type(self)(units, self.rule, self.unseen)
 
     @property
     def answers(self) -> tuple[Answer, ...]:

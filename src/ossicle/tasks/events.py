@@ -6,8 +6,8 @@ covers the middle of the frame. Voice activity detection is the same with one cl
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Final, final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final, Self, final
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from ossicle.metrics.metric import Metric
 from ossicle.metrics.segments import counts, micro_f1, segments
 from ossicle.settings import Setting, check_fraction
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, check_count
 from ossicle.tasks.saved import Fraction, Names, read_saved
 
 SEPARATOR: Final = "|"
@@ -108,6 +108,21 @@ class Events(Task):
             target = torch.from_numpy(self.marks(label, len(output))).to(output)
             losses.append(F.binary_cross_entropy_with_logits(output, target))
         return torch.stack(losses).mean()
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The classes of event."""
+        return self.classes
+
+    def names_in(self, label: str) -> Collection[str]:
+        """Return the classes of the events of a label."""
+        return {name for _, _, name in events(label)}
+
+    def with_outputs(self, names: Collection[str], parent: Self) -> Self:
+        """Return the task with these classes of event."""
+        del parent
+        check_count(self.name, names, fewest=1)
+        return type(self)(sorted(names), self.frame_rate, self.threshold)
 
     @property
     def answers(self) -> tuple[Answer, ...]:

@@ -9,9 +9,9 @@ https://arxiv.org/abs/2105.01051.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import accumulate
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, Any, ClassVar, Self, final
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from ossicle.errors import LabelError, did_you_mean, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, check_count
 from ossicle.tasks.saved import Names, read_saved
 
 
@@ -84,6 +84,32 @@ class Intent(Task):
         targets = torch.tensor([self._numbers(label) for label in labels], device=output.device)
         pairs = zip(self._split(output), targets.T, strict=True)
         return torch.stack([F.cross_entropy(*pair) for pair in pairs]).sum()
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The values of all slots, as slot=value."""
+        return tuple(f"{slot}={name}" for slot, names in self.values.items() for name in names)
+
+    def names_in(self, label: str) -> Collection[str]:
+        """Return slot=value for each slot of a label."""
+        return [f"{slot}={value}" for slot, value in parts(label).items()]
+
+    def with_outputs(self, names: Collection[str], parent: Self) -> Self:
+        """Return the task with these values of the slots of the parent, in its order."""
+        if self.values.keys() != parent.values.keys():
+            raise LabelError(
+                f"the labels have the slots {listing(self.values)}, and those of the parent run "
+                f"{listing(parent.values)}; all labels of an intent have the same slots"
+            )
+        values = {
+            slot: sorted(
+                name.removeprefix(f"{slot}=") for name in names if name.startswith(f"{slot}=")
+            )
+            for slot in parent.values
+        }
+        for slot, of_one in values.items():
+            check_count(f"{self.name}, slot {slot}", of_one)
+        return type(self)(values)
 
     @property
     def answers(self) -> tuple[Answer, ...]:

@@ -10,8 +10,8 @@ Source of the loss: Atmaja & Akagi 2021, https://arxiv.org/abs/2004.02355.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Final, final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final, Self, final
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ossicle.data import Dataset
-from ossicle.errors import AdapterFileError, LabelError
+from ossicle.errors import AdapterFileError, LabelError, listing
 from ossicle.heads import Outputs
 from ossicle.metrics.concordance import concordance
 from ossicle.metrics.metric import Metric
@@ -111,6 +111,32 @@ class Regression(Task):
         apart = (output.mean(0) - target.mean(0)).square()
         total = mine.square().mean(0) + theirs.square().mean(0) + apart
         return (1 - 2 * (mine * theirs).mean(0) / (total + EPS)).mean()
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The dimensions."""
+        return self.dimensions
+
+    def names_in(self, label: str) -> Collection[str]:
+        """Return the dimensions of a label."""
+        return numbers(label).keys()
+
+    def with_outputs(self, names: Collection[str], parent: Self) -> Self:
+        """Return the task with these dimensions, which all labels of this task must have.
+
+        An output of the parent keeps the mean and the deviation that it was trained with.
+        """
+        if set(names) != set(self.dimensions):
+            raise LabelError(
+                f"the labels have the dimensions {listing(self.dimensions)}, and the head would "
+                f"have {listing(sorted(names))}: all labels of a regression have the same "
+                "dimensions. Write labels with those of the parent run, or start with --head-from "
+                "new"
+            )
+        means = {name: (self.means | parent.means)[name] for name in self.dimensions}
+        return type(self)(
+            means, {name: (self.deviations | parent.deviations)[name] for name in self.dimensions}
+        )
 
     @property
     def answers(self) -> tuple[Answer, ...]:

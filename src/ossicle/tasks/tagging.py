@@ -4,8 +4,8 @@ Labels are tags separated by `|`, as in `dog|rain`; `-` for a recording without 
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar, Final, Self, final
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.ranking import mean_auc, mean_average_precision
 from ossicle.tasks.answer import Answer
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, check_count
 from ossicle.tasks.saved import Names, read_saved
 
 SEPARATOR: Final = "|"
@@ -85,6 +85,21 @@ class Tagging(Task):
         output = outputs.values
         targets = torch.from_numpy(self.targets(labels)).to(output)
         return F.binary_cross_entropy_with_logits(output, targets)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The tags."""
+        return self.tags
+
+    def names_in(self, label: str) -> Collection[str]:
+        """Return the tags of a label."""
+        return split(label)
+
+    def with_outputs(self, names: Collection[str], parent: Self) -> Self:
+        """Return the task with these tags."""
+        del parent
+        check_count(self.name, names)
+        return type(self)(sorted(names))
 
     @property
     def answers(self) -> tuple[Answer, ...]:

@@ -8,7 +8,7 @@ after s-norm and AS-norm, with training recordings as the cohort.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from typing import Any, ClassVar, Final, Self, final
 
@@ -33,7 +33,7 @@ from ossicle.metrics.verification import (
 from ossicle.settings import Setting, check_known
 from ossicle.tasks.answer import Answer
 from ossicle.tasks.averaging import stacked
-from ossicle.tasks.base import Task
+from ossicle.tasks.base import Task, check_count
 from ossicle.tasks.margin import MARGIN_LOSSES, margin_logits
 from ossicle.tasks.pairs import Pairs, all_pairs, check_pairs, check_trials, listed_pairs
 from ossicle.tasks.saved import Names, read_saved
@@ -149,6 +149,21 @@ class Verification(Task):
     def combine_windows(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the mean of the windows' embeddings, which are not normalised before."""
         return torch.stack(list(outputs)).mean(dim=0)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The training speakers."""
+        return self.speakers
+
+    def names_in(self, label: str) -> Collection[str]:
+        """Return the label: it is a speaker."""
+        return (label,)
+
+    def with_outputs(self, names: Collection[str], parent: Self) -> Self:
+        """Return the task with these training speakers, without trials and cohort."""
+        del parent
+        check_count(self.name, names)
+        return type(self)(sorted(names), self.loss_name, self.scale, self.margin)
 
     @property
     def answers(self) -> tuple[Answer, ...]:

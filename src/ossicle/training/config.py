@@ -42,6 +42,12 @@ RECORDINGS: Final = "Recordings and batches"
 OPTIMISATION: Final = "Optimisation"
 RUN: Final = "Run"
 STAGE: Final = "Continue from a run"
+STAGE_DEFAULTS: Final[dict[str, object]] = {  # of the settings that need a parent
+    "freeze": None,
+    "head_from": "keep",
+    "common_labels": False,
+    "keep": None,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +65,7 @@ class TrainConfig:
             "id, a folder in the Hub's layout, or config:NAME for random weights.",
             MODEL,
         ),
-    ]
+    ] = ""
     recipe: Annotated[
         str,
         Help(
@@ -67,7 +73,7 @@ class TrainConfig:
             "'lora(rank=4)@attn.q,attn.v', or a .toml or .json file.",
             MODEL,
         ),
-    ]
+    ] = ""
     data: Annotated[
         str,
         Help(
@@ -297,12 +303,29 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name, (kinds, limits) in field_rules().items():
             check_value(name, getattr(self, name), kinds, limits)
+        self._check_stage()
         if self.shots is not None and self.train_fraction is not None:
             raise RunError("shots and train_fraction both choose training recordings; give one")
         if self.fold is not None:
             parse_fold(self.fold)
         parse(self.optimizer, "optimizer", OPTIMIZERS)
         build_schedule(self.schedule, self.warmup, num_steps=1, epoch_steps=1)
+
+    def _check_stage(self) -> None:
+        given = [
+            f"--{name.replace('_', '-')}"
+            for name, default in STAGE_DEFAULTS.items()
+            if getattr(self, name) != default
+        ]
+        if self.parent is None and given:
+            raise RunError(
+                f"{given[0]} belongs to a stage that starts from a run; add --from RUN, or leave "
+                f"{given[0]} out"
+            )
+        if self.common_labels and self.head_from == "extend":
+            raise RunError(
+                "--common-labels leaves labels out that --head-from extend adds; give one of them"
+            )
 
     @property
     def num_epochs(self) -> int:

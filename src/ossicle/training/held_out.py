@@ -6,7 +6,7 @@ trained on, or parts of which it was.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from ossicle.compute.processes import Processes
@@ -15,10 +15,10 @@ from ossicle.errors import RunError, SplitError, listing
 from ossicle.inference.predictor import Group
 from ossicle.progress import Progress
 from ossicle.training.ensemble_folder import Member
-from ossicle.training.folder import CONFIG, SPLIT, places_of, read_config
+from ossicle.training.folder import CONFIG, SPLIT
 from ossicle.training.learnt import learnt_contents, read_split
 from ossicle.training.members import scan_for
-from ossicle.training.split import open_split
+from ossicle.training.split import open_whole
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def held_out(
                 f"member '{member.name}' has no {SPLIT} and {CONFIG} of a run, so it is not known "
                 "which recordings it was not trained on"
             )
-    dataset = _split_of(members[0])
+    dataset = open_whole(members[0].folder)
     scanned = scan_for(groups, dataset.valid, processes, progress)
     contents = {key: one.content for key, one in scanned[0].items()}
     _check_same(members[0], splits[0].get("valid", {}), contents)
@@ -95,12 +95,6 @@ def held_out(
             )
     chosen = tuple(one for one in dataset.valid if one.key in contents)
     return HeldOut(dataset.name, chosen, _trials(dataset, contents), scanned)
-
-
-def _split_of(member: Member) -> Dataset:
-    """Return the data of a member's run, split as in the run."""
-    whole = replace(read_config(member.folder), shots=None, train_fraction=None)
-    return open_split(whole, places_of(member.folder))
 
 
 def _check_same(member: Member, kept: Mapping[str, str], contents: Mapping[str, Content]) -> None:

@@ -8,7 +8,7 @@ from ossicle.adapters.folder import FACTS, TENSORS
 from ossicle.data import Content, overlapping
 from ossicle.errors import AdapterFileError, SplitError, listing
 from ossicle.training.ensemble_folder import Member
-from ossicle.training.folder import CONFIG, SPLIT, read_json
+from ossicle.training.folder import CONFIG, PARENT, SPLIT, read_config, read_json
 
 LEARNT_FROM: Final = ("train", "valid")  # weights from the one, the choice of epoch from the other
 
@@ -34,6 +34,23 @@ def read_split(folder: Path) -> dict[str, Any]:
             f"'{file}' does not say which recordings were trained on; copy it again"
         )
     return split
+
+
+def stage_folders(folder: Path) -> tuple[Path, ...]:
+    """Return a run folder, and the copies in it of the runs before it, the last stage first.
+
+    Raises:
+        AdapterFileError: the copy of a run is missing.
+        RunError: its configuration cannot be read.
+    """
+    if not (folder / CONFIG).is_file() or read_config(folder).parent is None:
+        return (folder,)
+    if not (folder / PARENT).is_dir():
+        raise AdapterFileError(
+            f"'{folder}' is a stage without its folder {PARENT}, which says what the runs before "
+            "it were trained on; copy it again"
+        )
+    return (folder, *stage_folders(folder / PARENT))
 
 
 def learnt_contents(

@@ -30,6 +30,7 @@ from ossicle.inference.single import SingleModel
 from ossicle.progress import Progress, no_progress
 from ossicle.tasks import Task
 from ossicle.training.folder import Writer, places_of, read_config, threads_of
+from ossicle.training.parent import find_parent
 from ossicle.training.prepare import Prepared, prepare
 
 OUTPUTS: Final = "outputs.safetensors"
@@ -134,7 +135,14 @@ def keep_outputs(
     with Writer(folder) as writer:
         writer.take()
         adapter = _digest(folder)
-        run = prepare(read_config(folder), places=places_of(folder), load=load, progress=progress)
+        config = read_config(folder)
+        run = prepare(
+            config,
+            places=places_of(folder),
+            load=load,
+            progress=progress,
+            parent=find_parent(config, folder),
+        )
         best, _ = read_tensors(folder / TENSORS)
         put_tensors(run.model.tensors(), best, folder)
         with threads(pick_threads(run.model, threads_of(folder))):

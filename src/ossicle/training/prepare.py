@@ -27,8 +27,10 @@ from ossicle.tasks import Task, parse_task
 from ossicle.training.choice import Choice
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import with_epochs
+from ossicle.training.parent import Parent, check_stage_backbone, find_parent, stage_config
 from ossicle.training.recordings import checked, clips_by_side, contents_by_side
-from ossicle.training.split import open_split, task_type
+from ossicle.training.split import open_split, task_type, with_known_labels
+from ossicle.training.stage import Stage, check_not_learnt, stage_model, stage_task
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Prepared:
         contents: Hashes of the sound of each utterance, by key.
         frozen: The frozen part of the model, and its cache.
         processes: The processes that train together.
+        stage: What it starts from; None for a run without a parent.
     """
 
     config: TrainConfig
@@ -56,6 +59,7 @@ class Prepared:
     contents: dict[str, Content]
     frozen: FrozenPart
     processes: Processes
+    stage: Stage | None = None
 
     def judge(self, side: str) -> Task:
         """Return the task with the trials of a side."""
@@ -79,6 +83,7 @@ def prepare(
     processes: Processes | None = None,
     load: Callable[..., Backbone] = load_backbone,
     progress: Progress = no_progress,
+    parent: Parent | None = None,
 ) -> Prepared:
     """Read, check and attach everything that a run needs, and write nothing.
 
@@ -90,10 +95,13 @@ def prepare(
         processes: The processes that train together; None: those that the launcher started.
         load: Loads the backbone: `load_backbone`, or `Kept.load`, which keeps it for the next run.
         progress: Called after every step.
+        parent: The run that a stage starts from; None: the one that the settings name.
 
     Raises:
         OssicleError: bad input of any kind.
     """
+    parent = parent or find_parent(config, places=tuple(places))
+    config = stage_config(config, parent)
     recipe = Recipe.parse(config.recipe)
     augment = parse_augment(config.augment)
     if config.task:
@@ -107,10 +115,20 @@ def prepare(
     backbone = _load(config, device, dtype, places, load)
     may_cache = config.cache != "off" and not augment
     weights = loaded_digest(backbone, cache_folder()) if may_cache else None
-    task = _task_of(config, dataset, backbone)
-    model = _attached(config, backbone, recipe, task)
+    if parent is not None:
+        check_stage_backbone(parent, backbone.fingerprint, backbone.name)
+        if config.common_labels:
+            dataset = with_known_labels(dataset, parent.task)
+    task, stage = _task_of(config, dataset, backbone), None
+    if parent is None:
+        model = _attached(config, backbone, recipe, task)
+    else:
+        task = stage_task(config, task, parent.task)
+        model, stage = stage_model(config, backbone, recipe, task, parent)
     dataset, scanned = checked(dataset, task, backbone, processes, progress)
     contents = {key: one.content for key, one in scanned.items()}
+    if parent is not None:
+        check_not_learnt(parent, dataset, contents)
     size_by_key = {key: one.num_samples for key, one in scanned.items()}
     clips = clips_by_side(dataset, task, backbone, config, size_by_key)
     config = with_epochs(config, task, clips["train"], backbone.sample_rate)
@@ -126,7 +144,7 @@ def prepare(
     )
     if config.compile:
         frozen.finish = model.compiled_finish()
-    return Prepared(config, model, task, dataset, clips, contents, frozen, processes)
+    return Prepared(config, model, task, dataset, clips, contents, frozen, processes, stage)
 
 
 def _load(

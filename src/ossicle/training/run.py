@@ -9,6 +9,7 @@
     RUN/metrics.json            metrics on validation and test recordings, sizes, time, memory
     RUN/checkpoint.safetensors  state after the last finished epoch, for --resume
     RUN/cohort.safetensors      embeddings of training recordings, to normalise verification scores
+    RUN/parent/                 of a stage, a copy of the run it started from: `training.parent`
     RUN/tensorboard/            curves, for `tensorboard --logdir RUN`
 
 Every file is replaced as a whole, so a run that is killed leaves none of them half-written.
@@ -51,6 +52,7 @@ from ossicle.training.folder import (
 )
 from ossicle.training.inputs import write_inputs
 from ossicle.training.loop import epochs
+from ossicle.training.parent import check_parent_out, copy_parent, find_parent, stage_config
 from ossicle.training.prepare import Prepared, prepare
 from ossicle.training.result import RunResult, read_result, write_result
 from ossicle.training.state import Epoch, OnEpoch, State
@@ -87,12 +89,16 @@ def train(
         RunError: the folder is not empty, or its run has other settings.
     """
     folder = expand(out)
+    parent = find_parent(config, folder if resume else None, places_of(folder))
+    config = stage_config(config, parent)
     config = replace(config, recipe=written_out(config.recipe))
     trackers = check_trackers(config.track)
     processes = Processes(cpu=pick_device(config.device) == "cpu")
     if resume:
         check_same(folder, config)
     else:
+        if parent is not None:
+            check_parent_out(parent, folder)
         check_new(folder)
     earlier = read_result(folder) if resume and (folder / METRICS).is_file() else None
     if earlier is not None and (earlier.test is not None or not test):
@@ -109,6 +115,7 @@ def train(
             processes=processes,
             load=load,
             progress=progress,
+            parent=parent,
         )
         with threads(pick_threads(run.model, threads_of(folder))):
             processes.together(lambda: _begin(writer, config, run, resume=resume))
@@ -122,6 +129,8 @@ def _begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) 
         if not resume:
             check_empty(writer.folder)
         write_inputs(writer.folder, config, run.dataset, run.split)
+        if run.stage is not None:
+            copy_parent(run.stage.parent, writer.folder)
         task = run.task.to_dict() | {"max_seconds": config.max_seconds}
         save_facts(run.model, writer.folder, task=task)
 

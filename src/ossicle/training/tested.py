@@ -1,7 +1,6 @@
 """The test recordings of a finished run, opened again."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,9 @@ from ossicle.compute.processes import Processes
 from ossicle.data import Clips, Utterance
 from ossicle.errors import RunError, SplitError, listing
 from ossicle.progress import Progress
-from ossicle.training.folder import SPLIT, places_of, read_config, read_json
+from ossicle.training.folder import SPLIT, read_json
 from ossicle.training.recordings import scan_together
-from ossicle.training.split import open_split
+from ossicle.training.split import open_whole
 from ossicle.training.trained import Trained
 
 Choose = Callable[[Sequence[Utterance]], Sequence[Utterance]]
@@ -38,8 +37,7 @@ def tested_clips(trained: Trained, choose: Choose, progress: Progress) -> Clips:
         RunError: the split of the run cannot be read.
     """
     folder = trained.folder
-    whole = replace(read_config(folder), shots=None, train_fraction=None)
-    chosen = choose(open_split(whole, places_of(folder)).test)
+    chosen = choose(open_whole(folder).test)
     backbone = trained.model.backbone
     processes = Processes(cpu=next(backbone.parameters()).device.type == "cpu")
     scanned = scan_together(chosen, backbone, processes, progress)
