@@ -18,7 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OSSICLE_CACHE"] = tempfile.mkdtemp(prefix="ossicle-tests-")
 atexit.register(shutil.rmtree, os.environ["OSSICLE_CACHE"], ignore_errors=True)
 # Set before ossicle is imported, so that annotations such as Float[Tensor, "B T D"] are checked.
-CHECKED = ["methods", "heads", "adapters", "frozen", "inference", "backbones", "tasks"]
+CHECKED = ["methods", "heads", "adapters", "frozen", "inference", "backbones", "tasks", "continual"]
 install_import_hook([f"ossicle.{folder}" for folder in CHECKED], "shapecheck.shapecheck")
 
 import numpy as np

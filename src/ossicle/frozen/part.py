@@ -42,9 +42,9 @@ from ossicle.frozen.cut import (
     Cut,
     Row,
     advance_to_cut,
+    encode_from_cut,
     find_cut,
     frozen_below,
-    run_from_cut,
     run_to_cut,
     runs_in_batches,
 )
@@ -121,6 +121,10 @@ class FrozenPart:
 
     def outputs(self, model: AdaptedModel, rows: Sequence[BatchRow]) -> Outputs:
         """Return the outputs of a batch as `AdaptedModel.outputs` does; cache new states."""
+        return model.apply_head(self.encoded(model, rows))
+
+    def encoded(self, model: AdaptedModel, rows: Sequence[BatchRow]) -> Encoded:
+        """Return the frames that the head reads for a batch; cache new states."""
         new = [row for row in rows if row.states is None]
         inputs = [row.model_input for row in new if row.model_input is not None]
         self.computed += len(new)
@@ -128,12 +132,12 @@ class FrozenPart:
         kept = self.cache is not None and any(row.key is not None for row in new)
         if len(new) == len(rows) and not kept and runs_in_batches(model.backbone):
             partial = advance_to_cut(model.backbone, inputs, self.cut)
-            return model.apply_head((self.finish or model.backbone.finish)(partial))
+            return (self.finish or model.backbone.finish)(partial)
         for row, states in zip(new, run_to_cut(model.backbone, inputs, self.cut), strict=True):
             row.states = self._keep(row, states)
         known = [row.states for row in rows if row.states is not None]
         lengths = [row.length for row in rows]
-        return run_from_cut(model, known, lengths, self.cut, self.finish)
+        return encode_from_cut(model.backbone, known, lengths, self.cut, self.finish)
 
     def _keep(self, row: BatchRow, states: Tensor) -> Tensor:
         """Cache the states and return them as they will be read, so that all epochs are equal."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone
@@ -10,6 +12,7 @@ from ossicle.compute.precision import autocast, pick_precision
 from ossicle.frozen.cut import find_cut
 from ossicle.frozen.part import BatchRow, FrozenPart
 from ossicle.heads import Outputs
+from ossicle.heads.pool import masked_mean
 
 
 class SingleModel:
@@ -50,6 +53,15 @@ class SingleModel:
         with autocast(self._device, self._dtype):
             outputs = self.frozen.outputs(self.model, rows)
         return outputs.float()
+
+    def forward_with_embeddings(
+        self, rows: Sequence[BatchRow]
+    ) -> tuple[Outputs, Float[Tensor, "B D"]]:
+        """Return `forward`, and the mean over its real frames of what the head reads, by row."""
+        with autocast(self._device, self._dtype):
+            encoded = self.frozen.encoded(self.model, rows)
+            outputs = self.model.apply_head(encoded)
+        return outputs.float(), masked_mean(encoded.hidden.float(), encoded.frame_mask)
 
     @torch.no_grad()
     def outputs(self, rows: Sequence[BatchRow]) -> list[Outputs]:

@@ -1,8 +1,9 @@
 """A run's state in one file, `checkpoint.safetensors`, replaced in one step after every epoch.
 
-It contains the trained parameters, both moments of Adam, the loss scale and the history, with one
-hash over all of it. The order of recordings, their crops and dropout depend only on the seed and
-the number of the epoch, so a run resumes to the same bits without the state of a random generator.
+It contains the trained parameters (those of a way to keep included), both moments of Adam, the loss
+scale and the history, with one hash over all of it. The order of recordings, their crops and
+dropout depend only on the seed and the number of the epoch, so a run resumes to the same bits
+without the state of a random generator.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.saving import put_tensors, read_tensors, serialise_with_digest
 from ossicle.errors import RunError
 from ossicle.files import replace_file
+from ossicle.training.optim import trained
 from ossicle.training.state import Epoch, State
 
 CHECKPOINT: Final = "checkpoint.safetensors"
@@ -33,7 +35,7 @@ def write_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
         RunError: it cannot be written; the previous one is unchanged.
     """
     tensors: dict[str, Tensor] = {}
-    for key, parameter in model.trainable().items():
+    for key, parameter in trained(model, state.keep).items():
         tensors[_NOW + key] = parameter.detach().cpu().contiguous()
         for name, value in state.optimizer.state[parameter].items():
             tensors[f"{name}:{key}"] = value.detach().cpu().contiguous()
@@ -58,8 +60,8 @@ def read_checkpoint(folder: Path, model: AdaptedModel, state: State) -> None:
         return
     tensors, metadata = read_tensors(file)
     now = {k.removeprefix(_NOW): v for k, v in tensors.items() if k.startswith(_NOW)}
-    put_tensors(model.trainable(), now, file)
-    for key, parameter in model.trainable().items():
+    put_tensors(trained(model, state.keep), now, file)
+    for key, parameter in trained(model, state.keep).items():
         moments = {name: tensors.get(f"{name}:{key}") for name in ("step", "exp_avg", "exp_avg_sq")}
         if None in moments.values():
             raise RunError(f"'{file}' has no optimiser state for {key}; start a new run")

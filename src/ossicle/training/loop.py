@@ -1,7 +1,7 @@
 """Training loop: in every epoch, steps on the training recordings, then validation."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,11 +11,13 @@ from torch import Tensor
 
 from ossicle.adapters.model import AdaptedModel
 from ossicle.compute.processes import Processes
+from ossicle.continual import Keep, Step, as_finished
 from ossicle.data import Clips
 from ossicle.errors import RunError
 from ossicle.frozen.batches import training_batches
 from ossicle.frozen.cut import find_cut
-from ossicle.frozen.part import FrozenPart
+from ossicle.frozen.part import BatchRow, FrozenPart
+from ossicle.heads import Outputs
 from ossicle.inference.assessment import assess
 from ossicle.inference.single import SingleModel
 from ossicle.progress import Progress, no_progress
@@ -35,6 +37,7 @@ def fit(
     config: TrainConfig,
     *,
     frozen: FrozenPart | None = None,
+    keep: Keep | None = None,
     progress: Progress = no_progress,
 ) -> list[Epoch]:
     """Train the adapters and the head, then restore their parameters of the best epoch.
@@ -46,6 +49,7 @@ def fit(
         valid: Validation recordings, by which the best epoch is chosen.
         config: Epochs, learning rates, seed; its backbone, recipe, data and cache are not used.
         frozen: Frozen part of the model, with its cache; None: computed in every epoch.
+        keep: A way to keep what earlier stages have learnt.
         progress: Called after every step.
 
     Raises:
@@ -54,11 +58,12 @@ def fit(
     config = with_epochs(config, task, train, model.backbone.sample_rate)
     parameters = model.trainable()
     best: dict[str, Tensor] = {}
-    state = State.of(model, config)
+    state = State.of(model, config, keep)
     frozen = frozen or FrozenPart(find_cut(model))
     for epoch in epochs(model, task, train, valid, config, state, frozen=frozen, progress=progress):
         if epoch.is_best:
-            best = {key: value.detach().clone() for key, value in parameters.items()}
+            with as_finished(model, keep):
+                best = {key: value.detach().clone() for key, value in parameters.items()}
     with torch.no_grad():
         for key, value in best.items():
             parameters[key].copy_(value)
@@ -91,16 +96,19 @@ def epochs(
     while state.ended_by(config) is None:
         number = len(state.history) + 1
         with _seeded(config.seed, number, processes.rank):
-            loss = train_epoch(single, task, train, config, state, number, processes, progress)
-        found = assess(
-            single,
-            judge,
-            valid,
-            config.batch_size,
-            processes=processes,
-            progress=progress,
-            stage="valid",
-        )
+            loss, penalty = train_epoch(
+                single, task, train, config, state, number, processes, progress
+            )
+        with as_finished(model, state.keep):
+            found = assess(
+                single,
+                judge,
+                valid,
+                config.batch_size,
+                processes=processes,
+                progress=progress,
+                stage="valid",
+            )
         if not np.isfinite(found.loss or 0.0):
             raise RunError(
                 f"the loss on the validation recordings is {found.loss} after epoch {number}: the "
@@ -113,7 +121,7 @@ def epochs(
         rank = choice.rank(found.metrics, found.loss)
         best = state.best if state.history else None
         is_best = best is None or rank > choice.rank(best.valid, best.valid_loss)
-        epoch = Epoch(number, loss, found.loss, found.metrics, is_best)
+        epoch = Epoch(number, loss, found.loss, found.metrics, is_best, penalty)
         state.history.append(epoch)
         yield epoch
 
@@ -160,18 +168,20 @@ def train_epoch(
     number: int,
     processes: Processes,
     progress: Progress = no_progress,
-) -> float:
-    """Train on every recording once and return the mean loss; `number` is from 1.
+) -> tuple[float, float | None]:
+    """Train on every recording once; return the means of the loss and of what is added to it.
+
+    What a way to keep adds to the loss of the task is None without one. `number` is from 1.
 
     Raises:
         RunError: the loss is no longer finite.
     """
     single.model.train()
+    keep = state.keep
     plan = _plan(clips, config, single.backbone.sample_rate, number)
     epoch_steps = -(-len(plan) // config.accumulate)
-    factor = build_schedule(
-        config.schedule, config.warmup, config.num_epochs * epoch_steps, epoch_steps
-    )
+    num_steps = config.num_epochs * epoch_steps
+    factor = build_schedule(config.schedule, config.warmup, num_steps, epoch_steps)
     batches = training_batches(
         clips,
         plan,
@@ -181,7 +191,10 @@ def train_epoch(
         epoch=number,
         own=processes.own,
     )
+    if keep is not None:
+        keep.begin_epoch(number, [len(batch) for batch in plan])
     total, seen = 0.0, 0
+    added: float | None = None
     for done in range(epoch_steps):
         rows = [len(batch) for batch in plan[done * config.accumulate :][: config.accumulate]]
         begun = time.perf_counter()
@@ -190,23 +203,46 @@ def train_epoch(
         state.optimizer.zero_grad()
         for size in rows:
             batch = next(batches)
-            mine = single.forward(batch.rows) if batch.rows else None
+            outputs, embeddings = _forward(single, batch.rows, processes, keep)
             labels = [clips.utterances[i].label for i in batch.all_owners]
-            loss = task.loss(processes.whole_batch(mine), labels)
-            if not np.isfinite(loss.item()):
-                raise RunError(
-                    f"the loss is {loss.item()} at step {done + 1} of epoch {number}: the training "
-                    "has diverged. Start a new run with a lower --lr"
-                )
-            if batch.rows:
-                state.scaler.scale(loss * (size / sum(rows))).backward()
+            loss = whole = task.loss(outputs, labels)
+            _check_finite("loss", loss, done + 1, number)
             total, seen = total + loss.item() * size, seen + size
+            about = Step(outputs=outputs, embeddings=embeddings, progress=step / num_steps)
+            penalty = None if keep is None else keep.penalty(about)
+            if penalty is not None:
+                _check_finite("loss that --keep adds", penalty, done + 1, number)
+                added = (added or 0.0) + penalty.item() * size
+                whole = loss + penalty
+            if batch.rows or whole.requires_grad:
+                state.scaler.scale(whole * (size / sum(rows))).backward()
         _update(state, config, processes)
         state.step_seconds.append(time.perf_counter() - begun)
-        progress(
-            "training", step + 1, config.num_epochs * epoch_steps, epoch=number, loss=total / seen
+        progress("training", step + 1, num_steps, epoch=number, loss=total / seen)
+    return total / seen, None if added is None else added / seen
+
+
+def _forward(
+    single: SingleModel, rows: Sequence[BatchRow], processes: Processes, keep: Keep | None
+) -> tuple[Outputs, Tensor | None]:
+    """Return the outputs and, for a way that reads them, the embeddings of the whole batch."""
+    if keep is not None:
+        keep.before(rows)
+    if keep is None or not keep.reads_embeddings:
+        return processes.whole_batch(single.forward(rows) if rows else None), None
+    mine, embeddings = single.forward_with_embeddings(rows) if rows else (None, None)
+    of_mine = None if embeddings is None else Outputs(embeddings)
+    return processes.whole_batch(mine), processes.whole_batch(of_mine).values
+
+
+def _check_finite(what: str, value: Tensor, step: int, epoch: int) -> None:
+    """Raise RunError where a loss is NaN or infinite."""
+    if not np.isfinite(value.item()):
+        lower = "--lr" if what == "loss" else "--lr, or a lower strength of --keep"
+        raise RunError(
+            f"the {what} is {value.item()} at step {step} of epoch {epoch}: the training has "
+            f"diverged. Start a new run with a lower {lower}"
         )
-    return total / seen
 
 
 def _update(state: State, config: TrainConfig, processes: Processes) -> None:

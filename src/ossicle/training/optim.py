@@ -4,13 +4,23 @@ import torch
 from torch import nn
 
 from ossicle.adapters.model import AdaptedModel
+from ossicle.continual import Keep
 from ossicle.settings import parse
 from ossicle.training.config import OPTIMIZERS, TrainConfig
 
 GATES_LR = 1e-3  # of the logits of mixtures, where the run names no rate
+KEEP_LR = 1e-3  # of a discriminator, where the run names no rate
 
 
-def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.Adam:
+def trained(model: AdaptedModel, keep: Keep | None) -> dict[str, nn.Parameter]:
+    """Return everything that trains, by key: `keep/...` are parameters of the way to keep."""
+    own = {} if keep is None else dict(keep.named_parameters())
+    return model.trainable() | {f"keep/{key}": parameter for key, parameter in own.items()}
+
+
+def build_optimizer(
+    model: AdaptedModel, config: TrainConfig, keep: Keep | None = None
+) -> torch.optim.Adam:
     """Return the optimiser over everything that trains, a group for each rate and decay.
 
     Every group keeps its highest rate as `peak`. Matrices decay; biases, gains and shifts do not,
@@ -21,7 +31,7 @@ def build_optimizer(model: AdaptedModel, config: TrainConfig) -> torch.optim.Ada
     """
     name, settings = parse(config.optimizer, "optimizer", OPTIMIZERS)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for key, parameter in model.trainable().items():
+    for key, parameter in trained(model, keep).items():
         decays = parameter.ndim > 1 or settings["decay"] == "all"
         rate = learning_rate(model, config, key)
         groups.setdefault((rate, config.weight_decay if decays else 0.0), []).append(parameter)
@@ -42,6 +52,8 @@ def learning_rate(model: AdaptedModel, config: TrainConfig, key: str) -> float:
     number = key.split("/")[0]
     if number == "gates":
         return config.lr or GATES_LR
+    if number == "keep":
+        return config.lr or KEEP_LR
     if number == "head":
         assert model.head is not None  # its tensor is among those that train
         return config.head_lr or config.lr or model.head.default_lr

@@ -7,6 +7,7 @@ import torch
 
 from ossicle.adapters.model import AdaptedModel
 from ossicle.compute.precision import pick_precision
+from ossicle.continual import Keep
 from ossicle.training.config import TrainConfig
 from ossicle.training.optim import build_optimizer
 
@@ -21,6 +22,7 @@ class Epoch:
         valid_loss: Loss on the validation recordings, after it; None where the task has none.
         valid: Metrics on the validation recordings.
         is_best: Whether it is better than all epochs before it: `ossicle.training.choice`.
+        penalty: Mean during the epoch of what a way to keep adds to the loss; None: nothing.
     """
 
     number: int
@@ -28,10 +30,11 @@ class Epoch:
     valid_loss: float | None
     valid: dict[str, Any]
     is_best: bool
+    penalty: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
+        """Return plain data, without a penalty where there is none."""
+        return {k: v for k, v in asdict(self).items() if k != "penalty" or v is not None}
 
 
 class OnEpoch(Protocol):
@@ -61,6 +64,7 @@ class State:
         step_seconds: Wall time of each step of this process.
         seconds: Wall time from the start to the last epoch, over all interruptions.
         stopped: Whether `OnEpoch` has ended the run.
+        keep: The way to keep what earlier stages have learnt; None: there are none, or no way.
     """
 
     optimizer: torch.optim.Adam
@@ -69,14 +73,15 @@ class State:
     step_seconds: list[float] = field(default_factory=list)
     seconds: float = 0.0
     stopped: bool = False
+    keep: Keep | None = None
 
     @classmethod
-    def of(cls, model: AdaptedModel, config: TrainConfig) -> "State":
+    def of(cls, model: AdaptedModel, config: TrainConfig, keep: Keep | None = None) -> "State":
         """Return the state before the first epoch."""
         device = next(model.parameters()).device
         needed = pick_precision(config.precision, str(device)) == torch.float16
         scaler = torch.amp.GradScaler(device.type, enabled=needed)
-        return cls(build_optimizer(model, config), scaler)
+        return cls(build_optimizer(model, config, keep), scaler, keep=keep)
 
     @property
     def best(self) -> Epoch:
