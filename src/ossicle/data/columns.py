@@ -39,7 +39,9 @@ class Columns:
         labels: Columns to predict.
         label_name: Name of the label, see `Dataset.label_name`.
         unit: Unit of start, stop and duration, one of `UNITS`.
-        unused: Columns without a role.
+        unused: Columns without a role that `where` does not choose by.
+        chosen: Columns that `where` chooses by.
+        names: All columns of the table.
     """
 
     table: str
@@ -48,11 +50,13 @@ class Columns:
     label_name: str
     unit: str
     unused: tuple[str, ...]
+    chosen: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def used(self) -> frozenset[str]:
-        """All columns with a role."""
-        return frozenset((*self.by_role.values(), *self.labels))
+        """All columns with a role, and those that `where` chooses by."""
+        return frozenset((*self.by_role.values(), *self.labels, *self.chosen))
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -45,10 +45,17 @@ def folds_of(data: str, places: Sequence[Path] = HERE) -> list[tuple[str, str]]:
         places: Folders to search for a relative path, in this order.
 
     Raises:
-        DataError: the corpus defines no folds, or the data string already chooses one.
+        DataError: the corpus defines no folds, the data string already chooses one, or it joins
+            several data.
     """
-    reader, path, given = find_data(data, places)
-    own = CORPORA[reader].folds
+    sources = find_data(data, places)
+    if len(sources) > 1:
+        raise DataError(
+            f"'{data}' joins several data, which have no folds in common. Draw folds from their "
+            "recordings, as with --folds 5"
+        )
+    (source,) = sources.values()
+    own, given = CORPORA[source.reader].folds, source.options
     names = own_folds(data, places)
     if own is None or not names:
         raise DataError(
@@ -63,20 +70,24 @@ def folds_of(data: str, places: Sequence[Path] = HERE) -> list[tuple[str, str]]:
     found = []
     for name in names:
         one = f"{data.rstrip('?&')}{'&' if given else '?'}{own.option}={name}"
-        if find_data(one, places) != (reader, path, {**given, own.option: name}):
+        expected = source._replace(options={**given, own.option: name})
+        if list(find_data(one, places).values()) != [expected]:
             raise DataError(f"the fold '{name}' cannot be written in a data string. Rename it")
         found.append((name, one))
     return found
 
 
 def own_folds(data: str, places: Sequence[Path] = HERE) -> Sequence[str]:
-    """Return the names of the folds that a corpus defines; none for other data.
+    """Return the names of the folds that a corpus, or several that are joined, define; or none.
 
     Raises:
         DataError: the data cannot be read.
     """
-    reader, path, given = find_data(data, places)
-    return CORPORA[reader].fold_names(path, given)
+    return [
+        name
+        for reader, path, given in find_data(data, places).values()
+        for name in CORPORA[reader].fold_names(path, given)
+    ]
 
 
 def read_all(data: str, places: Sequence[Path] = HERE) -> Dataset:
@@ -86,8 +97,13 @@ def read_all(data: str, places: Sequence[Path] = HERE) -> Dataset:
         DataError: they cannot be read, or an option of the data string chooses a split.
         SplitError: the data have a list of trials.
     """
-    _, _, given = find_data(data, places)
-    if chosen := [f"{option}={given[option]}" for option in _CHOICES if option in given]:
+    chosen = [
+        f"{option}={source.options[option]}"
+        for source in find_data(data, places).values()
+        for option in _CHOICES
+        if option in source.options
+    ]
+    if chosen:
         raise DataError(
             f"folds are drawn from all recordings of '{data}', so {listing(chosen)} has no effect. "
             "Leave it out, or leave fold out"
@@ -183,7 +199,8 @@ def is_by_speaker(dataset: Dataset, *, closed_set: bool, places: Sequence[Path] 
     Raises:
         SplitError: only some recordings name their speaker.
     """
-    if find_data(dataset.name, places)[2].get("speaker_independent") == "no":
+    sources = find_data(dataset.name, places).values()
+    if any(source.options.get("speaker_independent") == "no" for source in sources):
         return False
     utterances = dataset.utterances
     unknown = [one.key for one in utterances if one.speaker is None]
@@ -257,7 +274,7 @@ def _split(
     for row, one in enumerate(utterances):
         sides.get(int(fold_of[row]), sides[0]).append(one)
     test, valid, train = (tuple(part) for part in sides.values())
-    notices = tuple(one for one in dataset.notices if not one.startswith(NO_VALIDATION))
+    notices = tuple(one for one in dataset.notices if NO_VALIDATION not in one)
     return replace(
         dataset,
         train=train,

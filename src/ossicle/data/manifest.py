@@ -20,10 +20,12 @@ import soundfile
 
 from ossicle.data.columns import SIDE_BY_NAME, WHOLE, Columns
 from ossicle.data.missing import left_out
-from ossicle.data.roles import LABEL, NO, Options, find_columns
+from ossicle.data.pairs import Options
+from ossicle.data.roles import LABEL, NO, find_columns
 from ossicle.data.rows import iterate_rows, read_header, write_rows
+from ossicle.data.selection import Keeper
 from ossicle.data.tags import SEPARATOR, TAGS, joined, separator_of
-from ossicle.data.utterance import Utterance
+from ossicle.data.utterance import Trial, Utterance
 from ossicle.errors import ManifestError, listing
 
 _MISSING: Final = frozenset(("nan", "NaN", "<NA>", "#N/A"))  # written by pandas and spreadsheets
@@ -41,6 +43,7 @@ class Manifest:
         split_by: Origin of the split, as in "by the folders of the paths"; empty if it is a column
             or the layout of the data.
         folds: Fold of each utterance by key, if a column has folds.
+        trials: Verification trials by split, see `Dataset`.
     """
 
     utterances: tuple[Utterance, ...]
@@ -49,6 +52,7 @@ class Manifest:
     notices: tuple[str, ...] = ()
     split_by: str = ""
     folds: Mapping[str, str] = field(default_factory=dict)
+    trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=dict)
 
 
 def merged(parts: Sequence[tuple[str | None, Manifest]]) -> Manifest:
@@ -87,9 +91,10 @@ def merged(parts: Sequence[tuple[str | None, Manifest]]) -> Manifest:
 class RowCollector:
     """Collects the rows of a table while they are read."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, options: Options) -> None:
         """Start without rows."""
         self.columns = columns
+        self._keep = Keeper(options)
         self.utterances: list[Utterance] = []
         self._split: dict[str, str] = {}
         self._folds: dict[str, str] = {}
@@ -98,7 +103,10 @@ class RowCollector:
         self._has_fold = "fold" in columns.by_role
 
     def add(self, where: str, record: Mapping[str, str], utterance: Utterance) -> None:
-        """Add a row, with its split or fold."""
+        """Add a row, with its split or fold, and the columns that `where` chooses by."""
+        if self._keep.asked:
+            about = {name: record.get(name, "") for name in self.columns.names}
+            utterance = replace(utterance, columns=self._keep(about))
         self.utterances.append(utterance)
         if self._has_split:
             if side := self.columns.side(where, record):
@@ -186,7 +194,7 @@ def read_manifest(
     root, base = path.parent, str(path.parent.absolute())
     header, example = read_header(path)
     columns = find_columns(path.name, header, options, example)
-    collector = RowCollector(columns)
+    collector = RowCollector(columns, options)
     row_by_key: dict[str, int] = {}
     missing: list[str] = []
     known: dict[str, str] = {}  # one string object for each label and speaker

@@ -11,10 +11,9 @@ from pathlib import PurePath
 from typing import Final
 
 from ossicle.data.columns import UNITS, Columns
+from ossicle.data.pairs import Options, asked_columns
 from ossicle.data.text import composed
 from ossicle.errors import ManifestError, did_you_mean, listing
-
-Options = Mapping[str, str | None]  # options of a data string by name
 
 LABEL: Final = "label"
 NO: Final = "no"  # value of an option: no column has this role
@@ -35,6 +34,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "duration": ("duration_s", "duration_sec"),
     "length": ("duration",),  # length of the part if there is only a start, else often of the file
 }
+_KNOWN: Final = ("domain",)  # columns for `where`, which need not be reported as not used
 LABEL_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {  # usual columns of each label name
     "transcript": ("transcript", "transcription", "text", "sentence"),
     "phones": ("phones",),
@@ -102,7 +102,10 @@ def find_columns(
     unit = options.get("unit") or UNITS[0]
     if unit not in UNITS:
         raise ManifestError(f"unit is '{unit}'; expected {listing(UNITS)}.")
-    return Columns(table, by_role, labels, label_name, unit, unused)
+    asked = asked_columns(options)
+    chosen = tuple(one for one in columns if composed(one) in asked)
+    unused = tuple(one for one in unused if one not in chosen and plain_name(one) not in _KNOWN)
+    return Columns(table, by_role, labels, label_name, unit, unused, chosen, tuple(columns))
 
 
 def _asked(

@@ -85,7 +85,8 @@ def check(dataset: Dataset) -> None:
     for side, part in dataset.sides.items():
         if not part:
             raise SplitError(
-                f"{dataset.name} has no {side} recordings. Choose a split with some of them."
+                f"{dataset.name} has no {side} recordings. Choose a split with some of them. "
+                f"Its split: {dataset.note}"
             )
     if dataset.speaker_independent:
         _check_speakers(replace(dataset, valid=()) if dataset.validates_on_test else dataset)

@@ -23,6 +23,8 @@ class Utterance:
         duration_s: Length of the part; None: to the end of the file.
         span: First byte and number of bytes of the recording inside an archive; None: the file is
             the recording.
+        columns: While data are read, other columns that `where` may choose by: all their names, and
+            the values of those that it asks for (`ossicle.data.selection`). Afterwards empty.
     """
 
     key: str
@@ -32,6 +34,7 @@ class Utterance:
     start_s: float = 0.0
     duration_s: float | None = None
     span: tuple[int, int] | None = None
+    columns: tuple[tuple[str, str | None], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", composed(self.label))
@@ -47,6 +50,7 @@ class Utterance:
         speaker: str | None = None,
         start_s: float = 0.0,
         duration_s: float | None = None,
+        columns: tuple[tuple[str, str | None], ...] = (),
     ) -> "Utterance":
         """Return an utterance with a key built from its path below `root` and its part."""
         above = root.as_posix().rstrip("/") + "/"
@@ -54,7 +58,7 @@ class Utterance:
         if start_s or duration_s is not None:
             stop = "end" if duration_s is None else _seconds(start_s + duration_s)
             key += f"#{_seconds(start_s)}-{stop}"
-        return cls(key, path, label, speaker, start_s, duration_s)
+        return cls(key, path, label, speaker, start_s, duration_s, columns=columns)
 
 
 class Trial(NamedTuple):

@@ -5,6 +5,7 @@ the number of classes and the size of the backbone are those of the publication.
 the training the same: options such as `--published ast/esc50` do.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ossicle.studies.analysis.cell import Cell
 from ossicle.trials.trial import Label
 
 FILE: Final = Path(__file__).with_name("published.toml")
+_CHANGED: Final = re.compile(r"[?&](map|where)=| \+ ")  # part of a corpus, or several joined
 SIZE: Final = 0.1  # how far the number of parameters of the model may be from that published
 
 
@@ -107,9 +109,10 @@ def published_cell(result: PublishedResult | None) -> parts.Cell:
 
 
 def _of(cell: Cell) -> PublishedResult | None:
-    if not cell.repeats or "budget" in cell.labels:
+    data = str(cell.data)
+    if not cell.repeats or "budget" in cell.labels or _CHANGED.search(data):
         return None
-    corpus = str(cell.data).partition(":")[0]
+    corpus = data.partition(":")[0]
     return published_result(str(cell.labels.get("recipe")), corpus, cell.labels.get("shots"))
 
 

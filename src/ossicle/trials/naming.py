@@ -22,7 +22,7 @@ from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.processes import Processes
 from ossicle.data import Dataset, Scanned, open_data
 from ossicle.data.folds import read_all
-from ossicle.data.spec import find_data
+from ossicle.data.spec import Source, find_data
 from ossicle.frozen.cache import cache_folder
 from ossicle.frozen.weights import loaded_digest
 from ossicle.paths import HERE, find
@@ -107,9 +107,9 @@ class Naming:
             dataset = (read_all if has_fold else open_data)(data, self._places)
             processes = Processes(cpu=True)
             scanned = scan_together(dataset.utterances, backbone, processes, self._progress)
-            reader, _, options = find_data(data, self._places)
+            sources = find_data(data, self._places).values()
             self._data[key] = _Data(
-                fingerprint=fingerprint(dataset, scanned, reader, options),
+                fingerprint=fingerprint(dataset, scanned, list(sources)),
                 task=suggest_task(dataset.label_name).name,
             )
         return self._data[key]
@@ -126,19 +126,17 @@ class _Data:
     task: str
 
 
-def fingerprint(
-    dataset: Dataset, scanned: Mapping[str, Scanned], reader: str, options: Mapping[str, str]
-) -> str:
+def fingerprint(dataset: Dataset, scanned: Mapping[str, Scanned], sources: Sequence[Source]) -> str:
     """Return a hash of recordings and their split, without the paths of files.
 
     Args:
         dataset: The recordings.
         scanned: Result of decoding each, by key.
-        reader: Name of the reader.
-        options: Options of the data string.
+        sources: Readers and options of the data string.
     """
     hashed = hashlib.blake2b(digest_size=16)
-    about = [reader, sorted(options.items()), dataset.label_name, dataset.speaker_independent]
+    read = [[reader, sorted(options.items())] for reader, _, options in sources]
+    about = [read, dataset.label_name, dataset.speaker_independent]
     hashed.update(json.dumps([*about, dataset.given, dataset.validates_on_test]).encode())
     for side, part in dataset.sides.items():
         for one in part:

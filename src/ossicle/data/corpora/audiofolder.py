@@ -16,10 +16,8 @@ from ossicle.data.corpora.drawn import (
     DRAW_OPTIONS,
     PATH_OPTION,
     TABLE_OPTIONS,
-    complete,
     folds_by_column,
 )
-from ossicle.data.dataset import Dataset
 from ossicle.data.manifest import Manifest, merged, read_manifest
 from ossicle.data.missing import left_out
 from ossicle.data.roles import LABEL, NO
@@ -31,10 +29,6 @@ AUDIO = frozenset(
 )
 _METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl")
 _ABOUT = re.compile(r"(metadata|readme|licen[cs]es?|copying|citation|changelog)(\.\w+)?", re.I)
-
-
-def _read(path: Path, options: Options) -> Dataset:
-    return complete(f"audiofolder:{path}", _contents(path, options), options)
 
 
 def _contents(path: Path, options: Options) -> Manifest:
@@ -172,7 +166,7 @@ CORPUS = Corpus(
     source="your own recordings, or https://huggingface.co/docs/datasets/audio_dataset",
     licence="your own",
     options=PATH_OPTION | DRAW_OPTIONS | MISSING,
-    read=_read,
+    read=_contents,
     root=_is_root,
     folds=folds_by_column(_contents),
     example=Example(

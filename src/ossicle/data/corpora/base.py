@@ -5,38 +5,35 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from ossicle.data.columns import SIDES
 from ossicle.data.corpora.folds import Folds
+from ossicle.data.corpora.option import MISSING, Option, Options, choose, choose_many
 from ossicle.data.corpora.roots import Root, anywhere, check_root
-from ossicle.data.corpora.validation import with_validation
+from ossicle.data.corpora.selected import SELECTION, selected
 from ossicle.data.dataset import Dataset
-from ossicle.data.missing import REFUSE
-from ossicle.data.text import composed
+from ossicle.data.manifest import Manifest
+from ossicle.data.pairs import WHERE
 from ossicle.data.utterance import Trial, Utterance
 from ossicle.errors import DataError, ManifestError, did_you_mean, listing
 
-Options = Mapping[str, str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """An option of a data string: a one-line description, and the default as text.
-
-    A default of None depends on the data, as the description says.
-    """
-
-    meaning: str
-    default: str | None = None
-
-
-MISSING: Final = {
-    "missing": Option(
-        "refuse or leave-out: raise an error for listed files that do not exist, or skip them",
-        REFUSE,
-    )
-}
+__all__ = [
+    "MISSING",
+    "Corpus",
+    "Example",
+    "Option",
+    "Options",
+    "by_speaker",
+    "choose",
+    "choose_many",
+    "columns",
+    "in_fraction",
+    "named",
+    "next_after",
+    "sided",
+    "sound_files",
+    "speaker_options",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +66,15 @@ class Corpus:
         protocol: Official split, splits used in papers, and the split used here.
         source: Reference and URL.
         licence: Licence of the data.
-        read: Function (path, options including defaults) -> dataset.
+        read: Function (path, options including defaults) -> dataset, or manifest whose missing
+            splits are drawn.
         example: Small example tree.
         options: Options of the data string by name.
         home: Folder of a corpus shipped with ossicle, which needs no path.
         root: Predicate for the folder that `read` expects. If it fails, but holds for a folder
             above or below, the error names that folder.
         folds: The folds that the corpus defines, if it does.
+        columns: Columns that `where` may choose by, besides label and speaker.
     """
 
     name: str
@@ -84,12 +83,13 @@ class Corpus:
     protocol: str
     source: str
     licence: str
-    read: Callable[[Path, Options], Dataset]
+    read: Callable[[Path, Options], Dataset | Manifest]
     example: Example
     options: Mapping[str, Option] = field(default_factory=dict)
     home: Path | None = None
     root: Root = anywhere
     folds: Folds | None = None
+    columns: tuple[str, ...] = ()
 
     def open(self, path: Path, given: Mapping[str, str]) -> Dataset:
         """Read the corpus at a path with the options given.
@@ -98,48 +98,38 @@ class Corpus:
             DataError: an option is unknown or has no value, the corpus is in a folder above or
                 below, or the data cannot be used.
         """
-        return self.read(path, self._filled(path, given))
+        options = self._filled(path, given)
+        return selected(f"{self.name}:{path}", self.read(path, options), options)
 
     def fold_names(self, path: Path, given: Mapping[str, str]) -> Sequence[str]:
         """Return the names of the folds at a path; none if the corpus defines none.
 
+        Folds of which `where` keeps no recordings are left out.
+
         Raises:
             DataError: as `open`.
         """
-        return self.folds.names(path, self._filled(path, given)) if self.folds else ()
+        if self.folds is None:
+            return ()
+        names, option = self.folds.names(path, self._filled(path, given)), self.folds.option
+        if WHERE not in given:
+            return names
+        return [name for name in names if self.open(path, {**given, option: name}).test]
 
     def _filled(self, path: Path, given: Mapping[str, str]) -> Options:
         """Return the options given, after a check of them and of the path, and the defaults."""
+        known = {**self.options, **SELECTION}
         for option, value in given.items():
-            if option not in self.options:
+            if option not in known:
                 raise DataError(
-                    f"{self.name} has no option '{option}'. It has: {listing(self.options)}."
-                    f"{did_you_mean(option, self.options)}"
+                    f"{self.name} has no option '{option}'. It has: {listing(known, 40)}."
+                    f"{did_you_mean(option, known)}"
                 )
             if not value:
                 raise DataError(f"{self.name}: option {option} has no value. Write {option}=...")
         check_root(self.name, path, self.root)
-        defaults = {name: option.default for name, option in self.options.items()}
+        defaults = {name: option.default for name, option in known.items()}
         return defaults | dict(given)
-
-
-def choose(option: str, value: str, known: Iterable[str]) -> str:
-    """Return the value of an option, or raise DataError with the known values."""
-    known = list(known)
-    if value not in known and composed(value) in known:  # labels and speakers are composed
-        return composed(value)
-    if value not in known:
-        raise DataError(
-            f"{option}={value} is not available. Choose from {listing(known, 40)}."
-            f"{did_you_mean(value, known)}"
-        )
-    return value
-
-
-def choose_many(option: str, value: str, known: Iterable[str]) -> list[str]:
-    """Return the values of an option, separated by commas."""
-    known = list(known)
-    return [choose(option, one.strip(), known) for one in value.split(",")]
 
 
 def sound_files(folder: Path, pattern: str) -> list[Path]:
@@ -169,7 +159,7 @@ def sided(
 ) -> Dataset:
     """Return the dataset of a corpus with a given split.
 
-    Without validation utterances, a tenth of training becomes validation.
+    Without validation utterances, a tenth of training becomes validation (`Corpus.open`).
 
     Args:
         name: Name of the dataset.
@@ -191,7 +181,7 @@ def sided(
         part = f"Incomplete release: {'; '.join(lacks)}."
         note = f"{note} {part}"
         notices = (*notices, f"{part} Metrics are not comparable with published ones.")
-    dataset = Dataset(
+    return Dataset(
         name,
         train,
         test if validates_on_test else valid,
@@ -204,7 +194,6 @@ def sided(
         validates_on_test=validates_on_test,
         notices=tuple(notices),
     )
-    return with_validation(dataset)
 
 
 def speaker_options(test: str, valid: str) -> dict[str, Option]:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ossicle.data.columns import SIDES
-from ossicle.data.corpora.base import Option, Options, choose
 from ossicle.data.corpora.folds import Folds, sorted_folds
+from ossicle.data.corpora.option import Option, Options, choose
 from ossicle.data.dataset import Dataset
 from ossicle.data.manifest import Manifest
 from ossicle.data.roles import LABEL
@@ -72,7 +72,8 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
     by_side: dict[str, list[Utterance]] = {side: [] for side in SIDES}
     for utterance in manifest.utterances:
         by_side[manifest.split.get(utterance.key, "train")].append(utterance)
-    given = [side for side, part in by_side.items() if part and manifest.split]
+    sides = set(manifest.split.values())  # also of recordings that `where` leaves out
+    given: list[str] = [one for one in SIDES if one in sides]
     if given and "train" not in given:
         raise SplitError(
             f"{name} has {listing(given)} recordings but no train recordings. Mark some as train."
@@ -109,6 +110,7 @@ def complete(name: str, manifest: Manifest, options: Options) -> Dataset:
         given="test" in given,
         note=f"{note[0].upper()}{note[1:]}.",
         label_name=manifest.label_name,
+        trials=manifest.trials,
         notices=manifest.notices,
     )
 
@@ -185,6 +187,7 @@ def _undrawn(name: str, manifest: Manifest) -> Dataset:
         given=True,
         note="No random split.",
         label_name=manifest.label_name,
+        trials=manifest.trials,
         notices=manifest.notices,
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ossicle.data.roles import Options
+from ossicle.data.pairs import Options
 
 
 @dataclass(frozen=True, slots=True)

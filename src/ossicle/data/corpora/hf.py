@@ -17,8 +17,7 @@ import numpy as np
 from ossicle import strict_json
 from ossicle.data.columns import SIDE_BY_NAME, Columns
 from ossicle.data.corpora.base import MISSING, Corpus, Example, Option, Options, choose
-from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete, folds_by_column
-from ossicle.data.dataset import Dataset
+from ossicle.data.corpora.drawn import DRAW_OPTIONS, folds_by_column
 from ossicle.data.manifest import Manifest, RowCollector, merged, sample_rate
 from ossicle.data.missing import left_out
 from ossicle.data.roles import NO, find_columns
@@ -27,10 +26,6 @@ from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 _DICT = "dataset_dict.json"
-
-
-def _read(path: Path, options: Options) -> Dataset:
-    return complete(f"hf:{path}", _contents(path, options), options)
 
 
 def _contents(path: Path, options: Options) -> Manifest:
@@ -66,7 +61,7 @@ def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
     audio = _audio_column(folder, features, options["audio"])
     others = [name for name in features if name != audio]
     columns = find_columns(root.name, others, options, {}, has_path=False)
-    collector = RowCollector(columns)
+    collector = RowCollector(columns, options)
     row = 0
     missing: list[str] = []
     for file, batch, whole in _batches(folder):
@@ -291,7 +286,7 @@ CORPUS = Corpus(
     source="https://huggingface.co/docs/datasets",
     licence="your own",
     options=DRAW_OPTIONS | MISSING | {"audio": Option("Audio column (the first)")},
-    read=_read,
+    read=_contents,
     folds=folds_by_column(_contents),
     root=_is_root,
     example=Example(

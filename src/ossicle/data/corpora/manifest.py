@@ -4,9 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ossicle.data.corpora.base import MISSING, Corpus, Example, Option, Options
-from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, complete, folds_by_column
+from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, folds_by_column
 from ossicle.data.corpora.roots import is_table
-from ossicle.data.dataset import Dataset
 from ossicle.data.manifest import Manifest, read_manifest
 from ossicle.data.roles import LABEL
 from ossicle.data.trials import read_trials
@@ -16,13 +15,13 @@ def _contents(path: Path, options: Options) -> Manifest:
     return read_manifest(path, label=options["label"] or LABEL, options=options)
 
 
-def _read(path: Path, options: Options) -> Dataset:
-    dataset = complete(f"manifest:{path}", _contents(path, options), options)
+def _read(path: Path, options: Options) -> Manifest:
+    manifest = _contents(path, options)
     if options["trials"] is None:
-        return dataset
-    keys = {one.key: one.key for one in dataset.utterances}
+        return manifest
+    keys = {one.key: one.key for one in manifest.utterances}
     trials = read_trials(Path(options["trials"]).expanduser(), keys)
-    return replace(dataset, label_name="trials", trials={"test": trials})
+    return replace(manifest, label_name="trials", trials={"test": trials})
 
 
 _ROWS = [

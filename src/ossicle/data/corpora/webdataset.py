@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 from ossicle.data.columns import SIDE_BY_NAME
 from ossicle.data.corpora.base import Corpus, Example, Options
-from ossicle.data.corpora.drawn import DRAW_OPTIONS, complete, folds_by_column
-from ossicle.data.dataset import Dataset
+from ossicle.data.corpora.drawn import DRAW_OPTIONS, folds_by_column
 from ossicle.data.manifest import Manifest, RowCollector, merged, sample_rate
 from ossicle.data.roles import NO, find_columns
 from ossicle.data.rows import cell, parse_record
@@ -42,10 +41,6 @@ class Sample(NamedTuple):
     key: str
     span: tuple[int, int]
     facts: Mapping[str, object]
-
-
-def _read(path: Path, options: Options) -> Dataset:
-    return complete(f"webdataset:{path}", _contents(path, options), options)
 
 
 def _contents(path: Path, options: Options) -> Manifest:
@@ -88,7 +83,7 @@ def _manifest(shard: Path, root: Path, samples: Sequence[Sample], options: Optio
             "label=FIELD."
         )
     name = shard.relative_to(root).as_posix() if shard != root else shard.name
-    collector = RowCollector(columns)
+    collector = RowCollector(columns, options)
     for key, span, facts in samples:
         where = f"{shard}, {key}"
         record = {one: cell(where, one, facts[one]) for one in columns.used if one in facts}
@@ -192,7 +187,7 @@ CORPUS = Corpus(
     source="https://github.com/webdataset/webdataset",
     licence="your own",
     options=DRAW_OPTIONS,
-    read=_read,
+    read=_contents,
     folds=folds_by_column(_contents),
     example=Example(
         files={f"{side}/{name}.wav": None for side in ("train", "val", "test") for name in "ab"}
