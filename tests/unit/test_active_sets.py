@@ -109,10 +109,10 @@ def test_frozen_adapters_are_below_the_cut_and_part_of_its_key(model, inputs, no
         encode_from_cut(model.backbone, states, [row[1] for row in rows], cut)
     ).values
     torch.testing.assert_close(outputs, model(*inputs), rtol=1e-5, atol=1e-6)
-    before = adapters_digest(model.active_slots[:2])
+    before = adapters_digest(model.active_slots[:2], model.backbone)
     with torch.no_grad():
         model.tensors()["1/0/ffn.out/bias"][0] += 1e-4
-    assert adapters_digest(model.active_slots[:2]) != before
+    assert adapters_digest(model.active_slots[:2], model.backbone) != before
 
 
 def test_a_frozen_adapter_that_spans_layers_keeps_the_cut_below_it(build):

@@ -36,8 +36,10 @@ def evaluate(
     from ossicle.data.spec import find_data
     from ossicle.training.ensemble_folder import members_of
     from ossicle.training.folder import places_of
+    from ossicle.training.learnt import stage_folders
 
-    find_data(data, places_of(members_of(run)[0].folder))
+    stages = stage_folders(members_of(run)[0].folder)
+    find_data(data, [place for stage in stages for place in places_of(stage)])
 
     from ossicle.cli.progress import progress_bars
     from ossicle.training.trained import Trained

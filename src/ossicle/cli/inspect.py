@@ -8,6 +8,7 @@ import typer
 
 from ossicle.cli import options as o
 from ossicle.cli.ensemble import print_ensemble
+from ossicle.cli.stages import chain_lines, chain_of
 from ossicle.errors import listing
 
 
@@ -29,11 +30,12 @@ def inspect(
 
     folder = read_folder(run)
     facts = folder.facts
+    chain = chain_of(run)
     count = sum(prod(shape) for shape in folder.shapes.values())
     if json:
         tensors = {key: list(shape) for key, shape in folder.shapes.items()}
         about = {**facts, "tensors": tensors, "parameters": count, "bytes": folder.num_bytes}
-        o.print_json(about)
+        o.print_json(about | ({"stages": chain} if chain else {}))
         return
     backbone, head = facts["backbone"], facts["head"]
     lists = (value for value in facts["task"].values() if isinstance(value, list))
@@ -49,6 +51,8 @@ def inspect(
         f"size      {count:,} parameters in {len(folder.shapes)} tensors, "
         f"{folder.num_bytes / 1000:,.0f} kB; saved by ossicle {facts['ossicle']}"
     )
+    for line in chain_lines(chain):
+        print(line)
     if facts["recipe"]["placements"]:
         o.print_table(HEADER, recipe_rows(facts["recipe"]))
     rows = [[key, " x ".join(str(n) for n in shape)] for key, shape in folder.shapes.items()]

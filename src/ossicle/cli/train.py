@@ -9,6 +9,7 @@ import typer
 from ossicle.cli import options as o
 from ossicle.cli.early import check_started
 from ossicle.cli.run_options import RunOptions, check_given
+from ossicle.cli.stages import print_stage
 from ossicle.cli.train_members import Asked, train_members
 from ossicle.paths import HERE, expand
 from ossicle.training.config import TrainConfig
@@ -79,6 +80,8 @@ def train(
     best, epochs = result.best_epoch, result.epochs
     print(f"best epoch {best} of {epochs} by validation {result.chosen_by}")
     o.print_metrics(result.test_metrics)
+    if result.stage is not None:
+        print_stage(result.stage["tests"], result.task)
     print(o.cache_line(result.cache))
     if config.compile:
         first, others = result.first_step_seconds, result.step_seconds

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ossicle import __version__
 from ossicle.adapters.model import AdaptedModel
-from ossicle.adapters.slots import Slot
+from ossicle.adapters.slots import Slot, in_place_tensors
 from ossicle.anatomy import FEATURES, VALUES
 from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.data import Utterance
@@ -220,7 +220,7 @@ def open_frozen_part(
         f"transformers {metadata.version('transformers')}",
     }
     if adapters := frozen_below(model, cut):
-        facts["adapters"] = adapters_digest(adapters)
+        facts["adapters"] = adapters_digest(adapters, backbone)
     try:
         about = {"backbone": backbone.name, "cut": cut.describe(backbone)}
         states = StateCache(cache_folder(), cache_limit(), facts, about)
@@ -262,12 +262,16 @@ def states_bytes(backbone: Backbone, cut: Cut, sizes: Sequence[int]) -> int:
     return of_one * frames // backbone.num_frames(probe)
 
 
-def adapters_digest(slots: Sequence[Slot]) -> str:
-    """Return a hash of adapters: their placements, sites and tensors."""
+def adapters_digest(slots: Sequence[Slot], backbone: Backbone) -> str:
+    """Return a hash of adapters: their placements, sites and tensors.
+
+    What was trained in place, and is frozen now, is hashed as it is in the backbone.
+    """
     hashed = hashlib.blake2b(digest_size=16)
     for slot in slots:
         hashed.update(f"{slot.key} {slot.placement} {slot.reads}".encode())
-        tensors = slot.adapter.state_dict() if slot.adapter is not None else {}
+        tensors: dict[str, Any] = {**in_place_tensors(backbone, [slot])}
+        tensors |= slot.adapter.state_dict() if slot.adapter is not None else {}
         if slot.gate is not None:
             tensors |= {"gate": slot.gate.logits}
         for name, tensor in tensors.items():

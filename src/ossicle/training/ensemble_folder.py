@@ -24,7 +24,7 @@ from ossicle.checksums import unseal
 from ossicle.errors import AdapterFileError, RunError, listing
 from ossicle.files import replace_file, write_sealed
 from ossicle.paths import fault
-from ossicle.training.folder import CONFIG, SPLIT, VERSIONS
+from ossicle.training.folder import CONFIG, PARENT, SPLIT, VERSIONS
 
 ENSEMBLE: Final = "ensemble.json"
 PLAN: Final = "plan.json"  # of `ossicle train --ensemble`: see `ossicle.training.train_ensemble`
@@ -177,7 +177,7 @@ def _read_facts(path: Path) -> dict[str, Any]:
         raise AdapterFileError(f"'{file}' is damaged: {error}. Copy it again") from error
     names = [one["name"] for one in facts["members"]]
     wrong = [name for name in names if not _NAME.fullmatch(name)]
-    wrong += [name for one in facts["members"] for name in one["files"] if name not in FILES]
+    wrong += [name for one in facts["members"] for name in one["files"] if not _is_known(name)]
     if wrong or len(names) < 2 or len(set(names)) < len(names):
         raise AdapterFileError(
             f"'{file}' does not name two or more different members and their files"
@@ -203,7 +203,8 @@ def _found(path: Path, member: _Member) -> Member:
         )
     changed: list[str] = []
     for place in existing:
-        changed = [file for file in FILES if digest_of(place / file) != member["files"].get(file)]
+        files = dict.fromkeys([*_files_of(place), *member["files"]])
+        changed = [file for file in files if digest_of(place / file) != member["files"].get(file)]
         if not changed:
             return Member(name, place)
     raise AdapterFileError(
@@ -256,10 +257,23 @@ def write_ensemble(
 
 
 def _copy(member: Path, to: Path) -> None:
-    to.mkdir(parents=True)
-    for name in FILES:
-        if (member / name).is_file():
-            replace_file(to / name, (member / name).read_bytes())
+    for name in _files_of(member):
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        replace_file(to / name, (member / name).read_bytes())
+
+
+def _files_of(member: Path) -> list[str]:
+    """Return the files that a member has, with those of the runs that it started from."""
+    found = [name for name in FILES if (member / name).is_file()]
+    if (member / PARENT).is_dir():
+        found += [f"{PARENT}/{name}" for name in _files_of(member / PARENT)]
+    return found
+
+
+def _is_known(name: str) -> bool:
+    """Return whether a member can have a file of this name."""
+    *folders, last = name.split("/")
+    return last in FILES and set(folders) <= {PARENT}
 
 
 def write_facts(
@@ -284,11 +298,8 @@ def write_facts(
 
 
 def _about(member: Member, linked_from: Path | None) -> dict[str, Any]:
-    digests = {name: digest_of(member.folder / name) for name in FILES}
-    about: dict[str, Any] = {
-        "name": member.name,
-        "files": {name: digest for name, digest in digests.items() if digest is not None},
-    }
+    digests = {name: digest_of(member.folder / name) for name in _files_of(member.folder)}
+    about: dict[str, Any] = {"name": member.name, "files": digests}
     if linked_from is not None:
         about["path"] = str(member.folder.absolute())
         with suppress(ValueError):  # another drive of Windows

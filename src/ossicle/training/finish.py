@@ -19,6 +19,7 @@ from ossicle.progress import Progress
 from ossicle.training.intervals import with_intervals
 from ossicle.training.prepare import Prepared
 from ossicle.training.result import RESULT_VERSION, RunResult, fingerprint
+from ossicle.training.stage_tests import stage_result
 from ossicle.training.state import State
 
 
@@ -70,9 +71,11 @@ def tested_result(
     """Return a result with the test of the best epoch added to it."""
     started = time.perf_counter()
     test = _test(run, folder, progress)
+    stage = None if run.stage is None else stage_result(run, test, progress)
     memory = (untested.peak_memory_mib, PEAK.mib(run.model))
     added = {
         "test": test,
+        "stage": stage,
         "test_seconds": round(time.perf_counter() - started, 2),
         "peak_memory_mib": max((one for one in memory if one is not None), default=None),
         "cache": run.frozen.to_dict(run.model.backbone),

@@ -16,7 +16,7 @@ from ossicle.inference.predictor import Group
 from ossicle.progress import Progress
 from ossicle.training.ensemble_folder import Member
 from ossicle.training.folder import CONFIG, SPLIT
-from ossicle.training.learnt import learnt_contents, read_split
+from ossicle.training.learnt import learnt_by_stages, read_split
 from ossicle.training.members import scan_for
 from ossicle.training.split import open_whole
 
@@ -79,8 +79,8 @@ def held_out(
     scanned = scan_for(groups, dataset.valid, processes, progress)
     contents = {key: one.content for key, one in scanned[0].items()}
     _check_same(members[0], splits[0].get("valid", {}), contents)
-    for member, split in zip(members[1:], splits[1:], strict=True):
-        seen = overlapping(learnt_contents(member.folder, split, ("train",)), contents)
+    for member in members:  # the first one too: its earlier stages have trained on other data
+        seen = overlapping(learnt_by_stages(member.folder, ("train",)), contents)
         contents = {key: one for key, one in contents.items() if key not in seen}
         if not contents:
             raise SplitError(

@@ -67,18 +67,26 @@ def learnt_contents(
         raise AdapterFileError(f"'{folder / SPLIT}': {error}; restore it") from error
 
 
+def learnt_by_stages(folder: Path, sides: Sequence[str] = LEARNT_FROM) -> list[Content]:
+    """Return the contents of the recordings of some sides of a run and of the runs before it.
+
+    Raises:
+        AdapterFileError: the split of one of them cannot be read.
+    """
+    return [
+        content
+        for stage in stage_folders(folder)
+        for content in learnt_contents(stage, read_split(stage), sides)
+    ]
+
+
 def refuse_learnt(
-    members: Sequence[Member],
-    splits: Sequence[Mapping[str, Any]],
-    data: str,
-    sides: Sequence[str],
-    chosen: Mapping[str, Content],
+    members: Sequence[Member], data: str, sides: Sequence[str], chosen: Mapping[str, Content]
 ) -> None:
-    """Raise if a model, or any member of an ensemble, has learnt from recordings.
+    """Raise if a model, or any member of an ensemble, has learnt from recordings in any stage.
 
     Args:
         members: The members, or the one model.
-        splits: The content of each one's `split.json`.
         data: The data string, for the message.
         sides: The sides of the runs that count.
         chosen: Content of each recording, by key.
@@ -86,9 +94,13 @@ def refuse_learnt(
     Raises:
         SplitError: some of the recordings, or parts of them, were learnt from.
     """
-    for member, split in zip(members, splits, strict=True):
-        if seen := overlapping(learnt_contents(member.folder, split, sides), chosen):
+    for member in members:
+        for number, stage in enumerate(stage_folders(member.folder)):
+            split = read_split(stage)
+            if not (seen := overlapping(learnt_contents(stage, split, sides), chosen)):
+                continue
             who = f"member '{member.name}' of this ensemble" if len(members) > 1 else "this adapter"
+            who = f"an earlier stage of {who}" if number else who
             raise SplitError(
                 f"{len(seen)} of the {len(chosen)} recordings of '{data}' trained {who} or "
                 f"chose its best epoch: {listing(seen, 3)}. A score on them would be a memory "

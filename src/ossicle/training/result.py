@@ -19,6 +19,7 @@ from ossicle.strict_json import UNDEFINED
 from ossicle.training.folder import METRICS, read_json
 
 RESULT_VERSION: Final = 1
+OPTIONAL: Final = (UNDEFINED, "stage")
 ENDS: Final = ("epochs", "patience", "callback")
 
 
@@ -54,6 +55,7 @@ class RunResult:
         backbone: Name of the backbone.
         backbone_fingerprint: Short hash of its weights, as in `recipe.json`.
         split_fingerprint: For each side, a hash of the keys and contents of its recordings.
+        stage: Of a run that started from another: what `ossicle.training.stage_tests` says of it.
         undefined: Reasons for numbers that are null, by their path.
         version: `RESULT_VERSION` of the code that wrote the result.
     """
@@ -83,6 +85,7 @@ class RunResult:
     backbone: str
     backbone_fingerprint: str
     split_fingerprint: dict[str, str]
+    stage: dict[str, Any] | None = None
     undefined: dict[str, str] = field(default_factory=dict)
     version: int = RESULT_VERSION
 
@@ -100,9 +103,9 @@ class RunResult:
         return self.test
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data; `undefined` only where there is something in it."""
+        """Return plain data; `undefined` and `stage` only where there is something in them."""
         data = asdict(self)
-        return {key: value for key, value in data.items() if key != UNDEFINED or value}
+        return {key: value for key, value in data.items() if key not in OPTIONAL or value}
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Self:
@@ -127,7 +130,7 @@ class RunResult:
                 "run again"
             )
         hints = _hints()
-        needed = [one.name for one in fields(cls) if one.name != UNDEFINED]
+        needed = [one.name for one in fields(cls) if one.name not in OPTIONAL]
         if missing := [name for name in needed if name not in data]:
             raise RunError(f"the result lacks {listing(missing)}")
         if unknown := [name for name in data if name not in hints]:

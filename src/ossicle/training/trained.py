@@ -10,7 +10,7 @@ from ossicle.adapters.model import AdaptedModel
 from ossicle.compute.processes import Processes
 from ossicle.data import Dataset, Trial, Utterance, open_data, read_data
 from ossicle.data.sizes import size_notices
-from ossicle.errors import DataError, RunError
+from ossicle.errors import DataError, RunError, listing
 from ossicle.inference.assessment import assess_outputs, group_outputs
 from ossicle.inference.predictor import Predictor, Recording
 from ossicle.inference.single import SingleModel
@@ -21,9 +21,9 @@ from ossicle.tasks import Task
 from ossicle.training.ensemble_folder import EnsembleFolder, Member, is_ensemble, read_ensemble
 from ossicle.training.folder import CONFIG, places_of, read_config
 from ossicle.training.intervals import with_intervals
-from ossicle.training.learnt import LEARNT_FROM, read_split, refuse_learnt
+from ossicle.training.learnt import LEARNT_FROM, read_split, refuse_learnt, stage_folders
 from ossicle.training.members import clips_for, open_members, scan_for
-from ossicle.training.split import open_split
+from ossicle.training.split import known_labels, open_split
 from ossicle.votes import read_vote
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -115,19 +115,20 @@ class Trained:
         Args:
             data: A data string.
             side: `test`, `valid` or `all`. None: the test recordings of the run's own data (of an
-                ensemble, of its first member's), or of a corpus that gives them; all recordings of
-                any other. With `valid`, recordings that chose the best epoch are let in, unless a
-                vote has learnt from them.
+                ensemble, of its first member's) and of an earlier stage's, or of a corpus that
+                gives them; all recordings of any other. With `valid`, recordings that chose the
+                best epoch are let in, unless a vote has learnt from them.
             batch_size: Recordings at a time.
             progress: Told of every batch.
 
         Raises:
-            SplitError: some of the recordings were used in training, by any member.
+            SplitError: some of the recordings were used in training, by any member in any stage.
             LabelError: one of their labels was not seen in training.
             DataError: they cannot be read.
         """
-        splits = [read_split(member.folder) for member in self.members]
-        utterances, trials = self._choose(data, side, own=splits[0].get("data") == data)
+        stages = [stage_folders(member.folder) for member in self.members]
+        own = next((one for one in stages[0] if read_split(one).get("data") == data), None)
+        utterances, trials = self._choose(data, side, own)
         task = self.task.with_trials(trials)
         labels = [utterance.label for utterance in utterances]
         task.check_labels(labels)
@@ -138,7 +139,7 @@ class Trained:
         processes = Processes(cpu=device.type == "cpu")
         scanned = scan_for(groups, utterances, processes, progress)
         contents = {key: one.content for key, one in scanned[0].items()}
-        refuse_learnt(self.members, splits, data, self._refused_sides(side), contents)
+        refuse_learnt(self.members, data, self._refused_sides(side), contents)
         clips = clips_for(groups, task, utterances, scanned)
         outputs = group_outputs(
             groups, task, clips, batch_size, processes=processes, progress=progress
@@ -187,32 +188,53 @@ class Trained:
         return {**found, "label": found["label"] if is_sure else None, "confidence": confidence}
 
     def _choose(
-        self, data: str, side: str | None, *, own: bool
-    ) -> tuple[list[Utterance], Sequence[Trial]]:
-        """Return the utterances of a side and its trials; `own`: of the data it was trained on."""
-        is_split = side not in (None, "all") or (side is None and own)
-        places = places_of(self.members[0].folder) if own else HERE
+        self, data: str, side: str | None, own: Path | None
+    ) -> tuple[Sequence[Utterance], Sequence[Trial]]:
+        """Return the utterances of a side and its trials.
+
+        Args:
+            data: A data string.
+            side: `test`, `valid` or `all`; None: as `evaluate` says.
+            own: The folder of the stage that was trained on these data; None: there is none.
+        """
+        is_split = side not in (None, "all") or (side is None and own is not None)
+        places = HERE if own is None else places_of(own)
         if is_split:
-            dataset = self._own_split(data, places) if own else open_data(data, places)
+            dataset = open_data(data, places) if own is None else _own_split(own, data, places)
             sizes = tuple(size_notices(dataset, self.task.classes_in))
         else:
             dataset, sizes = read_data(data, places), ()
         for notice in (*dataset.notices, *sizes):
             _LOGGER.warning(notice)
         if side == "all":
-            chosen = list(dataset.utterances)
+            chosen: Sequence[Utterance] = dataset.utterances
             trials: Sequence[Trial] = ()
         else:
-            chosen = list(dataset.sides[side or "test"])
+            chosen = dataset.sides[side or "test"]
             trials = dataset.trials.get(side or "test", ())
+        if own is not None:
+            chosen = self._known(chosen)
         if not chosen:
             raise DataError(f"'{data}' gives no test recordings; say --side=all to take them all")
         return chosen, trials
 
-    def _own_split(self, data: str, places: Sequence[Path]) -> Dataset:
-        """Return the data of the run, or of the first member, split as in the run."""
-        folder = self.members[0].folder
-        if not (folder / CONFIG).is_file():
-            return open_data(data, places)
-        whole = replace(read_config(folder), shots=None, train_fraction=None)
-        return open_split(whole, places)
+    def _known(self, utterances: Sequence[Utterance]) -> Sequence[Utterance]:
+        """Return the utterances without those that a stage has left out for their labels."""
+        stages = stage_folders(self.members[0].folder)
+        if not any((one / CONFIG).is_file() and read_config(one).common_labels for one in stages):
+            return utterances
+        known = known_labels(utterances, self.task)
+        if left := {one.label for one in utterances} - {one.label for one in known}:
+            _LOGGER.warning(
+                f"{len(utterances) - len(known)} of {len(utterances)} recordings are left out: "
+                f"the model was trained with --common-labels and without {listing(sorted(left))}"
+            )
+        return known
+
+
+def _own_split(folder: Path, data: str, places: Sequence[Path]) -> Dataset:
+    """Return the data of a run, split as in the run."""
+    if not (folder / CONFIG).is_file():
+        return open_data(data, places)
+    whole = replace(read_config(folder), shots=None, train_fraction=None)
+    return open_split(whole, places)
