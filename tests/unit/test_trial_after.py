@@ -31,7 +31,7 @@ class Fake:
 
     name = "fake"
     ignores = frozenset[str]()
-    data_settings = False
+    settings_are_data = False
 
     def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:
         raise NotImplementedError

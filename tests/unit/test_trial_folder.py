@@ -33,6 +33,7 @@ class Fake:
 
     name = "fake"
     ignores = frozenset[str]()
+    settings_are_data = False
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error

@@ -41,7 +41,14 @@ Recipes = Annotated[
         show_default="the study's",
     ),
 ]
-Seeds = Annotated[str, typer.Option(help="Seeds, separated by commas.", rich_help_panel=GRID)]
+Seeds = Annotated[
+    str,
+    typer.Option(
+        help="Seeds, separated by commas. Default: 0; of the study domains, 0 to 4.",
+        rich_help_panel=GRID,
+        show_default=False,
+    ),
+]
 Folds = Annotated[
     str | None,
     typer.Option(
@@ -162,7 +169,7 @@ def study(
     data: Data,
     out: Out,
     recipes: Recipes = "",
-    seeds: Seeds = "0",
+    seeds: Seeds = "",
     folds: Folds = None,
     budget: Budget = "",
     baseline: Baseline = "",
@@ -188,7 +195,7 @@ def study(
     )
     check_study(given.out, chosen.name)
     config = TrainConfig(recipe="", backbone=backbone[0], data=data[0], **options.values)
-    numbers = _seeds(seeds)
+    numbers = _seeds(seeds) if seeds else chosen.seeds
     budgets = tuple(parse_count(one) for one in _parts(budget))
 
     grid = Grid(

@@ -6,6 +6,7 @@ from ossicle.lazy import lazy_names
 from ossicle.studies.combination import Combination
 from ossicle.studies.cost import Cost
 from ossicle.studies.data_size import DataSize
+from ossicle.studies.domains import Domains
 from ossicle.studies.ensemble import Ensemble
 from ossicle.studies.few_shot import FewShot
 from ossicle.studies.grid import Grid
@@ -26,6 +27,7 @@ __all__ = [
     "Combination",
     "Cost",
     "DataSize",
+    "Domains",
     "Ensemble",
     "FewShot",
     "Grid",
@@ -56,6 +58,7 @@ STUDIES: Final[dict[str, type[Study]]] = {
         LeaveOneOut,
         Sensitivity,
         Ensemble,
+        Domains,
         Cost,
     )
 }

@@ -24,12 +24,14 @@ class Study(ABC):
         about: What it varies, in one sentence.
         source: The publication whose experiment it follows; empty without one.
         recipes: Recipes, or names of sets of them, that are compared where none are given.
+        seeds: Seeds that the command line takes where none are given.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
     source: ClassVar[str] = ""
     recipes: ClassVar[tuple[str, ...]] = ()
+    seeds: ClassVar[tuple[int, ...]] = (0,)
 
     def trials(self, grid: Grid) -> list[Trial]:
         """Return the trials, in the order in which they should be run.

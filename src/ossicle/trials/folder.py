@@ -36,7 +36,8 @@ class TrialFolders:
         self._measured = {
             (one.trial.runner, one.name): one.measured for one in known if one.measured is not None
         }
-        self._rows = {one.rows: one.rows for one in self._measured.values()}
+        every = [each for one in self._measured.values() for each in (one, *one.domains.values())]
+        self._rows = {one.rows: one.rows for one in every}
 
     def of(self, name: str) -> Path:
         """Return the folder of a trial."""
@@ -84,11 +85,18 @@ class TrialFolders:
     def _read(self, runner: str, name: str) -> Measured | None:
         found = self._measured.get((runner, name))
         if found is None and (read := RUNNERS[runner].read(self.of(name))) is not None:
-            rows = self._rows.setdefault(read.rows, read.rows)
-            predicted = tuple(sys.intern(label) for label in read.predicted)
-            found = replace(read, rows=rows, predicted=predicted)
+            found = self._shared(read)
             self._measured[runner, name] = found
         return found
+
+    def _shared(self, read: Measured) -> Measured:
+        """Return a result that shares test recordings and labels with those read before."""
+        return replace(
+            read,
+            rows=self._rows.setdefault(read.rows, read.rows),
+            predicted=tuple(sys.intern(label) for label in read.predicted),
+            domains={name: self._shared(one) for name, one in read.domains.items()},
+        )
 
 
 def read_outcomes(

@@ -14,7 +14,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,15 +80,29 @@ class Naming:
             "data": lambda: self._data_of(config, "backbone" in settings).fingerprint,
             "recipe": lambda: self._written_out(config.recipe),
             "task": lambda: config.task or self._data_of(config, "backbone" in settings).task,
-            "parent": lambda: config.parent and adapter_digest(find(config.parent, self._places)),
+            "parent": lambda: self._parent_of(trial),
         }
-        after = {} if trial.after is None else {"after": self.name(trial.after)}
-        return after | {
+        return {
             "settings": settings | {key: of() for key, of in resolved.items() if key in settings},
             "runner": trial.runner,
-            "of_runner": dict(trial.settings),
+            "of_runner": self._settings_of(trial),
             "code": code_version(Path(inspect.getfile(type(runner)))),
         }
+
+    def _parent_of(self, trial: Trial) -> str | None:
+        if trial.after is not None:
+            return self.name(trial.after)
+        parent = trial.config.parent
+        return None if parent is None else adapter_digest(find(parent, self._places))
+
+    def _settings_of(self, trial: Trial) -> dict[str, Any]:
+        """Return the settings of the runner, with hashes of recordings in place of data strings."""
+        if not RUNNERS[trial.runner].settings_are_data:
+            return dict(trial.settings)
+        configs = {
+            name: replace(trial.config, data=str(data)) for name, data in trial.settings.items()
+        }
+        return {name: self._data_of(one, True).fingerprint for name, one in configs.items()}
 
     def _backbone_of(self, name: str) -> tuple[Backbone, str]:
         """Return a backbone on the meta device, and the hash of its weights and settings."""

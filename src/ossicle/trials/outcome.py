@@ -55,6 +55,7 @@ class Measured:
         split_fingerprint: A hash of the recordings of each side.
         backbone_fingerprint: Short hash of the weights of the backbone.
         notices: What a reader must know before trusting the metrics.
+        domains: Results of the same model on the test recordings of other data, by their name.
         facts: Results of runners that do more than train.
     """
 
@@ -75,6 +76,7 @@ class Measured:
     split_fingerprint: Mapping[str, str] = field(default_factory=dict)
     backbone_fingerprint: str = ""
     notices: tuple[str, ...] = ()
+    domains: Mapping[str, "Measured"] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 from ossicle.training.config import TrainConfig
 
 Label: TypeAlias = str | int | float
+BEFORE: Final = "the trial before"
 TRAINING: Final = ("train", "outputs", "domains")  # runners that train the recipe of a trial
 
 
@@ -20,8 +21,8 @@ class Trial:
             `seed` and `fold`. They do not decide the outcome and are not part of its name.
         runner: What runs it: an entry of `ossicle.trials.runners.RUNNERS`.
         settings: Settings of the runner, by name; training has none.
-        after: The trial whose run it starts from: `config.parent` is the folder of that trial when
-            it runs. It comes before this one among the trials of a study.
+        after: The trial whose run it starts from, which comes before it among the trials of a
+            study. `config.parent` is `BEFORE`, and the folder of that trial when it runs.
     """
 
     config: TrainConfig

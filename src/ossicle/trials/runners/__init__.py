@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from ossicle.trials.runners import cost, mfcc, outputs, train
+from ossicle.trials.runners import cost, domains, mfcc, outputs, train
 from ossicle.trials.runners.runner import Runner
 
 RUNNERS: Final[dict[str, Runner]] = {
-    runner.name: runner for runner in (train.RUNNER, outputs.RUNNER, cost.RUNNER, mfcc.RUNNER)
+    runner.name: runner
+    for runner in (train.RUNNER, outputs.RUNNER, domains.RUNNER, cost.RUNNER, mfcc.RUNNER)
 }

@@ -60,6 +60,7 @@ class Cost:
 
     name = "cost"
     ignores = frozenset(field.name for field in fields(TrainConfig)) - USED
+    settings_are_data = False
 
     def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:
         """Measure anew; what was interrupted left nothing."""

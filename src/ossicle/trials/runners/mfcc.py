@@ -21,6 +21,7 @@ class Mfcc:
 
     name = NAME
     ignores = frozenset(one.name for one in fields(TrainConfig)) - set(USED)
+    settings_are_data = False
 
     def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:  # noqa: ARG002 - it has no backbone
         """Compute the baseline, from the beginning."""

@@ -21,6 +21,7 @@ class KeepOutputs:
 
     name = "outputs"
     ignores = TRAIN.ignores
+    settings_are_data = False
 
     def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:
         """Train, or resume the run in the folder; compute the outputs of a finished one."""

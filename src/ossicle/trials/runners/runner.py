@@ -16,10 +16,12 @@ class Runner(Protocol):
         name: Its name in `Trial.runner`.
         ignores: Settings of `TrainConfig` that do not change its results, so that they are not part
             of the name of a trial. Without `backbone`, no weights decide a result.
+        settings_are_data: Whether its settings are data strings, whose recordings decide the name.
     """
 
     name: str
     ignores: frozenset[str]
+    settings_are_data: bool
 
     def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:
         """Compute the trial, or continue it, so that its result is in the folder.

@@ -10,6 +10,7 @@ import numpy as np
 from ossicle.progress import Progress
 from ossicle.tasks import TASKS
 from ossicle.training.folder import CONFIG, METRICS, check_unlocked, read_config
+from ossicle.training.parent import find_parent, stage_config
 from ossicle.training.result import RunResult, read_result
 from ossicle.training.run import train
 from ossicle.trials.kept import Kept
@@ -23,12 +24,14 @@ class Train:
 
     name = "train"
     ignores = frozenset({"track"})
+    settings_are_data = False
 
     def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:
         """Train, or resume the run in the folder."""
         config, resume = trial.config, (folder / CONFIG).is_file()
         if resume:
             saved = read_config(folder)  # of the same name, so that what differs does not matter
+            config = stage_config(config, find_parent(config, folder))
             config = replace(config, recipe=saved.recipe, track=saved.track)
             if config != saved:  # data or backbone have been moved, and their old path is in it
                 check_unlocked(folder)
