@@ -3,6 +3,7 @@
 A new reader is one file in data/corpora and one line in its __init__, and is included
 """
 
+import re
 import sys
 from pathlib import Path
 from subprocess import run
@@ -10,10 +11,12 @@ from subprocess import run
 import pytest
 from examples import write_example
 
-from ossicle.data import CORPORA, check, load_utterance, open_data
+from ossicle.data import CORPORA, check, load_utterance, open_data, read_data
 from ossicle.data.corpora import Corpus
 from ossicle.data.folds import folds_of
-from ossicle.errors import DataError
+from ossicle.data.pairs import write_pairs
+from ossicle.data.selection import TABLE_COLUMNS, has_classes
+from ossicle.errors import DataError, LabelError
 from ossicle.tasks import suggest_task
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -89,6 +92,33 @@ def test_an_unknown_option_value_is_refused(corpus, spec):
             open_data(f"{spec}?{option}=nonsense")
 
 
+def test_its_columns_are_those_of_its_description_and_each_has_values(corpus, spec):
+    with pytest.raises(DataError, match="no column 'nonsense'") as refused:
+        open_data(f"{spec}?where=nonsense=1")
+    names = re.search(r"It has: (.*?)\.", str(refused.value))[1].split(", ")
+    assert names[:2] == ["label", "speaker"]
+    assert corpus.columns in (TABLE_COLUMNS, tuple(names[2:]))
+    for column in corpus.columns if corpus.columns != TABLE_COLUMNS else ():
+        with pytest.raises(DataError, match=f"no recording has {column}=nonsense. It has: (?!no )"):
+            open_data(f"{spec}?where={column}=nonsense")
+
+
+def test_labels_are_renamed_and_chosen_by(spec):
+    dataset = read_data(spec)
+    if not has_classes(dataset.label_name):
+        with pytest.raises(LabelError, match="which is not a class"):
+            read_data(f"{spec}?map={write_pairs([(dataset.utterances[0].label, 'new')])}")
+        return
+    old = dataset.utterances[0].label
+    if dataset.label_name in ("tags", "slotvalues"):
+        pytest.skip("its labels consist of several classes: tests/unit/corpora/test_selection.py")
+    renamed = read_data(f"{spec}?map={write_pairs([(old, 'new, one')])}&where=label=new%2C one")
+    assert [one.label for one in renamed.utterances] == ["new, one"] * len(renamed.utterances)
+    assert {one.key for one in renamed.utterances} == {
+        one.key for one in dataset.utterances if one.label == old
+    }
+
+
 def test_a_missing_path_is_refused(corpus, tmp_path):
     with pytest.raises(DataError, match=r"gone does not exist"):
         open_data(f"{corpus.name}:{tmp_path / 'gone'}")
@@ -113,6 +143,7 @@ def test_a_corpus_has_a_complete_description(corpus):
         ("fsdd:fsdd?test_speaker=theo", (2000, 500, 500), 10, True),
         ("esc50:esc10", (240, 80, 80), 10, False),
         ("emodb:emodb", (347, 81, 107), 7, True),  # 09: 43, 10: 38; 03: 49, 08: 58
+        ("urdu:urdu", (192, 98, 110), 4, True),
     ],
 )
 def test_it_reads_the_release(spec, sizes, labels, independent):

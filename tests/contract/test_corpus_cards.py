@@ -14,6 +14,15 @@ HEAD = """# Corpora
 `--data READER:PATH?option=value&option=value` reads a corpus as its publisher releases it;
 `ossicle corpora READER` prints the same description. How a data string is written, and what is
 done to a recording, is in [Use your own recordings](../how-to/own-recordings.md).
+
+Every reader has two more options:
+
+| option | meaning |
+|---|---|
+| `map=OLD=NEW,...` | labels are renamed; two may get the same name |
+| `where=COLUMN=VALUE,...` | only these recordings are kept, by labels after `map` |
+
+`A + B` is the data of both strings. See [Join and divide corpora](../how-to/domains.md).
 """
 
 

@@ -12,7 +12,9 @@ from ossicle.data import CORPORA, open_data
 from ossicle.data.columns import SIDE_BY_NAME
 from ossicle.errors import DataError, SplitError
 
-FROM_NAMES = {"cremad", "emodb", "esd", "fsdd", "ravdess", "timit", "webdataset"}  # of files
+FROM_NAMES = {  # of files
+    *("cremad", "emodb", "esd", "fsdd", "ravdess", "timit", "urdu", "webdataset")
+}
 FOLDS = {  # split by speaker, of whom the examples have just enough
     *("urbansound8k", "msp-improv", "emodb", "cremad", "ravdess")
 }

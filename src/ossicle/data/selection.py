@@ -21,6 +21,7 @@ from ossicle.data.utterance import Trial, Utterance
 from ossicle.errors import DataError, LabelError, did_you_mean, listing
 
 SPEAKER: Final = "speaker"
+TABLE_COLUMNS: Final = ("every column of the table",)  # of a `Corpus`, for its description
 _OWN: Final = (LABEL, SPEAKER)  # columns that every recording has
 _SLOTS: Final = "slotvalues"
 _MARKS: Final = {TAGS: SEPARATOR, _SLOTS: ","}  # between the classes of a label, by its name
@@ -48,8 +49,8 @@ class Keeper:
         if not self.asked:
             return ()
         kept = tuple(
-            (name, composed(value.strip()) if composed(name) in self.asked else None)
-            for name, value in row.items()
+            (name, composed((value or "").strip()) if composed(name) in self.asked else None)
+            for name, value in row.items()  # csv has None for a missing field
         )
         return self._known.setdefault(kept, kept)
 

@@ -23,6 +23,7 @@ from ossicle.data.corpora import (
     speechcommands,
     timit,
     urbansound8k,
+    urdu,
     voxceleb1,
     webdataset,
 )
@@ -55,6 +56,7 @@ CORPORA: dict[str, Corpus] = {
         speechcommands.CORPUS,
         timit.CORPUS,
         urbansound8k.CORPUS,
+        urdu.CORPUS,
         voxceleb1.CORPUS,
         demo.CORPUS,
     )

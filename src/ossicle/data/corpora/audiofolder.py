@@ -21,6 +21,7 @@ from ossicle.data.corpora.drawn import (
 from ossicle.data.manifest import Manifest, merged, read_manifest
 from ossicle.data.missing import left_out
 from ossicle.data.roles import LABEL, NO
+from ossicle.data.selection import TABLE_COLUMNS
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, ManifestError, listing
 
@@ -169,6 +170,7 @@ CORPUS = Corpus(
     read=_contents,
     root=_is_root,
     folds=folds_by_column(_contents),
+    columns=TABLE_COLUMNS,
     example=Example(
         files={
             "README.md": "Two kinds of weather.",

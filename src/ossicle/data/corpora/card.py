@@ -1,6 +1,8 @@
 """The description of a corpus, as `ossicle corpora` and the reference page print it."""
 
 from ossicle.data.corpora.base import Corpus
+from ossicle.data.roles import LABEL
+from ossicle.data.selection import SPEAKER
 
 
 def card(corpus: Corpus) -> dict[str, str]:
@@ -13,6 +15,7 @@ def card(corpus: Corpus) -> dict[str, str]:
     }
     if corpus.folds is not None:
         facts["folds"] = f"chosen by {corpus.folds.option}; --folds all tests each of them once"
+    facts["columns"] = ", ".join((LABEL, SPEAKER, *corpus.columns))
     return facts | {"licence": corpus.licence, "source": corpus.source}
 
 

@@ -15,6 +15,7 @@ from ossicle.data.corpora.base import (
 from ossicle.data.corpora.release import MISSING, present
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import TABLE_COLUMNS, Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError
 
@@ -24,6 +25,7 @@ _LABELS = {"sentence": "transcript", "age": "age", "gender": "gender"}
 
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", _LABELS)
+    keep = Keeper(options)
     utterances: list[Utterance] = []
     side_by_key: dict[str, str] = {}
     notices: list[str] = []
@@ -34,7 +36,8 @@ def _read(path: Path, options: Options) -> Dataset:
         for row in _rows(table, label, may_be_empty=side == "valid"):
             if row[label].strip():
                 file = path / "clips" / row["path"]
-                labelled.append(Utterance.of(file, path, row[label].strip(), row["client_id"]))
+                text, who, columns = row[label].strip(), row["client_id"], keep(row)
+                labelled.append(Utterance.of(file, path, text, who, columns=columns))
             else:
                 left += 1
         there, missing = present(table, labelled, options)
@@ -106,5 +109,6 @@ CORPUS = Corpus(
     options={"label": Option("sentence, age or gender", "sentence")} | MISSING,
     read=_read,
     root=holds("train.tsv", "test.tsv"),
+    columns=TABLE_COLUMNS,
     example=_example(),
 )

@@ -18,6 +18,7 @@ from ossicle.data.corpora.base import (
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
 
 _EMOTIONS = {
@@ -29,7 +30,8 @@ _EMOTIONS = {
     "SAD": "sad",
 }
 _NAME = re.compile(
-    rf"(?P<actor>\d{{4}})_(?P<sentence>[A-Z]{{3}})_(?P<emotion>{'|'.join(_EMOTIONS)})_[A-Z]{{1,2}}"
+    rf"(?P<actor>\d{{4}})_(?P<sentence>[A-Z]{{3}})_(?P<emotion>{'|'.join(_EMOTIONS)})_"
+    r"(?P<intensity>[A-Z]{1,2})"
 )
 _TESTED = 13  # test speakers: a seventh
 
@@ -37,11 +39,13 @@ _TESTED = 13  # test speakers: a seventh
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("emotion", "sentence"))
     folder = path / "AudioWAV"
+    keep = Keeper(options)
     utterances = []
     files = sound_files(folder, "*.wav")
     for file, name in named(folder, files, _NAME, "like 1001_DFA_ANG_XX.wav"):
-        text = _EMOTIONS[name["emotion"]] if label == "emotion" else name["sentence"]
-        utterances.append(Utterance.of(file, path, text, name["actor"]))
+        about = {"emotion": _EMOTIONS[name["emotion"]], "sentence": name["sentence"]}
+        columns = keep({**about, "intensity": name["intensity"]})
+        utterances.append(Utterance.of(file, path, about[label], name["actor"], columns=columns))
     speakers = sorted({one.speaker for one in utterances if one.speaker})
     tested = min(_TESTED, max(1, len(speakers) // 3))
     last = ",".join(speakers[-tested:])
@@ -70,6 +74,7 @@ CORPUS = Corpus(
     | speaker_options("", "as many, following the test speakers, cyclically"),
     read=_read,
     root=holds("AudioWAV/*.wav"),
+    columns=("emotion", "sentence", "intensity"),
     example=Example(
         files={
             f"AudioWAV/{actor}_DFA_{emotion}_XX.wav": None

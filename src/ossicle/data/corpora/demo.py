@@ -12,6 +12,7 @@ from ossicle.data.corpora.release import MISSING, fewer, present
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
 from ossicle.data.rows import read_rows
+from ossicle.data.selection import TABLE_COLUMNS, Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
@@ -35,8 +36,10 @@ def _read(path: Path, options: Options) -> Dataset:
         )
     if label not in ("transcript", "phones"):
         rows = [row for row in rows if row["command"]]
+    keep = Keeper(options)
     utterances = [
-        Utterance.of(path / row["file_name"], path, row[label], row["voice"]) for row in rows
+        Utterance.of(path / row["file_name"], path, row[label], row["voice"], columns=keep(row))
+        for row in rows
     ]
     if strange := sorted({row["split"] for row in rows} - set(SIDES)):
         raise DataError(f"{table} has the split {listing(strange)}; expected {listing(SIDES)}.")
@@ -92,6 +95,7 @@ CORPUS = Corpus(
     options={"label": Option("command, manner, voice, transcript or phones", "command")} | MISSING,
     read=_read,
     root=holds("metadata.csv"),
+    columns=TABLE_COLUMNS,
     example=_example(),
     home=Path(__file__).parents[1] / "demo",
 )

@@ -23,6 +23,7 @@ from ossicle.data.corpora.folds import Folds
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError
 
@@ -56,6 +57,7 @@ _WOMEN = ("08", "09", "13", "14", "16")
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", _LABELS)
     folder = path / "wav"
+    keep = Keeper(options)
     utterances, cut = [], 0
     files = sound_files(folder, "*.wav")
     for file, name in named(folder, files, _NAME, "like 03a01Fa.wav"):
@@ -64,7 +66,9 @@ def _read(path: Path, options: Options) -> Dataset:
         if label == "phones":
             text, whole = phones(file)
             cut += not whole
-        utterances.append(Utterance.of(file, path, text, name["speaker"]))
+        sex = "M" if name["speaker"] in _MEN else "F"
+        about = {"sex": sex, "sentence": name["sentence"], "emotion": _EMOTIONS[name["emotion"]]}
+        utterances.append(Utterance.of(file, path, text, name["speaker"], columns=keep(about)))
     kept = [one for one in utterances if one.label]  # a few released alignments are empty
     left = len(utterances) - len(kept)
     note = f"{left} recordings with an empty alignment were skipped." if left else ""
@@ -163,6 +167,7 @@ CORPUS = Corpus(
     read=_read,
     root=holds("wav/*.wav"),
     folds=Folds("test_speakers", _folds),
+    columns=("sex", "sentence", "emotion"),
     example=Example(
         files={
             f"wav/{speaker}a01{emotion}a.wav": None

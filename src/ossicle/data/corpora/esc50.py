@@ -14,6 +14,7 @@ from ossicle.data.corpora.folds import Folds, sorted_folds
 from ossicle.data.corpora.release import MISSING, fewer, lacking, present, table_rows
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import TABLE_COLUMNS, Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, SplitError
 
@@ -36,7 +37,11 @@ def _read(path: Path, options: Options) -> Dataset:
                 "Copy meta/esc50.csv from the release, which keeps a source in one fold."
             )
     fold_by_path = {path / "audio" / row["filename"]: row["fold"] for row in rows}
-    listed = [Utterance.of(path / "audio" / row["filename"], path, row["category"]) for row in rows]
+    keep = Keeper(options)
+    listed = [
+        Utterance.of(path / "audio" / row["filename"], path, row["category"], columns=keep(row))
+        for row in rows
+    ]
     utterances, notices = present(table, listed, options)
     folds = sorted({fold_by_path[one.path] for one in utterances})
     test = choose("test_fold", options["test_fold"] or "", folds)
@@ -95,5 +100,6 @@ CORPUS = Corpus(
     read=_read,
     root=holds("meta/esc50.csv"),
     folds=Folds("test_fold", _folds),
+    columns=TABLE_COLUMNS,
     example=_example(),
 )

@@ -22,6 +22,7 @@ from ossicle.data.corpora.base import (
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
@@ -35,6 +36,7 @@ _EACH, _VALID, _TEST = 350, 20, 50  # per speaker and emotion: all, end of valid
 def _read(path: Path, options: Options) -> Dataset:
     language = choose("language", options["language"] or "", _LANGUAGES)
     speakers = {f"{number:04d}" for number in _LANGUAGES[language]}
+    keep = Keeper(options)
     utterances, side_by_key, strange, unplaced = [], {}, [], []
     folders = sorted(child for child in path.glob("00[0-2][0-9]/*") if child.is_dir())
     if not folders:
@@ -45,8 +47,11 @@ def _read(path: Path, options: Options) -> Dataset:
         if folder.name not in _EMOTIONS:
             strange.append(f"{folder.parent.name}/{folder.name}")
             continue
+        spoken = "mandarin" if int(folder.parent.name) in _LANGUAGES["mandarin"] else "english"
+        columns = keep({"language": spoken})
         for file in sorted(folder.rglob("[!.]*.wav")):
-            one = Utterance.of(file, path, folder.name.lower(), folder.parent.name)
+            label, speaker = folder.name.lower(), folder.parent.name
+            one = Utterance.of(file, path, label, speaker, columns=columns)
             if side := _side(file, folder):
                 side_by_key[one.key] = side
                 utterances.append(one)
@@ -114,6 +119,7 @@ CORPUS = Corpus(
     },
     read=_read,
     root=holds(*(f"00[0-2][0-9]/{emotion}" for emotion in _EMOTIONS)),
+    columns=("language",),
     example=Example(
         files={
             f"{speaker}/{emotion}/{side}/{speaker}_{number}.wav": None

@@ -14,6 +14,7 @@ from ossicle.data.corpora.base import (
 from ossicle.data.corpora.release import MISSING, fewer, present, table_rows
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import TABLE_COLUMNS, Keeper
 from ossicle.data.utterance import Utterance
 
 _SLOTS = ("action", "object", "location")
@@ -22,6 +23,7 @@ _COLUMN = {"transcript": "transcription"}
 
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("intent", *_SLOTS, "transcript"))
+    keep = Keeper(options)
     utterances: list[Utterance] = []
     side_by_key: dict[str, str] = {}
     notices: list[str] = []
@@ -35,7 +37,8 @@ def _read(path: Path, options: Options) -> Dataset:
                 if label == "intent"
                 else row[_COLUMN.get(label, label)]
             )
-            listed.append(Utterance.of(path / row["path"], path, text, row["speakerId"]))
+            file, columns = path / row["path"], keep(row)
+            listed.append(Utterance.of(file, path, text, row["speakerId"], columns=columns))
         there, missing = present(table, listed, options)
         side_by_key |= dict.fromkeys((one.key for one in there), side)
         utterances += there
@@ -85,5 +88,6 @@ CORPUS = Corpus(
     options={"label": Option("intent, action, object, location or transcript", "intent")} | MISSING,
     read=_read,
     root=holds("data/train_data.csv", "data/test_data.csv"),
+    columns=TABLE_COLUMNS,
     example=_example(),
 )

@@ -20,6 +20,7 @@ from ossicle.data.corpora.base import (
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
@@ -31,11 +32,13 @@ _NAME = re.compile(r"(?P<digit>\d)_(?P<speaker>[^_]+)_(?P<index>\d+)")
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("digit", "speaker", "verification"))
     folder = path / "recordings" if (path / "recordings").is_dir() else path
+    keep = Keeper(options)
     utterances, index_by_key = [], {}
     files = sound_files(folder, "*.wav")
     for file, name in named(folder, files, _NAME, "digit_speaker_index.wav"):
         text = name["digit" if label == "digit" else "speaker"]
-        utterance = Utterance.of(file, path, text, name["speaker"])
+        columns = keep({"digit": name["digit"], "index": name["index"]})
+        utterance = Utterance.of(file, path, text, name["speaker"], columns=columns)
         utterances.append(utterance)
         index_by_key[utterance.key] = int(name["index"])
     found = {one.speaker or "" for one in utterances}
@@ -116,6 +119,7 @@ CORPUS = Corpus(
     },
     read=_read,
     root=holds("recordings/*.wav", "[0-9]_*_*.wav"),
+    columns=("digit", "index"),
     example=Example(
         files={
             f"recordings/{digit}_{speaker}_{index}.wav": None

@@ -22,6 +22,7 @@ from ossicle.data.manifest import Manifest, RowCollector, merged, sample_rate
 from ossicle.data.missing import left_out
 from ossicle.data.roles import NO, find_columns
 from ossicle.data.rows import cell
+from ossicle.data.selection import TABLE_COLUMNS
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
@@ -289,6 +290,7 @@ CORPUS = Corpus(
     read=_contents,
     folds=folds_by_column(_contents),
     root=_is_root,
+    columns=TABLE_COLUMNS,
     example=Example(
         files={
             f"{side}/{name}.wav": None for side in ("train", "validation", "test") for name in "ab"

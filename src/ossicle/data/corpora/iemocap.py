@@ -8,7 +8,7 @@ a turn's name begins with F or M for the speaker: the woman or the man of the se
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ossicle.data.corpora.base import (
@@ -24,6 +24,7 @@ from ossicle.data.corpora.folds import Folds, sorted_folds
 from ossicle.data.corpora.release import MISSING, fewer, lacking, present
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
@@ -61,8 +62,7 @@ def _read(path: Path, options: Options) -> Dataset:
         if label == "dimensions":
             utterances.append(one)
         elif turn.emotion in classes:
-            text = classes[turn.emotion]
-            utterances.append(Utterance(one.key, one.path, text, one.speaker))
+            utterances.append(replace(one, label=classes[turn.emotion]))
         else:
             left[turn.emotion] += 1
     out = f" {left.total()} turns of other emotions were skipped." if left else ""
@@ -103,6 +103,7 @@ def _turns(path: Path, options: Options) -> tuple[list[_Turn], list[str], tuple[
         raise DataError(
             f"{path} has no Session1/dialog/EmoEvaluation/*.txt. Give the folder of the release."
         )
+    keep = Keeper(options)
     turns, strange = [], []
     for file in files:
         session = file.parents[2]
@@ -114,7 +115,11 @@ def _turns(path: Path, options: Options) -> tuple[list[_Turn], list[str], tuple[
             wave = session / "sentences" / "wav" / found["dialog"] / f"{found['turn']}.wav"
             speaker = f"Ses0{found['session']}{found['sex']}"
             text = f"valence={found['v']},arousal={found['a']},dominance={found['d']}"
-            turns.append(_Turn(Utterance.of(wave, path, text, speaker), found["emotion"]))
+            style = next((name for name, mark in _DOMAINS.items() if mark in found["dialog"]), "")
+            about = {"sex": found["sex"], "session": found["session"], "style": style}
+            columns = keep({**about, "emotion": found["emotion"]})
+            one = Utterance.of(wave, path, text, speaker, columns=columns)
+            turns.append(_Turn(one, found["emotion"]))
     if strange:
         raise DataError(
             f"{path}: {len(strange)} turns cannot be read ({listing(strange, 3)}). Expected time, "
@@ -184,5 +189,6 @@ CORPUS = Corpus(
     read=_read,
     root=holds("Session[1-5]/dialog/EmoEvaluation"),
     folds=Folds("test_session", _folds),
+    columns=("sex", "session", "style", "emotion"),
     example=_example(),
 )

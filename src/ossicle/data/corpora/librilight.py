@@ -85,6 +85,7 @@ CORPUS = Corpus(
     | MISSING,
     read=_read,
     root=holds(_FOLDER, "1h", "9h"),
+    columns=("subset", "chapter"),
     example=Example(
         example(("1h/0/clean", "9h/clean"), f"{_FOLDER}/")
         | example(("dev-clean", "test-clean"), "LibriSpeech/", first_speaker=200),

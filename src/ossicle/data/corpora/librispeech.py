@@ -9,6 +9,7 @@ from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose_m
 from ossicle.data.corpora.release import MISSING, fewer, left_out
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
@@ -125,6 +126,7 @@ def chapters(folder: Path, root: Path, options: Options) -> tuple[list[Utterance
             f"{folder}: {len(bare)} chapters have recordings but no .trans.txt: {listing(bare)}. "
             "Unpack the release again."
         )
+    keep = Keeper(options)
     found: list[Utterance] = []
     missing: list[str] = []
     for table in tables:
@@ -138,7 +140,9 @@ def chapters(folder: Path, root: Path, options: Options) -> tuple[list[Utterance
             )
         missing += sorted(text_by_name.keys() - files.keys())
         for name, file in files.items():
-            found.append(Utterance.of(file, root, text_by_name[name], name.partition("-")[0]))
+            speaker, _, rest = name.partition("-")
+            columns = keep({"subset": folder.name, "chapter": rest.partition("-")[0]})
+            found.append(Utterance.of(file, root, text_by_name[name], speaker, columns=columns))
     return found, left_out(folder, len(missing), len(found) + len(missing), missing, options)
 
 
@@ -176,6 +180,7 @@ CORPUS = Corpus(
     | MISSING,
     read=_read,
     root=holds(*(f"{place}*/*/*/*.trans.txt" for place in ("", "LibriSpeech/"))),
+    columns=("subset", "chapter"),
     example=Example(
         example(("train-clean-100", "dev-clean", "test-clean")), labels=("NO ONE", "ON")
     ),

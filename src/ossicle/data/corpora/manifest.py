@@ -8,6 +8,7 @@ from ossicle.data.corpora.drawn import DRAW_OPTIONS, PATH_OPTION, folds_by_colum
 from ossicle.data.corpora.roots import is_table
 from ossicle.data.manifest import Manifest, read_manifest
 from ossicle.data.roles import LABEL
+from ossicle.data.selection import TABLE_COLUMNS
 from ossicle.data.trials import read_trials
 
 
@@ -58,6 +59,7 @@ CORPUS = Corpus(
     read=_read,
     root=is_table,
     folds=folds_by_column(_contents),
+    columns=TABLE_COLUMNS,
     example=Example(
         files={row.split(",")[0]: None for row in _ROWS}
         | {"list.csv": "\n".join(["path,label,speaker", *_ROWS])},

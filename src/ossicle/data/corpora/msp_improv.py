@@ -15,12 +15,14 @@ from ossicle.data.corpora.folds import Folds, sorted_folds
 from ossicle.data.corpora.release import MISSING, fewer, lacking, left_out
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
 _TABLES = ("Evalution.txt", "Evaluation.txt")
 _LINE = re.compile(
-    r"UTD-(?P<name>IMPROV-S\d\d[AHNS]-(?P<actor>[FM]\d\d)-[A-Z]-\w+)\.avi;\s*(?P<emotion>\w);"
+    r"UTD-(?P<name>IMPROV-(?P<sentence>S\d\d)(?P<target>[AHNS])-(?P<actor>[FM]\d\d)-"
+    r"(?P<scenario>[A-Z])-\w+)\.avi;\s*(?P<emotion>\w);"
     r"\s*A:(?P<a>[^;]*);\s*V:(?P<v>[^;]*);\s*D:(?P<d>[^;]*);"
 )
 _NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -34,6 +36,7 @@ def _read(path: Path, options: Options) -> Dataset:
     if not tables:
         raise DataError(f"{path} has no {_TABLES[0]}. Give the folder of the release.")
     file_by_name = {file.stem: file for file in path.rglob("MSP-IMPROV-*.wav")}
+    keep = Keeper(options)
     utterances, missing, strange, left = [], [], [], Counter[str]()
     found_sessions, turns = set(), 0
     for line in tables[0].read_text(encoding="utf-8").splitlines():
@@ -55,7 +58,9 @@ def _read(path: Path, options: Options) -> Dataset:
             continue
         values = f"valence={valence},arousal={arousal},dominance={dominance}"
         text = _CLASSES[found["emotion"]] if label == "emotion" else values
-        utterances.append(Utterance.of(file, path, text, found["actor"]))
+        about = {name: found[name] for name in ("sentence", "target", "scenario", "emotion")}
+        columns = keep({"sex": found["actor"][0], "session": found["actor"][1:], **about})
+        utterances.append(Utterance.of(file, path, text, found["actor"], columns=columns))
     if strange:
         raise DataError(
             f"{tables[0]}: {len(strange)} turns cannot be read ({listing(strange, 3)}). Copy the "
@@ -120,5 +125,6 @@ CORPUS = Corpus(
     read=_read,
     root=holds(*_TABLES),
     folds=Folds("test_session", _folds),
+    columns=("sex", "session", "sentence", "target", "scenario", "emotion"),
     example=_example(),
 )

@@ -18,6 +18,7 @@ from ossicle.data.corpora.base import (
 from ossicle.data.corpora.release import MISSING, present, table_rows
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import TABLE_COLUMNS, Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError
 
@@ -46,6 +47,7 @@ def _read(path: Path, options: Options) -> Dataset:
     test = choose("test", options["test"] or "", tests)
     classes = choose_many("classes", options["classes"] or "", _CODES)
     audio = path / ("Audios" if (path / "Audios").is_dir() else "Audio")
+    keep = Keeper(options)
     utterances, side_by_key, left = [], {}, Counter[str]()
     for row in rows:
         side = _SIDES.get(row["Split_Set"]) or ("test" if row["Split_Set"] == test else None)
@@ -57,7 +59,8 @@ def _read(path: Path, options: Options) -> Dataset:
         values = (f"{name}={row[column]}" for name, column in _DIMENSIONS.items())
         text = _CODES[row["EmoClass"]] if label == "emotion" else ",".join(values)
         speaker = None if row["SpkrID"] == _UNKNOWN else row["SpkrID"]
-        one = Utterance.of(audio / row["FileName"], path, text, speaker)
+        file = audio / row["FileName"]
+        one = Utterance.of(file, path, text, speaker, columns=keep(row))
         utterances.append(one)
         side_by_key[one.key] = side
     if not utterances:
@@ -109,6 +112,7 @@ CORPUS = Corpus(
     | MISSING,
     read=_read,
     root=holds(*(f"Labels/{name}" for name in _TABLES)),
+    columns=TABLE_COLUMNS,
     example=Example(
         files={f"Audios/{row.split(',')[0]}": None for row in _ROWS}
         | {

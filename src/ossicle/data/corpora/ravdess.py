@@ -22,6 +22,7 @@ from ossicle.data.corpora.base import (
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
 
 _NAME = re.compile(
@@ -43,10 +44,13 @@ _WORDS = {
 
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", _WORDS)
+    keep = Keeper(options)
     utterances = []
     files = sound_files(path, "Actor_*/*.wav")
     for file, name in named(path, files, _NAME, _SHAPE):
-        utterances.append(Utterance.of(file, path, _WORDS[label][name[label]], name["actor"]))
+        words = {column: known[name[column]] for column, known in _WORDS.items()}
+        columns = keep({"sex": "M" if int(name["actor"]) % 2 else "F", **words})
+        utterances.append(Utterance.of(file, path, words[label], name["actor"], columns=columns))
     actors = [f"{number:02d}" for number in range(1, 25)]
     found = {one.speaker or "" for one in utterances}
     lacks = [*lacking("actors", actors, found), *fewer(len(utterances), 1440)]
@@ -71,6 +75,7 @@ CORPUS = Corpus(
     | speaker_options("23,24", "the next two, cyclically"),
     read=_read,
     root=holds("Actor_*/*.wav"),
+    columns=("sex", "emotion", "intensity", "statement"),
     example=Example(
         files={
             f"Actor_{actor}/03-01-{emotion}-01-01-01-{actor}.wav": None

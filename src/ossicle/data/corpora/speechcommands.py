@@ -6,6 +6,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ossicle.data.audio import duration_s
@@ -24,6 +25,7 @@ from ossicle.data.corpora.release import MISSING, fewer, left_out
 from ossicle.data.corpora.roots import holds
 from ossicle.data.corpora.validation import drawn
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
@@ -40,13 +42,15 @@ _OF_V2 = {"backward", "follow", "forward", "learn", "visual"}
 def _read(path: Path, options: Options) -> Dataset:
     classes = choose("classes", options["classes"] or "", ("35", "12"))
     listed = {side: _listed(path / name, side) for side, name in _LISTS.items()}
+    keep = Keeper(options)
     utterances, side_by_key, strange = [], {}, []
     for file in sound_files(path, "[!_]*/*.wav"):
         speaker, marked, _ = file.stem.partition("_nohash_")
         if not marked:
             strange.append(f"{file.parent.name}/{file.name}")
             continue
-        one = Utterance.of(file, path, file.parent.name, speaker)
+        word = file.parent.name
+        one = Utterance.of(file, path, word, speaker, columns=keep({"word": word}))
         side_by_key[one.key] = next((s for s, keys in listed.items() if one.key in keys), "train")
         utterances.append(one)
     if strange:
@@ -104,7 +108,7 @@ def _twelve(
     for one in others:
         side = sides[one.key]
         if in_fraction(one.key, words[side] / len(_WORDS) / of_others[side]):
-            chosen.append(Utterance(one.key, one.path, _UNKNOWN, one.speaker))
+            chosen.append(replace(one, label=_UNKNOWN))
     for side in SIDES:
         for part in _silence(path, side, -(-words[side] // len(_WORDS))):
             side_by_key[part.key] = side
@@ -161,6 +165,7 @@ CORPUS = Corpus(
     options={"classes": Option("35 (all words of the release) or 12", "35")} | MISSING,
     read=_read,
     root=holds(*_LISTS.values()),
+    columns=("word",),
     example=Example(
         files={
             f"{word}/{speaker}_nohash_0.wav": None

@@ -14,6 +14,7 @@ from typing import Final
 from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, sided
 from ossicle.data.corpora.release import fewer
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
@@ -62,6 +63,7 @@ def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("phones", "transcript"))
     phones = choose("phones", options["phones"] or "", ("39", "61"))
     valid = choose("valid", options["valid"] or "", ("development", "all"))
+    keep = Keeper(options)
     utterances, side_by_key, left = [], {}, set[str]()
     for side, folder in _sides(path).items():
         for file in _files(folder, "wav"):
@@ -72,7 +74,9 @@ def _read(path: Path, options: Options) -> Dataset:
                 left.add(speaker)
                 continue
             text = _phones(file, phones) if label == "phones" else _transcript(file)
-            one = Utterance.of(file, path, text, speaker)
+            region, sentence = file.parents[1].name.upper(), file.stem.upper()
+            columns = keep({"sex": speaker[0], "region": region, "sentence": sentence})
+            one = Utterance.of(file, path, text, speaker, columns=columns)
             utterances.append(one)
             core = "test" if speaker in CORE else "valid"
             side_by_key[one.key] = core if side == "test" else "train"
@@ -184,5 +188,6 @@ CORPUS = Corpus(
     },
     read=_read,
     root=_is_root,
+    columns=("sex", "region", "sentence"),
     example=_example(),
 )

@@ -14,6 +14,7 @@ from ossicle.data.corpora.folds import Folds, sorted_folds
 from ossicle.data.corpora.release import MISSING, fewer, lacking, present, table_rows
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import TABLE_COLUMNS, Keeper
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, SplitError
 
@@ -28,10 +29,11 @@ def _read(path: Path, options: Options) -> Dataset:
                 f"{table}: clips of source {row['fsID']} are in folds {fold} and {row['fold']}. "
                 "Copy the file from the release, which keeps a source in one fold."
             )
+    keep = Keeper(options)
     listed, fold_by_path = [], {}
     for row in rows:
         file = path / "audio" / f"fold{row['fold']}" / row["slice_file_name"]
-        listed.append(Utterance.of(file, path, row["class"]))
+        listed.append(Utterance.of(file, path, row["class"], columns=keep(row)))
         fold_by_path[file] = row["fold"]
     utterances, notices = present(table, listed, options)
     folds = sorted(
@@ -107,6 +109,7 @@ CORPUS = Corpus(
     read=_read,
     root=holds("metadata/UrbanSound8K.csv"),
     folds=Folds("test_fold", _folds),
+    columns=TABLE_COLUMNS,
     example=Example(
         files={f"audio/fold{r.split(',')[2]}/{r.split(',')[0]}": None for r in _ROWS}
         | {"metadata/UrbanSound8K.csv": "\n".join(["slice_file_name,fsID,fold,class", *_ROWS])},

@@ -11,6 +11,7 @@ from ossicle.data.corpora.base import Corpus, Example, Option, Options, choose, 
 from ossicle.data.corpora.release import MISSING, fewer, left_out
 from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
+from ossicle.data.selection import Keeper
 from ossicle.data.trials import read_trials
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, SplitError, listing
@@ -29,7 +30,7 @@ _VALID_FRACTION = 0.1  # fraction of training speakers
 def _read(path: Path, options: Options) -> Dataset:
     label = choose("label", options["label"] or "", ("identification", "verification"))
     trials = choose("trials", options["trials"] or "", _LISTS)
-    by_name = _recordings(path)
+    by_name = _recordings(path, options)
     if label == "verification":
         return _verification(path, by_name, trials)
     table = path / "iden_split.txt"
@@ -63,13 +64,15 @@ def _read(path: Path, options: Options) -> Dataset:
     )
 
 
-def _recordings(path: Path) -> dict[str, Utterance]:
+def _recordings(path: Path, options: Options) -> dict[str, Utterance]:
     """Return every recording by its name in the lists."""
+    keep = Keeper(options)
     found = {}
     for folder in _FOLDERS:
         for file in sorted((path / folder).glob("*/*/*.wav")):
             name = file.relative_to(path / folder).as_posix()
-            found[name] = Utterance.of(file, path, file.parents[1].name, file.parents[1].name)
+            speaker, columns = file.parents[1].name, keep({"video": file.parent.name})
+            found[name] = Utterance.of(file, path, speaker, speaker, columns=columns)
     if not found:
         raise DataError(
             f"{path} has no wav/id10001/1zcIwhmdeo4/00001.wav. Give the folder that contains "
@@ -144,5 +147,6 @@ CORPUS = Corpus(
     | MISSING,
     read=_read,
     root=holds(*(f"{folder}/*/*/*.wav" for folder in _FOLDERS)),
+    columns=("video",),
     example=_example(),
 )

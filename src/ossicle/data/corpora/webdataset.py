@@ -20,6 +20,7 @@ from ossicle.data.corpora.drawn import DRAW_OPTIONS, folds_by_column
 from ossicle.data.manifest import Manifest, RowCollector, merged, sample_rate
 from ossicle.data.roles import NO, find_columns
 from ossicle.data.rows import cell, parse_record
+from ossicle.data.selection import TABLE_COLUMNS
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, listing
 
@@ -189,6 +190,7 @@ CORPUS = Corpus(
     options=DRAW_OPTIONS,
     read=_contents,
     folds=folds_by_column(_contents),
+    columns=TABLE_COLUMNS,
     example=Example(
         files={f"{side}/{name}.wav": None for side in ("train", "val", "test") for name in "ab"}
         | {
