@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,35 @@ def test_the_original_is_not_needed_any_more(
     assert names == ["lora(dropout=0.3)", "lora(dropout=0.3)", "lora(dropout=0.3) + bias"]
     (third / "metrics.json").unlink()
     train(read_config(third), third, resume=True)
+
+
+@pytest.mark.parametrize("copied", ["whole", "in part", "not at all"])
+def test_an_interrupted_stage_resumes_to_the_same_bits(
+    stage: Configure,
+    finished: Path,
+    interrupt: Callable[..., None],
+    tmp_path: Path,
+    copied: str,
+) -> None:
+    original = tmp_path / "original"
+    shutil.copytree(finished, original)
+    config = stage(parent=str(original), recipe="bottleneck(width=4)@ffn", freeze="lora@attn.v")
+    config = replace(config, epochs=2)
+    result = train(config, tmp_path / "whole")
+    interrupt(config, tmp_path / "stopped", epoch=2)
+    if copied == "whole":
+        shutil.rmtree(original)
+    else:  # as killed while the parent was being copied
+        (tmp_path / "stopped/parent").rename(tmp_path / "stopped/.parent.part")
+    if copied == "not at all":
+        shutil.rmtree(tmp_path / "stopped/.parent.part")
+    resumed = train(read_config(tmp_path / "stopped"), tmp_path / "stopped", resume=True)
+    assert resumed.valid == result.valid
+    assert resumed.test == result.test
+    whole, stopped = tensors(tmp_path / "whole"), tensors(tmp_path / "stopped")
+    assert all(torch.equal(whole[key], stopped[key]) for key in whole | stopped)
+    assert not (tmp_path / "stopped/.parent.part").exists()
+    open_parent(tmp_path / "stopped/parent")
 
 
 def test_labels_that_differ_are_an_error_that_lists_those_of_each_side(

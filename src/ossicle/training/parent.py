@@ -18,7 +18,7 @@ from ossicle.adapters.folder import FACTS, TENSORS, read_folder
 from ossicle.checksums import DIGEST, check_tensors
 from ossicle.errors import AdapterFileError, RunError, listing
 from ossicle.files import replace_file, write_sealed
-from ossicle.paths import HERE, fault, find, looked_in
+from ossicle.paths import HERE, expand, fault, find, is_there, looked_in
 from ossicle.settings import split_call
 from ossicle.training.config import TrainConfig
 from ossicle.training.ensemble_folder import is_ensemble, read_ensemble
@@ -185,8 +185,8 @@ def _check_finished(folder: Path, looked: tuple[Path, ...]) -> None:
             f"'{folder}' is not a run folder: it has no {CONFIG}. Start from a folder that "
             "`ossicle train` wrote"
         )
-    check_unlocked(folder)
     if not (folder / METRICS).is_file():
+        check_unlocked(folder)
         raise RunError(
             f"the run in '{folder}' is not finished: it has no {METRICS}. Finish it with `ossicle "
             f"train --out {folder} --resume`"
@@ -217,11 +217,19 @@ def stage_config(config: TrainConfig, parent: Parent | None) -> TrainConfig:
     _check_trains(config, parent)
     return replace(
         config,
-        backbone=config.backbone or parent.config.backbone,
+        backbone=config.backbone or _backbone_of(parent),
         recipe=config.recipe or HEAD_ONLY,
         task=config.task or parent.config.task or task,
         head=config.head or head,
     )
+
+
+def _backbone_of(parent: Parent) -> str:
+    """Return the backbone of a parent; its path, if it is not found from here."""
+    name = parent.config.backbone
+    path, mark, settings = name.partition("?")
+    found = find(path, parent.places)
+    return name if is_there(expand(path)) or not is_there(found) else f"{found}{mark}{settings}"
 
 
 def _check_trains(config: TrainConfig, parent: Parent) -> None:
