@@ -35,13 +35,10 @@ class Coral(DomainKeep):
         Setting("factor of the distance between covariances", 100.0, low=0, high=1e12),
     )
 
-    def __init__(self, value: float, start: Start) -> None:
-        """Check the size of batches.
-
-        Raises:
-            RunError: only the head trains, or a batch has a single recording.
-        """
-        super().__init__(value, start)
+    @classmethod
+    def check(cls, start: Start) -> None:
+        """Raise RunError if only the head trains, or a batch has a single recording."""
+        super().check(start)
         if start.batch_size < 2:
             raise RunError(
                 "--keep coral compares covariances, which a batch of one recording does not "

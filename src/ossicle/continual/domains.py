@@ -26,19 +26,18 @@ class DomainKeep(Keep):
     reads_embeddings: ClassVar[bool] = True
 
     def __init__(self, value: float, start: Start) -> None:
-        """Check that something can change the embeddings.
-
-        Raises:
-            RunError: only the head trains.
-        """
         super().__init__(value, start)
-        if all(key.startswith("head/") for key in start.single.model.trainable()):
-            raise RunError(
-                f"--keep {self.name} changes what the head reads, and only the head trains here. "
-                "Train placements too (see --freeze and --recipe), or use another way to keep"
-            )
         self._batches: Iterator[Batch] = iter(())
         self._rows: Sequence[BatchRow] = ()
+
+    @classmethod
+    def check(cls, start: Start) -> None:
+        """Raise RunError unless something can change the embeddings."""
+        if all(key.startswith("head/") for key in start.single.model.trainable()):
+            raise RunError(
+                f"--keep {cls.name} changes what the head reads, and only the head trains here. "
+                "Train placements too (see --freeze and --recipe), or use another way to keep"
+            )
 
     def begin_epoch(self, number: int, sizes: Sequence[int]) -> None:
         """Start to read earlier recordings."""

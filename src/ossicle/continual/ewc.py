@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ossicle.continual.keep import Keep, Start, Step
+from ossicle.continual.old import old_answers
 from ossicle.settings import Setting
 
 
@@ -38,6 +39,12 @@ class EWC(Keep):
         assert start.fisher is not None  # `needs_fisher`
         self._shared = start.shared(self.name)
         self._fisher = {key: start.fisher[key] for key in self._shared}
+
+    @classmethod
+    def check(cls, start: Start) -> None:
+        """Raise RunError unless something old trains and gives old outputs."""
+        start.shared(cls.name)
+        old_answers(start.task, start.old_outputs, cls.name)
 
     def penalty(self, step: Step) -> Float[Tensor, ""]:
         """Return strength / 2 times the squared distance from the start, weighted by F."""

@@ -48,6 +48,11 @@ class Interpolate(Keep):
         super().__init__(value, start)
         self._keys = tuple(start.shared(self.name))
 
+    @classmethod
+    def check(cls, start: Start) -> None:
+        """Raise RunError unless something old trains."""
+        start.shared(cls.name)
+
     def finished(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Return the interpolated tensors."""
         shared = {key: tensors[key].detach() for key in self._keys}

@@ -145,7 +145,15 @@ class Keep(nn.Module):
             RunError: it cannot act on this model, task or data.
         """
         super().__init__()
+        self.check(start)
         self.value, self.start = float(value), start
+
+    @classmethod
+    def check(cls, start: Start) -> None:
+        """Raise RunError unless the way can act on the model, the task and the data of a stage.
+
+        The Fisher information is not there yet.
+        """
 
     def begin_epoch(self, number: int, sizes: Sequence[int]) -> None:
         """Prepare an epoch, before its first batch.

@@ -34,6 +34,11 @@ class L2SP(Keep):
         super().__init__(value, start)
         self._shared = start.shared(self.name)
 
+    @classmethod
+    def check(cls, start: Start) -> None:
+        """Raise RunError unless something old trains."""
+        start.shared(cls.name)
+
     def penalty(self, step: Step) -> Float[Tensor, ""]:
         """Return strength / 2 times the squared distance from the start."""
         del step

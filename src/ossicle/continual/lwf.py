@@ -53,6 +53,11 @@ class LwF(Keep):
         self._answers = old_answers(start.task, start.old_outputs, self.name)
         self._teacher: Outputs | None = None
 
+    @classmethod
+    def check(cls, start: Start) -> None:
+        """Raise RunError unless there are old outputs."""
+        old_answers(start.task, start.old_outputs, cls.name)
+
     def before(self, rows: Sequence[BatchRow]) -> None:
         """Compute the outputs of the model at the start."""
         start, model = self.start, self.start.single.model

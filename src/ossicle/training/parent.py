@@ -24,6 +24,7 @@ from ossicle.training.config import TrainConfig
 from ossicle.training.ensemble_folder import is_ensemble, read_ensemble
 from ossicle.training.folder import (
     CONFIG,
+    FISHER,
     FROM_RUN,
     METRICS,
     PARENT,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from ossicle.tasks import Task
 
 FILES: Final = (TENSORS, FACTS, CONFIG, SPLIT, METRICS)  # as they are; VERSIONS is written anew
+MORE_FILES: Final = (FISHER,)  # where a run has them
 HEAD_ONLY: Final = "linear"  # the recipe that adds nothing
 
 
@@ -285,6 +287,9 @@ def _copy(parent: Parent, to: Path, final: Path) -> None:
     to.mkdir(parents=True)
     for name in FILES:
         replace_file(to / name, (parent.folder / name).read_bytes())
+    for name in MORE_FILES:
+        if (parent.folder / name).is_file():
+            replace_file(to / name, (parent.folder / name).read_bytes())
     write_sealed(to / VERSIONS, _versions(parent.folder, final))
     if parent.earlier is not None:
         _copy(parent.earlier, to / PARENT, final / PARENT)

@@ -14,21 +14,31 @@ from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.device import check_compiler, pick_device
 from ossicle.compute.precision import check_precision, pick_precision
 from ossicle.compute.processes import Processes
+from ossicle.continual import Start, parse_keep
 from ossicle.data import Clips, Content, Dataset, parse_augment
 from ossicle.errors import RunError
 from ossicle.frozen.cache import cache_folder
 from ossicle.frozen.part import FrozenPart, check_cache, open_frozen_part
 from ossicle.frozen.weights import loaded_digest
 from ossicle.heads import HEADS, build_head
+from ossicle.inference.single import SingleModel
 from ossicle.paths import HERE
 from ossicle.progress import Progress, no_progress
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Task, parse_task
 from ossicle.training.choice import Choice
 from ossicle.training.config import TrainConfig
+from ossicle.training.earlier import check_unchanged
+from ossicle.training.keeping import Keeping
 from ossicle.training.loop import with_epochs
 from ossicle.training.parent import Parent, check_stage_backbone, find_parent, stage_config
-from ossicle.training.recordings import checked, clips_by_side, contents_by_side
+from ossicle.training.recordings import (
+    checked,
+    clips_by_side,
+    clips_of,
+    contents_by_side,
+    scan_together,
+)
 from ossicle.training.split import open_split, task_type, with_known_labels
 from ossicle.training.stage import Stage, check_not_learnt, stage_model, stage_task
 
@@ -49,6 +59,8 @@ class Prepared:
         frozen: The frozen part of the model, and its cache.
         processes: The processes that train together.
         stage: What it starts from; None for a run without a parent.
+        keeping: How to keep what earlier stages have learnt; None: in no way.
+        start: What that starts from; None: nothing is kept.
     """
 
     config: TrainConfig
@@ -60,6 +72,8 @@ class Prepared:
     frozen: FrozenPart
     processes: Processes
     stage: Stage | None = None
+    keeping: Keeping | None = None
+    start: Start | None = None
 
     def judge(self, side: str) -> Task:
         """Return the task with the trials of a side."""
@@ -106,6 +120,8 @@ def prepare(
     augment = parse_augment(config.augment)
     if config.task:
         parse_task(config.task)  # a wrong name is reported before the data are read
+    if config.keep is not None:
+        parse_keep(config.keep)
     dataset = open_split(config, places)
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
@@ -125,16 +141,24 @@ def prepare(
     else:
         task = stage_task(config, task, parent.task)
         model, stage = stage_model(config, backbone, recipe, task, parent)
+    keeping = None
+    if stage is not None and config.keep is not None:
+        keeping = Keeping.of(config.keep, stage, model)
+        dataset = keeping.added(dataset, task, config.seed)
     dataset, scanned = checked(dataset, task, backbone, processes, progress)
+    if keeping is not None:
+        scanned |= scan_together(keeping.read, backbone, processes, progress)
     contents = {key: one.content for key, one in scanned.items()}
     if parent is not None:
         check_not_learnt(parent, dataset, contents)
+        check_unchanged(parent.stages, contents)
     size_by_key = {key: one.num_samples for key, one in scanned.items()}
     clips = clips_by_side(dataset, task, backbone, config, size_by_key)
+    source = clips_of(keeping.read if keeping else (), backbone, config, size_by_key)
     config = with_epochs(config, task, clips["train"], backbone.sample_rate)
     frozen = open_frozen_part(
         model,
-        [size for part in clips.values() for size in part.sizes],
+        [size for part in (*clips.values(), source) for size in part.sizes],
         {key: content.samples for key, content in contents.items()},
         cache=config.cache,
         epochs=config.num_epochs,
@@ -144,7 +168,13 @@ def prepare(
     )
     if config.compile:
         frozen.finish = model.compiled_finish()
-    return Prepared(config, model, task, dataset, clips, contents, frozen, processes, stage)
+    start = None
+    if keeping is not None:
+        single = SingleModel(model, frozen, config.precision)
+        start = keeping.start(single, task, source, config, processes)
+    return Prepared(
+        config, model, task, dataset, clips, contents, frozen, processes, stage, keeping, start
+    )
 
 
 def _load(

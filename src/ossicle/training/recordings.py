@@ -158,6 +158,18 @@ def clips_by_side(
     }
 
 
+def clips_of(
+    utterances: Sequence[Utterance],
+    backbone: Backbone,
+    config: TrainConfig,
+    size_by_key: Mapping[str, int],
+) -> Clips:
+    """Return recordings with their lengths, whose labels are not used."""
+    limit = longest_piece(backbone, config.max_seconds)
+    sizes = tuple(size_by_key[one.key] for one in utterances)
+    return Clips(tuple(utterances), sizes, limit, parse_augment(config.augment))
+
+
 def _too_short(
     dataset: Dataset,
     task: Task,

@@ -9,6 +9,7 @@
     RUN/metrics.json            metrics on validation and test recordings, sizes, time, memory
     RUN/checkpoint.safetensors  state after the last finished epoch, for --resume
     RUN/cohort.safetensors      embeddings of training recordings, to normalise verification scores
+    RUN/fisher.safetensors      of a stage with `--keep ewc`: `ossicle.training.keeping`
     RUN/parent/                 of a stage, a copy of the run it started from: `training.parent`
     RUN/tensorboard/            curves, for `tensorboard --logdir RUN`
 
@@ -31,6 +32,7 @@ from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.device import pick_device, pick_threads, threads
 from ossicle.compute.memory import PEAK
 from ossicle.compute.processes import Processes
+from ossicle.continual import as_finished
 from ossicle.files import replace_file
 from ossicle.paths import expand
 from ossicle.progress import Progress, no_progress
@@ -175,7 +177,10 @@ def _trained(
     progress: Progress,
 ) -> RunResult:
     """Train from the checkpoint, if there is one, to the end; return the result without a test."""
-    state = State.of(run.model, run.config)
+    keep = None
+    if run.keeping is not None and run.start is not None:
+        keep = run.keeping.begin(run.start, folder, progress)
+    state = State.of(run.model, run.config, keep)
     read_checkpoint(folder, run.model, state)
     if state.history:  # what went before counts, loading once more does not
         started = time.perf_counter() - state.seconds
@@ -212,7 +217,8 @@ def _fit(
     ):
         if processes.is_main:
             if epoch.is_best:
-                save_tensors(run.model, folder)
+                with as_finished(run.model, state.keep):
+                    save_tensors(run.model, folder)
             _write_log(folder, state.history)
         state.stopped = _ends(on_epoch, epoch, processes)
         if processes.is_main:
@@ -240,6 +246,7 @@ def _put_best(run: Prepared, folder: Path) -> None:
 def _curves(epoch: Epoch, task: Task) -> dict[str, float]:
     """Return losses and metrics of an epoch by their names in trackers."""
     curves = {"train/loss": epoch.train_loss}
+    curves |= {} if epoch.penalty is None else {"train/penalty": epoch.penalty}
     curves |= {} if epoch.valid_loss is None else {"valid/loss": epoch.valid_loss}
     curves |= {f"valid/{key}": epoch.valid[key] for key in task.reported}
     return {key: value for key, value in curves.items() if value is not None}
