@@ -37,8 +37,15 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
     (folder / "taken").mkdir()
     (folder / "taken" / "notes.txt").write_text("mine")
     shutil.copytree(run, folder / "run")
+    for name in ("unfinished", "damaged", "adapter"):
+        shutil.copytree(run, folder / name)
+    (folder / "unfinished/metrics.json").unlink()
+    (folder / "adapter/config.json").unlink()
+    damage(folder / "damaged/adapter.safetensors")
     train = ["train", "--backbone=tiny-hubert", "--recipe=lora"]
     new = [*train, f"--out={folder / 'new'}"]
+    stage = ["train", f"--from={folder / 'run'}", "--data=demo"]
+    stage_out = f"--out={folder / 'new'}"
     few_shot = ["study", "few-shot", "--recipes=lora", f"--out={folder / 'new'}"]
     taken = f"--out={folder / 'taken'}"
     compare = ["compare", "--recipes=lora", f"--out={folder / 'new'}"]
@@ -56,6 +63,23 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
         "number": [*new, "--data=demo", "--lr=1e308"],
         "optimizer": [*new, "--data=demo", "--optimizer=adamw(beta1=2)"],
         "schedule": [*new, "--data=demo", "--schedule=step(epochs=0)"],
+        "parent gone": ["train", "--from=gone", "--data=demo", stage_out],
+        "parent unfinished": ["train", f"--from={folder / 'unfinished'}", "--data=demo", stage_out],
+        "parent damaged": ["train", f"--from={folder / 'damaged'}", "--data=demo", stage_out],
+        "parent adapter": ["train", f"--from={folder / 'adapter'}", "--data=demo", stage_out],
+        "parent itself": [*stage, f"--out={folder / 'run'}"],
+        "parent task": [*stage, stage_out, "--task=tagging"],
+        "parent head": [*stage, stage_out, "--head=superb"],
+        "parent members": [*stage, stage_out, "--ensemble=lora,bias"],
+        "freeze alone": [*new, "--data=demo", "--freeze=lora"],
+        "keep alone": [*new, "--data=demo", "--keep=l2-sp"],
+        "freeze nothing": [*stage, stage_out, "--freeze=lroa"],
+        "freeze site": [*stage, stage_out, "--freeze=lora@ffn"],
+        "freeze layer": [*stage, stage_out, "--freeze=[9]"],
+        "freeze text": [*stage, stage_out, "--freeze=lora+bias"],
+        "freeze everything": [*stage, stage_out, "--freeze=@attn.q,@attn.v,head"],
+        "frozen head": [*stage, stage_out, "--freeze=head", "--head-from=extend"],
+        "labels twice": [*stage, stage_out, "--common-labels", "--head-from=extend"],
         "predict": ["predict", str(folder / "gone"), "a.wav"],
         "evaluate": ["evaluate", str(folder / "gone"), "--data=demo"],
         "one member": ["ensemble", str(folder / "run"), f"--out={folder / 'new'}"],
@@ -92,6 +116,13 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
     return dict(zip(commands, json.loads(done.stdout), strict=True))
 
 
+def damage(file: Path) -> None:
+    """Change the last byte of a file."""
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("case", "message"),
     [
@@ -108,6 +139,30 @@ def found(tmp_path_factory: pytest.TempPathFactory, run: Path) -> dict[str, list
         ("number", "lr is 1e+308; expected a number above 0 and up to 1000"),
         ("optimizer", "beta1 of adamw is 2; expected a number from 0 to 0.999999"),
         ("schedule", "epochs of step is 0; expected a whole number from 1 to"),
+        ("parent gone", "the parent run 'gone' cannot be read: it does not exist"),
+        (
+            "parent unfinished",
+            "unfinished' is not finished: it has no metrics.json. Finish it with",
+        ),
+        ("parent damaged", "adapter.safetensors' is damaged (its content does not match its hash)"),
+        ("parent adapter", "adapter' is not a run folder: it has no config.json. Start from a"),
+        ("parent itself", "run', the folder that --from names; write the stage to another folder"),
+        ("parent task", "the task is 'tagging' and that of the parent run 'classification'"),
+        ("parent head", "the head is 'superb' and that of the parent run 'mean'; leave --head out"),
+        ("parent members", "--ensemble trains every member from the start; leave --from out"),
+        ("freeze alone", "--freeze belongs to a stage that starts from a run; add --from RUN"),
+        ("keep alone", "--keep belongs to a stage that starts from a run; add --from RUN"),
+        (
+            "freeze nothing",
+            "'lroa' names no part of the parent run. It has: lora@attn.q[0:2], lora",
+        ),
+        ("freeze nothing", "[0:2], head. Did you mean 'lora'?"),
+        ("freeze site", "--freeze 'lora@ffn' names no part of the parent run"),
+        ("freeze layer", "'[9]' names layer 9; this backbone has 2 layers, numbered from 0 to 1"),
+        ("freeze text", "'lora+bias' in --freeze is not a part of a run; write a method (lora)"),
+        ("freeze everything", "freezes everything, so nothing would train. Leave a part out"),
+        ("frozen head", "--head-from extend gives it outputs that must be trained"),
+        ("labels twice", "--common-labels leaves labels out that --head-from extend adds"),
         ("predict", "there is no such folder"),
         ("evaluate", "there is no such folder"),
         ("one member", "an ensemble needs two or more members; name the folders of two runs"),
