@@ -13,7 +13,7 @@ from ossicle.studies import STUDIES
 from ossicle.training.config import STAGE_DEFAULTS, TrainConfig
 
 COMMANDS = get_command(app).commands  # type: ignore[attr-defined] # a group has commands
-GRID = {"recipes", "seeds", "folds", "budget", "data", "backbone", "baseline"}
+GRID = {"recipes", "seeds", "folds", "budget", "data", "backbone", "baseline", "map_labels"}
 ENGINE = {"out", "trials", "engine", "address", "workers", "shard", "dry_run", "json", "settings"}
 GIVEN = {"recipe", "seed", "fold", "parent", *STAGE_DEFAULTS}  # by the grid, or by no study
 FIELDS = {field.name: field for field in fields(TrainConfig)}
@@ -26,7 +26,7 @@ def options_of(command: str) -> dict[str, Any]:
 def test_train_has_each_field_with_its_default() -> None:
     train = options_of("train")
     ensemble = {"ensemble", "vote", "budget"}
-    assert set(train) == {*FIELDS, *ensemble, "out", "resume", "json", "settings"}
+    assert set(train) == {*FIELDS, *ensemble, "map_labels", "out", "resume", "json", "settings"}
     for name, field in FIELDS.items():
         assert train[name].default == ("" if field.default is MISSING else field.default)
         option = "from" if name == "parent" else name  # `from` is a keyword of Python

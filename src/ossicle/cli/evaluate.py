@@ -7,6 +7,7 @@ import typer
 
 from ossicle.cli import options as o
 from ossicle.cli.early import check_trained
+from ossicle.cli.map_labels import MapLabels, with_labels
 from ossicle.errors import RunError
 
 
@@ -24,6 +25,7 @@ def evaluate(
         str | None, typer.Option(help="Location of the backbone, if it has moved since training.")
     ] = None,
     batch_size: o.BatchSize = 16,
+    map_labels: MapLabels = None,
     decoder: o.Decoder = None,
     device: o.Device = "auto",
     json: o.AsJson = False,
@@ -39,7 +41,9 @@ def evaluate(
     from ossicle.training.learnt import stage_folders
 
     stages = stage_folders(members_of(run)[0].folder)
-    find_data(data, [place for stage in stages for place in places_of(stage)])
+    places = [place for stage in stages for place in places_of(stage)]
+    find_data(data, places)
+    (data,) = with_labels([data], map_labels, places)
 
     from ossicle.cli.progress import progress_bars
     from ossicle.training.trained import Trained

@@ -12,6 +12,7 @@ import typer
 
 from ossicle.cli import options as o
 from ossicle.cli.early import check_started
+from ossicle.cli.map_labels import MapLabels, with_labels
 from ossicle.cli.run_options import RunCommand, RunOptions, options_from
 from ossicle.cli.stop import stoppable
 from ossicle.errors import RunError
@@ -179,6 +180,7 @@ def study(
     workers: Workers = None,
     shard: ShardText = None,
     dry_run: DryRun = False,
+    map_labels: MapLabels = None,
     json: o.AsJson = False,
 ) -> None:
     """Run the trials that are not finished, and write the report."""
@@ -194,6 +196,7 @@ def study(
         shard=None if shard is None else Shard.parse(shard),
     )
     check_study(given.out, chosen.name)
+    data = with_labels(data, map_labels)
     config = TrainConfig(recipe="", backbone=backbone[0], data=data[0], **options.values)
     numbers = _seeds(seeds) if seeds else chosen.seeds
     budgets = tuple(parse_count(one) for one in _parts(budget))

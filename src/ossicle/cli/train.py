@@ -8,6 +8,7 @@ import typer
 
 from ossicle.cli import options as o
 from ossicle.cli.early import check_started
+from ossicle.cli.map_labels import MapLabels, renamed
 from ossicle.cli.run_options import RunOptions, check_given
 from ossicle.cli.stages import print_stage
 from ossicle.cli.train_members import Asked, train_members
@@ -45,13 +46,14 @@ def train(
             rich_help_panel=ENSEMBLE,
         ),
     ] = None,
+    map_labels: MapLabels = None,
     json: o.AsJson = False,
 ) -> None:
     """Train an adapter, keep the best epoch by validation, and test it once.
 
     With --ensemble, train several one after the other, and combine them.
     """
-    options: RunOptions = context.obj
+    options = renamed(context.obj, map_labels)
     asked = Asked(ensemble, vote, budget)
     if asked.is_ensemble(expand(out), resume=resume):
         train_members(out, options, asked, resume=resume, json=json)

@@ -6,6 +6,7 @@ from ossicle.data.batch import bucketed, bucketed_by_length, padded_fraction
 from ossicle.data.clips import Clips, Piece
 from ossicle.data.corpora import CORPORA, Corpus
 from ossicle.data.dataset import Dataset
+from ossicle.data.labels import with_mapping, with_where
 from ossicle.data.leaks import Content, check_contents, overlapping
 from ossicle.data.manifest import Manifest, read_manifest, write_manifest
 from ossicle.data.scan import Scanned, by_recording, scan
@@ -44,5 +45,7 @@ __all__ = [
     "read_manifest",
     "scan",
     "windows",
+    "with_mapping",
+    "with_where",
     "write_manifest",
 ]
