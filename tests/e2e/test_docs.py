@@ -47,7 +47,7 @@ def name_of(page):
 
 
 RUN = [page for page in PAGES if blocks(page, "console", "python")]
-TRAINING = re.compile(r"ossicle train|\btrain\(config")
+TRAINING = re.compile(r"ossicle (train|compare|study \w)|\btrain\(config")
 TRAINS = [
     page for page in RUN if any(TRAINING.search(t) for _, t in blocks(page, "console", "python"))
 ]
@@ -74,10 +74,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, marks=[pytest.mark.thorough] if page in TRAINS[1:] else [])
-        for page in RUN
-    ],
+    [pytest.param(page, marks=[pytest.mark.thorough] if page in TRAINS else []) for page in RUN],
     ids=name_of,
 )
 def test_the_blocks_of_a_page_run(page, folder):

@@ -60,14 +60,10 @@ def made(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.filterwarnings(NO_FILTER)
 @pytest.mark.parametrize(
-    ("script", "second"),
-    [
-        pytest.param("tiny_hubert", False, marks=pytest.mark.thorough),
-        ("tiny_hubert", True),
-        pytest.param("tiny_ast", False, marks=pytest.mark.thorough),
-    ],
+    ("script", "second"), [("tiny_hubert", False), ("tiny_hubert", True), ("tiny_ast", False)]
 )
 def test_going_on_reaches_the_weights_of_an_uninterrupted_run(
     script, second, made, tmp_path, monkeypatch

@@ -40,10 +40,11 @@ def launched(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("options", "more"),
     [
-        pytest.param("", ["--task=classification"], marks=pytest.mark.thorough),
+        ("", ["--task=classification"]),
         ("?label=valence", ["--task=regression", "--accumulate=2"]),  # its loss sees all rows
     ],
 )

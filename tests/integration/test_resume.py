@@ -99,23 +99,26 @@ def test_one_seed_gives_the_same_bits_and_another_seed_others(
     assert (tmp_path / "other" / TENSORS).read_bytes() != (finished / TENSORS).read_bytes()
 
 
+# Files in the order of their writing: config, split, versions, recipe; in each epoch adapter (here
+# both are best so far), log and checkpoint; metrics.
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("files", "timed"),
+    [([5, 8], 0), pytest.param([1, 4, 7, 10, 11], 2, marks=pytest.mark.thorough)],
+)
 def test_a_run_killed_at_any_moment_leaves_whole_files_and_goes_on_to_the_same_bits(
-    settings: Callable[..., TrainConfig], tmp_path: Path
+    settings: Callable[..., TrainConfig], tmp_path: Path, files: list[int], timed: int
 ) -> None:
     config = settings(epochs=2)
     train(config, tmp_path / "whole")
     expected = outcome(tmp_path / "whole")
-    # Files in the order of their writing: config, split, versions, recipe; in each epoch adapter
-    # (here both are best so far), log and checkpoint; metrics.
-    files = [1, 4, 5, 7, 8, 10, 11]
-    order = {"config": config.to_dict(), "out": str(tmp_path), "files": files, "timed": 2}
+    order = {"config": config.to_dict(), "out": str(tmp_path), "files": files, "timed": timed}
     done = subprocess.run(
         [sys.executable, str(KILL)], input=json.dumps(order), text=True, capture_output=True
     )
     assert done.returncode == 0, done.stderr
     status_by_folder = json.loads(done.stdout)
-    assert len(status_by_folder) == len(files) + 2
+    assert len(status_by_folder) == len(files) + timed
     for name, status in status_by_folder.items():
         folder = Path(name)
         assert status == -signal.SIGKILL or "after-time" in name
