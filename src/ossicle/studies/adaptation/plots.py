@@ -1,30 +1,18 @@
 """The plot of the study of domains: the metric on the target against that on the source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
-from typing import Any, Final
+from typing import Any
 
 from ossicle.reports.parts import Figure
-from ossicle.studies.adaptation.models import SOURCE_ONLY, TARGET_ONLY, TWO_STAGE, Pair
-from ossicle.studies.adaptation.plan import FREEZE, JOINT, KEEP
+from ossicle.studies.adaptation.models import TWO_STAGE, Pair
+from ossicle.studies.adaptation.plan import FREEZE, KEEP
 from ossicle.studies.analysis.text import count
 from ossicle.studies.plots.groups import short
 from ossicle.tasks import Task
 
 Point = tuple[float, float | None]  # mean and standard deviation over seeds
-MOST_NAMED: Final = 12  # models with their name beside them
-WIDTH_PX, HEIGHT_PX, LETTER_PX, LINE_PX = 720, 420, 7, 16  # of a plot and of the names in it
-PLACES: Final = (  # where a name may be, and its centre relative to the point
-    ("top center", 0.0, 1.0),
-    ("bottom center", 0.0, -1.0),
-    ("middle right", 0.5, 0.0),
-    ("middle left", -0.5, 0.0),
-    ("top right", 0.5, 1.0),
-    ("bottom right", 0.5, -1.0),
-    ("top left", -0.5, 1.0),
-    ("bottom left", -0.5, -1.0),
-)
 
 
 @dataclass(frozen=True)
@@ -96,14 +84,11 @@ def scatter(pair: Pair, number: int) -> Figure | None:
     best = front(models, higher_is_better=task.higher_is_better)
     metric = task.reported[task.primary_metric]
     unit = " (%)" if metric.percent else ""
-    baselines = (SOURCE_ONLY, TARGET_ONLY, JOINT, TWO_STAGE)
-    shown = [one for one in models if one in best or one.name in baselines]
-    named = models if len(models) <= MOST_NAMED else shown
-    places = positions(models, {one.name: label(one.name) for one in named})
-    traces = [
-        _trace(name, [one for one in models if kind(one.name) == name], places, metric.unit)
+    groups = {
+        name: [one for one in models if kind(one.name) == name]
         for name in ("baselines", "two-stage", "modules frozen", "ways to keep")
-    ]
+    }
+    traces = [_trace(name, some, metric.unit) for name, some in groups.items() if some]
     line = {
         "type": "scatter",
         "mode": "lines",
@@ -115,11 +100,17 @@ def scatter(pair: Pair, number: int) -> Figure | None:
     }
     return Figure(
         name=f"target-against-source-{number}",
-        title=f"{pair.target} against {pair.source}"
+        title=f"{metric.label} on {pair.target} against {pair.source}"
         + (f": {pair.pool.where}" if pair.pool.where else ""),
-        traces=[*(one for one in traces if one["x"]), *([line] if len(best) > 1 else [])],
+        traces=[
+            _names(
+                sorted(models, key=lambda one: (one not in best, kind(one.name) != "baselines"))
+            ),
+            *traces,
+            *([line] if len(best) > 1 else []),
+        ],
         layout={
-            "height": HEIGHT_PX + 140,
+            "height": 560,
             "xaxis": {"title": {"text": f"{metric.label} on {pair.source}{unit}"}},
             "yaxis": {"title": {"text": f"{metric.label} on {pair.target}{unit}"}},
         },
@@ -147,71 +138,32 @@ def label(name: str) -> str:
     return short(name.removeprefix(f"{TWO_STAGE}, "))
 
 
-def positions(models: Sequence[Placed], names: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Return name and position for each point that is named, so that few names overlap.
-
-    Each takes the first place where it covers no point and no earlier name, else the one where it
-    covers the fewest.
-
-    Args:
-        models: All points.
-        names: What stands beside each point that is named, by the name of its model.
-    """
-    across, up = (
-        _scale([one.source[0] for one in models]),
-        _scale([one.target[0] for one in models]),
-    )
-    points = {
-        one.name: (
-            WIDTH_PX * (one.source[0] - across[0]) / across[1],
-            HEIGHT_PX * (one.target[0] - up[0]) / up[1],
-        )
-        for one in models
-    }
-    taken = [(x, y, 12.0, 12.0) for x, y in points.values()]
-    found: dict[str, tuple[str, str]] = {}
-    for name, text in names.items():
-        x, y = points[name]
-        width = LETTER_PX * len(text)
-        boxes = {
-            place: (x + right * (width + 20), y + high * LINE_PX, width, float(LINE_PX))
-            for place, right, high in PLACES
-        }
-        place = min(boxes, key=lambda one: sum(_overlap(boxes[one], other) for other in taken))
-        taken.append(boxes[place])
-        found[name] = (text, place)
-    return found
-
-
-def _scale(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    return low, (high - low) or 1.0
-
-
-def _overlap(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the area that two boxes share, given centre and size of each."""
-    sides = [
-        min(a + w / 2, b + v / 2) - max(a - w / 2, b - v / 2)
-        for a, w, b, v in ((one[n], one[n + 2], other[n], other[n + 2]) for n in range(2))
-    ]
-    return max(0.0, sides[0]) * max(0.0, sides[1])
-
-
-def _trace(
-    name: str, models: Sequence[Placed], places: Mapping[str, tuple[str, str]], unit: str
-) -> dict[str, Any]:
-    texts = [places.get(one.name, ("", "top center")) for one in models]
+def _names(models: Sequence[Placed]) -> dict[str, Any]:
+    """Return the names beside the points; the page hides the later ones where there is no room."""
     return {
         "type": "scatter",
-        "mode": "markers+text",
+        "mode": "text",
+        "name": "names",
+        "x": [one.source[0] for one in models],
+        "y": [one.target[0] for one in models],
+        "text": [label(one.name) for one in models],
+        "textposition": "top center",
+        "cliponaxis": False,
+        "meta": {"role": "background"},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+
+
+def _trace(name: str, models: Sequence[Placed], unit: str) -> dict[str, Any]:
+    return {
+        "type": "scatter",
+        "mode": "markers",
         "name": name,
         "x": [one.source[0] for one in models],
         "y": [one.target[0] for one in models],
         "error_x": _bars([one.source for one in models]),
         "error_y": _bars([one.target for one in models]),
-        "text": [text for text, _ in texts],
-        "textposition": [place for _, place in texts],
-        "cliponaxis": False,
         "customdata": [
             [one.name, _text(one.source, unit), _text(one.target, unit), count(one.seeds, "seed")]
             for one in models
