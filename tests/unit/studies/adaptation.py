@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from outcomes import outcome, rows
 
 from ossicle.studies.adaptation.plan import ALONE, ARROW, JOINT, TRAINED_ON, TRAINING
 from ossicle.trials.outcome import Measured, Outcome
 from ossicle.trials.runners.domains import CURVE, UNTRAINED
-from outcomes import outcome, rows
 
-SIZE = 40
+SIZE = 20
 LABELS = ["a", "b"] * (SIZE // 2)
 Right = Mapping[str, int]  # number of right answers on each domain
 
@@ -63,9 +63,7 @@ def model(
 def untrained(right: Right) -> dict[str, Any]:
     """Return the facts of a first stage whose untrained model has so many right answers."""
     return {
-        UNTRAINED: {
-            name: dict(measured(number, name).metrics) for name, number in right.items()
-        }
+        UNTRAINED: {name: dict(measured(number, name).metrics) for name, number in right.items()}
     }
 
 
@@ -76,7 +74,7 @@ def pair(
     ways: Mapping[str, Sequence[int]],
     *,
     seeds: int = 6,
-    before: Sequence[int] = (20, 20),
+    before: Sequence[int] = (10, 10),
 ) -> list[Outcome]:
     """Return the outcomes of models on the domains s and t, equal for all seeds.
 

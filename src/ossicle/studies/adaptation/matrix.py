@@ -15,7 +15,7 @@ memory for continual learning", https://arxiv.org/abs/1706.08840; forgetting is 
 Chaudhry et al. 2018, "Riemannian walk for incremental learning", https://arxiv.org/abs/1801.10112.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Final
 
@@ -176,9 +176,14 @@ def _metrics_table(found: Sequence[Chain], pool: Pool) -> Table:
             Shown(text=two_stage(one.way).removeprefix("two-stage, ").replace("two-stage", PLAIN)),
             *(_metric_cell(one, name, metric) for name in METRICS),
             NOTHING if p is None else Shown(text=p_text(p), value=p),
-            Shown(text=str(len(one.by_seed)), value=len(one.by_seed)),
+            _count(one.by_seed),
         ]
         for one, p in zip(found, corrected, strict=True)
+    ]
+    rows += [
+        [Shown(text="–"), Shown(text=name), _spread(values, metric), *[NOTHING] * 4, _count(values)]
+        for name, values in _baselines(pool, task).items()
+        if values
     ]
     return Table(
         name=f"continual-{pool.number}",
@@ -192,6 +197,8 @@ def _metrics_table(found: Sequence[Chain], pool: Pool) -> Table:
             "domain's own stage minus untrained, over all but the first (Lopez-Paz and Ranzato "
             "2017). Forgetting: the best before the last stage minus after it (Chaudhry et al. "
             "2018). Negative BWT and positive forgetting mean that earlier domains became worse.",
+            "Joint: one model, trained on all domains together. Each domain alone: a model for "
+            "each, trained and tested on it.",
             "p compares the average with that of the plain way in the same order, corrected for "
             f"{count(sum(p is not None for p in tests), 'comparison')} by Holm's method.",
         ],
@@ -209,11 +216,35 @@ def _metric_cell(one: Chain, name: str, metric: Metric) -> Shown:
     values = list(one.values(name).values())
     if not values:
         return NOTHING
-    found = summary(np.array(values)[:, None])
     if name == "average":
-        text = metric.spread(found.mean, found.deviation)
-        return Shown(text=text, value=found.mean, deviation=found.deviation)
+        return _spread(values, metric)
+    found = summary(np.array(values)[:, None])
     return Shown(text=with_interval(metric, found.mean, found.interval), value=found.mean)
+
+
+def _spread(values: Sequence[float], metric: Metric) -> Shown:
+    found = summary(np.array(values)[:, None])
+    text = metric.spread(found.mean, found.deviation)
+    return Shown(text=text, value=found.mean, deviation=found.deviation)
+
+
+def _count(seeds: Sized) -> Shown:
+    return Shown(text=str(len(seeds)), value=len(seeds))
+
+
+def _baselines(pool: Pool, task: type[Task]) -> dict[str, list[float]]:
+    """Return the average over domains for each seed of models that need no order."""
+    alone = {name: _by_seed(pool.after(PLAIN, [name])) for name in pool.domains}
+    joint = _by_seed(pool.joint())
+    seeds = set.intersection(*(set(one) for one in alone.values()))
+    found = {
+        "joint": [[_value(joint[seed], name, task) for name in pool.domains] for seed in joint],
+        "each domain alone": [
+            [_value(alone[name][seed], name, task) for name in pool.domains] for seed in seeds
+        ],
+    }
+    means = {name: np.array(rows, float).mean(axis=1) for name, rows in found.items() if rows}
+    return {name: values[~np.isnan(values)].tolist() for name, values in means.items()}
 
 
 def _matrix_table(found: Sequence[Chain], pool: Pool) -> Table:

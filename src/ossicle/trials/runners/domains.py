@@ -22,10 +22,12 @@ from ossicle.adapters.folder import TENSORS, read_folder
 from ossicle.adapters.saving import put_tensors, read_tensors
 from ossicle.backbones import Backbone
 from ossicle.compute.device import pick_threads, threads
+from ossicle.compute.precision import pick_precision
 from ossicle.continual import interpolated
 from ossicle.data import Clips, Content, Dataset, overlapping
 from ossicle.errors import AdapterFileError, SplitError, listing
 from ossicle.files import write_sealed
+from ossicle.frozen.part import open_frozen_part
 from ossicle.inference.assessment import assess
 from ossicle.inference.predictor import longest_piece
 from ossicle.inference.saved_task import read_task
@@ -106,11 +108,13 @@ class _Side:
         dataset: The recordings of the domain, and their split.
         clips: Its test recordings.
         contents: The content of each of these, by key.
+        model: The model of the run, with a cache of its frozen part for these.
     """
 
     dataset: Dataset
     clips: Clips
     contents: Mapping[str, Content]
+    model: SingleModel
 
 
 def _test(folder: Path, data: Mapping[str, str], kept: Kept, progress: Progress) -> None:
@@ -123,13 +127,12 @@ def _test(folder: Path, data: Mapping[str, str], kept: Kept, progress: Progress)
         progress=progress,
         parent=find_parent(config, folder),
     )
-    model = SingleModel(run.model, precision=config.precision)
     task, _ = read_task(folder, read_folder(folder).facts)
     sides = {name: _opened(run, folder, spec, progress) for name, spec in data.items()}
     own, _ = read_tensors(folder / TENSORS)
 
     def metrics() -> dict[str, Metrics]:
-        return {name: _metrics(run, model, one, progress) for name, one in sides.items()}
+        return {name: _metrics(run, one, progress) for name, one in sides.items()}
 
     with threads(pick_threads(run.model, threads_of(folder))):
         first = config.parent is None and not task.cohort_size
@@ -142,7 +145,7 @@ def _test(folder: Path, data: Mapping[str, str], kept: Kept, progress: Progress)
                 put_tensors(run.model.tensors(), _between(start, own, share), folder)
                 curve.append({"share": share, **metrics()})
         put_tensors(run.model.tensors(), own, folder)
-        tested = {name: _tested(run, model, task, one, progress) for name, one in sides.items()}
+        tested = {name: _tested(run, task, one, progress) for name, one in sides.items()}
     found = {_ADAPTER: adapter, "domains": tested, UNTRAINED: untrained, CURVE: curve}
     write_sealed(folder / DOMAINS, found)
 
@@ -183,23 +186,38 @@ def _opened(run: Prepared, folder: Path, spec: str, progress: Progress) -> _Side
             )
     sizes = tuple(scanned[one.key].num_samples for one in dataset.test)
     limit = longest_piece(backbone, run.config.max_seconds)
-    return _Side(dataset, Clips(tuple(dataset.test), sizes, limit), contents)
+    clips = Clips(tuple(dataset.test), sizes, limit)
+    return _Side(dataset, clips, contents, _cached(run, clips, contents))
 
 
-def _metrics(run: Prepared, model: SingleModel, side: _Side, progress: Progress) -> Metrics:
+def _cached(run: Prepared, clips: Clips, contents: Mapping[str, Content]) -> SingleModel:
+    """Return the model of a run for recordings that are tested many times, and by many trials."""
+    config = run.config
+    device = next(run.model.parameters()).device
+    frozen = open_frozen_part(
+        run.model,
+        clips.sizes,
+        {key: content.samples for key, content in contents.items()},
+        cache=config.cache,
+        epochs=config.num_epochs,
+        augmented=False,
+        precision=str(pick_precision(config.precision, str(device))),
+    )
+    return SingleModel(run.model, frozen, config.precision)
+
+
+def _metrics(run: Prepared, side: _Side, progress: Progress) -> Metrics:
     """Return the reported metrics of the model as it is."""
     task = run.task.with_trials(side.dataset.trials.get("test", ()))
-    found = assess(model, task, side.clips, run.config.batch_size, progress=progress)
+    found = assess(side.model, task, side.clips, run.config.batch_size, progress=progress)
     return {key: found.metrics[key] for key in task.reported}
 
 
-def _tested(
-    run: Prepared, model: SingleModel, task: Task, side: _Side, progress: Progress
-) -> dict[str, Any]:
+def _tested(run: Prepared, task: Task, side: _Side, progress: Progress) -> dict[str, Any]:
     """Return metrics with intervals, and every recording with what was said of it."""
     judge = task.with_trials(side.dataset.trials.get("test", ()))
     judge.check_labels([one.label for one in side.clips.utterances])
-    found = assess(model, judge, side.clips, run.config.batch_size, progress=progress)
+    found = assess(side.model, judge, side.clips, run.config.batch_size, progress=progress)
     whole = with_intervals(judge, side.clips.utterances, found)
     return {
         "metrics": {key: whole[key] for key in judge.reported},

@@ -9,7 +9,7 @@ import numpy as np
 
 from ossicle.progress import Progress
 from ossicle.tasks import TASKS
-from ossicle.training.folder import CONFIG, METRICS, check_unlocked, read_config
+from ossicle.training.folder import CONFIG, METRICS, PARENT, check_unlocked, read_config
 from ossicle.training.parent import find_parent, stage_config
 from ossicle.training.result import RunResult, read_result
 from ossicle.training.run import train
@@ -31,6 +31,8 @@ class Train:
         config, resume = trial.config, (folder / CONFIG).is_file()
         if resume:
             saved = read_config(folder)  # of the same name, so that what differs does not matter
+            if (folder / PARENT).is_dir():  # the copy of the parent is used, wherever that is now
+                config = replace(config, parent=saved.parent)
             config = stage_config(config, find_parent(config, folder))
             config = replace(config, recipe=saved.recipe, track=saved.track)
             if config != saved:  # data or backbone have been moved, and their old path is in it
