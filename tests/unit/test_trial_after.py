@@ -190,5 +190,7 @@ def test_what_starts_from_a_trial_that_cannot_run_cannot_run() -> None:
     trials = [bad, good, replace(bad, after=bad), replace(good, after=good)]
     checked = check_trials(trials)
     assert checked.trials == (good, trials[3])
+    assert checked.parameters[0]
+    assert checked.parameters[1] is None  # 'linear' trains nothing, and the stage does
     (_, why), (_, why_child) = checked.refused
     assert why_child == f"the trial that it starts from cannot run: {why}"

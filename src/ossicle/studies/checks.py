@@ -20,7 +20,8 @@ class Checked:
 
     Attributes:
         trials: Those that can run; recipes are fitted to their budgets.
-        parameters: Parameters that each of them trains, without the head; None without a backbone.
+        parameters: Parameters that each of them trains, without the head; None without a backbone,
+            and of a trial that starts from another one.
         refused: Those that cannot run, and why.
         notes: What to know about recipes that do not come close to their budget.
     """
@@ -140,7 +141,7 @@ def check_trials(trials: Sequence[Trial]) -> Checked:
             trial = replace(trial, config=replace(trial.config, recipe=plan.recipe))
         checked[id(declared)] = trial
         valid.append(trial)
-        counts.append(None if plan is None else plan.count)
+        counts.append(None if plan is None or trial.after is not None else plan.count)
     if not valid:
         raise RunError(f"no trial of the study can run: {'; '.join(reasons(refused))}")
     return Checked(
