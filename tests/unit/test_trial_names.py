@@ -92,6 +92,21 @@ def test_other_sound_or_another_label_changes_the_name(
     assert len(names) == 3
 
 
+def test_what_is_chosen_renamed_or_joined_changes_the_name(
+    named: Named, corpus: Path, tmp_path: Path
+) -> None:
+    other, moved = copied(corpus, tmp_path / "other"), copied(corpus, tmp_path / "moved")
+    write_tone(tmp_path / "other" / "anna-low-0.wav", "low", 0.31, seed=99)
+    data = f"audiofolder:{corpus}"
+    specs = (
+        *(data, f"{data}?map=low=high,high=low", f"{data}?map=low=deep"),
+        *(f"{data} + demo?label=manner", f"{data} + demo?label=manner&where=manner=calm"),
+    )
+    assert len({named(data=spec) for spec in specs}) == 5
+    assert named(data=f"{moved} + demo?label=manner") == named(data=specs[3])
+    assert named(data=f"{other} + demo?label=manner") != named(data=specs[3])
+
+
 def test_settings_of_the_runner_and_of_the_backbone_change_the_name(naming: Naming) -> None:
     config = TrainConfig(backbone="tiny-ast", recipe="linear", data="demo")
     trials = [

@@ -23,7 +23,7 @@ from ossicle.data.missing import left_out
 from ossicle.data.pairs import Options
 from ossicle.data.roles import LABEL, NO, find_columns
 from ossicle.data.rows import iterate_rows, read_header, write_rows
-from ossicle.data.selection import Keeper
+from ossicle.data.selection import Keeper, Row
 from ossicle.data.tags import SEPARATOR, TAGS, joined, separator_of
 from ossicle.data.utterance import Trial, Utterance
 from ossicle.errors import ManifestError, listing
@@ -95,6 +95,7 @@ class RowCollector:
         """Start without rows."""
         self.columns = columns
         self._keep = Keeper(options)
+        self._rows: dict[tuple[str, ...], Row] = {}  # by the values that are chosen by
         self.utterances: list[Utterance] = []
         self._split: dict[str, str] = {}
         self._folds: dict[str, str] = {}
@@ -105,8 +106,11 @@ class RowCollector:
     def add(self, where: str, record: Mapping[str, str], utterance: Utterance) -> None:
         """Add a row, with its split or fold, and the columns that `where` chooses by."""
         if self._keep.asked:
-            about = {name: record.get(name, "") for name in self.columns.names}
-            utterance = replace(utterance, columns=self._keep(about))
+            values = tuple(record.get(name, "") for name in self.columns.chosen)
+            if values not in self._rows:
+                row = {name: record.get(name, "") for name in self.columns.names}
+                self._rows[values] = self._keep(row)
+            utterance = replace(utterance, columns=self._rows[values])
         self.utterances.append(utterance)
         if self._has_split:
             if side := self.columns.side(where, record):

@@ -121,9 +121,13 @@ class Selection:
             )
         return kept
 
-    def note(self, kept: int, total: int) -> str:
-        """Return a sentence on what is kept; empty if everything is."""
-        return f"{self} keeps {kept:,} of {total:,} recordings." if self.wanted else ""
+    def note(self, kept: Iterable[Utterance], all_of_them: Iterable[Utterance]) -> str:
+        """Return a sentence on how many are kept; empty if nothing is chosen by."""
+        if not self.wanted:
+            return ""
+        # a validation split that is the test split counts once
+        count, total = (len({one.key for one in some}) for some in (kept, all_of_them))
+        return f"{self} keeps {count:,} of {total:,} recordings."
 
     def __str__(self) -> str:
         """Return `where` as in a data string, for messages."""

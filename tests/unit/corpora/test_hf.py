@@ -110,3 +110,21 @@ def test_a_class_without_a_name_is_refused(tmp_path):
         root = saved(tmp_path, [0, 1] * 6, {"names": names, "_type": "ClassLabel"})
         with pytest.raises(DataError, match=r"'label' has classes that dataset_info\.json does"):
             open_data(f"hf:{root}")
+
+
+def test_any_column_with_texts_can_be_chosen_by(tmp_path):
+    others = {
+        "style": (["read", "free", None] * 4, TEXT),
+        "kind": ([0, 1, 1] * 4, CLASS),
+        "marks": ([["x"]] * 12, [TEXT]),
+    }
+    root = saved(tmp_path, [0, 1] * 6, **others)
+    found = read_data(f"hf:{root}?where=style=free,kind=yes")
+    assert [one.key for one in found.utterances] == ["1", "4", "7", "10"]
+    assert not [one for one in found.notices if "style" in one or "kind" in one]
+    with pytest.raises(DataError, match=r"no recording has style=x. It has: free, read\."):
+        read_data(f"hf:{root}?where=style=x")
+    with pytest.raises(DataError, match=r"column 'marks' is list.*; expected a text or a number"):
+        read_data(f"hf:{root}?where=marks=x")
+    with pytest.raises(DataError, match=r"no column 'x' for where. .*speaker, style, kind, marks"):
+        read_data(f"hf:{root}?where=x=1")

@@ -35,6 +35,16 @@ def test_values_of_one_column_are_alternatives_and_columns_are_combined(table):
     assert all(one.columns == () for one in found.utterances)
 
 
+def test_a_column_that_is_chosen_by_and_a_column_domain_are_not_reported_as_unused(tree):
+    rows = ["a.wav,x,natural,1,p", "b.wav,y,acted,2,p", "c.wav,y,natural,2,p"]
+    root = tree({"list.csv": "\n".join(["path,label,Domain,take,place", *rows])})
+    tree({f"{name}.wav": None for name in "abc"})
+    found = read_data(f"{root}/list.csv?where=Domain=natural,take=2")
+    assert keys(found) == ["c.wav"]
+    assert found.notices == ("list.csv: columns not used: place.",)
+    assert read_data(f"{root}/list.csv").notices == ("list.csv: columns not used: take, place.",)
+
+
 def test_labels_are_renamed_before_they_are_chosen_by(table):
     found = read_data(f"{table}?where=label=B&map=b=B")
     assert keys(found) == sorted(row[0] for row in ROWS if row[1] == "b")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ossicle.data import open_data
+from ossicle.data import open_data, read_data
 from ossicle.errors import DataError
 
 ABOUT = json.dumps({"label": "a"}).encode()
@@ -82,3 +82,25 @@ def test_a_member_that_is_larger_than_its_shard_is_refused_and_not_read(tmp_path
     (tmp_path / "a.tar").write_bytes(header.tobuf() + content)
     with pytest.raises(DataError, match=rf"a\.tar cannot be read: {name} is larger than the shard"):
         open_data(f"webdataset:{tmp_path}")
+
+
+def test_any_field_can_be_chosen_by_also_one_that_some_lack(tmp_path):
+    styles = {"0__json": {"label": "a", "style": "free"}, "1__json": {"label": "b", "style": 7}}
+    path = tmp_path / "all.tar"
+    rng = np.random.default_rng(0)
+    with tarfile.open(path, "w") as tar:
+        for number in range(3):
+            data = io.BytesIO()
+            soundfile.write(data, rng.uniform(-0.5, 0.5, 800), 8000, format="WAV")
+            about = styles.get(f"{number}__json", {"label": "a"})
+            for name, content in (
+                (f"{number}.wav", data.getvalue()),
+                (f"{number}.json", json.dumps(about).encode()),
+            ):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    found = read_data(f"webdataset:{path}?where=style=7,style=free")
+    assert [one.key for one in found.utterances] == ["all.tar/0", "all.tar/1"]
+    with pytest.raises(DataError, match=r"no recording has style=x. It has: 7, free\."):
+        read_data(f"webdataset:{path}?where=style=x")

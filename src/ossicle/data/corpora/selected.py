@@ -32,7 +32,7 @@ def selected(name: str, found: Dataset | Manifest, options: Options) -> Dataset:
     """
     selection = Selection.parse(options)
     kept = selection.of(name, found.utterances, found.label_name)
-    note = selection.note(len({one.key for one in kept}), len({o.key for o in found.utterances}))
+    note = selection.note(kept, found.utterances)
     trials = kept_trials(found.trials, kept, selection) if selection.wanted else found.trials
     if isinstance(found, Manifest):
         dataset = complete(name, replace(found, utterances=kept, trials=trials), options)
