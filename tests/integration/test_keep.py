@@ -60,10 +60,10 @@ def test_an_interrupted_stage_is_resumed_to_the_same_bits(
 ) -> None:
     config = stage(keep=name)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(config, whole)
+    train(config, whole, test=False)
     interrupt(config, parts, epoch=2)
     as_in_a_new_process()
-    train(config, parts, resume=True)
+    train(config, parts, resume=True, test=False)
     assert outcome(parts) == outcome(whole)
     has_penalty = name not in ("replay", "interpolate")
     assert all(("penalty" in epoch) == has_penalty for epoch in history(whole))

@@ -1,7 +1,7 @@
 """Prepare a run: read its data, load its backbone, attach its adapters, and check all of it."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -117,7 +117,7 @@ def prepare(
     parent = parent or find_parent(config, places=tuple(places))
     config = stage_config(config, parent)
     recipe = Recipe.parse(config.recipe)
-    augment = parse_augment(config.augment)
+    may_cache = config.cache != "off" and not parse_augment(config.augment)
     if config.task:
         parse_task(config.task)  # a wrong name is reported before the data are read
     if config.keep is not None:
@@ -129,18 +129,8 @@ def prepare(
         device = f"cuda:{processes.local_rank}"
     dtype = pick_precision(config.precision, device)
     backbone = _load(config, device, dtype, places, load)
-    may_cache = config.cache != "off" and not augment
     weights = loaded_digest(backbone, cache_folder()) if may_cache else None
-    if parent is not None:
-        check_stage_backbone(parent, backbone.fingerprint, backbone.name)
-        if config.common_labels:
-            dataset = with_known_labels(dataset, parent.task)
-    task, stage = _task_of(config, dataset, backbone), None
-    if parent is None:
-        model = _attached(config, backbone, recipe, task)
-    else:
-        task = stage_task(config, task, parent.task)
-        model, stage = stage_model(config, backbone, recipe, task, parent)
+    dataset, task, model, stage = _modelled(config, backbone, recipe, dataset, parent)
     keeping = None
     if stage is not None and config.keep is not None:
         keeping = Keeping.of(config.keep, stage, model)
@@ -156,18 +146,7 @@ def prepare(
     clips = clips_by_side(dataset, task, backbone, config, size_by_key)
     source = clips_of(keeping.read if keeping else (), backbone, config, size_by_key)
     config = with_epochs(config, task, clips["train"], backbone.sample_rate)
-    frozen = open_frozen_part(
-        model,
-        [size for part in (*clips.values(), source) for size in part.sizes],
-        {key: content.samples for key, content in contents.items()},
-        cache=config.cache,
-        epochs=config.num_epochs,
-        augmented=bool(augment),
-        precision=str(dtype),  # what `auto` is depends on the processor, and caches are shared
-        weights=weights,
-    )
-    if config.compile:
-        frozen.finish = model.compiled_finish()
+    frozen = _frozen(config, model, (*clips.values(), source), contents, str(dtype), weights)
     start = None
     if keeping is not None:
         single = SingleModel(model, frozen, config.precision)
@@ -219,6 +198,48 @@ def _task_of(config: TrainConfig, dataset: Dataset, backbone: Backbone) -> Task:
             f"use {' or '.join(task.heads)}"
         )
     return task
+
+
+def _modelled(
+    config: TrainConfig,
+    backbone: Backbone,
+    recipe: Recipe,
+    dataset: Dataset,
+    parent: Parent | None,
+) -> tuple[Dataset, Task, AdaptedModel, Stage | None]:
+    """Return the recordings that can be trained on, their task, the model, and its start."""
+    if parent is None:
+        task = _task_of(config, dataset, backbone)
+        return dataset, task, _attached(config, backbone, recipe, task), None
+    check_stage_backbone(parent, backbone.fingerprint, backbone.name)
+    if config.common_labels:
+        dataset = with_known_labels(dataset, parent.task)
+    task = stage_task(config, _task_of(config, dataset, backbone), parent.task)
+    return dataset, task, *stage_model(config, backbone, recipe, task, parent)
+
+
+def _frozen(
+    config: TrainConfig,
+    model: AdaptedModel,
+    clips: Sequence[Clips],
+    contents: Mapping[str, Content],
+    precision: str,
+    weights: str | None,
+) -> FrozenPart:
+    """Return the frozen part of the model, with a cache of its outputs if that is of use."""
+    frozen = open_frozen_part(
+        model,
+        [size for part in clips for size in part.sizes],
+        {key: content.samples for key, content in contents.items()},
+        cache=config.cache,
+        epochs=config.num_epochs,
+        augmented=bool(parse_augment(config.augment)),
+        precision=precision,  # what `auto` is depends on the processor, and caches are shared
+        weights=weights,
+    )
+    if config.compile:
+        frozen.finish = model.compiled_finish()
+    return frozen
 
 
 def _attached(config: TrainConfig, backbone: Backbone, recipe: Recipe, task: Task) -> AdaptedModel:
