@@ -185,6 +185,19 @@ def test_a_method_without_vmap_runs_set_by_set_and_the_bank_reports_it(build, no
     ]
 
 
+@pytest.mark.parametrize("expression", ["lora(dropout=0.9)", "bottleneck(dropout=0.9)@ffn"])
+def test_there_is_no_dropout(build, noise, expression):
+    recipe, models = members(build, "hubert", expression, count=2)
+    bank = AdapterBank(build("hubert"))
+    for number, model in enumerate(models):
+        bank.add(str(number), recipe, "mean", 3, tensors(model))
+    (wave,) = noise(4000)
+    for names in ("0", "01"):
+        found = bank.outputs([wave] * len(names), list(names))
+        for model, output in zip(models, found, strict=False):
+            torch.testing.assert_close(output, alone(model, wave), **NEARLY)
+
+
 def test_what_does_not_fit_is_refused(build):
     recipe, (model,) = members(build, "hubert", "lora", 1)
     bank, whole = AdapterBank(build("hubert")), tensors(model)

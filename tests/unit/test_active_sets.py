@@ -11,7 +11,7 @@ from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.saving import load, save
 from ossicle.backbones import Backbone
 from ossicle.errors import AttachError, RecipeMismatch
-from ossicle.frozen.cut import Cut, encode_from_cut, find_cut, run_to_cut
+from ossicle.frozen.cut import Cut, encode_from_cut, find_cut, frozen_below, run_to_cut
 from ossicle.frozen.part import adapters_digest
 from ossicle.heads import build_head
 from ossicle.recipes.recipe import Recipe
@@ -113,6 +113,30 @@ def test_frozen_adapters_are_below_the_cut_and_part_of_its_key(model, inputs, no
     with torch.no_grad():
         model.tensors()["1/0/ffn.out/bias"][0] += 1e-4
     assert adapters_digest(model.active_slots[:2], model.backbone) != before
+
+
+def test_what_was_trained_in_place_and_is_frozen_is_part_of_the_key_of_the_cut(build):
+    model = AdaptedModel(build("hubert"))
+    recipe = Recipe.parse("full@ffn.in[0] + lora[1]")
+    model.add("a", recipe, build_head("mean", model.backbone.anatomy, 3))
+    model.use("a", train=["a/1", "a/head"])
+    below = frozen_below(model, find_cut(model))
+    assert [slot.key for slot in below] == ["0/0/ffn.in"]
+    before = adapters_digest(below, model.backbone)
+    with torch.no_grad():
+        model.tensors()["0/0/ffn.in/bias"][0] += 1e-4
+    assert adapters_digest(below, model.backbone) != before
+
+
+def test_a_part_of_a_placement_trains_alone(build):
+    model = AdaptedModel(build("hubert"))
+    model.add("a/b", Recipe.parse("lora(rank=2) + scale@ffn"), None)
+    model.use("a/b", train=["a/b/0/1/attn.q", "a/b/0/0", "a/b/1/0/ffn/gain"])
+    slots = {key.rpartition("/")[0] for key in model.trainable()}
+    assert slots == {"0/1/attn.q", "0/0/attn.q", "0/0/attn.v", "1/0/ffn"}
+    for part in ("a/b/0/0/attn", "a/b/0/2", "a/b/gates"):
+        with pytest.raises(AttachError, match=f"no trainable part '{part[4:]}'; available: a/b/0,"):
+            model.use("a/b", train=[part])
 
 
 def test_a_frozen_adapter_that_spans_layers_keeps_the_cut_below_it(build):
