@@ -29,6 +29,7 @@ from tones import SAMPLE_RATE, tone
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/explanation/keeping-what-was-learnt.md").read_text(encoding="utf-8")
+COMMANDS = (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8")
 KINDS = [*TASKS.values(), documented()]
 RECIPES = ("lora", "full")
 EVERY = list(product(KINDS, KEEPS, RECIPES))
@@ -129,6 +130,8 @@ def test_its_page_has_its_row_and_section_with_source_and_equation(kind: type[Ke
     assert link is not None
     assert link[0] in section[1]
     assert "```text\n" in section[1]
+    (option,) = re.findall(r"^\| `--keep WAY` .*$", COMMANDS, re.MULTILINE)
+    assert f"`{kind.name}`" in option
 
 
 @each_way

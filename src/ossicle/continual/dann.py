@@ -51,7 +51,7 @@ class DANN(DomainKeep):
     source: ClassVar[str] = "Ganin et al. 2016, https://arxiv.org/abs/1505.07818"
     setting: ClassVar[tuple[str, Setting]] = (
         "strength",
-        Setting("largest factor of the reversed gradient", 0.1, low=0, high=1e6),
+        Setting("largest factor of the reversed gradient", 1.0, low=0, high=1e6),
     )
 
     def __init__(self, value: float, start: Start) -> None:

@@ -27,7 +27,7 @@ class L2SP(Keep):
     source: ClassVar[str] = "Li, Grandvalet and Davoine 2018, https://arxiv.org/abs/1802.01483"
     setting: ClassVar[tuple[str, Setting]] = (
         "strength",
-        Setting("factor of half the squared distance", 0.01, low=0, high=1e9),
+        Setting("factor of half the squared distance", 0.1, low=0, high=1e9),
     )
 
     def __init__(self, value: float, start: Start) -> None:

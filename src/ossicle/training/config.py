@@ -295,7 +295,7 @@ class TrainConfig:
         str | None,
         Help(
             "How to keep what the parent run has learnt, with its setting, as in "
-            "'ewc(strength=100)': l2-sp, ewc, replay, lwf, coral, dann or interpolate.",
+            "'ewc(strength=100)'. A wrong name lists all ways.",
             STAGE,
         ),
     ] = None
