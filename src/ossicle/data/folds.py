@@ -123,7 +123,13 @@ def check_no_own_folds(data: str, places: Sequence[Path] = HERE) -> None:
     Raises:
         SplitError: it does.
     """
-    if found := own_folds(data, places):
+    found = own_folds(data, places)
+    if found and len(find_data(data, places)) > 1:
+        raise SplitError(
+            f"'{data}' joins data that have folds of their own ({listing(found)}), which keep "
+            "recordings of one source together; folds drawn by recording would not. Leave fold out"
+        )
+    if found:
         raise SplitError(
             f"'{data}' has folds of its own ({listing(found)}), which keep recordings of one "
             "source together; folds drawn by recording would not. Test these, as with --folds all"

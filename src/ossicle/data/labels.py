@@ -105,15 +105,14 @@ def with_where(spec: str, column: str, values: Iterable[str], places: Sequence[P
         DataError: no values are left, or the data cannot be found.
     """
     wanted = [composed(value) for value in values]
+    if not wanted:
+        raise DataError(f"no values of {column} were given for '{spec}'. Give one or more.")
     parts = find_data(spec, places)
-    found = []
-    for part in parts:
-        some = wanted
-        if len(parts) > 1 and column == LABEL:
-            known = labels_of(part, places)
-            some = [value for value in wanted if value in known]
-        found.append(_restricted(part, column, some, places))
-    return PLUS.join(found)
+    of_labels = len(parts) > 1 and column == LABEL
+    return PLUS.join(
+        _restricted(part, column, wanted, labels_of(part, places) if of_labels else wanted, places)
+        for part in parts
+    )
 
 
 def _mapped(part: str, new: Mapping[str, str], places: Sequence[Path]) -> str:
@@ -139,15 +138,17 @@ def _mapped(part: str, new: Mapping[str, str], places: Sequence[Path]) -> str:
     return with_options(part, options, places)
 
 
-def _restricted(part: str, column: str, values: Sequence[str], places: Sequence[Path]) -> str:
+def _restricted(
+    part: str, column: str, asked: Sequence[str], known: Sequence[str], places: Sequence[Path]
+) -> str:
     (source,) = find_data(part, places).values()
     wanted = dict(Selection.parse(source.options).wanted)
-    given = wanted.get(column)
-    wanted[column] = [value for value in values if given is None or value in given]
+    given = wanted.get(column, asked)
+    wanted[column] = [value for value in asked if value in given and value in known]
     if not wanted[column]:
         raise DataError(
-            f"'{part}' has none of {listing(f'{column}={one}' for one in values) or 'no values'}. "
-            f"Choose other values of {column}, or leave these data out."
+            f"'{part}' has none of {listing(f'{column}={one}' for one in asked)}. Choose other "
+            f"values of {column}, or leave these data out."
         )
     pairs = ((name, value) for name, some in wanted.items() for value in some)
     return with_options(part, {**source.options, WHERE: write_pairs(pairs)}, places)

@@ -147,9 +147,16 @@ def _find(spec: str, places: Sequence[Path]) -> Source:
     if not is_there(path):
         raise DataError(
             f"{path} does not exist (reader {reader}). Correct the path in '{spec}'."
-            f"{looked_in(places)}"
+            f"{looked_in(places)}{_spaces(spec)}"
         )
     return Source(reader, path, given)
+
+
+def _spaces(spec: str) -> str:
+    """Return a hint for data strings that seem to be joined without spaces."""
+    reader, colon, _ = spec.partition("+")[2].strip().partition(":")
+    is_second = colon and reader in CORPORA
+    return f" Join data by '{PLUS}', with a space on both sides." if is_second else ""
 
 
 def parse(spec: str, place: Path = HERE[0]) -> Source:

@@ -107,6 +107,7 @@ def test_data_that_name_no_speakers_are_joined_with_a_notice(acted, tree):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
+        ("{acted}+{listed}", r"does not exist .*Join data by ' \+ ', with a space on both sides"),
         ("{acted} + ", "before or after ' . ' is empty"),
         ("{acted} + emdb:x", "'emdb:x' is neither a reader .*Did you mean 'emodb'"),
         ("{acted} + esd:/no/where", "/no/where does not exist"),
@@ -180,4 +181,8 @@ def test_values_are_added_to_a_data_string_that_may_have_some(acted, listed):
     assert with_where(f"{acted} + {listed}", "label", ["Sad", "anger"]) == (
         f"{acted}?where=label=anger + {listed}?where=label=Sad"
     )
+    with pytest.raises(DataError, match=r"listed/list.csv' has none of label=anger. Choose other"):
+        with_where(f"{acted} + {listed}", "label", ["anger"])
+    with pytest.raises(DataError, match="no values of label were given"):
+        with_where(acted, "label", [])
     assert labels_of(f"{acted} + {listed}") == ("Mad", "Sad", "anger", "neutral")
