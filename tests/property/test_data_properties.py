@@ -18,6 +18,9 @@ from ossicle.data import (
     windows,
     write_manifest,
 )
+from ossicle.data.pairs import read_pairs, write_pairs
+from ossicle.data.spec import PLUS, parse
+from ossicle.data.text import composed
 
 few = settings(max_examples=60, deadline=None)
 
@@ -144,3 +147,14 @@ def test_a_manifest_survives_a_round_trip_with_any_unicode_path(rows, kind):
         back = read_manifest(manifest)
     assert back.utterances == tuple(items)
     assert back.split == split
+
+
+@few
+@given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1)), min_size=1, max_size=4))
+def test_names_of_any_text_survive_a_data_string(pairs):
+    text = write_pairs(pairs)
+    assert PLUS not in text
+    _, _, options = parse(f"emodb:a?map={text}&test_speakers=03")
+    assert options.keys() == {"map", "test_speakers"}
+    found = read_pairs("map", options["map"])
+    assert found == [(composed(old), composed(new)) for old, new in pairs]

@@ -84,11 +84,11 @@ def test_a_value_is_found_by_preset_corpus_and_shots():
     assert published_result("ast/lora-qv", "emodb") is None
 
 
-def esc50(classes: int, total: int):
+def esc50(classes: int, total: int, data: str = "esc50:/anywhere"):
     """Return the outcome of a preset on data of esc50, with so many classes and parameters."""
     labels = [f"class {number}" for number in range(classes)]
     one = outcome({"recipe": "ast/lora-qv", "seed": 0}, rows(labels), labels)
-    config = dataclasses.replace(one.trial.config, data="esc50:/anywhere")
+    config = dataclasses.replace(one.trial.config, data=data)
     sizes = {**one.measured.parameters, "total": total}
     return dataclasses.replace(
         one,
@@ -102,6 +102,12 @@ def test_comparable_results_are_shown_with_their_source():
     at = list(table.columns).index("published accuracy (%)")
     assert (table.rows[0][at].text, table.rows[0][at].value) == ("86.5", pytest.approx(0.8645))
     assert table.notes[-1] == "Published values: Cappellazzo et al. 2023, table I."
+
+
+@pytest.mark.parametrize("options", ["?map=a=b", "?test_fold=1&where=fold=1", " + esc50:/more"])
+def test_nothing_is_published_for_a_part_of_a_corpus_or_for_several(options):
+    table = summary_table([esc50(50, 86_200_000, f"esc50:/anywhere{options}")])
+    assert "published accuracy (%)" not in table.columns
 
 
 @pytest.mark.parametrize(
