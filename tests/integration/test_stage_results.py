@@ -70,6 +70,7 @@ def test_recordings_of_every_stage_are_refused(
     assert trained.evaluate(f"audiofolder:{corpus}", side="valid")["count"] == 6
 
 
+@pytest.mark.thorough
 def test_an_ensemble_of_stages_refuses_what_its_members_were_trained_on_before(
     second: tuple[Path, RunResult], corpus: Path, tmp_path: Path
 ) -> None:

@@ -10,12 +10,13 @@ import torch
 
 from ossicle.adapters.folder import TENSORS, read_folder
 from ossicle.adapters.saving import read_tensors
-from ossicle.errors import LabelError, RunError, SplitError
+from ossicle.errors import DataError, LabelError, RunError, SplitError
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import read_config
 from ossicle.training.parent import open_parent
 from ossicle.training.prepare import prepare
 from ossicle.training.run import train
+from ossicle.training.trained import Trained
 from tones import PITCH_HZ, write_corpus, write_metadata
 
 Configure = Callable[..., TrainConfig]
@@ -78,6 +79,7 @@ def test_what_is_frozen_keeps_its_bits_and_the_rest_trains(
     assert len(same) == 4
 
 
+@pytest.mark.thorough
 def test_the_original_is_not_needed_any_more(
     stage: Configure, finished: Path, tmp_path: Path
 ) -> None:
@@ -96,7 +98,10 @@ def test_the_original_is_not_needed_any_more(
     train(read_config(third), third, resume=True)
 
 
-@pytest.mark.parametrize("copied", ["whole", "in part", "not at all"])
+@pytest.mark.parametrize(
+    "copied",
+    ["whole", *(pytest.param(one, marks=pytest.mark.thorough) for one in ("in part", "none"))],
+)
 def test_an_interrupted_stage_resumes_to_the_same_bits(
     stage: Configure,
     finished: Path,
@@ -114,7 +119,7 @@ def test_an_interrupted_stage_resumes_to_the_same_bits(
         shutil.rmtree(original)
     else:  # as killed while the parent was being copied
         (tmp_path / "stopped/parent").rename(tmp_path / "stopped/.parent.part")
-    if copied == "not at all":
+    if copied == "none":
         shutil.rmtree(tmp_path / "stopped/.parent.part")
     resumed = train(read_config(tmp_path / "stopped"), tmp_path / "stopped", resume=True)
     assert resumed.valid == result.valid
@@ -123,6 +128,49 @@ def test_an_interrupted_stage_resumes_to_the_same_bits(
     assert all(torch.equal(whole[key], stopped[key]) for key in whole | stopped)
     assert not (tmp_path / "stopped/.parent.part").exists()
     open_parent(tmp_path / "stopped/parent")
+
+
+def test_a_stage_is_moved_with_its_data(
+    settings: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    write_corpus(here / "first", seconds=0.35)
+    write_corpus(here / "second", seconds=0.4)
+    monkeypatch.chdir(here)
+    first = settings(data="first", epochs=1)
+    train(first, "runs/one")
+    train(replace(first, parent="runs/one", data="second", backbone=""), "runs/two")
+    shutil.rmtree(here / "runs/one")
+    monkeypatch.chdir(tmp_path)
+    here.rename(tmp_path / "there")
+    trained = Trained.open(tmp_path / "there/runs/two")
+    assert [trained.evaluate(data)["count"] for data in ("first", "second")] == [6, 6]
+    with pytest.raises(DataError, match="neither a reader nor an existing folder"):
+        trained.evaluate("third")
+
+
+def test_the_backbone_of_a_parent_is_found_from_elsewhere(
+    stage: Configure, backbone: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (moved / "tiny").symlink_to(backbone)
+    monkeypatch.chdir(moved)
+    config = replace(read_config(finished), backbone="tiny", epochs=1)
+    train(config, "one")
+    monkeypatch.chdir(tmp_path)
+    run = prepare(stage(parent="moved/one"))
+    assert run.config.backbone == str(moved / "tiny")
+
+
+def test_a_parent_on_another_backbone_is_refused(stage: Configure) -> None:
+    with pytest.raises(RunError, match=r"was trained on '.*' \(fingerprint .*'tiny-hubert' \("):
+        prepare(stage(backbone="tiny-hubert"))
+
+
+def test_a_run_without_a_parent_needs_a_backbone_and_a_recipe() -> None:
+    with pytest.raises(RunError, match="backbone, recipe missing"):
+        prepare(TrainConfig(data="demo"))
 
 
 def test_labels_that_differ_are_an_error_that_lists_those_of_each_side(

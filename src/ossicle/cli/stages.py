@@ -50,7 +50,7 @@ def chain_of(run: Path) -> list[dict[str, Any]]:
         return []
     given = [stage.config.parent for stage in parent.stages[1:]] + [config.parent]
     return [
-        {**describe(stage), "folder": path, "expression": stage.facts["expression"]}
+        {**describe(stage, path), "expression": stage.facts["expression"]}
         for stage, path in zip(parent.stages, given, strict=True)
     ]
 

@@ -201,9 +201,11 @@ def stage_config(config: TrainConfig, parent: Parent | None) -> TrainConfig:
     They are the backbone, the task, the head and the recipe `linear`, which adds nothing.
 
     Raises:
-        RunError: the settings do not suit the parent.
+        RunError: the settings do not suit the parent, or name no backbone or recipe without one.
     """
     if parent is None:
+        if missing := [name for name in ("backbone", "recipe") if not getattr(config, name)]:
+            raise RunError(f"{listing(missing)} missing: required for a run without a parent")
         return config
     task, head = parent.facts["task"]["name"], parent.facts["head"]["name"]
     if config.task and (call := split_call(config.task)) and call[0] != task:
@@ -307,13 +309,15 @@ def _versions(folder: Path, final: Path) -> dict[str, Any]:
     return {}
 
 
-def describe(parent: Parent) -> dict[str, Any]:
+def describe(parent: Parent, given: str | None) -> dict[str, Any]:
     """Return where a stage started from, for its result.
 
-    The path as it was given is in its settings; `data` are those of the parent run.
+    Args:
+        parent: The parent run.
+        given: Its path as the settings of the stage name it.
     """
     return {
-        "folder": str(parent.folder),
+        "folder": given,
         "adapter": parent.digest,
         "data": parent.config.data,
         "split_fingerprint": parent.result.split_fingerprint,

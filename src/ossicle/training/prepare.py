@@ -40,7 +40,7 @@ from ossicle.training.recordings import (
     scan_together,
 )
 from ossicle.training.split import open_split, task_type, with_known_labels
-from ossicle.training.stage import Stage, check_not_learnt, stage_model, stage_task
+from ossicle.training.stage import Stage, check_not_learnt, stage_model, stage_task, with_notice
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -215,6 +215,7 @@ def _modelled(
     if config.common_labels:
         dataset = with_known_labels(dataset, parent.task)
     task = stage_task(config, _task_of(config, dataset, backbone), parent.task)
+    dataset = with_notice(dataset, config, task, parent.task)
     return dataset, task, *stage_model(config, backbone, recipe, task, parent)
 
 

@@ -6,7 +6,7 @@ over by the names of outputs: `ossicle.tasks.base.Task.output_names`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -70,6 +70,17 @@ def stage_task(config: TrainConfig, task: Task, parent: Task) -> Task:
             "more outputs with --head-from extend"
         )
     return task.with_outputs(own, parent)
+
+
+def with_notice(dataset: Dataset, config: TrainConfig, task: Task, parent: Task) -> Dataset:
+    """Return the dataset with a notice of the outputs that the head of a stage has lost."""
+    lost = set(parent.output_names) - set(task.output_names)
+    if not config.common_labels or not lost:
+        return dataset
+    notice = (
+        f"The head has no outputs any more for labels that the data do not have: {listed(lost)}"
+    )
+    return replace(dataset, notices=(*dataset.notices, notice))
 
 
 def stage_model(

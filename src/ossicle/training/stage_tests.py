@@ -79,7 +79,7 @@ def stage_result(run: Prepared, test: Mapping[str, Any], progress: Progress) -> 
         with _at_start(run, stage):
             for one, domain in zip(tests, [*opened, own], strict=True):
                 one["before"] = None if domain is None else _metrics(run, domain, progress)
-    return {"parent": describe(stage.parent), "tests": tests}
+    return {"parent": describe(stage.parent, run.config.parent), "tests": tests}
 
 
 def _opened(run: Prepared, stage: Parent, progress: Progress) -> tuple[_Domain | None, str]:
