@@ -77,12 +77,11 @@ class Domains(Study):
                 raise RunError(
                     f"the study domains tests on the split of each domain; leave --{name} out"
                 )
-        for name, given in {"from": grid.config.parent, "keep": grid.config.keep}.items():
-            if given is not None:
-                raise RunError(
-                    f"the study domains trains its first stages itself, and --keeps lists ways to "
-                    f"keep what they have learnt; leave --{name} out"
-                )
+        if grid.config.parent is not None:
+            raise RunError(
+                "the study domains trains its first stages itself; leave --from out. --freeze and "
+                "--keeps list the ways to go on from them"
+            )
         return declared(self, grid)
 
     def analyse(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:

@@ -10,6 +10,7 @@ from outcomes import outcome, rows
 from ossicle.studies.adaptation.plan import ALONE, ARROW, JOINT, TRAINED_ON, TRAINING
 from ossicle.trials.outcome import Measured, Outcome
 from ossicle.trials.runners.domains import CURVE, UNTRAINED
+from ossicle.trials.trial import BEFORE
 
 SIZE = 20
 LABELS = ["a", "b"] * (SIZE // 2)
@@ -34,6 +35,7 @@ def model(
     seed: int = 0,
     shift: int = 0,
     facts: Mapping[str, Any] | None = None,
+    all_modules: str = "lora",
     **labels: Any,
 ) -> Outcome:
     """Return a finished outcome of a model.
@@ -45,15 +47,21 @@ def model(
         seed: Its seed.
         shift: Which answers are right.
         facts: Facts of the runner.
+        all_modules: The modules that are frozen where all are.
         labels: More labels.
     """
     domains = {name: measured(number, name, shift) for name, number in right.items()}
     whole = {"recipe": "lora", **labels, "seed": seed, TRAINED_ON: on, TRAINING: way}
     one = outcome(whole, rows(LABELS), LABELS)
     assert one.measured is not None
+    config = one.trial.config
+    if way.startswith("freeze "):
+        modules = way.removeprefix("freeze ").replace("all", all_modules).replace(" + ", ",")
+        config = replace(config, parent=BEFORE, freeze=modules)
+    names = {name: name for name in right}
     return replace(
         one,
-        trial=replace(one.trial, runner="domains", settings={name: name for name in right}),
+        trial=replace(one.trial, config=config, runner="domains", settings=names),
         measured=replace(
             one.measured, domains=domains, facts={UNTRAINED: None, CURVE: None, **(facts or {})}
         ),

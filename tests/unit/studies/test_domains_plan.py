@@ -59,6 +59,14 @@ def test_each_domain_is_trained_alone_and_both_together_and_in_two_stages() -> N
     assert {one.runner for one in found} == {"domains"}
 
 
+def test_fewer_than_five_seeds_are_noticed(caplog: pytest.LogCaptureFixture) -> None:
+    trials(recipe="linear", seeds=(0, 1, 2, 3))
+    assert "4 seeds, fewer than 5" in caplog.text
+    caplog.clear()
+    trials(recipe="linear", seeds=(0, 1, 2, 3, 4))
+    assert not caplog.text
+
+
 def test_a_second_stage_starts_from_the_first_with_the_same_seed() -> None:
     found = trials(recipe="lora", seeds=(3, 1))
     pairs = [(one.config.seed, one.after.config.seed) for one in found if one.after is not None]

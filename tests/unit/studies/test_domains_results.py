@@ -148,7 +148,10 @@ def test_claims_are_not_decided_by_five_seeds_or_small_differences() -> None:
 
 def test_freezing_all_modules_is_freezing_lora_where_there_is_nothing_else() -> None:
     ways = {"plain": (10, 16), "freeze all": (18, 14)}
-    assert KEEPS in claimed(pair(SOURCE, TARGET, JOINT, ways))
+    found = claimed(pair(SOURCE, TARGET, JOINT, ways))
+    assert KEEPS in found
+    assert KEEPS.replace("lora", "bottleneck") not in found
+    assert KEEPS.replace("lora", "lora and bottleneck") not in found
 
 
 def at(name: str, source: float, target: float) -> Placed:

@@ -6,15 +6,7 @@ one on the source domain. How claims are judged: `ossicle.studies.analysis.claim
 
 from typing import Final
 
-from ossicle.studies.adaptation.models import (
-    SOURCE_ONLY,
-    TARGET_ONLY,
-    TWO_STAGE,
-    Pair,
-    frozen,
-    two_stage,
-)
-from ossicle.studies.adaptation.plan import ALL, FREEZE
+from ossicle.studies.adaptation.models import SOURCE_ONLY, TARGET_ONLY, TWO_STAGE, Pair
 from ossicle.studies.analysis.claim import Claim, judge
 from ossicle.trials.outcome import Outcome
 
@@ -56,10 +48,9 @@ def _on_target(pair: Pair) -> list[Claim]:
 def _on_source(pair: Pair) -> list[Claim]:
     found = []
     for modules in MODULES:
-        what = " and ".join(modules)
-        name = frozen(*modules)
-        if name not in pair.models:  # they are all modules that the recipe has
-            name = two_stage(f"{FREEZE} {ALL}")
+        what, name = " and ".join(modules), pair.frozen(modules)
+        if name is None:
+            continue
         found += [
             Claim(
                 statement=f"On {pair.source}, the second stage is better with {what} frozen than "

@@ -15,7 +15,6 @@ from typing import Final
 from ossicle.studies.adaptation.plan import (
     ALONE,
     ARROW,
-    FREEZE,
     JOINT,
     PLAIN,
     TRAINED_ON,
@@ -138,6 +137,14 @@ class Pair:
         """Every model on the target, by its name."""
         return cells_by_name(self.on_target)
 
+    def frozen(self, modules: Sequence[str]) -> str | None:
+        """Return the model in whose second stage these modules are frozen; None without one."""
+        for name, outcomes in self.stages.items():
+            given = outcomes[0].trial.config.freeze
+            if given is not None and {one.strip() for one in given.split(",")} == set(modules):
+                return name
+        return None
+
     def _on(self, domain: str) -> list[Outcome]:
         return [on_domain(one, domain, name) for name, some in self.models.items() for one in some]
 
@@ -145,11 +152,6 @@ class Pair:
 def two_stage(way: str) -> str:
     """Return the name of a model that goes on in a way."""
     return TWO_STAGE if way == PLAIN else f"{TWO_STAGE}, {way}"
-
-
-def frozen(*modules: str) -> str:
-    """Return the name of a model in two stages with modules frozen in the second."""
-    return two_stage(f"{FREEZE} {' + '.join(modules)}")
 
 
 def on_domain(outcome: Outcome, domain: str, name: str) -> Outcome:

@@ -9,6 +9,7 @@
 Chains that begin alike share the trials that they have in common.
 """
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,12 +21,15 @@ from ossicle.errors import RunError, listing
 from ossicle.recipes.placement import HEAD_ONLY
 from ossicle.recipes.recipe import Recipe
 from ossicle.studies.adaptation.data import domains_of
+from ossicle.studies.analysis.notes import FEWEST_SEEDS
+from ossicle.studies.analysis.text import count
 from ossicle.studies.grid import Cell, Grid, check_different, recipe_cells
 from ossicle.trials.trial import BEFORE, Label, Trial
 
 if TYPE_CHECKING:
     from ossicle.studies.domains import Domains
 
+_LOGGER: Final = logging.getLogger(__name__)
 RUNNER: Final = "domains"
 TRAINING: Final = "training"  # label: how a model was trained
 TRAINED_ON: Final = "domains"  # label: the domains that it was trained on
@@ -59,6 +63,11 @@ def declared(study: "Domains", grid: Grid) -> list[Trial]:
     orders = orders_of(study.orders, tuple(domains))
     keeps = keeps_of(study.keeps)
     found: list[Trial] = []
+    if len(grid.seeds) < FEWEST_SEEDS:
+        _LOGGER.warning(
+            f"{count(len(grid.seeds), 'seed')}, fewer than {FEWEST_SEEDS}: the report will show "
+            "spread and decide little. Give more --seeds"
+        )
     cells = [(cell, ways_of(cell.recipe, study.freeze, keeps)) for cell in recipe_cells(grid)]
     for seed in grid.seeds:
         for backbone in grid.backbones:
@@ -125,10 +134,10 @@ def orders_of(text: str, domains: tuple[str, ...]) -> list[tuple[str, ...]]:
     """
     most = math.factorial(len(domains))
     if text.strip() == ALL or (text.strip().isascii() and text.strip().isdigit()):
-        count = most if text.strip() == ALL else int(text)
-        if not 1 <= count <= most:
-            raise RunError(f"--orders is {count}; {len(domains)} domains have from 1 to {most}")
-        return list(islice(permutations(domains), count))
+        number = most if text.strip() == ALL else int(text)
+        if not 1 <= number <= most:
+            raise RunError(f"--orders is {number}; {len(domains)} domains have from 1 to {most}")
+        return list(islice(permutations(domains), number))
     orders = [tuple(one.strip() for one in part.split(",")) for part in _parts(text)]
     check_different("orders", [ARROW.join(one) for one in orders])
     for order in orders:
