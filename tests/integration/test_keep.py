@@ -16,7 +16,7 @@ from ossicle.errors import DataError, RunError, SplitError
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import FISHER, LOG, METRICS, PARENT, SPLIT, read_json
 from ossicle.training.run import train
-from tones import write_corpus
+from tones import write_corpus, write_metadata
 
 Configure = Callable[..., TrainConfig]
 QUICK = "dann"
@@ -147,6 +147,48 @@ def test_a_parent_without_fisher_information_has_it_computed_from_all_its_stages
     last = stage(keep="ewc", parent=str(second), data=f"audiofolder:{corpus}", epochs=1)
     train(last, tmp_path / "third", test=False)
     assert read == [6 + 6]
+
+
+@pytest.fixture(scope="module")
+def renamed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings with one label that the parent run has, `high`, and one that it does not have."""
+    root = tmp_path_factory.mktemp("data") / "renamed"
+    rows = write_corpus(root, takes=3, seconds=0.25)
+    write_metadata(
+        root, [(file, label.replace("low", "flat"), *rest) for file, label, *rest in rows]
+    )
+    return root
+
+
+@pytest.mark.thorough
+@each_way
+def test_a_head_with_outputs_for_new_labels_can_keep_the_old_ones(
+    stage: Configure, tmp_path: Path, renamed: Path, name: str
+) -> None:
+    """The head has flat, high and low; the parent's has high and low."""
+    data = f"audiofolder:{renamed}"
+    train(stage(data=data, keep=name, head_from="extend"), tmp_path / "run", test=False)
+    facts = read_json(tmp_path / "run" / "recipe.json")
+    assert facts["task"]["labels"] == ["flat", "high", "low"]
+    if name == "ewc":
+        fisher, _ = read_tensors(tmp_path / "run" / FISHER)
+        informed = fisher["head/linear.weight"].sum(dim=1) > 0
+        assert informed.tolist() == [False, True, True]
+
+
+@pytest.mark.thorough
+def test_fisher_information_follows_the_outputs_of_a_head(
+    stage: Configure, tmp_path: Path, renamed: Path
+) -> None:
+    """The second stage has flat, high and low; the third keeps high and low of them."""
+    second, third = tmp_path / "second", tmp_path / "third"
+    train(stage(keep="ewc", data=f"audiofolder:{renamed}", head_from="extend"), second, test=False)
+    train(stage(keep="ewc", parent=str(second), common_labels=True), third, test=False)
+    before, after = (read_tensors(run / FISHER)[0]["head/linear.weight"] for run in (second, third))
+    assert before.shape[0] == 3
+    assert after.shape[0] == 2
+    assert (after >= before[1:]).all()
+    assert (before[1:] > 0).any()
 
 
 @pytest.mark.parametrize(
