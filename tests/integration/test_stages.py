@@ -77,6 +77,10 @@ def test_what_is_frozen_keeps_its_bits_and_the_rest_trains(
     same = {key for key, value in before.items() if torch.equal(value, after[key])}
     assert same == {key for key in before if key.startswith(("0/0/attn.q/", "head/"))}
     assert len(same) == 4
+    assert read_folder(tmp_path / "second").facts["expression"] == (
+        "lora(dropout=0.3) + bottleneck(width=4)"
+    )
+    assert read_config(tmp_path / "second").recipe == "bottleneck(width=4)"
 
 
 @pytest.mark.thorough
@@ -130,6 +134,7 @@ def test_an_interrupted_stage_resumes_to_the_same_bits(
     open_parent(tmp_path / "stopped/parent")
 
 
+@pytest.mark.thorough
 def test_a_stage_is_moved_with_its_data(
     settings: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +154,7 @@ def test_a_stage_is_moved_with_its_data(
         trained.evaluate("third")
 
 
+@pytest.mark.thorough
 def test_the_backbone_of_a_parent_is_found_from_elsewhere(
     stage: Configure, backbone: str, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,10 +249,3 @@ def test_a_stage_on_the_data_of_its_parent_is_allowed(stage: Configure, corpus: 
 def test_the_stage_must_have_another_folder(stage: Configure, finished: Path) -> None:
     with pytest.raises(RunError, match="the folder that --from names"):
         train(stage(), finished)
-
-
-def test_the_recipe_of_a_folder_names_everything(stage: Configure, tmp_path: Path) -> None:
-    train(stage(recipe="bias"), tmp_path / "second")
-    facts = read_folder(tmp_path / "second").facts
-    assert facts["expression"] == "lora(dropout=0.3) + bias"
-    assert read_config(tmp_path / "second").recipe == "bias"
