@@ -94,7 +94,8 @@ def train(
 def _checked(out: Path, given: RunOptions, *, resume: bool) -> TrainConfig:
     """Return the settings of a run, after all checks that do not need torch."""
     from ossicle.training.folder import check_new, check_unlocked, places_of, read_config
-    from ossicle.training.parent import check_parent_out, find_parent, stage_config
+    from ossicle.training.parent import find_parent
+    from ossicle.training.stage_settings import check_parent_out, stage_config
 
     if resume:  # with the settings of the run; given options are compared with them
         check_unlocked(out)

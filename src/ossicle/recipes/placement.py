@@ -10,11 +10,10 @@ from ossicle.anatomy import SITE_NAMES
 from ossicle.errors import RecipeError, UnknownRecipe, did_you_mean
 from ossicle.methods import METHODS, Method
 from ossicle.recipes.layers import layer_parts, select_layers
-from ossicle.recipes.presets import PRESETS
+from ossicle.recipes.presets import HEAD_ONLY, PRESETS
 from ossicle.settings import Limits, check_known, check_value, value_text
 from ossicle.strict_json import fit
 
-HEAD_ONLY: Final = "linear"
 RATE: Final = Limits(0, 1_000_000, above=True)
 GATES: Final = ("softmax", "sigmoid", "layers")  # `ossicle.adapters.gates` has their equations
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
 
+HEAD_ONLY: Final = "linear"  # no adapters
+
 PAPERS: Final[dict[str, str]] = {
     "Cappellazzo et al. 2023": "https://arxiv.org/abs/2312.03694",
     "Inoue et al. 2024": "https://arxiv.org/abs/2407.21066",

@@ -10,8 +10,8 @@ import tomli_w
 
 from ossicle.anatomy import Anatomy
 from ossicle.errors import RecipeError
-from ossicle.recipes.placement import HEAD_ONLY, Placement, PlacementData
-from ossicle.recipes.presets import PRESETS
+from ossicle.recipes.placement import Placement, PlacementData
+from ossicle.recipes.presets import HEAD_ONLY, PRESETS
 from ossicle.recipes.table import recipe_table
 from ossicle.recipes.text import check_count, check_length, parse_placements
 from ossicle.strict_json import dumps, fit, read_object

@@ -16,7 +16,8 @@ from typing import Final
 
 from ossicle.anatomy import SITE_NAMES
 from ossicle.errors import RecipeError
-from ossicle.recipes.placement import HEAD_ONLY, RATE, Placement, find_method
+from ossicle.recipes.placement import RATE, Placement, find_method
+from ossicle.recipes.presets import HEAD_ONLY
 from ossicle.settings import CALL, check_setting, read_value, split_pairs, typed
 
 MAX_PLACEMENTS: Final = 256

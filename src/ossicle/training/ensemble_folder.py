@@ -22,9 +22,9 @@ from ossicle import __version__, strict_json
 from ossicle.adapters.folder import COHORT, FACTS, TENSORS
 from ossicle.checksums import unseal
 from ossicle.errors import AdapterFileError, RunError, listing
-from ossicle.files import replace_file, write_sealed
+from ossicle.files import write_sealed
 from ossicle.paths import fault
-from ossicle.training.folder import CONFIG, PARENT, SPLIT, VERSIONS
+from ossicle.training.folder import CONFIG, PARENT, SPLIT, VERSIONS, copy_files
 
 ENSEMBLE: Final = "ensemble.json"
 PLAN: Final = "plan.json"  # of `ossicle train --ensemble`: see `ossicle.training.train_ensemble`
@@ -244,7 +244,7 @@ def write_ensemble(
             shutil.rmtree(part)
         part.mkdir(parents=True)
         for member in () if link else members:
-            _copy(member.folder, part / MEMBERS / member.name)
+            copy_files(member.folder, part / MEMBERS / member.name, _files_of(member.folder))
         write_facts(part, members, facts, linked_from=out if link else None)
         if out.exists():
             out.rmdir()
@@ -254,12 +254,6 @@ def write_ensemble(
             f"'{out}' cannot be written: {error.strerror or error}; choose another folder"
         ) from error
     return read_ensemble(out)
-
-
-def _copy(member: Path, to: Path) -> None:
-    for name in _files_of(member):
-        (to / name).parent.mkdir(parents=True, exist_ok=True)
-        replace_file(to / name, (member / name).read_bytes())
 
 
 def _files_of(member: Path) -> list[str]:

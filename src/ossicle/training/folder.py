@@ -4,6 +4,7 @@ Nothing here imports torch, so that an unsuitable folder is refused within a sec
 """
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from ossicle.checksums import unseal
 from ossicle.errors import FolderLocked, RunError
-from ossicle.files import is_part
+from ossicle.files import is_part, replace_file
 from ossicle.paths import HERE, fault
 from ossicle.strict_json import read_object
 from ossicle.training.config import TrainConfig
@@ -93,6 +94,24 @@ def _locked(folder: Path, wait_s: float = 0.0) -> FileLock:
             "end it, or choose another folder"
         ) from None
     return lock
+
+
+def copy_files(folder: Path, to: Path, names: Iterable[str]) -> None:
+    """Copy the files of a run that are there, each whole or not at all.
+
+    Args:
+        folder: The folder of the run.
+        to: Where to copy them; folders are created.
+        names: Names of the files, relative to the folder.
+
+    Raises:
+        OSError: one cannot be read.
+        RunError: one cannot be written.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            replace_file(to / name, (folder / name).read_bytes())
 
 
 def check_new(folder: Path) -> None:

@@ -10,16 +10,15 @@ The new run loads, resumes and evaluates with the copy alone. Opening it imports
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ossicle.adapters.folder import FACTS, TENSORS, read_folder
 from ossicle.checksums import DIGEST, check_tensors
-from ossicle.errors import AdapterFileError, RunError, listing
-from ossicle.files import replace_file, write_sealed
-from ossicle.paths import HERE, expand, fault, find, is_there, looked_in
-from ossicle.settings import split_call
+from ossicle.errors import AdapterFileError, RunError
+from ossicle.files import write_sealed
+from ossicle.paths import HERE, fault, find, looked_in
 from ossicle.training.config import TrainConfig
 from ossicle.training.ensemble_folder import is_ensemble, read_ensemble
 from ossicle.training.folder import (
@@ -32,11 +31,11 @@ from ossicle.training.folder import (
     STARTED_IN,
     VERSIONS,
     check_unlocked,
+    copy_files,
     places_of,
     read_config,
     read_json,
 )
-from ossicle.training.freeze import check_freeze
 from ossicle.training.learnt import read_split
 from ossicle.training.result import RunResult, read_result
 
@@ -47,9 +46,7 @@ if TYPE_CHECKING:
     from ossicle.recipes.recipe import Recipe
     from ossicle.tasks import Task
 
-FILES: Final = (TENSORS, FACTS, CONFIG, SPLIT, METRICS)  # as they are; VERSIONS is written anew
-MORE_FILES: Final = (FISHER,)  # where a run has them
-HEAD_ONLY: Final = "linear"  # the recipe that adds nothing
+FILES: Final = (TENSORS, FACTS, CONFIG, SPLIT, METRICS, FISHER)  # VERSIONS is written anew
 
 
 @dataclass(frozen=True)
@@ -164,8 +161,8 @@ def open_parent(folder: Path, looked: tuple[Path, ...] = HERE) -> Parent:
         raise AdapterFileError(
             f"'{folder / TENSORS}' is damaged ({error}); copy it again, or train again"
         ) from error
-    if opened.facts["head"] is None:
-        raise RunError(f"the adapter in '{folder}' has no head; start from a run")
+    if opened.facts["head"] is None or "name" not in opened.facts["task"]:
+        raise AdapterFileError(f"'{folder / FACTS}' names no head and task; copy it from the run")
     earlier = None if config.parent is None else open_parent(folder / PARENT)
     return Parent(
         folder, config, places_of(folder), opened.facts, read_result(folder), split, digest, earlier
@@ -195,75 +192,6 @@ def _check_finished(folder: Path, looked: tuple[Path, ...]) -> None:
         )
 
 
-def stage_config(config: TrainConfig, parent: Parent | None) -> TrainConfig:
-    """Return the settings of a stage, with those of the parent where none are given.
-
-    They are the backbone, the task, the head and the recipe `linear`, which adds nothing.
-
-    Raises:
-        RunError: the settings do not suit the parent, or name no backbone or recipe without one.
-    """
-    if parent is None:
-        if missing := [name for name in ("backbone", "recipe") if not getattr(config, name)]:
-            raise RunError(f"{listing(missing)} missing: required for a run without a parent")
-        return config
-    task, head = parent.facts["task"]["name"], parent.facts["head"]["name"]
-    if config.task and (call := split_call(config.task)) and call[0] != task:
-        raise RunError(
-            f"the task is '{call[0]}' and that of the parent run '{task}'; a stage has the task of "
-            "its parent. Leave --task out, or start a run without --from"
-        )
-    if config.head not in (None, head) and config.head_from != "new":
-        raise RunError(
-            f"the head is '{config.head}' and that of the parent run '{head}'; leave --head out, "
-            "or start with a new head with --head-from new"
-        )
-    _check_trains(config, parent)
-    return replace(
-        config,
-        backbone=config.backbone or _backbone_of(parent),
-        recipe=config.recipe or HEAD_ONLY,
-        task=config.task or parent.config.task or task,
-        head=config.head or head,
-    )
-
-
-def _backbone_of(parent: Parent) -> str:
-    """Return the backbone of a parent; its path, if it is not found from here."""
-    name = parent.config.backbone
-    path, mark, settings = name.partition("?")
-    found = find(path, parent.places)
-    return name if is_there(expand(path)) or not is_there(found) else f"{found}{mark}{settings}"
-
-
-def _check_trains(config: TrainConfig, parent: Parent) -> None:
-    """Raise unless `freeze` names parts of the parent and leaves something that trains."""
-    left = check_freeze(config.freeze, parent.facts)
-    if config.head_from != "keep" and "head" not in left:
-        raise RunError(
-            f"--freeze names the head, and --head-from {config.head_from} gives it outputs that "
-            "must be trained; leave one of them out"
-        )
-    if not left and config.recipe in ("", HEAD_ONLY):
-        raise RunError(
-            f"--freeze '{config.freeze}' freezes everything, so nothing would train. Leave a part "
-            "out, or add placements with --recipe"
-        )
-
-
-def check_parent_out(parent: Parent, out: Path) -> None:
-    """Raise if the folder of a new run is that of its parent, or of a run before it.
-
-    Raises:
-        RunError: it is.
-    """
-    for stage in parent.stages:
-        if os.path.realpath(stage.folder) == os.path.realpath(out):
-            raise RunError(
-                f"--out is '{out}', the folder that --from names; write the stage to another folder"
-            )
-
-
 def copy_parent(parent: Parent, run: Path) -> None:
     """Copy a parent and the runs before it into the folder of a run, whole or not at all.
 
@@ -287,11 +215,7 @@ def copy_parent(parent: Parent, run: Path) -> None:
 def _copy(parent: Parent, to: Path, final: Path) -> None:
     """Copy a parent to a folder that will be renamed."""
     to.mkdir(parents=True)
-    for name in FILES:
-        replace_file(to / name, (parent.folder / name).read_bytes())
-    for name in MORE_FILES:
-        if (parent.folder / name).is_file():
-            replace_file(to / name, (parent.folder / name).read_bytes())
+    copy_files(parent.folder, to, FILES)
     write_sealed(to / VERSIONS, _versions(parent.folder, final))
     if parent.earlier is not None:
         _copy(parent.earlier, to / PARENT, final / PARENT)
@@ -322,19 +246,3 @@ def describe(parent: Parent, given: str | None) -> dict[str, Any]:
         "data": parent.config.data,
         "split_fingerprint": parent.result.split_fingerprint,
     }
-
-
-def check_stage_backbone(parent: Parent, fingerprint: str, name: str) -> None:
-    """Raise unless the backbone of a stage has the weights that its parent was trained on."""
-    saved = parent.facts["backbone"]
-    if saved["fingerprint"] != fingerprint:
-        raise RunError(
-            f"the parent run '{parent.folder}' was trained on '{saved['name']}' (fingerprint "
-            f"{saved['fingerprint']}), and the backbone is '{name}' ({fingerprint}). Leave "
-            "--backbone out, or name the backbone of the parent"
-        )
-
-
-def listed(names: set[str]) -> str:
-    """Return names for a message; the blank of transcriptions, which is empty, has none."""
-    return listing(sorted(filter(None, names)), 20) or "none"

@@ -31,7 +31,7 @@ from ossicle.training.config import TrainConfig
 from ossicle.training.earlier import check_unchanged
 from ossicle.training.keeping import Keeping
 from ossicle.training.loop import with_epochs
-from ossicle.training.parent import Parent, check_stage_backbone, find_parent, stage_config
+from ossicle.training.parent import Parent, find_parent
 from ossicle.training.recordings import (
     checked,
     clips_by_side,
@@ -41,6 +41,7 @@ from ossicle.training.recordings import (
 )
 from ossicle.training.split import open_split, task_type, with_known_labels
 from ossicle.training.stage import Stage, check_not_learnt, stage_model, stage_task, with_notice
+from ossicle.training.stage_settings import check_stage_backbone, stage_config
 
 _LOGGER: Final = logging.getLogger(__name__)
 

@@ -54,9 +54,10 @@ from ossicle.training.folder import (
 )
 from ossicle.training.inputs import write_inputs
 from ossicle.training.loop import epochs
-from ossicle.training.parent import check_parent_out, copy_parent, find_parent, stage_config
+from ossicle.training.parent import copy_parent, find_parent
 from ossicle.training.prepare import Prepared, prepare
 from ossicle.training.result import RunResult, read_result, write_result
+from ossicle.training.stage_settings import check_parent_out, stage_config
 from ossicle.training.state import Epoch, OnEpoch, State
 from ossicle.training.tracking import check_trackers, start_trackers
 

@@ -23,7 +23,7 @@ from ossicle.tasks import Task
 from ossicle.training.config import TrainConfig
 from ossicle.training.freeze import check_freeze
 from ossicle.training.learnt import LEARNT_FROM, learnt_contents
-from ossicle.training.parent import Parent, listed
+from ossicle.training.parent import Parent
 
 SET = "default"  # name of the only adapter set of a run
 
@@ -65,11 +65,16 @@ def stage_task(config: TrainConfig, task: Task, parent: Task) -> Task:
     if task.closed_set and not config.common_labels and own != theirs:
         raise LabelError(
             f"the labels of the data and of the parent run differ: only the data have "
-            f"{listed(own - theirs)}; only the parent has {listed(theirs - own)}. Rename labels "
+            f"{_listed(own - theirs)}; only the parent has {_listed(theirs - own)}. Rename labels "
             "with --map-labels, leave such recordings out with --common-labels, or give the head "
             "more outputs with --head-from extend"
         )
     return task.with_outputs(own, parent)
+
+
+def _listed(names: set[str]) -> str:
+    """Return names for a message; the blank of transcriptions, which is empty, has none."""
+    return listing(sorted(filter(None, names)), 20) or "none"
 
 
 def with_notice(dataset: Dataset, config: TrainConfig, task: Task, parent: Task) -> Dataset:
@@ -78,7 +83,7 @@ def with_notice(dataset: Dataset, config: TrainConfig, task: Task, parent: Task)
     if not config.common_labels or not lost:
         return dataset
     notice = (
-        f"The head has no outputs any more for labels that the data do not have: {listed(lost)}"
+        f"The head has no outputs any more for labels that the data do not have: {_listed(lost)}"
     )
     return replace(dataset, notices=(*dataset.notices, notice))
 

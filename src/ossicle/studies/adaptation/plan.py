@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ossicle.continual import KEEPS, parse_keep
 from ossicle.errors import RunError, listing
-from ossicle.recipes.placement import HEAD_ONLY
+from ossicle.recipes.presets import HEAD_ONLY
 from ossicle.recipes.recipe import Recipe
 from ossicle.studies.adaptation.data import domains_of
 from ossicle.studies.analysis.notes import FEWEST_SEEDS

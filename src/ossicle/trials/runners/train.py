@@ -10,9 +10,10 @@ import numpy as np
 from ossicle.progress import Progress
 from ossicle.tasks import TASKS
 from ossicle.training.folder import CONFIG, METRICS, PARENT, check_unlocked, read_config
-from ossicle.training.parent import find_parent, stage_config
+from ossicle.training.parent import find_parent
 from ossicle.training.result import RunResult, read_result
 from ossicle.training.run import train
+from ossicle.training.stage_settings import stage_config
 from ossicle.trials.kept import Kept
 from ossicle.trials.outcome import Measured, TestRows
 from ossicle.trials.runners.runner import Runner
