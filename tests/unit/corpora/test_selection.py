@@ -73,6 +73,14 @@ def test_a_given_split_is_kept_and_never_drawn_again(tree):
     assert len(read_data(f"{root}/list.csv?where=style=free").valid) == 2
 
 
+def test_validation_that_where_empties_is_not_drawn_from_training(tree):
+    people = ("03", "08", "09", "10", "11", "13")  # 03 and 08 are test, 10 and 09 validation
+    root = tree({f"wav/{who}a01{emotion}a.wav": None for who in people for emotion in "WN"})
+    kept = ",".join(f"speaker={who}" for who in ("03", "08", "11", "13"))
+    with pytest.raises(SplitError, match="no valid recordings"):
+        open_data(f"emodb:{root}?where={kept}")
+
+
 def test_missing_validation_is_drawn_from_what_is_kept(tree):
     """The release has no dev set, and a tenth of training is drawn after `where`."""
     head, files = "client_id\tpath\tsentence\tgender", {}

@@ -38,6 +38,8 @@ def test_speakers_are_apart_and_known_by_sex(root):
 def test_validation_is_the_smallest_other_group_or_drawn_by_speaker(root):
     tested = open_data(f"urdu:{root}?test_speakers=SM1,SF1")
     assert {one.speaker for one in tested.valid} == {"SM2", "SF9"}
+    largest = open_data(f"urdu:{root}?test_speakers=SM4,SF2")
+    assert {one.speaker for one in largest.valid} == {"SM1", "SF1"}
     mixed = open_data(f"urdu:{root}?test_speakers=SM1,SM2,SM4")
     assert len({one.speaker for one in mixed.valid}) == 1
     assert any("no validation split" in notice for notice in mixed.notices)
