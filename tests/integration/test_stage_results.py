@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from ossicle.cli.stages import chain_of, print_stage
-from ossicle.errors import AdapterFileError, SplitError
+from ossicle.errors import AdapterFileError, RunError, SplitError
 from ossicle.training.combine import make_ensemble
 from ossicle.training.config import TrainConfig
 from ossicle.training.folder import read_config
+from ossicle.training.parent import open_parent
 from ossicle.training.result import RunResult, read_result
 from ossicle.training.run import train
 from ossicle.training.trained import Trained
@@ -83,6 +84,8 @@ def test_an_ensemble_of_stages_refuses_what_its_members_were_trained_on_before(
     trained = Trained.open(tmp_path / "both")
     with pytest.raises(SplitError, match="an earlier stage of member 'second'"):
         trained.evaluate(str(corpus), side="all")
+    with pytest.raises(RunError, match="is an ensemble, and a stage starts from a single run"):
+        open_parent(tmp_path / "both")
     (tmp_path / "both/members/other/parent/split.json").unlink()
     with pytest.raises(AdapterFileError, match=r"parent/split\.json"):
         Trained.open(tmp_path / "both")
@@ -129,3 +132,33 @@ def test_without_the_data_of_an_earlier_stage_there_is_a_notice(
     assert earlier["before"]["accuracy"] == read_result(tmp_path / "one").test_metrics["accuracy"]
     assert own["before"] is None
     assert "the head is new" in own["why"]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("head_from", ["keep", "new"])
+def test_recordings_with_labels_that_were_left_out_are_not_tested(
+    settings: Configure,
+    second: tuple[Path, RunResult],
+    corpus: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    head_from: str,
+) -> None:
+    folder, earlier = second  # it knows alarm, high and low; the data have high and low
+    data = f"audiofolder:{corpus}"
+    config = settings(parent=str(folder), data=data, common_labels=True, head_from=head_from)
+    result = train(replace(config, backbone="", recipe="linear", epochs=1), tmp_path / "third")
+    assert result.stage is not None
+    first, middle, own = result.stage["tests"]
+    assert [one["after"]["count"] for one in (first, middle, own)] == [6, 3, 6]
+    if head_from == "keep":
+        assert [one["before"]["count"] for one in (first, middle, own)] == [6, 3, 6]
+    else:  # the parent was tested on alarms too
+        assert earlier.stage is not None
+        assert first["before"] == earlier.stage["tests"][0]["after"]
+        assert middle["before"] is None
+        assert "with other labels too" in middle["why"]
+    caplog.clear()
+    assert Trained.open(tmp_path / "third").evaluate(middle["data"])["count"] == 3
+    left_out = "3 of 6 recordings are left out: the model was trained with --common-labels and"
+    assert any(left_out in record.message for record in caplog.records)

@@ -167,7 +167,10 @@ def _add_stored(tests: list[dict[str, Any]], parent: Parent) -> None:
     if parent.result.stage is not None:
         stored = [one["after"] for one in parent.result.stage["tests"]]
     for one, before in zip(tests, stored, strict=False):
-        one["before"] = before and {key: before[key] for key in one["after"] or before}
+        if before and one["after"] and before["count"] != one["after"]["count"]:
+            one["why"] = "the parent run was tested on recordings with other labels too"
+        else:
+            one["before"] = before and {key: before[key] for key in one["after"] or before}
     tests[-1]["why"] = "the head is new, so the parent run has no answers"
 
 
