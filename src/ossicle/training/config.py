@@ -79,7 +79,7 @@ class TrainConfig:
         Help(
             "Labelled recordings: demo (shipped with ossicle), a folder, a .csv, .tsv or .jsonl "
             "table, or READER:PATH?option=value&..., e.g. fsdd:PATH?test_speaker=theo (see "
-            "`ossicle corpora`).",
+            "`ossicle corpora`). 'A + B' joins two of them.",
             MODEL,
         ),
     ]

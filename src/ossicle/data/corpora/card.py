@@ -15,7 +15,8 @@ def card(corpus: Corpus) -> dict[str, str]:
     }
     if corpus.folds is not None:
         facts["folds"] = f"chosen by {corpus.folds.option}; --folds all tests each of them once"
-    facts["columns"] = ", ".join((LABEL, SPEAKER, *corpus.columns))
+    columns = ", ".join((LABEL, SPEAKER, *corpus.columns))
+    facts["columns"] = f"{columns}; choose by them with where=COLUMN=VALUE"
     return facts | {"licence": corpus.licence, "source": corpus.source}
 
 
