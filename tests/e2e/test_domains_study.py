@@ -18,6 +18,7 @@ def study(ossicle: Command, out: Path, *options: str) -> Any:
     return ossicle("study", "domains", *DEMO, *SMALL, f"--out={out}", *options)
 
 
+@pytest.mark.browser
 @pytest.mark.thorough
 def test_two_domains_are_compared_and_the_report_opens(ossicle: Command, tmp_path: Path) -> None:
     options = (

@@ -121,7 +121,7 @@ def _test(folder: Path, data: Mapping[str, str], kept: Kept, progress: Progress)
     """Test the run in a folder on every domain, and write the result."""
     adapter, config = adapter_digest(folder), read_config(folder)
     run = prepare(
-        config,
+        replace(config, keep=None),  # what it needs in training alone need not be computed again
         places=places_of(folder),
         load=kept.load,
         progress=progress,
