@@ -11,7 +11,7 @@ from typing import Final
 
 from ossicle.continual import drawn
 from ossicle.data import Content, Dataset, Utterance
-from ossicle.errors import DataError, RunError, listing
+from ossicle.errors import DataError, LabelError, RunError, listing
 from ossicle.tasks import Task
 from ossicle.training.parent import Parent
 from ossicle.training.split import known_labels
@@ -84,7 +84,7 @@ def with_replayed(
         seed: Seed of the draw.
 
     Raises:
-        RunError: none of them has a label of the new head.
+        RunError: none of them has a label of the new head, or some class is not drawn.
     """
     known = known_labels(earlier, task)
     if not known:
@@ -92,7 +92,13 @@ def with_replayed(
             "--keep replay finds no earlier recordings with labels of the new head. Rename labels "
             "with --map-labels, or extend the head with --head-from extend"
         )
-    replayed = drawn(dataset, known, share, task.classes_in, seed)
+    try:
+        replayed = drawn(dataset, known, share, task.classes_in, seed)
+    except LabelError as error:
+        raise RunError(
+            f"--keep replay with a share of {share:g} draws no recordings of some classes; choose "
+            "a larger share"
+        ) from error
     notices = dataset.notices
     if left := len(earlier) - len(known):
         notices += (
