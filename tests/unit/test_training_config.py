@@ -113,7 +113,7 @@ def test_a_configuration_survives_json() -> None:
             {**NEEDED, "epoch": 3},
             "a run has no setting 'epoch'; available: .* Did you mean 'epochs'?",
         ),
-        ({"backbone": "b"}, "is incomplete: .*'recipe' and 'data'"),
+        ({"backbone": "b"}, "is incomplete: .*argument: 'data'"),
         ({**NEEDED, "epochs": "ten"}, "epochs is 'ten'; expected a whole number"),
         ({**NEEDED, "epochs": 1e308}, "epochs is 1e[+]308; expected a whole number"),
         ({**NEEDED, "epochs": True}, "epochs is true; expected a whole number"),

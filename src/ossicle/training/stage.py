@@ -74,7 +74,8 @@ def stage_task(config: TrainConfig, task: Task, parent: Task) -> Task:
 
 def _listed(names: set[str]) -> str:
     """Return names for a message; the blank of transcriptions, which is empty, has none."""
-    return listing(sorted(filter(None, names)), 20) or "none"
+    shown = (name if name.strip() else repr(name) for name in sorted(names) if name)
+    return listing(shown, 20) or "none"
 
 
 def with_notice(dataset: Dataset, config: TrainConfig, task: Task, parent: Task) -> Dataset:
