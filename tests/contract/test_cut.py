@@ -8,7 +8,7 @@ from ossicle.adapters.check import attach
 from ossicle.anatomy import FEATURES, VALUES
 from ossicle.backbones import PartialForward
 from ossicle.frozen import part
-from ossicle.frozen.cut import Cut, advance_to_cut, encode_from_cut, find_cut, run_to_cut
+from ossicle.frozen.cut import Cut, advance_to_cut, find_cut, run_from_cut, run_to_cut
 from ossicle.frozen.part import BatchRow, FrozenPart
 from ossicle.heads import HEADS, build_head
 from ossicle.recipes.recipe import Recipe
@@ -63,9 +63,7 @@ class TestEveryMethod:
         rows = [backbone.row(wave) for wave in waves]
         states = run_to_cut(backbone, rows, cut)
         assert not any(state.requires_grad for state in states)
-        found = model.apply_head(
-            encode_from_cut(model.backbone, states, [length for _, length in rows], cut)
-        ).values
+        found = run_from_cut(model, states, [length for _, length in rows], cut).values
         expected = model.outputs(*backbone.batch(waves)).values
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         partial = advance_to_cut(backbone, rows, cut)  # as on an accelerator
@@ -178,9 +176,7 @@ def test_a_head_gives_the_same_output_for_a_summary_as_for_all_frames(build, noi
     rows, cut = [backbone.row(wave) for wave in waves], find_cut(model)
     states = run_to_cut(backbone, rows, cut)
     assert {state.shape[1] for state in states} == {2 if name == "meanstd" else 1}
-    found = model.apply_head(
-        encode_from_cut(model.backbone, states, [length for _, length in rows], cut)
-    ).values
+    found = run_from_cut(model, states, [length for _, length in rows], cut).values
     expected = model.outputs(*backbone.batch(waves)).values
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 

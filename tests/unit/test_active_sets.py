@@ -11,7 +11,7 @@ from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.saving import load, save
 from ossicle.backbones import Backbone
 from ossicle.errors import AttachError, RecipeMismatch
-from ossicle.frozen.cut import Cut, encode_from_cut, find_cut, frozen_below, run_to_cut
+from ossicle.frozen.cut import Cut, find_cut, frozen_below, run_from_cut, run_to_cut
 from ossicle.frozen.part import adapters_digest
 from ossicle.heads import build_head
 from ossicle.recipes.recipe import Recipe
@@ -105,9 +105,7 @@ def test_frozen_adapters_are_below_the_cut_and_part_of_its_key(model, inputs, no
     assert find_cut(model, below_adapters=True) == Cut(0)
     rows = [model.backbone.row(wave) for wave in noise(4000, 3000)]
     states = run_to_cut(model.backbone, rows, cut)
-    outputs = model.apply_head(
-        encode_from_cut(model.backbone, states, [row[1] for row in rows], cut)
-    ).values
+    outputs = run_from_cut(model, states, [row[1] for row in rows], cut).values
     torch.testing.assert_close(outputs, model(*inputs), rtol=1e-5, atol=1e-6)
     before = adapters_digest(model.active_slots[:2], model.backbone)
     with torch.no_grad():

@@ -19,7 +19,7 @@ from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.slots import Slot
 from ossicle.anatomy import END, FEATURES, VALUES
 from ossicle.backbones import Backbone, Encoded, PartialForward
-from ossicle.heads import SUMMARIES
+from ossicle.heads import SUMMARIES, Outputs
 
 # Model input of one recording, (N,) or (T, M), and its number of real entries. Rows differ in N.
 Row = tuple[Float[Tensor, "..."], int]
@@ -152,6 +152,25 @@ def summarised(state: Float[Tensor, "..."], cut: Cut) -> Float[Tensor, "..."]:
     return state if cut.summary is None else SUMMARIES[cut.summary].of(state)
 
 
+def run_from_cut(
+    model: AdaptedModel,
+    states: Sequence[Float[Tensor, "..."]],
+    lengths: Sequence[int],
+    cut: Cut,
+    finish: Callable[[PartialForward], Encoded] | None = None,
+) -> Outputs:
+    """Return the outputs of rows, as `AdaptedModel.outputs` does, from their states.
+
+    Args:
+        model: The model, with the same active sets as in `find_cut`.
+        states: States of each row from `run_to_cut`.
+        lengths: Real entries of the model input of each row.
+        cut: The cut that the states belong to.
+        finish: The result of `AdaptedModel.compiled_finish`; None: `Backbone.finish`.
+    """
+    return model.apply_head(encode_from_cut(model.backbone, states, lengths, cut, finish))
+
+
 def encode_from_cut(
     backbone: Backbone,
     states: Sequence[Float[Tensor, "..."]],
@@ -159,15 +178,7 @@ def encode_from_cut(
     cut: Cut,
     finish: Callable[[PartialForward], Encoded] | None = None,
 ) -> Encoded:
-    """Return the frames of rows that the head reads, from their states.
-
-    Args:
-        backbone: The backbone, with the same active sets as in `find_cut`.
-        states: States of each row from `run_to_cut`.
-        lengths: Real entries of the model input of each row.
-        cut: The cut that the states belong to.
-        finish: The result of `AdaptedModel.compiled_finish`; None: `Backbone.finish`.
-    """
+    """Return the frames of rows that the head reads, from their states: see `run_from_cut`."""
     return (finish or backbone.finish)(pad_at_cut(backbone, states, lengths, cut))
 
 
