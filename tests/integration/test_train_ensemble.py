@@ -36,10 +36,10 @@ def stop_in(member: int) -> Callable[..., None]:
     return progress
 
 
-def test_equal_recipes_get_consecutive_seeds_and_names(settings: Configure) -> None:
+def test_members_get_consecutive_seeds_and_names(settings: Configure) -> None:
     plan = plan_ensemble(settings(seed=7), ["lora(rank=2)", "bias", "lora(rank=2)", "lora(rank=1)"])
     seeds = {name: config.seed for name, config in plan.configs.items()}
-    assert seeds == {"lora-rank=2": 7, "bias": 7, "lora-rank=2-2": 8, "lora-rank=1": 7}
+    assert seeds == {"lora-rank=2": 7, "bias": 8, "lora-rank=2-2": 9, "lora-rank=1": 10}
 
 
 def test_each_member_gets_its_part_of_the_budget(settings: Configure) -> None:
@@ -47,7 +47,7 @@ def test_each_member_gets_its_part_of_the_budget(settings: Configure) -> None:
     assert plan.counts.keys() == {"lora", "bottleneck", "lora-2"}
     assert all(1000 < count <= 2000 for count in plan.counts.values())
     assert plan.counts["lora"] == plan.counts["lora-2"]
-    assert plan.configs["lora-2"].seed == 1
+    assert plan.configs["lora-2"].seed == 2
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_command_that_was_stopped_continues_with_the_member_at_work(
         train_ensemble(config, ["lora", "bias"], out, resume=True)
     made = run(resume=True)
     assert [one.name for one in made.members] == ["lora", "lora-2", "bias"]
-    assert [read_result(one.folder).seed for one in made.members] == [0, 1, 0]
+    assert [read_result(one.folder).seed for one in made.members] == [0, 1, 2]
     assert ((first / TENSORS).stat().st_mtime_ns, (first / METRICS).stat().st_mtime_ns) == finished
     assert run(resume=True) == made
     assert Trained.open(out, device="cpu").evaluate(config.data)["count"] == 6

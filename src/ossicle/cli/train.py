@@ -29,8 +29,8 @@ def train(
         str | None,
         typer.Option(
             metavar="R,R,...",
-            help="Train an ensemble of these recipes instead of one adapter with --recipe. Equal "
-            "recipes get consecutive seeds.",
+            help="Train an ensemble of these recipes instead of one adapter with --recipe. Members "
+            "get consecutive seeds.",
             rich_help_panel=ENSEMBLE,
         ),
     ] = None,

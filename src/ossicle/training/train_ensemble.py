@@ -9,7 +9,6 @@ Members share the cache of the frozen part, as all runs do.
 
 import logging
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -103,7 +102,8 @@ def plan_ensemble(
 ) -> Plan:
     """Return the settings of every member; reads no weights and no recordings.
 
-    Equal recipes get consecutive seeds.
+    Members get consecutive seeds. With one seed they would share the order of recordings, the crops
+    and the first parameters of the head, and err together more often.
 
     Args:
         config: The settings that members share; its recipe is not used.
@@ -130,13 +130,11 @@ def plan_ensemble(
     each = None if budget is None else budget // len(recipes)
     fitted = parsed if each is None else [fit_budget(bare, one, each).recipe for one in parsed]
     members = named([_name(one) for one in parsed], [Path()] * len(parsed))
-    before: Counter[str] = Counter()
     configs, counts = {}, {}
-    for member, recipe, given in zip(members, fitted, recipes, strict=True):
+    for n, (member, recipe, given) in enumerate(zip(members, fitted, recipes, strict=True)):
         text = str(recipe) if each else written_out(given)
-        configs[member.name] = replace(config, recipe=text, seed=config.seed + before[str(recipe)])
+        configs[member.name] = replace(config, recipe=text, seed=config.seed + n)
         counts[member.name] = count(bare, recipe).trainable
-        before[str(recipe)] += 1
     return Plan(vote=vote, budget=budget, counts=counts, configs=configs)
 
 
@@ -160,7 +158,7 @@ def train_ensemble(
 
     Args:
         config: The settings that members share; its recipe is not used.
-        recipes: The recipe of each member. Equal ones get consecutive seeds.
+        recipes: The recipe of each member. Members get consecutive seeds.
         out: The ensemble folder; new, or empty, unless resuming.
         vote: The name of a vote, one of `ossicle.votes.VOTES`.
         budget: Number of parameters to train in all members together, without their heads: each of

@@ -38,8 +38,8 @@ def gain_parts(
         rows=[_row(name, found) for name, found in known.items()],
         notes=[
             f"Compared with {best}, the member that is best on the validation recordings, with the "
-            "same seed. Gained: recordings with a higher score after the vote; lost: with a lower. "
-            "Mean number over seeds."
+            "first seed of the ensemble. Gained: recordings with a higher score after the vote; "
+            "lost: with a lower. Mean number over seeds."
         ],
     )
     name, found = next(iter(known.items()))

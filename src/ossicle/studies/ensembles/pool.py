@@ -103,6 +103,10 @@ class Pool:
         choose = max if task.higher_is_better else min
         return choose(means, key=lambda recipe: means[recipe]) if means else None
 
+    def seed_after(self, seed: Label, steps: int) -> Label:
+        """Return the seed that comes so many steps after another in the grid, cyclically."""
+        return self.seeds[(self.seeds.index(seed) + steps) % len(self.seeds)]
+
     def seeds_from(self, seed: Label) -> tuple[Label, ...]:
         """Return as many seeds as there are recipes, from one on and cyclic.
 
@@ -112,8 +116,7 @@ class Pool:
         number = len(self.recipes)
         if len(self.seeds) < number or (len(self.seeds) == number and seed != self.seeds[0]):
             return ()
-        start = self.seeds.index(seed)
-        return (self.seeds[start:] + self.seeds[:start])[:number]
+        return tuple(self.seed_after(seed, steps) for steps in range(number))
 
 
 def pools(outcomes: Sequence[Outcome]) -> list[Pool]:

@@ -211,10 +211,12 @@ def _notes(found: Results) -> list[str]:
         )
     elif len(pool.seeds) == number:
         said.append("All seeds make one ensemble of seeds, which has one repeat.")
-    elif any(plan.kind == "seeds" for plan, _ in found.ensembles):
+    if len(pool.seeds) > 1:
         said.append(
-            "An ensemble of seeds has a seed and those that follow it in the grid, cyclically, so "
-            "its repeats share members and are not independent: their p over repeats is too small."
+            "The members of an ensemble have a seed and those that follow it in the grid, "
+            "cyclically, so that they do not share the order of recordings and the first "
+            "parameters of the head. Its repeats share members and are not independent: their p "
+            "over repeats is too small."
         )
     learnt = dict.fromkeys(plan.vote.name for plan, _ in found.ensembles if plan.vote.learns)
     if learnt:

@@ -1,8 +1,12 @@
 """Ensembles as outcomes, so that tables, tests and plots of studies work on them.
 
-    mixed                 a member of each recipe, with the same seed
+    mixed                 a member of each recipe
     K seeds of RECIPE     the recipe that is best on validation, with as many seeds
-    RECIPE + RECIPE ...   all pairs and triples of recipes, with the same seed
+    RECIPE + RECIPE ...   all pairs and triples of recipes
+
+The members of every ensemble have consecutive seeds, from its own on and cyclically: members with
+one seed would share the order of recordings, the crops and the first parameters of the head, and
+err together more often than seeds of one recipe do.
 
 A vote that learns is fitted on the validation recordings of its members, never on test recordings.
 """
@@ -53,7 +57,7 @@ class Plan:
         """Return its members; none of seeds that would be the same ensemble once more."""
         if self.kind == "seeds":
             return [(self.recipes[0], one, fold) for one in pool.seeds_from(seed)]
-        return [(one, seed, fold) for one in self.recipes]
+        return [(one, pool.seed_after(seed, n), fold) for n, one in enumerate(self.recipes)]
 
 
 @dataclass(frozen=True)
