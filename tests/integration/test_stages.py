@@ -102,10 +102,8 @@ def test_the_original_is_not_needed_any_more(
     train(read_config(third), third, resume=True)
 
 
-@pytest.mark.parametrize(
-    "copied",
-    ["whole", *(pytest.param(one, marks=pytest.mark.thorough) for one in ("in part", "none"))],
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("copied", ["whole", "in part", "none"])
 def test_an_interrupted_stage_resumes_to_the_same_bits(
     stage: Configure,
     finished: Path,
