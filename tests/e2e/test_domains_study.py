@@ -18,21 +18,26 @@ def study(ossicle: Command, out: Path, *options: str) -> Any:
     return ossicle("study", "domains", *DEMO, *SMALL, f"--out={out}", *options)
 
 
+def said(done: Any) -> str:
+    """Return what a command printed, without its line breaks."""
+    return " ".join(done.out.split())
+
+
 @pytest.mark.browser
 @pytest.mark.thorough
 def test_two_domains_are_compared_and_the_report_opens(ossicle: Command, tmp_path: Path) -> None:
     options = (
         "--domains=calm,excited",
-        "--recipes=lora + bottleneck",
-        "--seeds=0,1",
-        "--keeps=interpolate; replay(share=0.2)",
+        "--recipes=lora",
+        "--seeds=0",
+        "--keeps=interpolate",
     )
     done = study(ossicle, tmp_path / "two", *options, "--shard=1/2")
     assert done.status == 0, done.err
-    assert "9 of 18 trials are finished" in done.out
+    assert "5 of 6 trials are finished" in said(done)
     done = study(ossicle, tmp_path / "two", *options)
     assert done.status == 0, done.err
-    assert "Claim of Lashkarashvili et al. 2024: On excited, training on calm" in done.out
+    assert "Claim of Lashkarashvili et al. 2024: On excited, training on calm" in said(done)
     assert "Every model on both domains: calm → excited" in done.out
     report = json.loads((tmp_path / "two" / "report.json").read_text())
     names = [part.get("name") for section in report["sections"] for part in section["parts"]]
@@ -46,7 +51,7 @@ def test_two_domains_are_compared_and_the_report_opens(ossicle: Command, tmp_pat
         assert browser.run("return document.querySelectorAll('.plot:not(.failed)').length") == 2
         names = "document.querySelectorAll('.plot')[0].querySelectorAll('.textpoint').length"
         shown = browser.run(f"return {names}")
-        assert shown == 9
+        assert shown == 6
 
 
 @pytest.mark.thorough
@@ -61,8 +66,8 @@ def test_three_domains_have_a_matrix_for_each_order(ossicle: Command, tmp_path: 
     )
     done = study(ossicle, tmp_path / "three", *options)
     assert done.status == 0, done.err
-    assert "calm → excited → tired: the best average macro-F1" in done.out
-    assert "calm → tired → excited: the best average macro-F1" in done.out
+    assert "calm → excited → tired: the best average macro-F1" in said(done)
+    assert "calm → tired → excited: the best average macro-F1" in said(done)
     trials = json.loads((tmp_path / "three" / "study.json").read_text())["trials"]
     assert len(trials) == 3 + 1 + 2 * 2
     chains = [one for one in trials if "after" in one]

@@ -181,7 +181,10 @@ def _trials(rows: Sequence[Mapping[str, Any]], shared: TrainConfig) -> list[Tria
     """Return the trials of rows, each with the one that it starts from."""
     found: list[Trial] = []
     by_name: dict[str, Trial] = {}
+    settings: dict[Any, Any] = {}  # of the runner, by their content: many trials share them
     for row in rows:
+        own = row.get("settings", {})
+        row = {**row, "settings": settings.setdefault(tuple(own.items()), own)}
         trial = _trial(row, shared, by_name[row["after"]] if "after" in row else None)
         by_name[row["name"]] = trial
         found.append(trial)

@@ -22,6 +22,7 @@ from ossicle.studies.adaptation.plan import ARROW
 from ossicle.studies.adaptation.plots import front, placed, scatter
 from ossicle.studies.analysis import summary_table
 from ossicle.studies.analysis.cell import Cell
+from ossicle.studies.analysis.text import count
 from ossicle.trials.outcome import Outcome
 
 BEST: Final = 3  # models named in a sentence
@@ -171,11 +172,16 @@ def _best(pair: Pair) -> str:
         return ""
     task, models = found
     best = front(models, higher_is_better=task.higher_is_better)
-    unit = task.reported[task.primary_metric].unit
-    named = [f"{one.name} ({one.source[0]:.3g} and {one.target[0]:.3g}{unit})" for one in best]
+    metric = task.reported[task.primary_metric]
+    factor = 100 if metric.percent else 1
+    named = [
+        f"{one.name} ({metric.number(one.source[0] / factor)} and "
+        f"{metric.text(one.target[0] / factor)})"
+        for one in best
+    ]
     return (
-        f"by means on {pair.source} and {pair.target}, no other of the {len(models)} models is "
-        f"better on both than {', '.join(named)}. Which models differ is in the tables."
+        f"of {count(len(models), 'model')}, these have means on {pair.source} and {pair.target} "
+        f"that no other beats on both: {', '.join(named)}. Which models differ is in the tables."
     )
 
 
