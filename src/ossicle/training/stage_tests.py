@@ -85,7 +85,7 @@ def stage_result(run: Prepared, test: Mapping[str, Any], progress: Progress) -> 
 def _opened(run: Prepared, stage: Parent, progress: Progress) -> tuple[_Domain | None, str]:
     """Return the test recordings of an earlier stage, or why they cannot be tested on."""
     try:
-        return run.processes.together(lambda: _open(run, stage, progress)), ""
+        return _open(run, stage, progress), ""
     except OssicleError as error:
         return None, str(error)
 
@@ -98,7 +98,7 @@ def _open(run: Prepared, stage: Parent, progress: Progress) -> _Domain:
     """
     assert run.stage is not None
     whole = replace(stage.config, shots=None, train_fraction=None)
-    dataset = open_own(stage.folder, whole, stage.places)
+    dataset = run.processes.together(lambda: open_own(stage.folder, whole, stage.places))
     chosen = dataset.test
     if run.config.common_labels or any(s.config.common_labels for s in run.stage.parent.stages):
         chosen = known_labels(chosen, run.task)
