@@ -14,7 +14,7 @@ import pytest
 from ossicle.adapters.folder import TENSORS
 from ossicle.errors import RunError
 from ossicle.training.config import TrainConfig
-from ossicle.training.folder import LOG
+from ossicle.training.folder import LOG, PARENT
 from ossicle.trials.engine import Event, Job
 from ossicle.trials.folder import FAILED
 from ossicle.trials.local_engine import LocalEngine
@@ -22,7 +22,7 @@ from ossicle.trials.naming import Naming
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.ray_engine import RayEngine
 from ossicle.trials.run import Standing, run_trials
-from ossicle.trials.trial import Trial
+from ossicle.trials.trial import BEFORE, Trial
 
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is missing")
 pytestmark = [needs_ray, pytest.mark.slow, pytest.mark.thorough]
@@ -110,6 +110,18 @@ def test_results_are_those_of_the_local_engine_even_if_a_node_is_killed(
     epochs = [one.facts["epoch"] for one in after if one.name == lost[0].name and one.facts]
     assert min(epochs) > logs[lost[0].name].count("\n"), "finished epochs are not trained again"
     assert not list((tmp_path / "ray").glob(".*")), "the marker is removed"
+
+
+def test_a_trial_starts_from_the_run_of_another_one(cluster: RayCluster, tmp_path: Path) -> None:
+    given = {"train_fraction": 0.1, "cache": "off", "track": "none"}
+    first = demo_trials(seeds=1, epochs=1, **given)[0]
+    stage = replace(first.config, recipe="linear", parent=BEFORE, freeze="head", epochs=1)
+    trials = [first, replace(first, config=stage, after=first)]
+    engine = RayEngine(address=cluster.address)
+    found = run_trials(trials, names(trials), tmp_path, engine=engine)
+    assert [(one.state, one.reason) for one in found] == [("finished", None)] * 2
+    kept = found[1].folder / PARENT / TENSORS
+    assert kept.read_bytes() == (found[0].folder / TENSORS).read_bytes()
 
 
 def test_a_trial_that_cannot_run_is_a_row_and_a_node_without_room_is_an_error(
