@@ -180,6 +180,8 @@ def test_two_domains_are_needed_that_exist_and_differ() -> None:
 
 def test_domains_are_named_by_reader_or_by_what_tells_them_apart(tmp_path: Any) -> None:
     assert names_of(["demo", "demo?where=manner=calm"]) == ["demo", "manner=calm"]
+    several = "demo?where=speaker=andy,manner=calm,speaker=anika,speaker=annie"
+    assert names_of(["demo", several])[1] == "speaker=andy and 2 more manner=calm"
     tables = [tmp_path / "first.csv", tmp_path / "second.csv"]
     for table in tables:
         table.write_text("path,label\n")

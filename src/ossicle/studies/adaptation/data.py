@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ossicle.data.labels import labels_of, with_where
-from ossicle.data.pairs import WHERE
 from ossicle.data.roles import LABEL
-from ossicle.data.spec import PLUS, find_data
+from ossicle.data.selection import Selection
+from ossicle.data.spec import PLUS, Source, find_data
 from ossicle.errors import LabelError, RunError, listing
 from ossicle.studies.grid import Grid, check_different
 
@@ -50,11 +50,21 @@ def names_of(specs: Sequence[str]) -> list[str]:
     sources = [list(find_data(spec).values()) for spec in specs]
     readers = [PLUS.join(one.reader for one in some) for some in sources]
     folders = [PLUS.join(one.path.stem for one in some) for some in sources]
-    wheres = [PLUS.join(one.options.get(WHERE, one.reader) for one in some) for some in sources]
+    wheres = [PLUS.join(map(_chosen, some)) for some in sources]
     for names in (readers, folders, wheres):
         if len(set(names)) == len(names):
             return names
     return list(specs)
+
+
+def _chosen(source: Source) -> str:
+    """Return which recordings a data string chooses, e.g. `sex=F` or `speaker=theo and 4 more`."""
+    wanted = Selection.parse(source.options).wanted
+    texts = [
+        f"{column}={values[0]}" + (f" and {len(values) - 1} more" if len(values) > 1 else "")
+        for column, values in wanted.items()
+    ]
+    return " ".join(texts) or source.reader
 
 
 def _with_same_labels(domains: Mapping[str, str], *, common: bool) -> dict[str, str]:
