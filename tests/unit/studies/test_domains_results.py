@@ -9,7 +9,7 @@ from adaptation import SIZE, model, pair
 from ossicle.reports.parts import Table
 from ossicle.studies.adaptation.between import between
 from ossicle.studies.adaptation.claims import claims_on_pair
-from ossicle.studies.adaptation.gains import gain_parts, questions
+from ossicle.studies.adaptation.gains import gain_parts, questions, transfer_table
 from ossicle.studies.adaptation.models import Pair, pools
 from ossicle.studies.adaptation.plots import Placed, front, placed, scatter
 from ossicle.studies.adaptation.report import report_domains
@@ -69,7 +69,10 @@ def test_gain_is_on_the_target_and_forgetting_on_the_source(outcomes: list[Outco
 
 
 def test_transfer_is_what_the_source_gives_over_the_untrained_model() -> None:
-    found = tables(pair(SOURCE, TARGET, JOINT, WAYS, before=(8, 2)))["transfer-1"]
+    found = transfer_table(
+        the_pair(pair(SOURCE, TARGET, JOINT, {"plain": (10, 16)}, before=(8, 2))), 1
+    )
+    assert found is not None
     assert values(found, "transfer")["source only"] == pytest.approx((4 - 2) / SIZE)
     assert values(found, "macro-F1 (%)")["untrained"] == pytest.approx(2 / SIZE)
 

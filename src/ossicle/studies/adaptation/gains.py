@@ -123,8 +123,8 @@ def _table(one: Question, rows: Sequence[Row], pair: Pair, number: int) -> Table
     metric = task.reported[task.primary_metric]
     columns: list[tuple[str, Callable[[Row], Shown]]] = [
         ("model", lambda row: Shown(text=_model(one, row).name)),
-        (_heading(metric), lambda row: _mean(_model(one, row), task)),
-        (f"{one.reference}", lambda row: _mean(_reference(one, row), task)),
+        (_heading(metric), lambda row: mean_of(_model(one, row), task)),
+        (f"{one.reference}", lambda row: mean_of(_reference(one, row), task)),
         (f"{one.column} in {metric.label}", lambda row: _difference(row, metric)),
         *_score_columns(task, one.column),
         ("p over repeats", lambda row: _p(row.p_repeats)),
@@ -152,7 +152,8 @@ def _heading(metric: Metric) -> str:
     return f"{metric.label} (%)" if metric.percent else metric.label
 
 
-def _mean(cell: Cell | None, task: type[Task]) -> Shown:
+def mean_of(cell: Cell | None, task: type[Task]) -> Shown:
+    """Return mean and standard deviation of the primary metric of a cell."""
     value = None if cell is None or not cell.repeats else cell.mean(task.primary_metric)
     if cell is None or value is None:
         return NOTHING
@@ -168,6 +169,13 @@ def _difference(row: Row, metric: Metric) -> Shown:
     bounds = row.difference.interval
     ends = None if bounds is None else sorted(sign * end for end in bounds)
     return Shown(text=with_interval(metric, row.difference.gain, ends), value=row.difference.gain)
+
+
+def spread(metric: Metric, values: Sequence[float]) -> Shown:
+    """Return mean and standard deviation of values, one for each seed."""
+    found = summary(np.array(values)[:, None])
+    text = metric.spread(found.mean, found.deviation)
+    return Shown(text=text, value=found.mean, deviation=found.deviation)
 
 
 def with_interval(metric: Metric, value: float, bounds: Sequence[float] | None) -> str:
@@ -252,25 +260,16 @@ def transfer_table(pair: Pair, number: int) -> Table | None:
     sign = 1 if task.higher_is_better else -1
     changes = sign * (np.array(trained) - np.array(untrained))
     whole, test = summary(changes[:, None]), repeats_test(changes)
-    spreads = [summary(np.array(values)[:, None]) for values in (untrained, trained)]
+    change = Shown(text=with_interval(metric, whole.mean, whole.interval), value=whole.mean)
+    p = _p(test.p_value if test.num_repeats > 1 else None)
+    place = f", {pair.pool.where}" if pair.pool.where else ""
     return Table(
         name=f"transfer-{number}",
-        title=f"Transfer from {pair.source} to {pair.target}"
-        + (f", {pair.pool.where}" if pair.pool.where else ""),
+        title=f"Transfer from {pair.source} to {pair.target}{place}",
         columns=["model on the target", _heading(metric), "transfer", "p over repeats"],
         rows=[
-            [
-                Shown(text="untrained"),
-                *(_spread(metric, spreads[0].mean, spreads[0].deviation),),
-                NOTHING,
-                NOTHING,
-            ],
-            [
-                Shown(text=SOURCE_ONLY),
-                *(_spread(metric, spreads[1].mean, spreads[1].deviation),),
-                Shown(text=with_interval(metric, whole.mean, whole.interval), value=whole.mean),
-                _p(test.p_value if test.num_repeats > 1 else None),
-            ],
+            [Shown(text="untrained"), spread(metric, untrained), NOTHING, NOTHING],
+            [Shown(text=SOURCE_ONLY), spread(metric, trained), change, p],
         ],
         notes=[
             f"What training on {pair.source} gives on {pair.target} before any training there: the "
@@ -279,7 +278,3 @@ def transfer_table(pair: Pair, number: int) -> Table | None:
             *([test.about] if test.num_repeats > 1 else []),
         ],
     )
-
-
-def _spread(metric: Metric, mean: float, deviation: float | None) -> Shown:
-    return Shown(text=metric.spread(mean, deviation), value=mean, deviation=deviation)

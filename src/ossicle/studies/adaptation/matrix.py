@@ -28,8 +28,8 @@ from ossicle.reports.parts import Figure, Part, Table
 from ossicle.statistics.correction import holm
 from ossicle.statistics.repeats import repeats_test
 from ossicle.statistics.summary import summary
-from ossicle.studies.adaptation.gains import NOTHING, with_interval
-from ossicle.studies.adaptation.models import Pool, two_stage
+from ossicle.studies.adaptation.gains import NOTHING, spread, with_interval
+from ossicle.studies.adaptation.models import Pool
 from ossicle.studies.adaptation.plan import ARROW, PLAIN
 from ossicle.studies.analysis.cell import Cell, cells
 from ossicle.studies.analysis.text import count, p_text
@@ -173,7 +173,7 @@ def _metrics_table(found: Sequence[Chain], pool: Pool) -> Table:
     rows = [
         [
             Shown(text=ARROW.join(one.order)),
-            Shown(text=two_stage(one.way).removeprefix("two-stage, ").replace("two-stage", PLAIN)),
+            Shown(text=one.way),
             *(_metric_cell(one, name, metric) for name in METRICS),
             NOTHING if p is None else Shown(text=p_text(p), value=p),
             _count(one.by_seed),
@@ -181,7 +181,7 @@ def _metrics_table(found: Sequence[Chain], pool: Pool) -> Table:
         for one, p in zip(found, corrected, strict=True)
     ]
     rows += [
-        [Shown(text="–"), Shown(text=name), _spread(values, metric), *[NOTHING] * 4, _count(values)]
+        [Shown(text="–"), Shown(text=name), spread(metric, values), *[NOTHING] * 4, _count(values)]
         for name, values in _baselines(pool, task).items()
         if values
     ]
@@ -217,15 +217,9 @@ def _metric_cell(one: Chain, name: str, metric: Metric) -> Shown:
     if not values:
         return NOTHING
     if name == "average":
-        return _spread(values, metric)
+        return spread(metric, values)
     found = summary(np.array(values)[:, None])
     return Shown(text=with_interval(metric, found.mean, found.interval), value=found.mean)
-
-
-def _spread(values: Sequence[float], metric: Metric) -> Shown:
-    found = summary(np.array(values)[:, None])
-    text = metric.spread(found.mean, found.deviation)
-    return Shown(text=text, value=found.mean, deviation=found.deviation)
 
 
 def _count(seeds: Sized) -> Shown:

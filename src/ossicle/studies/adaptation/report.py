@@ -7,7 +7,7 @@ from ossicle.reports.parts import Cell as Shown
 from ossicle.reports.parts import Part, Section, Table
 from ossicle.studies.adaptation.between import between
 from ossicle.studies.adaptation.claims import claims_on_pair
-from ossicle.studies.adaptation.gains import gain_parts
+from ossicle.studies.adaptation.gains import gain_parts, mean_of
 from ossicle.studies.adaptation.matrix import chains, matrix_parts
 from ossicle.studies.adaptation.models import (
     SOURCE_ONLY,
@@ -95,8 +95,8 @@ def _overview(pair: Pair, number: int) -> list[Part]:
                     text=f"{pair.source_cells[name].parameters:,}",
                     value=pair.source_cells[name].parameters,
                 ),
-                _mean(pair.source_cells[name]),
-                _mean(pair.target_cells[name]),
+                mean_of(pair.source_cells[name], task),
+                mean_of(pair.target_cells[name], task),
                 Shown(text="yes" if name in best else ""),
                 Shown(text=str(len(pair.source_cells[name].repeats))),
             ]
@@ -110,13 +110,6 @@ def _overview(pair: Pair, number: int) -> list[Part]:
     )
     figures = [scatter(pair, number), between(pair, number)]
     return [table, *(one for one in figures if one is not None)]
-
-
-def _mean(cell: Cell) -> Shown:
-    key = cell.task.primary_metric
-    mean, deviation = cell.mean(key), cell.deviation(key)
-    text = cell.task.reported[key].spread(mean, deviation)
-    return Shown(text=text, value=mean, deviation=deviation)
 
 
 def _tables(pair: Pair, number: int) -> list[Part]:
