@@ -193,6 +193,25 @@ def test_domains_are_named_by_reader_or_by_what_tells_them_apart(tmp_path: Any) 
     ]
 
 
+def test_a_domain_with_the_arrow_of_orders_in_its_name_is_refused(tmp_path: Any) -> None:
+    table = tmp_path / "table.csv"
+    rows = [
+        f"{name}.wav,{label},{domain}"
+        for name, label, domain in (
+            ("a", "x", "p → q"),
+            ("b", "y", "p → q"),
+            ("c", "x", "r"),
+            ("d", "y", "r"),
+        )
+    ]
+    table.write_text("\n".join(["path,label,domain", *rows]), encoding="utf-8")
+    for name in "abcd":
+        (tmp_path / f"{name}.wav").touch()
+    grid = Grid(config=CONFIG, recipes=("lora",), data=(str(table),))
+    with pytest.raises(RunError, match="the domain 'p → q' has an arrow between spaces"):
+        Domains(domains="p → q,r").trials(grid)
+
+
 def two(*specs: str, **options: Any) -> dict[str, str]:
     return domains_of(Domains(**options), Grid(config=CONFIG, recipes=("lora",), data=specs))
 

@@ -60,6 +60,11 @@ def declared(study: "Domains", grid: Grid) -> list[Trial]:
         OssicleError: see `Domains.trials`.
     """
     domains = domains_of(study, grid)
+    if arrows := [name for name in domains if ARROW in name]:
+        raise RunError(
+            f"the domain '{arrows[0]}' has an arrow between spaces in its name, which separates "
+            "domains in an order; rename it in the data"
+        )
     orders = orders_of(study.orders, tuple(domains))
     keeps = keeps_of(study.keeps)
     found: list[Trial] = []
