@@ -78,6 +78,7 @@ def test_kept_in_float32_every_loss_and_weight_has_the_same_bits(build, pair, cl
     assert (again[2].computed, again[2].read) == (0, 4 * rows)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "pair",
     [

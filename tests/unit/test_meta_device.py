@@ -6,6 +6,8 @@ torchaudio, which transformers imports for spectrograms, makes a constant when i
 import subprocess
 import sys
 
+import pytest
+
 WATCH = """
 import sys
 import torch
@@ -26,6 +28,7 @@ print("done")
 """
 
 
+@pytest.mark.thorough
 def test_no_module_is_imported_on_the_meta_device():
     done = subprocess.run([sys.executable, "-c", WATCH], capture_output=True, text=True, check=True)
     assert done.stdout == "done\n"

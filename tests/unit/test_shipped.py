@@ -104,7 +104,7 @@ def nearest_mean(features: np.ndarray, labels: np.ndarray, train: np.ndarray) ->
     ("name", "corpus", "better_by"),
     [
         ("tiny-hubert", "demo", 0.2),
-        ("tiny-hubert", "fsdd", 0.2),
+        pytest.param("tiny-hubert", "fsdd", 0.2, marks=pytest.mark.thorough),
         pytest.param("tiny-ast", "esc10", 0.1, marks=pytest.mark.thorough),
     ],
 )
