@@ -111,7 +111,9 @@ def test_labels_are_renamed_and_chosen_by(spec):
         return
     old = dataset.utterances[0].label
     if dataset.label_name in ("tags", "slotvalues"):
-        pytest.skip("its labels consist of several classes: tests/unit/corpora/test_selection.py")
+        pytest.skip(
+            "its labels consist of several classes: tests/unit/corpora/test_data_selection.py"
+        )
     renamed = read_data(f"{spec}?map={write_pairs([(old, 'new, one')])}&where=label=new%2C one")
     assert [one.label for one in renamed.utterances] == ["new, one"] * len(renamed.utterances)
     assert {one.key for one in renamed.utterances} == {
