@@ -16,7 +16,8 @@ from tones import write_corpus
 
 @pytest.mark.slow
 @pytest.mark.thorough
-@pytest.mark.parametrize("way", ["l2-sp", "ewc", "lwf", "coral", "dann"])
+# one way of each kind: a sum over parameters, a teacher, batches of earlier recordings
+@pytest.mark.parametrize("way", ["ewc", "lwf", "dann"])
 def test_two_processes_keep_what_one_keeps(tmp_path: Path, way: str) -> None:
     """Batches of five: two rows in the second process, and one row alone in the last batch."""
     for number, name in enumerate(("source", "target")):
