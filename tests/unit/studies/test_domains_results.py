@@ -231,6 +231,19 @@ def test_a_report_is_made_of_what_is_there(outcomes: list[Outcome]) -> None:
     ]
 
 
+def test_means_of_different_seeds_are_said_to_be_such(outcomes: list[Outcome]) -> None:
+    (plain,) = (
+        one
+        for one in outcomes
+        if one.trial.labels["training"] == "plain" and one.trial.labels["seed"] == 0
+    )
+    pending = replace(plain, state="pending", measured=None)
+    said, _ = report_domains([pending if one is plain else one for one in outcomes])
+    assert said[0].endswith(
+        "(not all have finished the same seeds, so these means differ in seeds)."
+    )
+
+
 def test_recipes_are_reported_apart(outcomes: list[Outcome]) -> None:
     other = [model("s", "alone", {"s": 18, "t": 4}, recipe="bottleneck")]
     assert [(pool.where, pool.number) for pool in pools([*outcomes, *other])] == [

@@ -1,6 +1,6 @@
 """The report of the study of domains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ossicle.reports.parts import Cell as Shown
@@ -154,7 +154,15 @@ def _levels(pair: Pair) -> str:
         f"in {metric.label}, two-stage training reaches {text(target[TWO_STAGE])} on "
         f"{pair.target}, training on it alone {text(target[TARGET_ONLY])}, and on {pair.source} "
         f"alone {text(target[SOURCE_ONLY])}; on {pair.source}, the second stage goes from "
-        f"{text(source[SOURCE_ONLY])} to {text(source[TWO_STAGE])}."
+        f"{text(source[SOURCE_ONLY])} to {text(source[TWO_STAGE])}{_unequal(source, names)}."
+    )
+
+
+def _unequal(cells: Mapping[str, Cell], names: Sequence[str]) -> str:
+    """Return what to add to means of models with different seeds, of a study under way."""
+    equal = len({frozenset(cells[name].repeats) for name in names}) == 1
+    return (
+        "" if equal else " (not all have finished the same seeds, so these means differ in seeds)"
     )
 
 
