@@ -9,6 +9,7 @@ import soundfile
 
 from ossicle.backbones.families import FAMILIES
 from ossicle.backbones.load import random_backbone
+from ossicle.data import Clips, Utterance
 
 SAMPLE_RATE = 16_000
 PITCH_HZ = {"high": 2000.0, "low": 300.0}
@@ -23,6 +24,16 @@ def tone(hz: float, seconds: float, seed: int, sample_rate: int = SAMPLE_RATE) -
     times = np.arange(round(seconds * sample_rate)) / sample_rate
     wave = 0.3 * np.sin(2 * np.pi * hz * times + rng.uniform(0, 6))
     return wave + 0.02 * rng.standard_normal(len(times))
+
+
+def short_clips(root: Path, labels: Sequence[str]) -> Clips:
+    """Write a recording of 0.2 s for each label, of another pitch each; return them."""
+    made = []
+    for number, label in enumerate(labels):
+        file = root / f"{number}.wav"
+        soundfile.write(file, tone(300 * (1 + number), 0.2, number), SAMPLE_RATE)
+        made.append(Utterance.of(file, root, label))
+    return Clips(tuple(made), (3200,) * len(made), 16_000)
 
 
 def write_tone(path: Path, label: str, seconds: float, seed: int) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import soundfile
 import torch
 from torch.nn import functional as F
 
@@ -12,7 +11,7 @@ from kinds import attached, shake
 from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone
 from ossicle.continual import KEEPS
-from ossicle.data import Utterance, load_utterance
+from ossicle.data import load_utterance
 from ossicle.data.clips import Clips
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Classification
@@ -21,7 +20,7 @@ from ossicle.training.config import TrainConfig
 from ossicle.training.loop import fit
 from ossicle.training.state import State
 from stages import start_of
-from tones import SAMPLE_RATE, tone
+from tones import SAMPLE_RATE, short_clips
 
 LABELS = "abcab"
 TASK = Classification(["a", "b", "c"])
@@ -29,14 +28,7 @@ TASK = Classification(["a", "b", "c"])
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    """Five recordings of 0.2 s."""
-    root = tmp_path_factory.mktemp("tones")
-    made = []
-    for number, label in enumerate(LABELS):
-        file = root / f"{number}.wav"
-        soundfile.write(file, tone(300 * (1 + number), 0.2, number), SAMPLE_RATE)
-        made.append(Utterance.of(file, root, label))
-    return Clips(tuple(made), (3200,) * len(made), 16_000)
+    return short_clips(tmp_path_factory.mktemp("tones"), LABELS)
 
 
 def config(**changes: object) -> TrainConfig:

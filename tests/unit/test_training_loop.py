@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import soundfile
 import torch
 from torch.nn import functional as F
 
@@ -17,7 +16,7 @@ from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Classification, parse_task
 from ossicle.training.config import TrainConfig
 from ossicle.training.loop import fit, with_epochs
-from tones import SAMPLE_RATE, tone
+from tones import SAMPLE_RATE, short_clips
 
 LABELS = "abcab"
 TASK = Classification(["a", "b", "c"])
@@ -25,14 +24,7 @@ TASK = Classification(["a", "b", "c"])
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
-    """Five recordings of 0.2 s."""
-    root = tmp_path_factory.mktemp("tones")
-    made = []
-    for number, label in enumerate(LABELS):
-        file = root / f"{number}.wav"
-        soundfile.write(file, tone(300 * (1 + number), 0.2, number), SAMPLE_RATE)
-        made.append(Utterance.of(file, root, label))
-    return Clips(tuple(made), (3200,) * len(made), 16_000)
+    return short_clips(tmp_path_factory.mktemp("tones"), LABELS)
 
 
 def first(clips: Clips) -> Clips:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,6 +14,9 @@ from ossicle.cli.stages import print_stage
 from ossicle.cli.train_members import Asked, train_members
 from ossicle.paths import HERE, expand
 from ossicle.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from ossicle.training.result import RunResult
 
 ENSEMBLE: Final = "Ensemble"
 
@@ -72,7 +75,12 @@ def train(
         return
     if json:
         o.print_json({"out": str(out), **result.to_dict()})
-        return
+    else:
+        _print(result, out, compiled=config.compile)
+
+
+def _print(result: "RunResult", out: Path, *, compiled: bool) -> None:
+    """Print the result of a run."""
     sizes = result.parameters
     print(
         f"{result.recipe}: {sizes['trainable']:,} of {sizes['total']:,} parameters trained "
@@ -85,7 +93,7 @@ def train(
     if result.stage is not None:
         print_stage(result.stage["tests"], result.task)
     print(o.cache_line(result.cache))
-    if config.compile:
+    if compiled:
         first, others = result.first_step_seconds, result.step_seconds
         print(f"compiled: the first step took {first:.1f} s, the others {others or first:.3f} s")
     print(f"adapter: {out} ({result.adapter_bytes / 1000:,.0f} kB)")

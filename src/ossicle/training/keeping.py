@@ -80,7 +80,7 @@ class Keeping:
 
     @property
     def read(self) -> tuple[Utterance, ...]:
-        """The earlier recordings that are read beside those of the run."""
+        """The earlier recordings that are read in addition to those of the run."""
         return self.earlier if self.kind.reads_source else ()
 
     def start(

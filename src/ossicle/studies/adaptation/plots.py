@@ -134,12 +134,12 @@ def kind(name: str) -> str:
 
 
 def label(name: str) -> str:
-    """Return a name as it stands beside its point."""
+    """Return a name as it is shown next to its point."""
     return short(name.removeprefix(f"{TWO_STAGE}, "))
 
 
 def _names(models: Sequence[Placed]) -> dict[str, Any]:
-    """Return the names beside the points; the page hides the later ones where there is no room."""
+    """Return the names next to the points; the page hides the later ones where there is no room."""
     return {
         "type": "scatter",
         "mode": "text",

@@ -215,8 +215,9 @@ def _notes(found: Results) -> list[str]:
         said.append(
             "The members of an ensemble have a seed and those that follow it in the grid, "
             "cyclically, so that they do not share the order of recordings and the first "
-            "parameters of the head. Its repeats share members and are not independent: their p "
-            "over repeats is too small."
+            "parameters of the head. The repeats of an ensemble are not independent: those of "
+            "seeds of one recipe share members, the others share seeds. Their p over repeats is "
+            "too small."
         )
     learnt = dict.fromkeys(plan.vote.name for plan, _ in found.ensembles if plan.vote.learns)
     if learnt:

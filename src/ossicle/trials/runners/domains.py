@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from torch import Tensor
 
 from ossicle.adapters.folder import TENSORS, read_folder
@@ -52,9 +51,10 @@ from ossicle.training.recordings import scan_together
 from ossicle.training.result import fingerprint
 from ossicle.training.split import open_split
 from ossicle.trials.kept import Kept
-from ossicle.trials.outcome import Measured, TestRows
+from ossicle.trials.outcome import Measured
 from ossicle.trials.runners.runner import Runner
 from ossicle.trials.runners.train import RUNNER as TRAIN
+from ossicle.trials.runners.train import with_recordings
 from ossicle.trials.trial import Trial
 
 DOMAINS: Final = "domains.json"
@@ -229,20 +229,12 @@ def _tested(run: Prepared, task: Task, side: _Side, progress: Progress) -> dict[
 
 def _measured(found: Measured, of_domain: Mapping[str, Any]) -> Measured:
     """Return the result of a run on a domain."""
-    rows = of_domain["recordings"]
-    scored = bool(rows) and "score" in rows[0]
-    return replace(
+    tested = replace(
         found,
         metrics=of_domain["metrics"],
-        scores=np.array([row["score"] for row in rows], np.float32) if scored else None,
-        predicted=tuple(row["predicted"] for row in rows),
-        rows=TestRows(
-            keys=tuple(row["key"] for row in rows),
-            speakers=tuple(row["speaker"] for row in rows),
-            labels=tuple(row["label"] for row in rows),
-        ),
         split_fingerprint={"test": of_domain["fingerprint"]},
     )
+    return with_recordings(tested, of_domain["recordings"])
 
 
 RUNNER: Final[Runner] = TestedOnDomains()

@@ -1,9 +1,10 @@
 """Train an adapter and test it: `ossicle train` as a trial."""
 
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -50,21 +51,27 @@ class Train:
         return None if result.test is None else measured(result)
 
 
+def with_recordings(found: Measured, recordings: Sequence[Mapping[str, Any]]) -> Measured:
+    """Return a result with scores and predictions of recordings, as `with_intervals` lists them."""
+    scored = bool(recordings) and "score" in recordings[0]
+    return replace(
+        found,
+        scores=np.array([one["score"] for one in recordings], np.float32) if scored else None,
+        predicted=tuple(one["predicted"] for one in recordings),
+        rows=TestRows(
+            keys=tuple(one["key"] for one in recordings),
+            speakers=tuple(one["speaker"] for one in recordings),
+            labels=tuple(one["label"] for one in recordings),
+        ),
+    )
+
+
 def measured(result: RunResult) -> Measured:
     """Return what a study needs of the result of a tested run."""
     test = result.test_metrics
-    rows = test["recordings"]
-    scored = bool(rows) and "score" in rows[0]
-    return Measured(
+    found = Measured(
         task=result.task,
         metrics={key: test[key] for key in TASKS[result.task].reported},
-        scores=np.array([row["score"] for row in rows], np.float32) if scored else None,
-        predicted=tuple(row["predicted"] for row in rows),
-        rows=TestRows(
-            keys=tuple(row["key"] for row in rows),
-            speakers=tuple(row["speaker"] for row in rows),
-            labels=tuple(row["label"] for row in rows),
-        ),
         parameters=result.parameters,
         adapter_bytes=result.adapter_bytes,
         train_seconds=result.train_seconds,
@@ -78,6 +85,7 @@ def measured(result: RunResult) -> Measured:
         backbone_fingerprint=result.backbone_fingerprint,
         notices=tuple(result.notices),
     )
+    return with_recordings(found, test["recordings"])
 
 
 RUNNER: Final[Runner] = Train()
