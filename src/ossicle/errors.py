@@ -104,6 +104,10 @@ class FolderLocked(RunError):
     """Another process writes to a run folder."""
 
 
+class SearchError(OssicleError):
+    """A search has nothing to choose from, or has found nothing."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest known name, or an empty string."""
     near = get_close_matches(name[:80], list(known), n=1, cutoff=0.5)
