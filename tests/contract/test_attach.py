@@ -225,7 +225,8 @@ def test_the_count_is_the_formula_of_the_docstring(build, kind, recipe):
     backbone = build(kind)
     slots = AdaptedModel(build(kind)).add("a", recipe).slots
     counted = count(backbone, recipe)
-    assert [row.count for row in counted.rows] == [expected(slot, backbone) for slot in slots]
+    rows = [row.count for row in counted.rows if row.method != "gates"]
+    assert rows == [expected(slot, backbone) for slot in slots]
     assert counted.trainable == sum(row.count for row in counted.rows)
     assert counted.total == counted.trainable + counted.frozen
 

@@ -201,9 +201,10 @@ def test_what_cannot_be_mixed_is_refused(build, expression, message):
         attach(build("hubert"), Recipe.parse(expression))
 
 
-def test_an_unknown_gate_is_refused():
-    with pytest.raises(RecipeError, match="'softmix'; expected softmax, sigmoid or layers"):
-        Recipe.parse("lora(gate=softmix)")
+@pytest.mark.parametrize("gate", ["softmix", "softmax:", "layers:a b", "layers:" + "a" * 41])
+def test_an_unknown_gate_is_refused(gate):
+    with pytest.raises(RecipeError, match=f"'{gate}'; expected softmax, sigmoid or layers"):
+        Recipe.parse(f"lora(gate={gate})")
 
 
 def test_a_mixture_cannot_be_merged_or_served_by_a_bank(build, tmp_path):

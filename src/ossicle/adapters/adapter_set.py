@@ -10,6 +10,7 @@ from ossicle.adapters.slots import Slot, adapter_tensors, in_place_tensors
 from ossicle.backbones import Backbone
 from ossicle.errors import RecipeMismatch
 from ossicle.heads import Head
+from ossicle.recipes.mixtures import Candidates, candidate_name
 from ossicle.recipes.recipe import Recipe
 
 
@@ -30,10 +31,9 @@ class AdapterSet(nn.Module):
             RecipeMismatch: a placement cannot be part of a mixture, or competes with no other.
         """
         super().__init__()
-        candidates = _candidates(slots)
         self.recipe = recipe
         self.head = head
-        self.gates = Gates(candidates)
+        self.gates = Gates(_candidates(slots))
         self.slots = [_with_gate(slot, self.gates) for slot in slots]
         self.adapters = nn.ModuleList(s.adapter for s in slots if s.adapter is not None)
 
@@ -55,11 +55,11 @@ class AdapterSet(nn.Module):
         return found
 
 
-def _candidates(slots: Sequence[Slot]) -> dict[tuple[str, int], list[int]]:
-    """Return the placements that compete in each layer of each mixture."""
-    found: dict[tuple[str, int], list[int]] = {}
+def _candidates(slots: Sequence[Slot]) -> dict[tuple[str, int], Candidates]:
+    """Return the candidates that compete in each layer of each mixture."""
+    found: dict[tuple[str, int], Candidates] = {}
     for slot in slots:
-        mixture, layer = slot.placement.gate, slot.site.layer
+        mixture, layer = slot.placement.mixture, slot.site.layer
         if mixture is None:
             continue
         if (reason := _reason_against(slot)) or layer is None:
@@ -67,11 +67,12 @@ def _candidates(slots: Sequence[Slot]) -> dict[tuple[str, int], list[int]]:
                 f"'{slot.placement}' at {slot.site} cannot be a candidate of a mixture: "
                 f"{reason}; leave gate out"
             )
-        numbers = found.setdefault((mixture, layer), [])
+        name = candidate_name(slot.number, slot.placement)
+        numbers = found.setdefault((mixture, layer), {}).setdefault(name, [])
         if slot.number not in numbers:
             numbers.append(slot.number)
-    for (mixture, layer), numbers in found.items():
-        if len(numbers) == 1 and mixture != "sigmoid":
+    for (mixture, layer), candidates in found.items():
+        if len(candidates) == 1 and mixture != "sigmoid":
             raise RecipeMismatch(
                 f"the mixture '{mixture}' has one candidate in layer {layer}, whose weight would "
                 "always be 1; add another there, or use gate=sigmoid"
@@ -91,7 +92,7 @@ def _reason_against(slot: Slot) -> str:
 
 
 def _with_gate(slot: Slot, gates: Gates) -> Slot:
-    mixture, layer = slot.placement.gate, slot.site.layer
+    mixture, layer = slot.placement.mixture, slot.site.layer
     if mixture is None or layer is None:
         return slot
     return replace(slot, gate=gates.of(mixture, layer, slot.number))

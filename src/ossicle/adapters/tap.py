@@ -31,6 +31,7 @@ from ossicle.anatomy import SITE_NAMES, Port, Site
 from ossicle.backbones.attention import ForwardState
 from ossicle.methods import Adapter
 
+BASE: Final = ("", 0)
 RANK: Final = {name: rank for rank, name in enumerate(SITE_NAMES)}  # the inner before the outer
 
 
@@ -137,15 +138,14 @@ class Tap:
             self._state.tap_values[self._key("mask")] = self._state.frame_mask
             if (gates := self._mixture()) is not None:
                 x = self._copied(gates, x)
-            base: Tensor | None = None
+            own: dict[tuple[str, int], Tensor] = {}
             for one in self.acting():
                 mask = self._state.frame_mask
                 if one.gate is None:
-                    x, base = _before(one.adapter, x, mask), None
+                    x, own = _before(one.adapter, x, mask), {}
                     self._state.frame_mask = one.adapter.mask_inside(mask)
                 elif one.changes_input:
-                    base = x if base is None else base
-                    x = _gated(one.gate, partial(_before, one.adapter), (), x, base, mask)
+                    x = _gated(one.gate, partial(_before, one.adapter), (), x, own, mask)
         self._state.tap_values[self._key(key)] = x
         return x
 
@@ -173,16 +173,16 @@ class Tap:
         entered, outside = self._released()
         if self.calls is not None:
             self.calls += 1
-        keeps_mask, base = True, None
+        keeps_mask = True
+        own: dict[tuple[str, int], Tensor] = {}
         for one in self.acting():
             x, mask = entered[one.entry], self._state.frame_mask
             assert x is not None, f"{self.site} was left before '{one.entry}' was entered"
             if one.gate is None:
-                y, base = _after(one.adapter, x, y, mask), None
+                y, own = _after(one.adapter, x, y, mask), {}
                 keeps_mask = keeps_mask and not one.adapter.removes_tokens
             else:
-                base = y if base is None else base
-                y = _gated(one.gate, partial(_after, one.adapter), (x,), y, base, mask)
+                y = _gated(one.gate, partial(_after, one.adapter), (x,), y, own, mask)
         if (gates := self._mixture()) is not None:
             assert self.site.layer is not None, "a mixture of whole layers is at a layer"
             y, keeps_mask = gates.mixed(self.site.layer, y), False
@@ -217,7 +217,7 @@ def _gated(
     change: Callable[..., Tensor],
     read: tuple[Tensor, ...],
     y: Tensor,
-    base: Tensor,
+    own: dict[tuple[str, int], Tensor],
     mask: Tensor | None,
 ) -> Tensor:
     """Return y after the change of a candidate, scaled by its gate or on its copy of the batch.
@@ -227,14 +227,17 @@ def _gated(
         change: The candidate, which computes y from `read`, y and the mask.
         read: Further tensors that it reads.
         y: The tensor after the changes of earlier candidates.
-        base: The tensor before them: all candidates of a site change the same tensor.
+        own: The tensor as each candidate alone has changed it: all of them change the same tensor,
+            which is kept under `BASE`.
         mask: Real frames.
     """
     if not gate.is_of_whole_layers:
-        return y + gate.weight.to(y.dtype) * (change(*read, base, mask) - base)
+        before = own.get(gate.candidate, own.setdefault(BASE, y))
+        own[gate.candidate] = change(*read, before, mask)
+        return y + gate.weight.to(y.dtype) * (own[gate.candidate] - before)
     rows = gate.rows(len(y))
-    own = (one[rows] for one in (*read, y))
-    changed = change(*own, None if mask is None else mask[rows])
+    copies = (one[rows] for one in (*read, y))
+    changed = change(*copies, None if mask is None else mask[rows])
     return torch.cat([y[: rows.start], changed, y[rows.stop :]])
 
 

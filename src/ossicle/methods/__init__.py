@@ -21,6 +21,7 @@ from ossicle.methods.p_adapter import PAdapter
 from ossicle.methods.prefix import Prefix
 from ossicle.methods.prompt import Prompt
 from ossicle.methods.scale import Scale
+from ossicle.methods.skip import Skip
 from ossicle.methods.weighted_sum import WeightedSum
 from ossicle.settings import Value
 
@@ -45,6 +46,7 @@ METHODS: Final[dict[str, type[Method]]] = {
         Prefix,
         Prompt,
         Scale,
+        Skip,
         WeightedSum,
     )
 }
@@ -71,6 +73,7 @@ __all__ = [
     "Prefix",
     "Prompt",
     "Scale",
+    "Skip",
     "TrainInPlace",
     "Value",
     "WeightedSum",

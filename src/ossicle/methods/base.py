@@ -102,6 +102,7 @@ class Method(ABC):
         size_setting: Setting with the inner size, such as `rank`, which a budget of parameters
             decides: the larger, the more parameters. None: it has no size.
         sized_with: Name of a method that must have the same size in the same recipe.
+        needs_gate: Whether it is only of use as a candidate of a mixture.
     """
 
     name: ClassVar[str]
@@ -112,6 +113,7 @@ class Method(ABC):
     example: ClassVar[str | None] = None
     size_setting: ClassVar[str | None] = None
     sized_with: ClassVar[str | None] = None
+    needs_gate: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, site: Site) -> Adapter | TrainInPlace:

@@ -1,5 +1,6 @@
 """A placement: one method at some sites in some layers."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -16,6 +17,7 @@ from ossicle.strict_json import fit
 
 RATE: Final = Limits(0, 1_000_000, above=True)
 GATES: Final = ("softmax", "sigmoid", "layers")  # `ossicle.adapters.gates` has their equations
+_GATE = re.compile(rf"({'|'.join(GATES)})(:[\w-]{{1,40}})?", re.ASCII)
 
 
 class PlacementData(msgspec.Struct, forbid_unknown_fields=True):
@@ -42,7 +44,8 @@ class Placement:
         reads: The site of the same layer whose input the adapters read as x. None: the method's
             default, which is the site's own input for most methods.
         gate: One of `GATES`: the placement is a candidate in the mixture of that name, weighted by
-            a trainable gate in each layer. None: no gate.
+            a trainable gate in each layer. `layers:NAME`: placements with the same text are one
+            candidate. None: no gate.
     """
 
     method: Method
@@ -61,9 +64,12 @@ class Placement:
             object.__setattr__(self, "lr", float(self.lr))
         if self.layers is not None:
             layer_parts(self.layers)
-        if self.gate is not None:
-            limits = Limits(choices=GATES)
-            check_value(f"gate of '{name}'", self.gate, (str,), limits, RecipeError)
+        if self.gate is not None and not _GATE.fullmatch(self.gate):
+            raise RecipeError(
+                f"gate of '{name}' is '{self.gate:.80}'; expected softmax, sigmoid or layers, and "
+                "for a candidate of several placements a name after it, such as layers:NAME, of "
+                "at most 40 letters, digits, _ and -"
+            )
         self._check_sites()
 
     def _check_sites(self) -> None:
@@ -81,6 +87,16 @@ class Placement:
             check_known("site", name, SITE_NAMES, RecipeError)
             if self.at.count(name) > 1:
                 raise RecipeError(f"'{self.method.name}' names the site '{name}' twice")
+
+    @property
+    def mixture(self) -> str | None:
+        """The mixture that the placement is a candidate of; None: it has no gate."""
+        return None if self.gate is None else self.gate.partition(":")[0]
+
+    @property
+    def candidate(self) -> str | None:
+        """The name of the candidate; None: the placement is a candidate by itself, or none."""
+        return None if self.gate is None else self.gate.partition(":")[2] or None
 
     def select(self, num_layers: int) -> list[int] | None:
         """Return the selected layer numbers of a backbone, ascending; None: all layers.

@@ -9,7 +9,7 @@ import msgspec
 import tomli_w
 
 from ossicle.anatomy import Anatomy
-from ossicle.errors import RecipeError
+from ossicle.errors import RecipeError, RecipeMismatch
 from ossicle.recipes.placement import Placement, PlacementData
 from ossicle.recipes.presets import HEAD_ONLY, PRESETS
 from ossicle.recipes.table import recipe_table
@@ -59,14 +59,19 @@ class Recipe:
         return self.name or str(self)
 
     def check(self) -> None:
-        """Raise if two placements exclude each other, or one requires another that is missing.
+        """Raise if two placements exclude each other, or one requires what is missing.
 
         Raises:
-            RecipeMismatch: the message names both methods and what to change.
+            RecipeMismatch: the message names the methods and what to change.
         """
         for one in self.placements:
             others = [(other.method, other.at) for other in self.placements if other is not one]
             one.method.check(others)
+            if one.method.needs_gate and one.gate is None:
+                raise RecipeMismatch(
+                    f"'{one}' is only of use as a candidate of a mixture; write "
+                    f"{one.method.name}(gate=layers), or leave it out"
+                )
 
     def seen_by_head(self, anatomy: Anatomy) -> Anatomy:
         """Return the anatomy with the width of the head's input frames."""

@@ -8,6 +8,7 @@ An expression is one placement, or several joined by ` + `:
     norm@norm.ffn[-2:] + bias(lr=1e-4)       two placements, one with its own learning rate
     bottleneck(insertion=parallel, position=before, reads=layer)@ffn      x is the layer's input
     lora(gate=softmax) + bias(gate=softmax)  candidates of a mixture: `ossicle.adapters.gates`
+    lora(gate=layers:a) + bottleneck(gate=layers:a) + skip(gate=layers)     the first two are one
     linear                                   the head only
 """
 

@@ -132,7 +132,7 @@ def joined(parent: Recipe, added: Recipe) -> Recipe:
     """
     if not added.placements:
         return parent
-    mixtures = [{one.gate for one in recipe.placements} - {None} for recipe in (parent, added)]
+    mixtures = [{one.mixture for one in recipe.placements} - {None} for recipe in (parent, added)]
     if both := sorted(str(gate) for gate in mixtures[0] & mixtures[1]):
         raise RecipeMismatch(
             f"the parent run has gates '{both[0]}', and so has the recipe '{added}': they would "

@@ -1,7 +1,7 @@
 """What adapters have learnt about layers: weights of their states, and gates of candidates."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Final, TypeAlias
@@ -11,6 +11,7 @@ from ossicle.adapters.gates import gate_weights
 from ossicle.adapters.saving import read_tensors
 from ossicle.methods.gate import Gate
 from ossicle.methods.weighted_sum import ReadsLayers
+from ossicle.recipes.mixtures import mixtures
 from ossicle.recipes.recipe import Recipe
 from ossicle.reports.parts import Figure
 from ossicle.studies.plots.curves import MOST_LINES
@@ -140,17 +141,17 @@ def read_learnt(folder: Path) -> Learnt:
     recipe = Recipe.from_dict(opened.facts["recipe"])
     num_layers = opened.facts["backbone"]["layers"]
     states, scales = _keys(recipe, num_layers)
-    mixtures = [key for key in opened.shapes if key.startswith("gates/")]
+    logits = [key for key in opened.shapes if key.startswith("gates/")]
     found = Learnt()
-    if not opened.shapes.keys() & {*states, *scales, *mixtures}:
+    if not opened.shapes.keys() & {*states, *scales, *logits}:
         return found
     tensors, _ = read_tensors(folder / TENSORS)
     for key in states & tensors.keys():
         weights = tensors[key].softmax(0).tolist()
         found.states.update(enumerate(weights, start=num_layers + 1 - len(weights)))
-    for key in mixtures:
+    for key in logits:
         mixture, layer = key.removeprefix("gates/").rsplit(".", 1)
-        names = _candidates(recipe, mixture, int(layer), num_layers)
+        names = mixtures(recipe, num_layers)[mixture, int(layer)]
         for name, weight in zip(names, gate_weights(mixture, tensors[key]).tolist(), strict=True):
             found.gates.setdefault(name, {})[int(layer)] = weight
     for key, (number, scale) in scales.items():
@@ -170,15 +171,6 @@ def _keys(recipe: Recipe, num_layers: int) -> tuple[set[str], dict[str, tuple[in
             for layer in range(num_layers):
                 scales[f"{number}/{layer}/layer/gate"] = (layer, one.method.scale)
     return states, scales
-
-
-def _candidates(recipe: Recipe, mixture: str, layer: int, num_layers: int) -> list[str]:
-    """Return the candidates of a mixture in a layer, in their order, with their numbers."""
-    return [
-        f"{number}. {replace(one, gate=None)}"
-        for number, one in enumerate(recipe.placements, start=1)
-        if one.gate == mixture and layer in (one.select(num_layers) or range(num_layers))
-    ]
 
 
 def _read_all(one: Group) -> list[Learnt]:
