@@ -10,7 +10,7 @@ share what it cannot use. The head does not count.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final
+from typing import Final, Literal
 
 from ossicle.adapters.count import count
 from ossicle.backbones import Backbone
@@ -110,7 +110,10 @@ class _Sized:
 
 
 def fit_budget(
-    backbone: Backbone, recipe: Recipe, budget: int, weights: Sequence[float] | None = None
+    backbone: Backbone,
+    recipe: Recipe,
+    budget: int,
+    weights: Sequence[float] | Literal["layers"] | None = None,
 ) -> Fitted:
     """Return the recipe with the sizes that come closest to a budget from below.
 
@@ -118,7 +121,8 @@ def fit_budget(
         backbone: It may be on the meta device: `load_backbone(name, weights=False)`.
         recipe: Its sizes are not used, the rest of its settings is.
         budget: Number of parameters to train, without the head.
-        weights: How the methods with a size share it, in the order of the recipe; None: equally.
+        weights: How the methods with a size share it, in the order of the recipe; `layers`: by
+            the number of layers that each is in; None: equally.
 
     Raises:
         BudgetError: the recipe has no size, trains more even with the smallest, or has another
@@ -130,6 +134,8 @@ def fit_budget(
     groups = _groups(backbone, recipe)
     if not groups:
         return _unsized(backbone, recipe, budget)
+    if weights == "layers":
+        weights = [_layers(backbone, group) for group in groups]
     _weigh(recipe, groups, weights)
     least = count(backbone, _sized(recipe, groups)).trainable
     if least > budget:
@@ -168,6 +174,12 @@ def _weigh(recipe: Recipe, groups: Sequence[_Sized], weights: Sequence[float] | 
         if not weight > 0:
             raise BudgetError(f"the weight {weight:g} is not positive")
         group.weight = Fraction(weight)
+
+
+def _layers(backbone: Backbone, group: _Sized) -> float:
+    """Return the number of layers of the first placement of a group; 1 outside the layers."""
+    first = next(iter(group.placements.values()))
+    return len(backbone.anatomy.find(first.at[0], first.select(backbone.anatomy.num_layers)))
 
 
 def _share(groups: Sequence[_Sized], rest: Fraction | int) -> None:

@@ -1,1 +1,28 @@
-"""Search for an adapter: which method, in which layers, how large, for given data and budget."""
+"""Search for an adapter: which method, in which layers, how large, for given data and budget.
+
+To add a strategy, add its file and an entry of the tuple.
+"""
+
+from typing import Final
+
+from ossicle.search.strategy import Problem, Strategy
+from ossicle.search.uniform import Uniform
+from ossicle.settings import parse
+
+STRATEGIES: Final[dict[str, type[Strategy]]] = {strategy.name: strategy for strategy in (Uniform,)}
+CONTROLS: Final = tuple(name for name, one in STRATEGIES.items() if one.is_control)
+
+
+def build_strategy(text: str, problem: Problem) -> Strategy:
+    """Return the strategy of an expression such as `darts(order=second)` for a problem.
+
+    Raises:
+        RunError: there is no such strategy or setting.
+        SearchError: it cannot search for this.
+    """
+    known = {name: one.options for name, one in STRATEGIES.items()}
+    name, values = parse(text, "strategy", known)
+    return STRATEGIES[name](problem, **values)
+
+
+__all__ = ["CONTROLS", "STRATEGIES", "Problem", "Strategy", "build_strategy"]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from ossicle.backbones import Backbone
 from ossicle.recipes.recipe import Recipe
 from ossicle.settings import Setting
 from ossicle.training.config import TrainConfig
@@ -24,7 +25,8 @@ class Candidate:
 
     Attributes:
         name: As it was given, such as `lora`; `skip` is a layer without an adapter.
-        recipe: The recipe, with its sizes fitted to the budget in all layers.
+        recipe: The recipe, with its sizes fitted to the budget in all layers; without placements
+            for `skip`.
     """
 
     name: str
@@ -36,9 +38,9 @@ class Problem:
     """What is searched for.
 
     Attributes:
-        config: Settings of every training; its recipe is not used.
-        candidates: The recipes to choose from.
-        layers: Number of layers of the backbone.
+        config: Settings of every training, with the number of epochs; its recipe is not used.
+        candidates: The recipes to choose from, two or more.
+        backbone: The backbone, on the meta device: for counts of parameters alone.
         budget: Most parameters that the answer may train, without the head.
         metric: The validation metric that is to be best.
         lower_is_better: Whether it is an error rate or the like.
@@ -48,12 +50,26 @@ class Problem:
 
     config: TrainConfig
     candidates: tuple[Candidate, ...]
-    layers: int
+    backbone: Backbone
     budget: int
     metric: str
     lower_is_better: bool
     trials: int
     seed: int
+
+    @property
+    def layers(self) -> int:
+        """Number of layers of the backbone."""
+        return self.backbone.anatomy.num_layers
+
+    @property
+    def most_epochs(self) -> int:
+        """Number of trained epochs that a strategy may cost."""
+        return self.trials * self.config.num_epochs
+
+    def candidate(self, name: str) -> Candidate:
+        """Return the candidate of a name."""
+        return next(one for one in self.candidates if one.name == name)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,10 +2,17 @@
 
 from typing import Final
 
-from ossicle.trials.runners import cost, domains, mfcc, outputs, train
+from ossicle.trials.runners import cost, domains, mfcc, outputs, train, validated
 from ossicle.trials.runners.runner import Runner
 
 RUNNERS: Final[dict[str, Runner]] = {
     runner.name: runner
-    for runner in (train.RUNNER, outputs.RUNNER, domains.RUNNER, cost.RUNNER, mfcc.RUNNER)
+    for runner in (
+        train.RUNNER,
+        outputs.RUNNER,
+        domains.RUNNER,
+        cost.RUNNER,
+        mfcc.RUNNER,
+        validated.RUNNER,
+    )
 }

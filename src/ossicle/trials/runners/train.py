@@ -30,18 +30,7 @@ class Train:
 
     def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:
         """Train, or resume the run in the folder."""
-        config, resume = trial.config, (folder / CONFIG).is_file()
-        if resume:
-            saved = read_config(folder)  # of the same name, so that what differs does not matter
-            if (folder / PARENT).is_dir():  # the copy of the parent is used, wherever that is now
-                config = replace(config, parent=saved.parent)
-            config = stage_config(config, find_parent(config, folder))
-            config = replace(config, recipe=saved.recipe, track=saved.track)
-            if config != saved:  # data or backbone have been moved, and their old path is in it
-                check_unlocked(folder)
-                shutil.rmtree(folder)
-                resume = False
-        train(config, folder, resume=resume, load=kept.load, progress=progress)
+        train_trial(trial, folder, kept, progress, test=True)
 
     def read(self, folder: Path) -> Measured | None:
         """Return the result of a tested run."""
@@ -49,6 +38,22 @@ class Train:
             return None
         result = read_result(folder)
         return None if result.test is None else measured(result)
+
+
+def train_trial(trial: Trial, folder: Path, kept: Kept, progress: Progress, *, test: bool) -> None:
+    """Train, or resume the run in a folder; test its best epoch, if `test` is set."""
+    config, resume = trial.config, (folder / CONFIG).is_file()
+    if resume:
+        saved = read_config(folder)  # of the same name, so that what differs does not matter
+        if (folder / PARENT).is_dir():  # the copy of the parent is used, wherever that is now
+            config = replace(config, parent=saved.parent)
+        config = stage_config(config, find_parent(config, folder))
+        config = replace(config, recipe=saved.recipe, track=saved.track)
+        if config != saved:  # data or backbone have been moved, and their old path is in it
+            check_unlocked(folder)
+            shutil.rmtree(folder)
+            resume = False
+    train(config, folder, resume=resume, test=test, load=kept.load, progress=progress)
 
 
 def with_recordings(found: Measured, recordings: Sequence[Mapping[str, Any]]) -> Measured:
@@ -69,9 +74,14 @@ def with_recordings(found: Measured, recordings: Sequence[Mapping[str, Any]]) ->
 def measured(result: RunResult) -> Measured:
     """Return what a study needs of the result of a tested run."""
     test = result.test_metrics
-    found = Measured(
+    return with_recordings(with_metrics(result, test), test["recordings"])
+
+
+def with_metrics(result: RunResult, metrics: Mapping[str, Any]) -> Measured:
+    """Return the result of a run with these metrics, those of its test or of its validation."""
+    return Measured(
         task=result.task,
-        metrics={key: test[key] for key in TASKS[result.task].reported},
+        metrics={key: metrics[key] for key in TASKS[result.task].reported},
         parameters=result.parameters,
         adapter_bytes=result.adapter_bytes,
         train_seconds=result.train_seconds,
@@ -85,7 +95,6 @@ def measured(result: RunResult) -> Measured:
         backbone_fingerprint=result.backbone_fingerprint,
         notices=tuple(result.notices),
     )
-    return with_recordings(found, test["recordings"])
 
 
 RUNNER: Final[Runner] = Train()

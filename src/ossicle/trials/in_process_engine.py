@@ -1,0 +1,34 @@
+"""The engine of a trial that consists of trials: they are computed in its own process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ossicle.trials.engine import Event, Job, OnEvent, outcome_event
+from ossicle.trials.kept import Kept
+
+
+@dataclass(frozen=True)
+class InProcessEngine:
+    """Computes trials in this process, one after the other.
+
+    Attributes:
+        kept: What this process keeps between trials.
+    """
+
+    kept: Kept
+
+    def run(self, jobs: Sequence[Job], on_event: OnEvent) -> None:
+        """Compute all trials; see `Engine.run`."""
+        from ossicle.trials.run_trial import run_trial  # its runners use this engine
+
+        for job in jobs:
+            on_event(Event(name=job.name, what="started"))
+
+            def step(stage: str, done: int, total: int, *, job: Job = job, **facts: float) -> None:
+                on_event(
+                    Event(
+                        name=job.name, what="step", stage=stage, done=done, total=total, facts=facts
+                    )
+                )
+
+            on_event(outcome_event(job, run_trial(job.to_dict(), self.kept, step)))
