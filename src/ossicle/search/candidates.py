@@ -46,8 +46,8 @@ def read_candidates(
     if len(found) == 1:
         why = f"; {'; '.join(notices)}" if notices else ""
         raise SearchError(
-            f"'{found[0].name}' is the only candidate, so there is nothing to choose{why}. Name two "
-            "or more, of which one can be skip"
+            f"'{found[0].name}' is the only candidate, so there is nothing to choose{why}. Name "
+            "two or more, of which one can be skip"
         )
     return tuple(found), tuple(notices)
 

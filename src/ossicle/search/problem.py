@@ -49,9 +49,9 @@ def build_problem(
     for side, name in (("train", "training"), ("valid", "validation")):
         if (count := len(run.clips[side].utterances)) < FEWEST:
             raise SearchError(
-                f"the data have {count} {name} recordings, and a search needs {FEWEST} or more: with "
-                "fewer, the best of many trainings is luck. Add recordings, or choose a recipe "
-                "without a search"
+                f"the data have {count} {name} recordings, and a search needs {FEWEST} or more: "
+                "with fewer, the best of many trainings is luck. Add recordings, or choose a "
+                "recipe without a search"
             )
     if run.dataset.validates_on_test:
         raise SearchError(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ossicle.progress import Progress
 from ossicle.trials.engine import Event, Job, OnEvent, outcome_event
 from ossicle.trials.kept import Kept
 
@@ -23,12 +24,14 @@ class InProcessEngine:
 
         for job in jobs:
             on_event(Event(name=job.name, what="started"))
+            answer = run_trial(job.to_dict(), self.kept, _steps(job.name, on_event))
+            on_event(outcome_event(job, answer))
 
-            def step(stage: str, done: int, total: int, *, job: Job = job, **facts: float) -> None:
-                on_event(
-                    Event(
-                        name=job.name, what="step", stage=stage, done=done, total=total, facts=facts
-                    )
-                )
 
-            on_event(outcome_event(job, run_trial(job.to_dict(), self.kept, step)))
+def _steps(name: str, on_event: OnEvent) -> Progress:
+    """Return what passes the progress of a trial on as events."""
+
+    def step(stage: str, done: int, total: int, **facts: float) -> None:
+        on_event(Event(name=name, what="step", stage=stage, done=done, total=total, facts=facts))
+
+    return step
