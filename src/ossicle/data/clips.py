@@ -10,7 +10,7 @@
 A recording that is not longer than the limit is one piece.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,16 @@ class Clips:
     sizes: tuple[int, ...]
     limit: int
     augment: tuple[str, ...] = ()
+
+    def chosen(self, numbers: Iterable[int]) -> "Clips":
+        """Return some of the recordings, by number, in their original order."""
+        rows = sorted(numbers)
+        return Clips(
+            tuple(self.utterances[row] for row in rows),
+            tuple(self.sizes[row] for row in rows),
+            self.limit,
+            self.augment,
+        )
 
     def plan(
         self, batch_size: int, budget: int | None, *, seed: int, epoch: int

@@ -108,12 +108,7 @@ def _test(run: Prepared, folder: Path, progress: Progress) -> dict[str, Any]:
 def _drawn(clips: Clips, most: int, seed: int) -> Clips:
     """Return at most `most` of the recordings, drawn by the seed, in their original order."""
     rows = np.random.default_rng(seed).permutation(len(clips.utterances))[:most]
-    chosen = sorted(rows.tolist())
-    return Clips(
-        tuple(clips.utterances[row] for row in chosen),
-        tuple(clips.sizes[row] for row in chosen),
-        clips.limit,
-    )
+    return clips.chosen(rows.tolist())
 
 
 def _rounded(seconds: Sequence[float]) -> float | None:

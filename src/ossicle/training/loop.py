@@ -1,9 +1,10 @@
 """Training loop: in every epoch, steps on the training recordings, then validation."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ from ossicle.training.config import MOST_DEFAULT_EPOCHS, TrainConfig
 from ossicle.training.optim import set_rates
 from ossicle.training.schedule import build_schedule
 from ossicle.training.state import Epoch, State
+
+# Trains the epoch of a number, from 1; returns the means of the loss and of what is added to it.
+TrainEpoch: TypeAlias = Callable[[int], tuple[float, float | None]]
 
 
 def fit(
@@ -83,11 +87,13 @@ def epochs(
     valid_task: Task | None = None,
     processes: Processes | None = None,
     progress: Progress = no_progress,
+    train_one: TrainEpoch | None = None,
 ) -> Iterator[Epoch]:
     """Train the remaining epochs, and yield each of them after its validation.
 
     An epoch depends only on its number, the seed and the state, so a run that was interrupted
-    between two epochs continues as if it had not been.
+    between two epochs continues as if it had not been. `train_one` trains an epoch in another way
+    than `train_epoch`.
     """
     processes = processes or Processes(cpu=next(model.parameters()).device.type == "cpu")
     judge = valid_task or task
@@ -95,10 +101,13 @@ def epochs(
     single = SingleModel(model, frozen, config.precision)
     while state.ended_by(config) is None:
         number = len(state.history) + 1
-        with _seeded(config.seed, number, processes.rank):
-            loss, penalty = train_epoch(
-                single, task, train, config, state, number, processes, progress
-            )
+        with seeded(config.seed, number, processes.rank):
+            if train_one is not None:
+                loss, penalty = train_one(number)
+            else:
+                loss, penalty = train_epoch(
+                    single, task, train, config, state, number, processes, progress
+                )
         with as_finished(model, state.keep):
             found = assess(
                 single,
@@ -127,7 +136,7 @@ def epochs(
 
 
 @contextmanager
-def _seeded(seed: int, number: int, rank: int) -> Iterator[None]:
+def seeded(seed: int, number: int, rank: int) -> Iterator[None]:
     """Seed the random generators for an epoch; restore their state afterwards.
 
     Dropout draws from torch's generator, transformers' SpecAugment from numpy's global one. Each
@@ -147,13 +156,13 @@ def with_epochs(config: TrainConfig, task: Task, clips: Clips, sample_rate: int)
     """Return the configuration with its number of epochs, or a default by the size of the data."""
     if config.epochs is not None:
         return config
-    epoch_steps = -(-len(_plan(clips, config, sample_rate, number=1)) // config.accumulate)
+    epoch_steps = -(-len(plan_epoch(clips, config, sample_rate, number=1)) // config.accumulate)
     needed = min(MOST_DEFAULT_EPOCHS, -(-task.min_steps // epoch_steps))
     return replace(config, epochs=max(config.num_epochs, needed))
 
 
-def _plan(clips: Clips, config: TrainConfig, sample_rate: int, number: int) -> list[list[int]]:
-    """Return the recordings of each batch of an epoch."""
+def plan_epoch(clips: Clips, config: TrainConfig, sample_rate: int, number: int) -> list[list[int]]:
+    """Return the recordings of each batch of the epoch of a number, from 1."""
     seconds = config.batch_seconds
     budget = None if seconds is None else int(seconds * sample_rate)
     return clips.plan(config.batch_size, budget, seed=config.seed, epoch=number)
@@ -178,7 +187,7 @@ def train_epoch(
     """
     single.model.train()
     keep = state.keep
-    plan = _plan(clips, config, single.backbone.sample_rate, number)
+    plan = plan_epoch(clips, config, single.backbone.sample_rate, number)
     epoch_steps = -(-len(plan) // config.accumulate)
     num_steps = config.num_epochs * epoch_steps
     factor = build_schedule(config.schedule, config.warmup, num_steps, epoch_steps)
@@ -206,12 +215,12 @@ def train_epoch(
             outputs, embeddings = _forward(single, batch.rows, processes, keep)
             labels = [clips.utterances[i].label for i in batch.all_owners]
             loss = whole = task.loss(outputs, labels)
-            _check_finite("loss", loss, done + 1, number)
+            check_finite("loss", loss, done + 1, number)
             total, seen = total + loss.item() * size, seen + size
             about = Step(outputs=outputs, embeddings=embeddings, progress=step / num_steps)
             penalty = None if keep is None else keep.penalty(about)
             if penalty is not None:
-                _check_finite("loss that --keep adds", penalty, done + 1, number)
+                check_finite("loss that --keep adds", penalty, done + 1, number)
                 added = (added or 0.0) + penalty.item() * size
                 whole = loss + penalty
             if batch.rows or whole.requires_grad:
@@ -235,10 +244,14 @@ def _forward(
     return processes.whole_batch(mine), processes.whole_batch(of_mine).values
 
 
-def _check_finite(what: str, value: Tensor, step: int, epoch: int) -> None:
-    """Raise RunError where a loss is NaN or infinite."""
+def check_finite(what: str, value: Tensor, step: int, epoch: int) -> None:
+    """Raise unless a loss is a finite number.
+
+    Raises:
+        RunError: it is NaN or infinite.
+    """
     if not np.isfinite(value.item()):
-        lower = "--lr" if what == "loss" else "--lr, or a lower strength of --keep"
+        lower = "--lr, or a lower strength of --keep" if "--keep" in what else "--lr"
         raise RunError(
             f"the {what} is {value.item()} at step {step} of epoch {epoch}: the training has "
             f"diverged. Start a new run with a lower {lower}"

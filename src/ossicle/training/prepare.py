@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -99,6 +99,7 @@ def prepare(
     load: Callable[..., Backbone] = load_backbone,
     progress: Progress = no_progress,
     parent: Parent | None = None,
+    reads_test: bool = True,
 ) -> Prepared:
     """Read, check and attach everything that a run needs, and write nothing.
 
@@ -111,6 +112,7 @@ def prepare(
         load: Loads the backbone: `load_backbone`, or `Kept.load`, which keeps it for the next run.
         progress: Called after every step.
         parent: The run that a stage starts from; None: the one that the settings name.
+        reads_test: Whether to read and check the test recordings. False: there are none.
 
     Raises:
         OssicleError: bad input of any kind.
@@ -132,6 +134,8 @@ def prepare(
     backbone = _load(config, device, dtype, places, load)
     weights = loaded_digest(backbone, cache_folder()) if may_cache else None
     dataset, task, model, stage = _modelled(config, backbone, recipe, dataset, parent)
+    if not reads_test:
+        dataset = replace(dataset, test=())
     keeping = None
     if stage is not None and config.keep is not None:
         keeping = Keeping.of(config.keep, stage, model)

@@ -150,7 +150,7 @@ def clips_by_side(
         side: tuple(one for one in part if one.key not in short)
         for side, part in dataset.sides.items()
     }
-    if empty := [side for side, part in kept.items() if not part]:
+    if empty := [side for side, part in kept.items() if not part and dataset.sides[side]]:
         raise LabelError(f"every recording of {listing(empty)} is too short for its transcript")
     return {
         side: Clips(part, tuple(size_by_key[one.key] for one in part), limit, augment)

@@ -121,11 +121,11 @@ def train(
             parent=parent,
         )
         with threads(pick_threads(run.model, threads_of(folder))):
-            processes.together(lambda: _begin(writer, config, run, resume=resume))
+            processes.together(lambda: begin(writer, config, run, resume=resume))
             return _train(run, folder, earlier, test, trackers, started, on_epoch, progress)
 
 
-def _begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) -> None:
+def begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) -> None:
     """Write what is known before the first epoch, unless another run has come first."""
     if run.processes.is_main:
         writer.take()
@@ -220,7 +220,7 @@ def _fit(
             if epoch.is_best:
                 with as_finished(run.model, state.keep):
                     save_tensors(run.model, folder)
-            _write_log(folder, state.history)
+            write_log(folder, state.history)
         state.stopped = _ends(on_epoch, epoch, processes)
         if processes.is_main:
             state.seconds = time.perf_counter() - started
@@ -264,6 +264,7 @@ def written_out(recipe: str) -> str:
     return str(parsed)
 
 
-def _write_log(folder: Path, history: list[Epoch]) -> None:
+def write_log(folder: Path, history: Sequence[Epoch]) -> None:
+    """Replace `log.jsonl`, which has a line for each epoch."""
     lines = "".join(strict_json.dumps(epoch.to_dict()) + "\n" for epoch in history)
     replace_file(folder / LOG, lines.encode())

@@ -23,6 +23,8 @@ class Epoch:
         valid: Metrics on the validation recordings.
         is_best: Whether it is better than all epochs before it: `ossicle.training.choice`.
         penalty: Mean during the epoch of what a way to keep adds to the loss; None: nothing.
+        gates: Of a differentiable search, the gates of the candidates of each layer, after the
+            epoch; None of other runs.
     """
 
     number: int
@@ -31,10 +33,12 @@ class Epoch:
     valid: dict[str, Any]
     is_best: bool
     penalty: float | None = None
+    gates: dict[str, list[float]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data, without a penalty where there is none."""
-        return {k: v for k, v in asdict(self).items() if k != "penalty" or v is not None}
+        """Return plain data, without a penalty or gates where there are none."""
+        optional = ("penalty", "gates")
+        return {k: v for k, v in asdict(self).items() if k not in optional or v is not None}
 
 
 class OnEpoch(Protocol):

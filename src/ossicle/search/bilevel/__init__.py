@@ -1,0 +1,1 @@
+"""Bilevel training: the adapters and the gates of a mixture are trained in turn."""

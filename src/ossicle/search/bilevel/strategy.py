@@ -1,0 +1,60 @@
+"""Differentiable strategies: one training of all candidates and their gates, in turn."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ossicle.errors import SearchError
+from ossicle.search.bilevel.candidates import discretised, mixture
+from ossicle.search.strategy import Answer, Problem, Proposal, Strategy, Tried
+from ossicle.settings import value_text
+
+
+class Bilevel(Strategy):
+    """Trains a mixture of all candidates, then keeps the best one of each layer.
+
+    The mixture trains for as many epochs as the trainings that the search may cost.
+    """
+
+    def __init__(self, problem: Problem, **values: Any) -> None:
+        """Build the mixture.
+
+        Raises:
+            SearchError: there are fewer than two candidates, or they cannot be mixed.
+        """
+        super().__init__(problem, **values)
+        self._recipe = mixture(problem.candidates, problem.layers, self.values["mixture"])
+
+    @property
+    def text(self) -> str:
+        """The strategy with the settings that differ from their defaults."""
+        values = self.values
+        if values.get("budget") == 0:  # of parameters
+            values = values | {"budget": self.problem.budget}
+        given = [
+            f"{name}={value_text(values[name])}"
+            for name, setting in self.options.items()
+            if values[name] != setting.default
+        ]
+        return self.name + (f"({','.join(given)})" if given else "")
+
+    def propose(self, tried: Sequence[Tried]) -> list[Proposal]:
+        """Return the one training."""
+        if tried:
+            return []
+        config = self.problem.config
+        epochs = config.num_epochs * self.problem.trials
+        trained = replace(config, recipe=str(self._recipe), epochs=epochs, patience=None)
+        return [Proposal(config=trained, kind="bilevel", settings={"strategy": self.text})]
+
+    def answer(self, tried: Sequence[Tried]) -> Answer:
+        """Return the best candidate of each layer, to be trained from scratch or further."""
+        (one,) = tried or (None,)
+        if one is None or one.score is None:
+            reason = "it has not been trained yet" if one is None else one.reason
+            raise SearchError(f"the strategy '{self.name}' has found nothing: {reason}")
+        problem = self.problem
+        choice = {int(layer): str(name) for layer, name in one.facts["choice"].items()}
+        recipe = discretised(problem.candidates, choice, problem.layers)
+        config = replace(problem.config, recipe=str(recipe))
+        return Answer(config=config, start=one.proposal, facts=one.facts)
