@@ -99,7 +99,7 @@ def test_noise_is_drawn_once_a_step_by_seed_step_turn_and_layer(name):
     if name in ("gumbel-darts", "s3delta"):
         changed = [Moment(6, 7, 1, 0.5), Moment(5, 8, 1, 0.5), Moment(5, 7, 0, 0.5)]
         assert not any(torch.allclose(gates_of(other, moment), first) for moment in changed)
-        one.begin(MOMENT, {layer: LOGITS[0] for layer in LOGITS})
+        one.begin(MOMENT, dict.fromkeys(LOGITS, LOGITS[0]))
         assert not torch.allclose(one(LOGITS[0], 0), one(LOGITS[0], 1))
 
 
