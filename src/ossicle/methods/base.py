@@ -103,6 +103,11 @@ class Method(ABC):
             decides: the larger, the more parameters. None: it has no size.
         sized_with: Name of a method that must have the same size in the same recipe.
         needs_gate: Whether it is only of use as a candidate of a mixture.
+        zeroing_removes: Whether a channel of the size whose parameters are all zero has no effect,
+            so that an adapter without it computes the same. False for tokens, which frames attend
+            to whatever their values are, and where a norm runs over the channels.
+        neutral: Values of tensors, by name, with which an adapter changes nothing; of those that
+            are not named, zero.
     """
 
     name: ClassVar[str]
@@ -114,6 +119,8 @@ class Method(ABC):
     size_setting: ClassVar[str | None] = None
     sized_with: ClassVar[str | None] = None
     needs_gate: ClassVar[bool] = False
+    zeroing_removes: ClassVar[bool] = True
+    neutral: ClassVar[Mapping[str, float]] = {}
 
     @abstractmethod
     def build(self, site: Site) -> Adapter | TrainInPlace:
@@ -160,6 +167,17 @@ class Method(ABC):
         assert self.size_setting is not None, "only methods with a size have another one"
         rest = {field.name: field.default for field in fields(self) if field.name == "reduction"}
         return replace(self, **{self.size_setting: size}, **rest)
+
+    def narrowed(self, site: Site, size: int) -> Self:  # noqa: ARG002 - of most, any site
+        """Return the method whose adapter at a site has some of the channels of this one's.
+
+        With the tensors of these channels, it computes what the wider one computes from them.
+
+        Args:
+            site: The site.
+            size: The number of channels that are left.
+        """
+        return self.with_size(size)
 
     @classmethod
     def setting_kinds(cls) -> dict[str, Kinds]:

@@ -40,6 +40,7 @@ class DeepPrompt(Method):
     example: ClassVar[str | None] = "prompt + deep-prompt[1:]"
     size_setting: ClassVar[str | None] = "length"
     sized_with: ClassVar[str | None] = "prompt"
+    zeroing_removes: ClassVar[bool] = False
 
     length: int = 10
     init: str = "vpt"

@@ -44,6 +44,7 @@ class LAdapter(ReadsLayers):
     name: ClassVar[str] = "l-adapter"
     size_setting: ClassVar[str | None] = "width"
     layer_logits: ClassVar[str] = "mix"
+    zeroing_removes: ClassVar[bool] = False
 
     width: int = 512
     activation: str = "gelu"

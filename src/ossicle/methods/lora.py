@@ -19,7 +19,7 @@ https://arxiv.org/abs/2312.03694.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -88,17 +88,25 @@ class LoRA(Method):
                 f"LoRA needs a linear layer, and '{site.name}' is not one; "
                 f"attach it at {', '.join(LINEAR_SITES)}"
             )
-        rank = inner_width(site, self.rank, self.reduction)
-        if isinstance(self.scale, str):
-            reduction = self.reduction or min(site.width_in, site.width_out) / rank
-            scale = self.alpha / (rank if self.scale == "alpha/rank" else reduction)
-        else:
-            scale = float(self.scale)
+        rank, scale = inner_width(site, self.rank, self.reduction), self.factor(site)
         adapter = LoRAAdapter(site.width_in, site.width_out, rank, scale, self.dropout)
         if self.init == "normal":
             for matrix in (adapter.down, adapter.up):
                 nn.init.trunc_normal_(matrix, std=NORMAL_STD)
         return adapter
+
+    def factor(self, site: Site) -> float:
+        """Return the scale at a site, as a number."""
+        if not isinstance(self.scale, str):
+            return float(self.scale)
+        rank = inner_width(site, self.rank, self.reduction)
+        reduction = self.reduction or min(site.width_in, site.width_out) / rank
+        return self.alpha / (rank if self.scale == "alpha/rank" else reduction)
+
+    def narrowed(self, site: Site, size: int) -> "LoRA":
+        """Return LoRA of a smaller rank with the same scale, which is then a number."""
+        scale = self.factor(site)
+        return replace(self, rank=size, reduction=None, alpha=type(self).alpha, scale=scale)
 
 
 class LoRAAdapter(Adapter):

@@ -48,6 +48,7 @@ class PAdapter(Method):
     name: ClassVar[str] = "p-adapter"
     default_at: ClassVar[tuple[str, ...]] = ("transformer",)
     size_setting: ClassVar[str | None] = "length"
+    zeroing_removes: ClassVar[bool] = False
 
     length: int = 10
     where: str = "prefix"

@@ -41,6 +41,7 @@ class Prefix(Method):
     name: ClassVar[str] = "prefix"
     default_at: ClassVar[tuple[str, ...]] = ("attn.kv",)
     size_setting: ClassVar[str | None] = "length"
+    zeroing_removes: ClassVar[bool] = False
 
     length: int = 12
     dropout: float = 0.0

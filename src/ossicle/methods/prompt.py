@@ -48,6 +48,7 @@ class Prompt(Method):
     name: ClassVar[str] = "prompt"
     default_at: ClassVar[tuple[str, ...]] = ("encoder",)
     size_setting: ClassVar[str | None] = "length"
+    zeroing_removes: ClassVar[bool] = False
 
     length: int = 10
     keep: bool = False

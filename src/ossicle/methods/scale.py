@@ -11,6 +11,7 @@ Sources: Liu et al. 2022, https://arxiv.org/abs/2205.05638, section 3.3; Lian et
 https://arxiv.org/abs/2210.08823, where both are initialised at random near these values.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -33,6 +34,7 @@ class Scale(Method):
 
     name: ClassVar[str] = "scale"
     default_at: ClassVar[tuple[str, ...]] = ("attn.k", "attn.v", "ffn.act")
+    neutral: ClassVar[Mapping[str, float]] = {"gain": 1.0}
 
     shift: bool = False
 

@@ -47,6 +47,7 @@ STAGE_DEFAULTS: Final[dict[str, object]] = {  # of the settings that need a pare
     "head_from": "keep",
     "common_labels": False,
     "keep": None,
+    "prune": None,
 }
 
 
@@ -296,6 +297,15 @@ class TrainConfig:
         Help(
             "How to keep what the parent run has learnt, with its setting, as in "
             "'ewc(strength=100)'. A wrong name lists all ways.",
+            STAGE,
+        ),
+    ] = None
+
+    prune: Annotated[
+        str | None,
+        Help(
+            "Start from a smaller adapter made of the parent run's, as in 'taylor(to=100k)' or "
+            "'random(keep=0.5)'. A wrong name lists all ways.",
             STAGE,
         ),
     ] = None

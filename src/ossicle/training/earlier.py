@@ -24,7 +24,7 @@ def open_earlier(stages: Sequence[Parent], way: str, first: int = 1) -> tuple[Ut
 
     Args:
         stages: All stages, the first one first.
-        way: The way to keep, for messages.
+        way: What needs them, for messages, such as `--keep ewc`.
         first: Number of the first stage to read, from 1.
 
     Raises:
@@ -36,12 +36,12 @@ def open_earlier(stages: Sequence[Parent], way: str, first: int = 1) -> tuple[Ut
             recordings = stage.open_source().train
         except DataError as error:
             raise type(error)(
-                f"--keep {way} needs the training recordings of '{stage.folder}': {error}"
+                f"{way} needs the training recordings of '{stage.folder}': {error}"
             ) from error
         learnt = {key for key in stage.split["train"] if not _EARLIER.match(key)}
         if {one.key for one in recordings} != learnt:
             raise DataError(
-                f"--keep {way} needs the training recordings of '{stage.folder}', and "
+                f"{way} needs the training recordings of '{stage.folder}', and "
                 f"'{stage.config.data}' no longer has the same. Restore its recordings"
             )
         found += [replace(one, key=f"stage {number}: {one.key}") for one in recordings]
@@ -67,7 +67,7 @@ def check_unchanged(stages: Sequence[Parent], contents: Mapping[str, Content]) -
     if changed:
         raise DataError(
             f"{len(changed)} recordings have changed since an earlier stage was trained on them: "
-            f"{listing(changed, 3)}. Restore them, or leave --keep out"
+            f"{listing(changed, 3)}. Restore them, or leave --keep and --prune out"
         )
 
 

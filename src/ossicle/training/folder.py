@@ -26,6 +26,7 @@ VERSIONS: Final = "versions.json"
 LOG: Final = "log.jsonl"
 METRICS: Final = "metrics.json"
 FISHER: Final = "fisher.safetensors"  # of a stage that keeps what mattered to earlier ones
+PRUNED: Final = "pruned.json"  # of a stage that starts from a smaller adapter
 PARENT: Final = "parent"  # of a stage: a copy of the run that it started from
 MAX_BYTES: Final = 1 << 30  # size limit of a JSON file; split.json lists every recording
 THREADS: Final = "threads"  # in VERSIONS

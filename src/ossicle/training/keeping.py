@@ -69,7 +69,7 @@ class Keeping:
         stages = stage.parent.stages
         first = 1 if kept is None else len(stages)
         reads = kind.reads_source or kind.adds_source
-        earlier = open_earlier(stages, kind.name, first) if reads else ()
+        earlier = open_earlier(stages, f"--keep {kind.name}", first) if reads else ()
         return cls(kind, value, stage, kept, earlier)
 
     def added(self, dataset: Dataset, task: Task, seed: int) -> Dataset:
@@ -161,13 +161,13 @@ def parent_fisher(stage: Stage, model: AdaptedModel) -> dict[str, Tensor] | None
     Rows of a head that the parent does not have are zero.
 
     Returns:
-        None if it has none, or lacks parameters that train now.
+        None if it has none, or lacks parameters that train now, as after pruning.
 
     Raises:
         AdapterFileError: the file is damaged.
     """
     file = stage.parent.folder / FISHER
-    if not file.is_file():
+    if not file.is_file() or stage.pruned is not None:
         return None
     saved, _ = read_tensors(file)
     needed = model.trainable().keys() - stage.new_keys

@@ -10,7 +10,7 @@ The new run loads, resumes and evaluates with the copy alone. Opening it imports
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +27,7 @@ from ossicle.training.folder import (
     FROM_RUN,
     METRICS,
     PARENT,
+    PRUNED,
     SPLIT,
     STARTED_IN,
     VERSIONS,
@@ -62,6 +63,8 @@ class Parent:
         split: The content of each of its recordings, by side and key.
         digest: Hash of its adapter file.
         earlier: The run that it started from itself; None for a first stage.
+        pruned: What the run in whose folder the copy is has kept of its adapter; None: all of it,
+            or it is not known yet.
     """
 
     folder: Path
@@ -72,6 +75,7 @@ class Parent:
     split: dict[str, Any]
     digest: str
     earlier: "Parent | None" = None
+    pruned: dict[str, Any] | None = None
 
     @property
     def stages(self) -> tuple["Parent", ...]:
@@ -134,7 +138,8 @@ def find_parent(
     if config.parent is None:
         return None
     if folder is not None and (folder / PARENT).is_dir():
-        return open_parent(folder / PARENT)
+        kept = read_json(folder / PRUNED) if (folder / PRUNED).is_file() else None
+        return replace(open_parent(folder / PARENT), pruned=kept)
     return open_parent(find(config.parent, places), places)
 
 

@@ -24,6 +24,7 @@ from ossicle.heads import HEADS, build_head
 from ossicle.inference.single import SingleModel
 from ossicle.paths import HERE
 from ossicle.progress import Progress, no_progress
+from ossicle.pruning import parse_prune
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Task, parse_task
 from ossicle.training.choice import Choice
@@ -32,6 +33,7 @@ from ossicle.training.earlier import check_unchanged
 from ossicle.training.keeping import Keeping
 from ossicle.training.loop import with_epochs
 from ossicle.training.parent import Parent, find_parent
+from ossicle.training.pruned import Smaller, smaller
 from ossicle.training.recordings import (
     checked,
     clips_by_side,
@@ -125,6 +127,8 @@ def prepare(
         parse_task(config.task)  # a wrong name is reported before the data are read
     if config.keep is not None:
         parse_keep(config.keep)
+    if config.prune is not None:
+        parse_prune(config.prune)
     dataset = open_split(config, places)
     device = pick_device(config.device)
     processes = processes or Processes(cpu=device == "cpu")
@@ -133,7 +137,12 @@ def prepare(
     dtype = pick_precision(config.precision, device)
     backbone = _load(config, device, dtype, places, load)
     weights = loaded_digest(backbone, cache_folder()) if may_cache else None
-    dataset, task, model, stage = _modelled(config, backbone, recipe, dataset, parent)
+    start_from = None
+    if parent is not None:
+        check_stage_backbone(parent, backbone.fingerprint, backbone.name)
+        if config.prune is not None:
+            start_from = smaller(config, parent, backbone, processes, progress)
+    dataset, task, model, stage = _modelled(config, backbone, recipe, dataset, parent, start_from)
     if not reads_test:
         dataset = replace(dataset, test=())
     keeping = None
@@ -211,17 +220,17 @@ def _modelled(
     recipe: Recipe,
     dataset: Dataset,
     parent: Parent | None,
+    start_from: Smaller | None,
 ) -> tuple[Dataset, Task, AdaptedModel, Stage | None]:
     """Return the recordings that can be trained on, their task, the model, and its start."""
     if parent is None:
         task = _task_of(config, dataset, backbone)
         return dataset, task, _attached(config, backbone, recipe, task), None
-    check_stage_backbone(parent, backbone.fingerprint, backbone.name)
     if config.common_labels:
         dataset = with_known_labels(dataset, parent.task)
     task = stage_task(config, _task_of(config, dataset, backbone), parent.task)
     dataset = with_notice(dataset, config, task, parent.task)
-    return dataset, task, *stage_model(config, backbone, recipe, task, parent)
+    return dataset, task, *stage_model(config, backbone, recipe, task, parent, start_from)
 
 
 def _frozen(

@@ -10,6 +10,7 @@
     RUN/checkpoint.safetensors  state after the last finished epoch, for --resume
     RUN/cohort.safetensors      embeddings of training recordings, to normalise verification scores
     RUN/fisher.safetensors      of a stage with `--keep ewc`: `ossicle.training.keeping`
+    RUN/pruned.json             of a stage with `--prune`: `ossicle.training.pruned`
     RUN/parent/                 of a stage, a copy of the run it started from: `training.parent`
     RUN/tensorboard/            curves, for `tensorboard --logdir RUN`
 
@@ -33,7 +34,7 @@ from ossicle.compute.device import pick_device, pick_threads, threads
 from ossicle.compute.memory import PEAK
 from ossicle.compute.processes import Processes
 from ossicle.continual import as_finished
-from ossicle.files import replace_file
+from ossicle.files import replace_file, write_sealed
 from ossicle.paths import expand
 from ossicle.progress import Progress, no_progress
 from ossicle.recipes.presets import PRESETS
@@ -45,6 +46,7 @@ from ossicle.training.finish import tested_result, untested_result
 from ossicle.training.folder import (
     LOG,
     METRICS,
+    PRUNED,
     Writer,
     check_empty,
     check_new,
@@ -133,6 +135,8 @@ def begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) -
             check_empty(writer.folder)
         write_inputs(writer.folder, config, run.dataset, run.split)
         if run.stage is not None:
+            if run.stage.pruned is not None:  # before the copy, next to which it is read
+                write_sealed(writer.folder / PRUNED, dict(run.stage.pruned))
             copy_parent(run.stage.parent, writer.folder)
         task = run.task.to_dict() | {"max_seconds": config.max_seconds}
         save_facts(run.model, writer.folder, task=task)

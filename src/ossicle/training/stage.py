@@ -7,6 +7,7 @@ over by the names of outputs: `ossicle.tasks.base.Task.output_names`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from ossicle.training.config import TrainConfig
 from ossicle.training.freeze import check_freeze
 from ossicle.training.learnt import LEARNT_FROM, learnt_contents
 from ossicle.training.parent import Parent
+from ossicle.training.pruned import Smaller
 
 SET = "default"  # name of the only adapter set of a run
 
@@ -38,12 +40,14 @@ class Stage:
         new_keys: Keys of tensors that the parent does not have.
         old_outputs: For each output of the parent's head, the number of the output of the new head
             with the same name; None: there is none.
+        pruned: How the parent's adapter was pruned: `Smaller.facts`; None: it was not.
     """
 
     parent: Parent
     start: Mapping[str, Tensor]
     new_keys: frozenset[str]
     old_outputs: tuple[int | None, ...]
+    pruned: Mapping[str, Any] | None = None
 
 
 def stage_task(config: TrainConfig, task: Task, parent: Task) -> Task:
@@ -90,7 +94,12 @@ def with_notice(dataset: Dataset, config: TrainConfig, task: Task, parent: Task)
 
 
 def stage_model(
-    config: TrainConfig, backbone: Backbone, recipe: Recipe, task: Task, parent: Parent
+    config: TrainConfig,
+    backbone: Backbone,
+    recipe: Recipe,
+    task: Task,
+    parent: Parent,
+    start: Smaller | None = None,
 ) -> tuple[AdaptedModel, Stage]:
     """Return the backbone with the adapters and the head of a stage, and what it starts from.
 
@@ -102,15 +111,19 @@ def stage_model(
         recipe: The placements to add.
         task: The task of the stage.
         parent: The parent run.
+        start: The smaller adapter to start from; None: the parent's.
 
     Raises:
         RecipeMismatch: the placements do not fit together, or do not fit the backbone.
         AttachError: a tensor would not train.
     """
-    saved, old_task = parent.tensors(), parent.task
-    model = _built(config, backbone, joined(parent.recipe, recipe), task)
+    base, saved, facts = parent.recipe, parent.tensors(), parent.facts
+    if start is not None:
+        base, saved = start.adapter.recipe, dict(start.adapter.tensors)
+        facts = start.adapter.facts(facts)
+    model = _built(config, backbone, joined(base, recipe), task)
     numbers = {name: number for number, name in enumerate(task.output_names)}
-    old_outputs = tuple(numbers.get(name) for name in old_task.output_names)
+    old_outputs = tuple(numbers.get(name) for name in parent.task.output_names)
     fresh = {key: value.detach().clone() for key, value in model.tensors().items()}
     values = {key: value for key, value in saved.items() if not key.startswith("head/")}
     if config.head_from != "new":
@@ -118,10 +131,11 @@ def stage_model(
         values |= carried_head(model.head.last, saved, fresh, old_outputs)
     put_tensors(model.tensors(), {**fresh, **values}, parent.folder)
     new_keys = frozenset(fresh.keys() - values.keys())
-    _freeze(model, config, parent, new_keys)
+    _freeze(model, config, facts, new_keys)
     check(model)
-    start = {key: value.detach().clone() for key, value in model.tensors().items()}
-    return model, Stage(parent, start, new_keys, old_outputs)
+    begun = {key: value.detach().clone() for key, value in model.tensors().items()}
+    how = None if start is None else start.facts
+    return model, Stage(parent, begun, new_keys, old_outputs, how)
 
 
 def joined(parent: Recipe, added: Recipe) -> Recipe:
@@ -182,12 +196,12 @@ def carried_head(
 
 
 def _freeze(
-    model: AdaptedModel, config: TrainConfig, parent: Parent, new_keys: frozenset[str]
+    model: AdaptedModel, config: TrainConfig, facts: Mapping[str, Any], new_keys: frozenset[str]
 ) -> None:
     """Choose what trains: all that is new, and of the parent what is not frozen."""
     if config.freeze is None:
         return
-    parts = check_freeze(config.freeze, parent.facts)
+    parts = check_freeze(config.freeze, facts)
     parts |= {key.rpartition("/")[0] for key in new_keys}
     model.use(SET, train=[f"{SET}/{part}" for part in sorted(parts)])
 
