@@ -5,11 +5,17 @@ To add a strategy, add its file and an entry of the tuple.
 
 from typing import Final
 
+from ossicle.search.nsga2 import NSGA2
+from ossicle.search.probe import Probe
+from ossicle.search.random import Random
 from ossicle.search.strategy import Problem, Strategy
+from ossicle.search.tpe import TPE
 from ossicle.search.uniform import Uniform
 from ossicle.settings import parse
 
-STRATEGIES: Final[dict[str, type[Strategy]]] = {strategy.name: strategy for strategy in (Uniform,)}
+STRATEGIES: Final[dict[str, type[Strategy]]] = {
+    strategy.name: strategy for strategy in (TPE, NSGA2, Uniform, Random, Probe)
+}
 CONTROLS: Final = tuple(name for name, one in STRATEGIES.items() if one.is_control)
 
 

@@ -1,9 +1,13 @@
-"""What strategies share: the best of what was tried, and its choice of a candidate by layer."""
+"""What strategies share: costs, the best of what was tried, and choices of candidates by layer."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
 
 from ossicle.errors import SearchError, listing
-from ossicle.search.strategy import Problem, Tried
+from ossicle.search.strategy import Answer, Problem, Tried
+
+WAVE: Final = 4  # trainings in a wave of a strategy that needs no other number
 
 
 def best_of(tried: Sequence[Tried], problem: Problem) -> Tried:
@@ -22,6 +26,23 @@ def best_of(tried: Sequence[Tried], problem: Problem) -> Tried:
     epochs = problem.config.epochs
     full = [one for one in scored if one.proposal.config.epochs == epochs]
     return min(full or scored, key=rank)
+
+
+def best_answer(tried: Sequence[Tried], problem: Problem) -> Answer:
+    """Return the best training as an answer, with all epochs and what its proposal says of it.
+
+    Raises:
+        SearchError: nothing has a result.
+    """
+    best = best_of(tried, problem)
+    config = replace(best.proposal.config, epochs=problem.config.epochs)
+    return Answer(config=config, facts={"choice": best.proposal.facts["choice"]})
+
+
+def epochs_left(tried: Sequence[Tried], problem: Problem) -> int:
+    """Return how many epochs a strategy may still train; a failed training costs all of its own."""
+    spent = [one.proposal.config.num_epochs if one.score is None else one.epochs for one in tried]
+    return problem.most_epochs - sum(spent)
 
 
 def rank(tried: Tried) -> tuple[float, int]:

@@ -61,7 +61,7 @@ def build_problem(
     for notice in notices:
         _LOGGER.warning(notice)
     return Problem(
-        config=replace(run.config, recipe="", track="none"),
+        config=replace(run.config, recipe="", task=run.config.task or run.task.name, track="none"),
         candidates=found,
         backbone=shape,
         budget=budget,

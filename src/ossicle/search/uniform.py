@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ossicle.search.choice import best_of, choice_of
+from ossicle.search.choice import best_answer, choice_of
 from ossicle.search.strategy import Answer, Proposal, Strategy, Tried
 
 
@@ -28,5 +28,4 @@ class Uniform(Strategy):
 
     def answer(self, tried: Sequence[Tried]) -> Answer:
         """Return the best candidate in all layers."""
-        best = best_of(tried, self.problem)
-        return Answer(config=best.proposal.config, facts=dict(best.proposal.facts))
+        return best_answer(tried, self.problem)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ossicle.trials.runners import cost, domains, mfcc, outputs, train, validated
+from ossicle.trials.runners import cost, domains, mfcc, outputs, probe, train, validated
 from ossicle.trials.runners.runner import Runner
 
 RUNNERS: Final[dict[str, Runner]] = {
@@ -14,5 +14,6 @@ RUNNERS: Final[dict[str, Runner]] = {
         cost.RUNNER,
         mfcc.RUNNER,
         validated.RUNNER,
+        probe.RUNNER,
     )
 }
