@@ -5,16 +5,33 @@ To add a strategy, add its file and an entry of the tuple.
 
 from typing import Final
 
+from ossicle.search.darts import Darts
+from ossicle.search.fair_darts import FairDarts
+from ossicle.search.gdas import Gdas
+from ossicle.search.gumbel_darts import GumbelDarts
 from ossicle.search.nsga2 import NSGA2
 from ossicle.search.probe import Probe
 from ossicle.search.random import Random
+from ossicle.search.s3delta import S3Delta
 from ossicle.search.strategy import Problem, Strategy
 from ossicle.search.tpe import TPE
 from ossicle.search.uniform import Uniform
 from ossicle.settings import parse
 
 STRATEGIES: Final[dict[str, type[Strategy]]] = {
-    strategy.name: strategy for strategy in (TPE, NSGA2, Uniform, Random, Probe)
+    strategy.name: strategy
+    for strategy in (
+        TPE,
+        NSGA2,
+        Darts,
+        Gdas,
+        GumbelDarts,
+        FairDarts,
+        S3Delta,
+        Uniform,
+        Random,
+        Probe,
+    )
 }
 CONTROLS: Final = tuple(name for name, one in STRATEGIES.items() if one.is_control)
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from ossicle.errors import SearchError
-from ossicle.search.bilevel.candidates import discretised, mixture
+from ossicle.search.bilevel.mixture import gate_names, mixture
+from ossicle.search.candidates import architecture
 from ossicle.search.strategy import Answer, Problem, Proposal, Strategy, Tried
 from ossicle.settings import value_text
 
@@ -23,7 +24,7 @@ class Bilevel(Strategy):
             SearchError: there are fewer than two candidates, or they cannot be mixed.
         """
         super().__init__(problem, **values)
-        self._recipe = mixture(problem.candidates, problem.layers, self.values["mixture"])
+        self._recipe = mixture(problem.candidates, self.values["mixture"])
 
     @property
     def text(self) -> str:
@@ -42,9 +43,12 @@ class Bilevel(Strategy):
         """Return the one training."""
         if tried:
             return []
-        config = self.problem.config
-        epochs = config.num_epochs * self.problem.trials
-        trained = replace(config, recipe=str(self._recipe), epochs=epochs, patience=None)
+        trained = replace(
+            self.problem.config,
+            recipe=str(self._recipe),
+            epochs=self.problem.most_epochs,
+            patience=None,
+        )
         return [Proposal(config=trained, kind="bilevel", settings={"strategy": self.text})]
 
     def answer(self, tried: Sequence[Tried]) -> Answer:
@@ -53,8 +57,10 @@ class Bilevel(Strategy):
         if one is None or one.score is None:
             reason = "it has not been trained yet" if one is None else one.reason
             raise SearchError(f"the strategy '{self.name}' has found nothing: {reason}")
-        problem = self.problem
-        choice = {int(layer): str(name) for layer, name in one.facts["choice"].items()}
-        recipe = discretised(problem.candidates, choice, problem.layers)
-        config = replace(problem.config, recipe=str(recipe))
-        return Answer(config=config, start=one.proposal, facts=one.facts)
+        candidates = self.problem.candidates
+        given = dict(zip(gate_names(candidates), (each.name for each in candidates), strict=True))
+        choice = {int(layer): given[name] for layer, name in one.facts["choice"].items()}
+        names = [given[name] for name in one.facts["candidates"]]
+        config = replace(self.problem.config, recipe=str(architecture(self.problem, choice)))
+        facts = {**one.facts, "choice": choice, "candidates": names}
+        return Answer(config=config, start=one.proposal, facts=facts)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ossicle.trials.runners import cost, domains, mfcc, outputs, probe, train, validated
+from ossicle.trials.runners import bilevel, cost, domains, mfcc, outputs, probe, train, validated
 from ossicle.trials.runners.runner import Runner
 
 RUNNERS: Final[dict[str, Runner]] = {
@@ -15,5 +15,6 @@ RUNNERS: Final[dict[str, Runner]] = {
         mfcc.RUNNER,
         validated.RUNNER,
         probe.RUNNER,
+        bilevel.RUNNER,
     )
 }

@@ -10,9 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ossicle.search.candidates import SKIP
 from ossicle.settings import Setting
-
-SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,107 @@
+"""Bilevel training of a mixture: halves, resuming, the folder, and a planted problem."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ossicle.adapters.folder import TENSORS
+from ossicle.adapters.saving import read_tensors
+from ossicle.errors import RunError
+from ossicle.search.bilevel.run import SEARCH, train_in_turn
+from ossicle.training.checkpoint import CHECKPOINT
+from ossicle.training.config import TrainConfig
+from ossicle.training.folder import LOG, SPLIT, read_json
+from ossicle.training.parent import open_parent
+from ossicle.training.run import train
+
+MIXTURE = (
+    "skip(gate=layers:skip) + lora(rank=2, dropout=0.3, gate=layers:lora) "
+    "+ bottleneck(width=4, gate=layers:seq)@ffn"
+)
+
+
+class Interrupted(Exception):
+    """Raised to end a run early."""
+
+
+@pytest.fixture(scope="session")
+def searched(
+    tmp_path_factory: pytest.TempPathFactory, settings: Callable[..., TrainConfig]
+) -> Path:
+    """Folder of a finished search of two epochs."""
+    folder = tmp_path_factory.mktemp("searches") / "finished"
+    train_in_turn(settings(recipe=MIXTURE, epochs=2, batch_size=2), "darts", folder)
+    return folder
+
+
+def same(folder: Path) -> dict[str, bytes]:
+    """Return the files that must be equal in two searches with the same settings."""
+    return {
+        name: (folder / name).read_bytes() for name in (TENSORS, LOG, SEARCH, SPLIT, "recipe.json")
+    }
+
+
+def test_a_search_that_was_killed_goes_on_to_the_same_bits(
+    settings: Callable[..., TrainConfig], searched: Path, tmp_path: Path
+) -> None:
+    config = settings(recipe=MIXTURE, epochs=2, batch_size=2)
+
+    def stop(stage: str, done: int, total: int, **facts: float) -> None:  # noqa: ARG001
+        if stage == "training" and facts["epoch"] == 2 and done == 3:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train_in_turn(config, "darts", tmp_path, progress=stop)
+    assert (tmp_path / CHECKPOINT).is_file()
+    with pytest.raises(RunError, match="has the strategy 'darts', and not 'gdas'"):
+        train_in_turn(config, "gdas", tmp_path, resume=True)
+    epochs: list[float] = []
+
+    def watch(stage: str, done: int, total: int, **facts: float) -> None:  # noqa: ARG001
+        epochs.extend([facts["epoch"]] if stage == "training" else [])
+
+    train_in_turn(config, "darts", tmp_path, resume=True, progress=watch)
+    assert set(epochs) == {2}  # the first epoch is not trained again
+    assert same(tmp_path) == same(searched)
+    whole, again = (read_tensors(one / CHECKPOINT)[0] for one in (searched, tmp_path))
+    assert whole.keys() == again.keys()
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+
+def test_the_folder_of_a_search_is_that_of_a_finished_run(searched: Path) -> None:
+    parent = open_parent(searched)
+    assert parent.result.test is None
+    assert (parent.result.best_epoch, parent.result.chosen_by) == (2, "last")
+    gates = {key for key in parent.tensors() if key.startswith("gates/")}
+    assert gates == {"gates/layers.0", "gates/layers.1"}
+    found = read_json(searched / SEARCH)
+    weights, switch = found["halves"]["weights"], found["halves"]["gates"]
+    assert sorted(weights + switch) == sorted(read_json(searched / SPLIT)["train"])
+    assert len(weights) == len(switch) == 3
+    assert found["candidates"] == ["skip", "lora", "seq"]
+    assert found["steps"] == 4  # 3 recordings in batches of 2, twice
+    for epoch in found["gates"]:
+        assert [sum(epoch[layer]) for layer in "01"] == pytest.approx([1, 1])
+    last = parent.tensors()["gates/layers.1"].softmax(0)
+    assert found["gates"][-1]["1"] == pytest.approx(last.tolist())
+    assert found["choice"]["1"] == found["candidates"][int(last.argmax())]
+    assert last.tolist() != pytest.approx([1 / 3] * 3, abs=1e-4)  # they have moved
+
+
+def test_a_search_never_reads_test_recordings(
+    settings: Callable[..., TrainConfig], corpus: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for file in corpus.iterdir():
+        (moved / file.name).write_bytes(file.read_bytes())
+    for number, file in enumerate(sorted(moved.glob("cleo-*.wav"))):
+        file.write_bytes(b"not sound %d" % number)
+    config = settings(recipe=MIXTURE, epochs=1, data=f"audiofolder:{moved}")
+    with pytest.raises(Exception, match="cleo"):
+        train(config, tmp_path / "train")  # which would be seen
+    result = train_in_turn(config, "darts(order=plain)", tmp_path / "search")
+    assert result.test is None
+    assert read_json(tmp_path / "search" / SPLIT)["test"] == {}
