@@ -117,7 +117,7 @@ def _output(model: AdaptedModel, values: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _check_calls(model: AdaptedModel) -> None:
-    active = [tap for tap in model.taps if tap.active]
+    active = [tap for tap in model.taps if tap.acts]
     missed = [tap.site for tap in active if tap.calls != 1]
     if missed:
         raise SiteNeverCalled(

@@ -68,11 +68,6 @@ class Gate:
         """The factor on what the candidate changes."""
         return self.gates.weights(self.mixture, self.layer)[self.index]
 
-    def rows(self, count: int) -> slice:
-        """Return the candidate's rows of a batch of `count` rows, K copies one after another."""
-        size = count // len(self.logits)
-        return slice(self.index * size, (self.index + 1) * size)
-
 
 def gate_weights(mixture: str, logits: Float[Tensor, " K"]) -> Float[Tensor, " K"]:
     """Return the gates of the candidates of a layer, from their logits."""

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ossicle.adapters.adapter_set import AdapterSet
+from ossicle.adapters.attached import Attached
+from ossicle.adapters.copies import BLOCKS, LINEARS, is_inside
 from ossicle.adapters.slots import Slot, adapter_tensors, build_slots, in_place_tensors
-from ossicle.adapters.tap import Attached, Tap, install
+from ossicle.adapters.tap import Tap, install
 from ossicle.anatomy import Anatomy, Site
 from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
@@ -96,8 +98,7 @@ class AdaptedModel(nn.Module):
                 attached = Attached(slot.adapter, slot.reads, slot.gate)
                 self._tap(slot.site).add(name, attached)
         for layer in new.gates.runs_by_layer:
-            (site,) = self.backbone.anatomy.find("layer", [layer])
-            self._tap(site).mixtures[name] = new.gates
+            self._mix_layers(name, new, layer)
         self.sets[name] = new
         self._install_taps()
         if new.in_place:
@@ -363,6 +364,26 @@ class AdaptedModel(nn.Module):
         self.remove_taps()
         self._handles = install(self.backbone.model, self._taps.values())
         self.backbone.adapted = bool(self.sets)
+
+    def _mix_layers(self, name: str, item: AdapterSet, layer: int) -> None:
+        """Tap a layer with a mixture of whole layers, and the blocks that candidates share there.
+
+        The dropout of a stochastic backbone is another one for every candidate: nothing is shared.
+        """
+        (whole,) = self.backbone.anatomy.find("layer", [layer])
+        self._tap(whole).mixtures[name] = item.gates
+        if self.backbone.stochastic:
+            return
+        acting = [
+            (slot.site, slot.gate.index)
+            for slot in item.slots
+            if slot.site.layer == layer and slot.gate and slot.gate.is_of_whole_layers
+        ]
+        for block in self.backbone.anatomy.sites:
+            if block.layer == layer and block.name in (*BLOCKS, *LINEARS):
+                apart = frozenset(index for site, index in acting if is_inside(site, block))
+                if len(apart) + 1 < item.gates.runs_by_layer[layer]:  # two that may be equal
+                    self._tap(block).apart[name] = apart
 
     def _tap(self, site: Site) -> Tap:
         key = (site.name, site.layer)

@@ -11,6 +11,9 @@ batch once for each candidate, every candidate acts on its own copy, and the tap
 
     h -> [h, h, h] -> [layer with candidate k on copy k] -> sum_k g_k copy_k -> h
 
+Taps at the frozen blocks of such a layer let copies that are still equal run as one: see
+`ossicle.adapters.copies`.
+
 Bound methods of a plain object, never closures: a deep copy of the model follows them to the copied
 adapters. Which sets act is the value of `active`. An adapter may read its x elsewhere in the layer;
 the tap then has a further entry there. Values kept between two ports are in the backbone's
@@ -18,7 +21,6 @@ the tap then has a further entry there. Values kept between two ports are in the
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -26,38 +28,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from ossicle.adapters.gates import Gate, Gates
+from ossicle.adapters.attached import Attached, Changing
+from ossicle.adapters.copies import Copies
+from ossicle.adapters.gates import Gates
 from ossicle.anatomy import SITE_NAMES, Port, Site
 from ossicle.backbones.attention import ForwardState
-from ossicle.methods import Adapter
 
-BASE: Final = ("", 0)
 RANK: Final = {name: rank for rank, name in enumerate(SITE_NAMES)}  # the inner before the outer
-
-
-@dataclass(frozen=True, slots=True)
-class Attached:
-    """An adapter at a site.
-
-    Attributes:
-        adapter: The module.
-        reads: The site of the layer whose input is its x; None: its own site.
-        gate: Its gate, if it is a candidate of a mixture.
-    """
-
-    adapter: Adapter
-    reads: Site | None = None
-    gate: Gate | None = None
-
-    @property
-    def changes_input(self) -> bool:
-        """Whether the adapter changes the site's input."""
-        return type(self.adapter).before is not Adapter.before
-
-    @property
-    def entry(self) -> str | None:
-        """The name of the entry that gives its x; None: the site's own."""
-        return None if self.reads is None else self.reads.name
 
 
 class Tap:
@@ -67,6 +44,8 @@ class Tap:
         site: The site.
         attached: The adapters of each set, in the order of its recipe.
         mixtures: The gates of each set that has a mixture of whole layers here (site `layer`).
+        apart: The candidates of the whole-layer mixture of each set that act inside of this block,
+            whose copies it therefore does not share; no entry: it shares nothing.
         active: The sets that act, in this order.
         calls: Forward passes so far, while a check is counting; None otherwise.
         entries: The site of every entry, by the name under which adapters read it.
@@ -76,6 +55,7 @@ class Tap:
         self.site = site
         self.attached: dict[str, list[Attached]] = {}
         self.mixtures: dict[str, Gates] = {}
+        self.apart: dict[str, frozenset[int]] = {}
         self.active: tuple[str, ...] = ()
         self.calls: int | None = None
         self.entries: dict[str | None, Site] = {None: site}
@@ -91,6 +71,7 @@ class Tap:
         """Remove everything that belongs to a set."""
         self.attached.pop(name, None)
         self.mixtures.pop(name, None)
+        self.apart.pop(name, None)
         read = [one.reads for part in self.attached.values() for one in part if one.reads]
         self.entries = {None: self.site} | {site.name: site for site in read}
 
@@ -102,7 +83,12 @@ class Tap:
     @property
     def names(self) -> set[str]:
         """The sets that have something here."""
-        return self.attached.keys() | self.mixtures.keys()
+        return self.attached.keys() | self.mixtures.keys() | self.apart.keys()
+
+    @property
+    def acts(self) -> bool:
+        """Whether an active set changes something here."""
+        return any(name in self.attached or name in self.mixtures for name in self.active)
 
     def install_exit(self, model: nn.Module) -> Iterator[RemovableHandle]:
         """Put a hook on the exit."""
@@ -136,26 +122,72 @@ class Tap:
             return x
         if key is None:
             self._state.tap_values[self._key("mask")] = self._state.frame_mask
-            if (gates := self._mixture()) is not None:
-                x = self._copied(gates, x)
-            own: dict[tuple[str, int], Tensor] = {}
-            for one in self.acting():
-                mask = self._state.frame_mask
-                if one.gate is None:
-                    x, own = _before(one.adapter, x, mask), {}
-                    self._state.frame_mask = one.adapter.mask_inside(mask)
-                elif one.changes_input:
-                    x = _gated(one.gate, partial(_before, one.adapter), (), x, own, mask)
+            x = self._before(self._copied(x))
         self._state.tap_values[self._key(key)] = x
-        return x
+        self._state.tap_values[self._key(key), "copies"] = self._copies
+        return self._shared(x) if key is None else x
 
-    def _copied(self, gates: Gates, x: Tensor) -> Tensor:
-        """Return the batch once for each candidate, and repeat the mask as often."""
+    def _before(self, x: Tensor) -> Tensor:
+        """Return what replaces the input of the site."""
+        changing = Changing(x, self._copies)
+        for one in self.acting():
+            mask = self._state.frame_mask
+            if one.gate is None:
+                changing.replace(one.before(changing.tensor, mask))
+                self._state.frame_mask = one.adapter.mask_inside(mask)
+            elif one.changes_input:
+                changing.mix(one.gate, one.before, (), mask)
+        self._copies = changing.copies
+        found: Tensor = changing.tensor
+        return found
+
+    def _copied(self, x: Tensor) -> Tensor:
+        """Return the batch once for each candidate, at the entry of a mixture of whole layers."""
+        if (gates := self._mixture()) is None:
+            return x
         assert self.site.layer is not None, "a mixture of whole layers is at a layer"
         times = gates.runs_by_layer[self.site.layer]
         mask = self._state.frame_mask
         self._state.frame_mask = None if mask is None else mask.repeat(times, 1)
+        self._copies = Copies.for_each(times)
         return torch.cat([x] * times)
+
+    def _shared(self, x: Tensor) -> Tensor:
+        """Return the copies that differ inside of this block."""
+        copies, mask = self._copies, self._state.frame_mask
+        if copies is None or (apart := self._apart()) is None:
+            return x
+        inside = copies.shared(apart)
+        self._state.tap_values[self._key("outside")] = copies, mask
+        self._state.frame_mask = None if mask is None else copies.convert(mask, inside)
+        self._copies = inside
+        return copies.convert(x, inside)
+
+    def _unshared(self, y: Tensor) -> Tensor:
+        """Return a copy for each that was there before the block."""
+        inside = self._copies
+        if (
+            inside is None
+            or (held := self._state.tap_values.pop(self._key("outside"), None)) is None
+        ):
+            return y
+        outside, self._state.frame_mask = held
+        self._copies = outside.after(inside.acted)
+        return inside.convert(y, outside)
+
+    def _apart(self) -> frozenset[int] | None:
+        return next((self.apart[name] for name in self.active if name in self.apart), None)
+
+    @property
+    def _copies(self) -> Copies | None:
+        """The copies that the batch consists of here, inside of a mixture of whole layers."""
+        found: Copies | None = self._state.tap_values.get(("copies", self.site.layer))
+        return found
+
+    @_copies.setter
+    def _copies(self, copies: Copies | None) -> None:
+        if copies is not None:
+            self._state.tap_values["copies", self.site.layer] = copies
 
     def _collect(self, number: int, x: Tensor) -> Tensor:
         if not self.active:
@@ -170,22 +202,25 @@ class Tap:
     def _leave(self, y: Tensor) -> Tensor:
         if not self.active:
             return y
+        y = self._unshared(y)
         entered, outside = self._released()
         if self.calls is not None:
             self.calls += 1
-        keeps_mask = True
-        own: dict[tuple[str, int], Tensor] = {}
+        changing, keeps_mask = Changing(y, self._copies), True
         for one in self.acting():
             x, mask = entered[one.entry], self._state.frame_mask
             assert x is not None, f"{self.site} was left before '{one.entry}' was entered"
             if one.gate is None:
-                y, own = _after(one.adapter, x, y, mask), {}
+                changing.replace(one.after(x, changing.tensor, mask))
                 keeps_mask = keeps_mask and not one.adapter.removes_tokens
             else:
-                y = _gated(one.gate, partial(_after, one.adapter), (x,), y, own, mask)
+                changing.mix(one.gate, one.after, (x,), mask)
+        self._copies = changing.copies
+        y = changing.tensor
         if (gates := self._mixture()) is not None:
             assert self.site.layer is not None, "a mixture of whole layers is at a layer"
             y, keeps_mask = gates.mixed(self.site.layer, y), False
+            del self._state.tap_values["copies", self.site.layer]
         if not keeps_mask:
             self._state.frame_mask = outside
         return y
@@ -196,49 +231,19 @@ class Tap:
         if isinstance(self.site.entry, tuple):  # a batch may begin above all of its entries
             held.setdefault(self._key(None), list(self._state.layer_inputs))
         assert self._key(None) in held, f"{self.site} was left before it was entered"
-        entered = {key: held.pop(self._key(key), None) for key in self.entries}
-        if isinstance(gathered := entered[None], list):
-            entered[None] = torch.stack(gathered, dim=1)
+        entered = {key: self._taken(key) for key in self.entries}
         return entered, held.pop(self._key("mask"), None)
 
-
-def _before(adapter: Adapter, x: Tensor, mask: Tensor | None) -> Tensor:
-    changed: Tensor = adapter.before(x, mask) if adapter.reads_mask else adapter.before(x)
-    return changed
-
-
-def _after(adapter: Adapter, x: Tensor, y: Tensor, mask: Tensor | None) -> Tensor:
-    changed: Tensor = adapter(x, y, mask) if adapter.reads_mask else adapter(x, y)
-    return changed
-
-
-def _gated(
-    gate: Gate,
-    change: Callable[..., Tensor],
-    read: tuple[Tensor, ...],
-    y: Tensor,
-    own: dict[tuple[str, int], Tensor],
-    mask: Tensor | None,
-) -> Tensor:
-    """Return y after the change of a candidate, scaled by its gate or on its copy of the batch.
-
-    Args:
-        gate: Gate of the candidate.
-        change: The candidate, which computes y from `read`, y and the mask.
-        read: Further tensors that it reads.
-        y: The tensor after the changes of earlier candidates.
-        own: The tensor as each candidate alone has changed it: all of them change the same tensor,
-            which is kept under `BASE`.
-        mask: Real frames.
-    """
-    if not gate.is_of_whole_layers:
-        before = own.get(gate.candidate, own.setdefault(BASE, y))
-        own[gate.candidate] = change(*read, before, mask)
-        return y + gate.weight.to(y.dtype) * (own[gate.candidate] - before)
-    rows = gate.rows(len(y))
-    copies = (one[rows] for one in (*read, y))
-    changed = change(*copies, None if mask is None else mask[rows])
-    return torch.cat([y[: rows.start], changed, y[rows.stop :]])
+    def _taken(self, key: str | None) -> Tensor | None:
+        """Return what an entry has held, with the copies that the batch has at the exit."""
+        held, now = self._state.tap_values, self._copies
+        x, then = held.pop(self._key(key), None), held.pop((self._key(key), "copies"), None)
+        if isinstance(x, list):
+            return torch.stack(x, dim=1)
+        if x is None or now is None or then is None:
+            found: Tensor | None = x
+            return found
+        return then.convert(x, now)  # type: ignore[no-any-return]  # tap values have any type
 
 
 def install(model: nn.Module, taps: Iterable[Tap]) -> list[RemovableHandle]:
