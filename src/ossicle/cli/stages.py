@@ -30,6 +30,29 @@ def print_stage(tests: Sequence[Mapping[str, Any]], task: str) -> None:
         print(f"{line}{shown}, {what} {metric.difference(change)}")
 
 
+def print_pruned(pruned: Mapping[str, Any], task: str) -> None:
+    """Print how an adapter was pruned, and what that and training on have changed.
+
+    Args:
+        pruned: The entry `pruned` of the stage of a result.
+        task: Name of the task.
+    """
+    from ossicle.tasks import TASKS
+
+    key = TASKS[task].primary_metric
+    metric, counts = TASKS[task].reported[key], pruned["parameters"]
+    shown = [
+        f"{'not available' if (found := pruned[name]) is None else metric.text(found[key])} {words}"
+        for name, words in PRUNED.items()
+    ]
+    share = counts["after"] / counts["before"]
+    print(
+        f"pruned by {pruned['by']}: {counts['before']:,} -> {counts['after']:,} parameters "
+        f"({share:.1%}); {metric.label} {', '.join(shown)}"
+    )
+
+
+PRUNED = {"unpruned": "before", "pruned": "pruned", "trained": "after training"}
 SIDES = ("before", "after")
 
 

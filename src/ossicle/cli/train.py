@@ -10,7 +10,7 @@ from ossicle.cli import options as o
 from ossicle.cli.early import check_started
 from ossicle.cli.map_labels import MapLabels, renamed
 from ossicle.cli.run_options import RunOptions, check_given
-from ossicle.cli.stages import print_stage
+from ossicle.cli.stages import print_pruned, print_stage
 from ossicle.cli.train_members import Asked, train_members
 from ossicle.paths import HERE, expand
 from ossicle.training.config import TrainConfig
@@ -92,6 +92,8 @@ def _print(result: "RunResult", out: Path, *, compiled: bool) -> None:
     o.print_metrics(result.test_metrics)
     if result.stage is not None:
         print_stage(result.stage["tests"], result.task)
+        if "pruned" in result.stage:
+            print_pruned(result.stage["pruned"], result.task)
     print(o.cache_line(result.cache))
     if compiled:
         first, others = result.first_step_seconds, result.step_seconds

@@ -3,12 +3,19 @@
 from typing import Final
 
 from ossicle.pruning.argmax import ArgMax
+from ossicle.pruning.gates import Gates
+from ossicle.pruning.magnitude import Magnitude
+from ossicle.pruning.random import Random
+from ossicle.pruning.sensitivity import Sensitivity
 from ossicle.pruning.smaller import Pruned, pruned
+from ossicle.pruning.taylor import Taylor
 from ossicle.pruning.unpruned import Unpruned
 from ossicle.pruning.way import Choice, Way
 from ossicle.settings import parse
 
-WAYS: Final[dict[str, type[Way]]] = {way.name: way for way in (ArgMax,)}
+WAYS: Final[dict[str, type[Way]]] = {
+    way.name: way for way in (Sensitivity, Taylor, Gates, Magnitude, Random, ArgMax)
+}
 
 
 def parse_prune(text: str) -> Way:

@@ -1,6 +1,6 @@
 """A trained adapter before it is pruned: its slots with their tensors, sizes and parameters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any, TypeAlias
@@ -80,16 +80,20 @@ class Unpruned:
     def cost(self, slot: str, size: int | None = None) -> int:
         """Return the parameters of a slot with some of its channels; None: as it is.
 
-        Without a channel there is no adapter. A gate counts in every slot that it weighs.
+        Without a channel there is no adapter. Gates do not count.
         """
         if size == 0:
             return 0
-        gate = int(self.slots[slot].gate is not None)
         axes = self.axes.get(slot, {})
         shapes = self._shapes[slot].items()
         if size is None:
-            return gate + sum(prod(shape) for _, shape in shapes)
-        return gate + sum(numel(shape, axes.get(name, ()), size) for name, shape in shapes)
+            return sum(prod(shape) for _, shape in shapes)
+        return sum(numel(shape, axes.get(name, ()), size) for name, shape in shapes)
+
+    def gates(self, slots: Iterable[str]) -> int:
+        """Return the number of gates that weigh some slots."""
+        gates = (self.slots[key].gate for key in slots)
+        return len({(*gate.candidate, gate.layer) for gate in gates if gate is not None})
 
     @property
     def parameters(self) -> int:

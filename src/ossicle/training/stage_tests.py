@@ -26,6 +26,7 @@ from ossicle.training.intervals import with_intervals
 from ossicle.training.parent import Parent, describe
 from ossicle.training.prepare import Prepared
 from ossicle.training.recordings import scan_together
+from ossicle.training.result import fingerprint
 from ossicle.training.split import known_labels, open_own
 from ossicle.training.stage import Stage
 
@@ -58,7 +59,8 @@ def stage_result(run: Prepared, test: Mapping[str, Any], progress: Progress) -> 
 
     Returns:
         `parent`, and `tests`: for each stage, the first one first, its `data`, the metrics `before`
-        and `after`, and `why` one of them is null.
+        and `after`, and `why` one of them is null. Of a stage that starts from a pruned adapter,
+        also `pruned`: the metrics before pruning, after it without training, and after training.
     """
     stage = run.stage
     assert stage is not None
@@ -79,7 +81,23 @@ def stage_result(run: Prepared, test: Mapping[str, Any], progress: Progress) -> 
         with _at_start(run, stage):
             for one, domain in zip(tests, [*opened, own], strict=True):
                 one["before"] = None if domain is None else _metrics(run, domain, progress)
-    return {"parent": describe(stage.parent, run.config.parent), "tests": tests}
+    result = {"parent": describe(stage.parent, run.config.parent), "tests": tests}
+    if stage.pruned is not None:
+        result["pruned"] = _pruned(run, stage, tests[-1])
+    return result
+
+
+def _pruned(run: Prepared, stage: Stage, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how an adapter was pruned, with metrics on the run's own test recordings.
+
+    Those of the parent run are null where it was tested on others, or not at all.
+    """
+    assert stage.pruned is not None
+    parent, now = stage.parent.result, fingerprint(run.split["test"])
+    known = parent.test is not None and parent.split_fingerprint["test"] == now
+    before = _short(run, parent.test_metrics) if known else None
+    facts = {key: stage.pruned[key] for key in ("by", "parameters")}
+    return {**facts, "unpruned": before, "pruned": own["before"], "trained": own["after"]}
 
 
 def _opened(run: Prepared, stage: Parent, progress: Progress) -> tuple[_Domain | None, str]:
