@@ -29,6 +29,7 @@ def problem(*, trials: int = 8, seed: int = 0, task: str = "classification") -> 
         lower_is_better=False,
         trials=trials,
         seed=seed,
+        epoch_steps=10,
     )
 
 

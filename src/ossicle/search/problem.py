@@ -12,6 +12,7 @@ from ossicle.recipes.presets import HEAD_ONLY
 from ossicle.search.candidates import read_candidates
 from ossicle.search.strategy import Problem
 from ossicle.training.config import TrainConfig
+from ossicle.training.loop import plan_epoch
 from ossicle.training.prepare import prepare
 
 _LOGGER: Final = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ def build_problem(
         )
     for notice in notices:
         _LOGGER.warning(notice)
+    batches = len(plan_epoch(run.clips["train"], run.config, shape.sample_rate, number=1))
     return Problem(
         config=replace(run.config, recipe="", task=run.config.task or run.task.name, track="none"),
         candidates=found,
@@ -69,4 +71,5 @@ def build_problem(
         lower_is_better=not run.task.higher_is_better,
         trials=trials,
         seed=config.seed,
+        epoch_steps=-(-batches // config.accumulate),
     )

@@ -38,7 +38,7 @@ class Problem:
     """What is searched for.
 
     Attributes:
-        config: Settings of every training, with the number of epochs; its recipe is not used.
+        config: Settings of every training, with task and number of epochs; the recipe is not used.
         candidates: The recipes to choose from, two or more.
         backbone: The backbone, on the meta device: for counts of parameters alone.
         budget: Most parameters that the answer may train, without the head.
@@ -46,6 +46,7 @@ class Problem:
         lower_is_better: Whether it is an error rate or the like.
         trials: Number of full trainings that a strategy may cost.
         seed: Seed of every random choice.
+        epoch_steps: Steps of the optimiser in an epoch.
     """
 
     config: TrainConfig
@@ -56,6 +57,7 @@ class Problem:
     lower_is_better: bool
     trials: int
     seed: int
+    epoch_steps: int
 
     @property
     def layers(self) -> int:

@@ -28,6 +28,7 @@ ROOMS: Final = (
     "tasks",
     "inference",
     "continual",
+    "pruning",
     "training",
 )
 MODULES: Final = ("settings.py",)
@@ -51,6 +52,11 @@ def code_version(*others: Path) -> str:
         source = file.read_text(encoding="utf-8")
         hashed.update(f"{file.relative_to(_ROOT).as_posix()}\0{meaning(source)}\0".encode())
     return hashed.hexdigest()
+
+
+def search_files() -> list[Path]:
+    """Return the modules of `ossicle.search`, on which only trials that search depend."""
+    return sorted((_ROOT / "search").rglob("*.py"))
 
 
 def meaning(source: str) -> str:

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -38,14 +38,16 @@ class LocalEngine:
         workers: Number of worker processes; see `ossicle.trials.capacity`.
         threads: Threads of each; results depend on it bit by bit. Models so small that more
             threads do not help have one, as in `ossicle train`.
+        may_start: Whether another trial may start; those that run are not ended.
     """
 
     workers: int = 1
     threads: int = 1
+    may_start: Callable[[], bool] = lambda: True
 
     def run(self, jobs: Sequence[Job], on_event: OnEvent) -> None:
         """Compute all trials; see `Engine.run`."""
-        queue, news = _Queue(jobs), SimpleQueue[_News]()
+        queue, news = _Queue(jobs, self.may_start), SimpleQueue[_News]()
         workers = [
             _Worker(self.threads, _gpu_of(number, jobs), queue, news)
             for number in range(min(self.workers, len(jobs)))
@@ -79,15 +81,16 @@ def _pass_on(news: "SimpleQueue[_News]", working: int, on_event: OnEvent) -> Non
 class _Queue:
     """The trials that no worker has taken yet."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[Job], may_start: Callable[[], bool]) -> None:
         self._jobs = deque(jobs)
+        self._may_start = may_start
         self._lock = Lock()
         self.is_closed = False
 
     def take(self, backbone: str | None) -> Job | None:
         """Return the next trial, if possible one with the backbone that the worker has loaded."""
         with self._lock:
-            if self.is_closed or not self._jobs:
+            if self.is_closed or not self._jobs or not self._may_start():
                 return None
             same = (job for job in self._jobs if job.trial.config.backbone == backbone)
             job = next(same, self._jobs[0])

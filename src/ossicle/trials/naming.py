@@ -32,10 +32,12 @@ from ossicle.tasks import suggest_task
 from ossicle.training.config import TrainConfig
 from ossicle.training.kept import adapter_digest
 from ossicle.training.recordings import scan_together
-from ossicle.trials.code import code_version
+from ossicle.trials.code import code_version, search_files
 from ossicle.trials.runners import RUNNERS
+from ossicle.trials.runners.runner import Runner
 from ossicle.trials.trial import Trial
 
+SEARCHING: Final = ("search", "bilevel")  # runners whose results depend on `ossicle.search`
 _STAND_IN: Final = "tiny-hubert"  # for the sample rate, where no backbone decides the result
 
 
@@ -86,7 +88,7 @@ class Naming:
             "settings": settings | {key: of() for key, of in resolved.items() if key in settings},
             "runner": trial.runner,
             "of_runner": self._settings_of(trial),
-            "code": code_version(Path(inspect.getfile(type(runner)))),
+            "code": code_version(*_code_of(runner)),
         }
 
     def _parent_of(self, trial: Trial) -> str | None:
@@ -132,6 +134,12 @@ class Naming:
         if recipe not in self._recipes:
             self._recipes[recipe] = str(Recipe.parse(recipe))
         return self._recipes[recipe]
+
+
+def _code_of(runner: Runner) -> list[Path]:
+    """Return the modules that decide the results of a runner, besides those that all depend on."""
+    own = Path(inspect.getfile(type(runner)))
+    return [own, *search_files()] if runner.name in SEARCHING else [own]
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ and the results of those that have finished are read from the folder of trials.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from ossicle.errors import RunError
 from ossicle.search.strategy import Answer, Kind, Problem, Proposal, Strategy, Tried
 from ossicle.trials.engine import Engine, Event
+from ossicle.trials.folder import read_outcomes
 from ossicle.trials.naming import Naming
 from ossicle.trials.outcome import Measured, Outcome
 from ossicle.trials.run import Standing, run_trials
@@ -32,6 +33,7 @@ class Trainings:
         engine: What computes them.
         naming: Names them.
         on_event: Called with every event of a trial, and how far its wave is.
+        may_start: Whether another training may start. Once it may not, results are only read.
     """
 
     problem: Problem
@@ -39,31 +41,44 @@ class Trainings:
     engine: Engine
     naming: Naming = field(default_factory=Naming)
     on_event: Callable[[Event, Standing], None] = lambda *_: None
+    may_start: Callable[[], bool] = lambda: True
 
     def results(self, wave: Sequence[Proposal]) -> list[Tried]:
-        """Train the proposals of a wave that are not trained yet, and return the results of all.
+        """Train the proposals of a wave that are not trained yet, and return the results.
+
+        They are fewer than the proposals if trainings may no longer start.
 
         Raises:
             RunError: no training can go on, or another process computes one.
         """
-        outcomes = self.run([trial_of(one) for one in wave])
-        return [self._tried(*pair) for pair in zip(wave, outcomes, strict=True)]
+        trials = [trial_of(one) for one in wave]
+        found = self.run(trials) if self.may_start() else self.read(trials)
+        ended = [pair for pair in zip(wave, found, strict=True) if _has_ended(pair[1])]
+        if len(ended) < len(wave) and self.may_start():
+            other = next(one for one in found if not _has_ended(one))
+            raise RunError(
+                f"the training in '{other.folder}' is {other.state}: another process computes it. "
+                "Wait until that has ended, and repeat the command"
+            )
+        return [self._tried(*pair) for pair in ended]
 
     def run(self, trials: Sequence[Trial]) -> list[Outcome]:
         """Compute trials that are not finished, and return the outcomes of all.
 
         Raises:
-            RunError: no training can go on, or another process computes one.
+            RunError: no training can go on.
         """
         names = [self.naming.name(one) for one in trials]
-        found = run_trials(trials, names, self.folder, engine=self.engine, on_event=self.on_event)
-        for one in found:
-            if one.state not in ("finished", "failed"):
-                raise RunError(
-                    f"the training in '{one.folder}' is {one.state}: another process computes it. "
-                    "Wait until that has ended, and repeat the command"
-                )
-        return found
+        return run_trials(trials, names, self.folder, engine=self.engine, on_event=self.on_event)
+
+    def read(self, trials: Sequence[Trial]) -> list[Outcome]:
+        """Return the outcomes of trials as they are."""
+        return read_outcomes(trials, [self.naming.name(one) for one in trials], self.folder)
+
+    def score(self, measured: Measured) -> float | None:
+        """Return the metric of the problem, so that higher is better."""
+        value = measured.metrics.get(self.problem.metric)
+        return None if value is None else -value if self.problem.lower_is_better else value
 
     def _tried(self, proposal: Proposal, outcome: Outcome) -> Tried:
         measured = outcome.measured
@@ -71,25 +86,21 @@ class Trainings:
             return Tried(proposal=proposal, score=None, reason=outcome.reason)
         return Tried(
             proposal=proposal,
-            score=self._score(measured),
+            score=self.score(measured),
             parameters=own_parameters(measured),
             epochs=measured.epochs,
             facts=measured.facts,
         )
 
-    def _score(self, measured: Measured) -> float | None:
-        value = measured.metrics.get(self.problem.metric)
-        return None if value is None else -value if self.problem.lower_is_better else value
+
+def _has_ended(outcome: Outcome) -> bool:
+    return outcome.state in ("finished", "failed")
 
 
 def trial_of(proposal: Proposal) -> Trial:
     """Return the trial of a proposal."""
-    return Trial(
-        config=proposal.config,
-        labels={},
-        runner=RUNNER_OF[proposal.kind],
-        settings=proposal.settings,
-    )
+    runner = RUNNER_OF[proposal.kind]
+    return Trial(config=proposal.config, labels={}, runner=runner, settings=proposal.settings)
 
 
 def own_parameters(measured: Measured) -> int:
@@ -105,7 +116,7 @@ class Course:
         name: The strategy as it was asked for, with its settings.
         strategy: The strategy.
         tried: The results of its waves so far.
-        is_done: Whether it proposes no more.
+        is_done: Whether it proposes no more, or may not go on.
     """
 
     name: str
@@ -125,8 +136,9 @@ class Course:
             RunError: no training can go on.
         """
         wave = self.strategy.propose(self.tried)
-        self.tried += trainings.results(wave)
-        self.is_done = not wave
+        found = trainings.results(wave)
+        self.tried += found
+        self.is_done = not wave or len(found) < len(wave)
 
     def answer(self) -> Answer:
         """Return what was found.
@@ -137,12 +149,7 @@ class Course:
         return self.strategy.answer(self.tried)
 
 
-def run_course(
-    asked: Course,
-    controls: Sequence[Course],
-    trainings: Trainings,
-    is_over: Callable[[], bool] = lambda: False,
-) -> None:
+def run_courses(asked: Course, controls: Sequence[Course], trainings: Trainings) -> None:
     """Run a strategy and its controls, wave by wave, so that they cost the same at any time.
 
     The next wave is that of the strategy with the fewest trained epochs. Once the strategy that was
@@ -152,21 +159,15 @@ def run_course(
         asked: The strategy that was asked for.
         controls: The controls.
         trainings: Trains what they propose.
-        is_over: Whether the time is over, so that no new wave starts.
 
     Raises:
         RunError: no training can go on.
     """
     courses = [*controls, asked]
-    while not is_over():
+    while True:
         for one in controls:
             one.is_done |= asked.is_done and bool(one.tried) and one.epochs >= asked.epochs
         waiting = [one for one in courses if not one.is_done]
         if not waiting:
             return
         min(waiting, key=lambda one: one.epochs).advance(trainings)
-
-
-def final_trial(answer: Answer) -> Trial:
-    """Return the trial that trains an answer from scratch, and tests it once."""
-    return Trial(config=replace(answer.config, track="none"), labels={}, runner="train")

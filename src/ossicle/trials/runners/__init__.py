@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from ossicle.trials.runners import bilevel, cost, domains, mfcc, outputs, probe, train, validated
+from ossicle.trials.runners import (
+    bilevel,
+    cost,
+    domains,
+    mfcc,
+    outputs,
+    probe,
+    search,
+    train,
+    validated,
+)
 from ossicle.trials.runners.runner import Runner
 
 RUNNERS: Final[dict[str, Runner]] = {
@@ -16,5 +26,6 @@ RUNNERS: Final[dict[str, Runner]] = {
         validated.RUNNER,
         probe.RUNNER,
         bilevel.RUNNER,
+        search.RUNNER,
     )
 }
