@@ -8,13 +8,18 @@ import torch
 
 from ossicle.adapters.folder import TENSORS
 from ossicle.adapters.saving import read_tensors
-from ossicle.errors import RunError
+from ossicle.errors import RunError, SearchError
 from ossicle.search.bilevel.run import SEARCH, train_in_turn
+from ossicle.tasks import TASKS
 from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.config import TrainConfig
-from ossicle.training.folder import LOG, SPLIT, read_json
+from ossicle.training.folder import CONFIG, LOG, METRICS, SPLIT, read_json
 from ossicle.training.parent import open_parent
+from ossicle.training.result import read_result
 from ossicle.training.run import train
+from ossicle.trials.kept import Kept
+from ossicle.trials.runners import RUNNERS
+from ossicle.trials.trial import Trial
 
 MIXTURE = (
     "skip(gate=layers:skip) + lora(rank=2, dropout=0.3, gate=layers:lora) "
@@ -105,3 +110,77 @@ def test_a_search_never_reads_test_recordings(
     result = train_in_turn(config, "darts(order=plain)", tmp_path / "search")
     assert result.test is None
     assert read_json(tmp_path / "search" / SPLIT)["test"] == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "strategy", "message"),
+    [
+        ({"recipe": "lora"}, "darts", "'lora' has none or several"),
+        (
+            {"recipe": "skip(gate=layers:skip) + lora(gate=layers:lora) + bias(gate=layers)[0]"},
+            "darts",
+            "other candidates in some layers",
+        ),
+        ({"compile": True}, "darts", "--compile does not suit a differentiable search"),
+        ({"parent": "elsewhere"}, "darts", "--from does not suit a differentiable search"),
+        ({"shots": 1}, "darts", r"too small to split in two.*\(2 recordings\)"),
+        ({}, "darts(virtual=momentum)", "expected optimizer or sgd"),
+        ({}, "tpe", "no differentiable strategy 'tpe'"),
+        ({}, "s3delta", "needs a budget"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused_before_anything_is_written(
+    settings: Callable[..., TrainConfig],
+    tmp_path: Path,
+    changes: dict[str, object],
+    strategy: str,
+    message: str,
+) -> None:
+    with pytest.raises((SearchError, RunError), match=message):
+        train_in_turn(settings(**{"recipe": MIXTURE, **changes}), strategy, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_trial_trains_in_turn_and_has_validation_metrics_and_the_choice(
+    settings: Callable[..., TrainConfig], tmp_path: Path
+) -> None:
+    runner, kept = RUNNERS["bilevel"], Kept()
+    config = settings(recipe=MIXTURE, epochs=1, batch_size=4)
+    trial = Trial(config=config, labels={}, runner="bilevel", settings={"strategy": "gdas"})
+    assert runner.read(tmp_path) is None
+
+    def stop(stage: str, done: int, total: int, **facts: float) -> None:  # noqa: ARG001
+        if stage == "valid":
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        runner.run(trial, tmp_path, kept, stop)
+    assert (tmp_path / CONFIG).is_file()
+    assert not (tmp_path / METRICS).is_file()
+    assert runner.read(tmp_path) is None
+    runner.run(trial, tmp_path, kept, lambda *_, **__: None)
+    found = runner.read(tmp_path)
+    assert found is not None
+    valid = read_result(tmp_path).valid
+    assert found.metrics == {key: valid[key] for key in TASKS["classification"].reported}
+    assert found.facts.keys() == {"choice", "candidates", "gates", "steps"}
+    assert (found.epochs, found.facts["steps"], len(found.facts["gates"])) == (1, 1, 1)
+    assert found.rows.keys == ()  # nothing is tested
+
+
+@pytest.mark.parametrize("mixture", ["layers", pytest.param("softmax", marks=pytest.mark.thorough)])
+def test_a_stage_continues_from_the_best_candidates_of_a_search(
+    settings: Callable[..., TrainConfig], searched: Path, tmp_path: Path, mixture: str
+) -> None:
+    folder = searched
+    if mixture == "softmax":
+        folder = tmp_path / "searched"
+        recipe = MIXTURE.replace("layers:", "softmax:")
+        train_in_turn(settings(recipe=recipe, epochs=1), "fair-darts(order=first)", folder)
+    config = settings(recipe="linear", parent=str(folder), prune="argmax", epochs=1)
+    result = train(config, tmp_path / "stage")
+    chosen = read_json(folder / SEARCH)["choice"]
+    kept = {(one.split("(")[0].split("@")[0]) for one in result.expression.split(" + ")}
+    method = {"skip": "linear", "lora": "lora", "seq": "bottleneck"}
+    assert kept - {"linear"} == {method[name] for name in chosen.values()} - {"linear"}
+    assert result.test is not None

@@ -52,6 +52,8 @@ def size_notices(dataset: Dataset, classes_in: ClassesIn) -> Iterator[str]:
     known = _counts(dataset.train, classes_in)
     for side in ("test",) if dataset.validates_on_test else ("valid", "test"):
         part = dataset.sides[side]
+        if not part:  # a search does not read the test recordings
+            continue
         if not known:
             if len(part) < FEWEST:
                 only = _counted(len(part), "recording")

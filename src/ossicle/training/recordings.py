@@ -93,6 +93,7 @@ def _with_notices(dataset: Dataset, task: Task) -> Dataset:
     found = [
         notice
         for side in ("valid", "test")
+        if dataset.sides[side]
         for notice in task.notices(side, [one.label for one in dataset.sides[side]])
     ]
     return replace(dataset, notices=(*dataset.notices, *sizes, *found))

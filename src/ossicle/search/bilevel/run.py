@@ -3,7 +3,7 @@
 The folder is that of a run that was not tested (`ossicle.training.run`), with the parameters after
 the last epoch, and:
 
-    RUN/search.json    the chosen candidate of each layer, and the gates after each epoch
+    RUN/bilevel.json    the chosen candidate of each layer, and the gates after each epoch
 
 Test recordings are not read. A run that was killed resumes after its last finished epoch.
 """
@@ -51,7 +51,7 @@ from ossicle.training.result import RunResult, read_result, write_result
 from ossicle.training.run import begin, write_log, written_out
 from ossicle.training.state import State
 
-SEARCH: Final = "search.json"
+SEARCH: Final = "bilevel.json"
 LAST: Final = "last"  # in `RunResult.chosen_by`: the epoch that is kept
 _OPTIONS: Final = {name: one.options for name, one in RELAXATIONS.items()}
 _LOGGER: Final = logging.getLogger(__name__)
@@ -225,18 +225,11 @@ class Search:
         """Return the choice, and how the gates came to it."""
         names = {str(layer): one.names for layer, one in self.relaxation.layers.items()}
         chosen = self.relaxation.chosen(trainer.logits)
-        every = list(dict.fromkeys(name for having in names.values() for name in having))
-        history = [
-            {
-                layer: [dict(zip(names[layer], gates, strict=True)).get(name) for name in every]
-                for layer, gates in (epoch.gates or {}).items()
-            }
-            for epoch in state.history
-        ]
+        every = next(iter(names.values()))  # the candidates of a search are in all layers
         return {
             "choice": {str(layer): names[str(layer)][at] for layer, at in chosen.items()},
-            "candidates": every,
-            "gates": history,
+            "candidates": list(every),
+            "gates": [epoch.gates for epoch in state.history],
             "steps": sum(trainer.epoch_steps(epoch.number) for epoch in state.history),
         }
 
@@ -245,14 +238,19 @@ def choices_by_layer(model: AdaptedModel) -> dict[int, Choices]:
     """Return the candidates of each layer of a mixture, with the parameters that they train.
 
     Raises:
-        SearchError: the recipe has no mixture, or more than one.
+        SearchError: the recipe has no mixture, or more than one, or layers differ in candidates.
     """
-    candidates = model.current.gates.candidates
+    candidates, layers = model.current.gates.candidates, model.backbone.anatomy.num_layers
     if len({mixture for mixture, _ in candidates}) != 1:
         raise SearchError(
             f"a differentiable search trains a recipe with one mixture, and '{model.recipe.label}' "
             "has none or several; give every candidate the same gate, such as "
             "'skip(gate=layers) + lora(gate=layers)'"
+        )
+    if len({tuple(one) for one in candidates.values()}) > 1 or len(candidates) < layers:
+        raise SearchError(
+            f"'{model.recipe.label}' has other candidates in some layers than in others; leave "
+            "the layers in brackets out"
         )
     sizes = {key: one.numel() for key, one in model.trainable().items()}
 

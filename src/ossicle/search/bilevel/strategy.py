@@ -63,4 +63,15 @@ class Bilevel(Strategy):
         names = [given[name] for name in one.facts["candidates"]]
         config = replace(self.problem.config, recipe=str(architecture(self.problem, choice)))
         facts = {**one.facts, "choice": choice, "candidates": names}
-        return Answer(config=config, start=one.proposal, facts=facts)
+        start = one.proposal if _has_largest_gates(one) else None
+        return Answer(config=config, start=start, facts=facts)
+
+
+def _has_largest_gates(tried: Tried) -> bool:
+    """Return whether the largest gates are chosen, which is what a stage continues with."""
+    names, gates = tried.facts["candidates"], tried.facts["gates"][-1]
+    every = {layer: dict(zip(names, values, strict=True)) for layer, values in gates.items()}
+    return all(
+        every[layer][name] == max(every[layer].values())
+        for layer, name in tried.facts["choice"].items()
+    )

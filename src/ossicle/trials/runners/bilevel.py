@@ -24,8 +24,7 @@ class Bilevel:
     """Trains a mixture; the result has validation metrics, and the choice in `facts`.
 
     Facts: `choice`, the name of the candidate by layer; `candidates`, all names; `gates`, for each
-    epoch and layer the gates in the order of these names, null for a candidate that the layer does
-    not have; `steps`, the number of iterations.
+    epoch and layer the gates in the order of these names; `steps`, the number of iterations.
     """
 
     name = "bilevel"

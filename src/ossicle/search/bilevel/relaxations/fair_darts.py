@@ -68,6 +68,6 @@ class Sigmoid(Relaxation):
         found = {}
         for layer, gates in self.strengths(logits).items():
             skip = self.layers[layer].skip
-            above = skip is None or float(gates.max()) >= self.values["threshold"]
+            above = gates.max().item() >= self.values["threshold"]
             found[layer] = int(gates.argmax()) if above or skip is None else skip
         return found

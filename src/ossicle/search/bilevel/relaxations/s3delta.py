@@ -87,7 +87,7 @@ class UnderBudget(Relaxation):
         strengths = self.strengths(logits)
         found = {layer: int(one.argmax()) for layer, one in strengths.items()}
         left = float(self.values["budget"])
-        for layer in sorted(found, key=lambda layer: -float(strengths[layer].max())):
+        for layer in sorted(found, key=lambda layer: -strengths[layer].max().item()):
             choices = self.layers[layer]
             count = choices.counts[found[layer]]
             if count <= left or choices.skip is None:
