@@ -17,8 +17,9 @@
     │   ├── ManifestError         ... a list of recordings is incomplete
     │   ├── SplitError            ... a split leaks between its parts or leaves one empty
     │   └── LabelError            ... a label was not seen in training, or there is only one class
-    └── RunError                  a run folder cannot be started, resumed or read
-        └── FolderLocked          ... because another process writes to it
+    ├── RunError                  a run folder cannot be started, resumed or read
+    │   └── FolderLocked          ... because another process writes to it
+    └── SearchError               a search has nothing to choose from, or has found nothing
 
 A message names the problem, the offending value, what was expected and how to fix it. The command
 line prints it without a traceback and exits with status 2.

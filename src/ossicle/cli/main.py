@@ -22,6 +22,7 @@ from ossicle.cli.predict import predict
 from ossicle.cli.recipes import recipes
 from ossicle.cli.report import report
 from ossicle.cli.run_options import RunCommand
+from ossicle.cli.search import SearchCommand, search
 from ossicle.cli.settings import settings
 from ossicle.cli.stop import Stopped, listening, stoppable
 from ossicle.cli.study import add_studies
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 for command, kind in (
     (train, RunCommand),
+    (search, SearchCommand),
     (ensemble, Hinting),
     (evaluate, Hinting),
     (predict, Hinting),

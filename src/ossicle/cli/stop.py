@@ -100,4 +100,5 @@ def _after_study(_: dict[str, Any]) -> str:
 ADVICE: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "train": _after_train,
     "study": _after_study,
+    "search": _after_study,
 }

@@ -191,7 +191,7 @@ def study(
     given = _Given(
         out=expand(out),
         trials=None if trials is None else expand(trials),
-        engine=_engine(engine, address, workers),
+        engine=engine_of(engine, address, workers),
         workers=workers,
         shard=None if shard is None else Shard.parse(shard),
     )
@@ -246,7 +246,7 @@ def _run(chosen: Study, grid: Grid, given: _Given, *, json: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def _engine(name: str, address: str | None, workers: int | None) -> "Engine | None":
+def engine_of(name: str, address: str | None, workers: int | None) -> "Engine | None":
     """Return the engine of a name; None for worker processes on this machine."""
     if name == "ray":
         return RayEngine(address=address, workers=workers)

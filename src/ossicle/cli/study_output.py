@@ -26,7 +26,7 @@ def print_study(found: StudyOutcome, *, json: bool) -> None:
         o.print_json({"out": str(found.folder), **asdict(report)})
         return
     for sentence in [*report.verdict, *report.missing]:
-        print(_filled(sentence))
+        print(filled(sentence))
     for table in _first_tables(report):
         print_report_table(table, {name for one in found.outcomes for name in one.trial.labels})
     if report.failed:
@@ -51,7 +51,7 @@ def print_report_table(table: Table, labels: Collection[str]) -> None:
         table: The table.
         labels: Columns that are repeated in each part, as far as the table begins with them.
     """
-    print(f"\n{_filled(table.title)}")
+    print(f"\n{filled(table.title)}")
     kept = max(1, sum(1 for _ in takewhile(lambda name: name in labels, table.columns)))
     rows = [
         ["\n".join(o.wrapped(row[0].text, NAME_WIDTH)), *(cell.text for cell in row[1:])]
@@ -62,7 +62,7 @@ def print_report_table(table: Table, labels: Collection[str]) -> None:
         body = [[row[n] for n in columns] for row in rows]
         o.print_table([table.columns[n] for n in columns], body, right=1)
     for note in table.notes:
-        print(_filled(note))
+        print(filled(note))
 
 
 def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]], kept: int) -> list[list[int]]:
@@ -83,5 +83,6 @@ def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]], kept: int) -> 
     return parts
 
 
-def _filled(text: str) -> str:
+def filled(text: str) -> str:
+    """Return a text in lines as wide as the terminal."""
     return fill(text, get_terminal_size().columns, break_on_hyphens=False)

@@ -56,6 +56,10 @@ class StudyProgress:
             for line in reasons(checked.refused):
                 self._print(f"  {line}")
 
+    def describe(self, descriptions: Mapping[str, str]) -> None:
+        """Remember the descriptions of more trials by name."""
+        self._descriptions = {**self._descriptions, **descriptions}
+
     def on_event(self, event: "Event", standing: "Standing") -> None:
         """Show an event, and how far the study is after it."""
         check_stopped()

@@ -3,7 +3,7 @@
 To add a strategy, add its file and an entry of the tuple.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from ossicle.search.darts import Darts
 from ossicle.search.fair_darts import FairDarts
@@ -36,16 +36,26 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
 CONTROLS: Final = tuple(name for name, one in STRATEGIES.items() if one.is_control)
 
 
+def parse_strategy(text: str) -> tuple[type[Strategy], dict[str, Any]]:
+    """Return the strategy of an expression such as `darts(order=second)`, and all its settings.
+
+    Raises:
+        RunError: there is no such strategy or setting.
+    """
+    known = {name: one.options for name, one in STRATEGIES.items()}
+    name, values = parse(text, "strategy", known)
+    return STRATEGIES[name], values
+
+
 def build_strategy(text: str, problem: Problem) -> Strategy:
-    """Return the strategy of an expression such as `darts(order=second)` for a problem.
+    """Return the strategy of an expression for a problem.
 
     Raises:
         RunError: there is no such strategy or setting.
         SearchError: it cannot search for this.
     """
-    known = {name: one.options for name, one in STRATEGIES.items()}
-    name, values = parse(text, "strategy", known)
-    return STRATEGIES[name](problem, **values)
+    strategy, values = parse_strategy(text)
+    return strategy(problem, **values)
 
 
-__all__ = ["CONTROLS", "STRATEGIES", "Problem", "Strategy", "build_strategy"]
+__all__ = ["CONTROLS", "STRATEGIES", "Problem", "Strategy", "build_strategy", "parse_strategy"]

@@ -76,7 +76,8 @@ class Space:
         """Return the settings of a point, and its choice by layer."""
         problem, top = self._problem, self._problem.layers - 1
         method = trial.suggest_categorical("method", self._methods)
-        recipes = [self._placed(trial, name) for name in str(method).split(JOINED)]
+        names = str(method).split(JOINED)
+        recipes = [self._placed(trial, name) for name in names]
         ends = sorted(trial.suggest_int(name, 0, top) for name in ("lowest", "highest"))
         share = trial.suggest_float("share", LEAST_SHARE, 1.0, log=True)
         rate = trial.suggest_float("rate", *RATES, log=True)
@@ -87,7 +88,7 @@ class Space:
             for one in recipe.placements
         ]
         recipe = fitted(problem.backbone, Recipe(*placements), round(share * problem.budget))
-        choice = dict.fromkeys(range(ends[0], ends[1] + 1), str(method))
+        choice = dict.fromkeys(range(ends[0], ends[1] + 1), "+".join(names))
         return replace(problem.config, recipe=str(recipe)), choice
 
     def _placed(self, trial: "Trial", name: str) -> Recipe:
@@ -110,8 +111,10 @@ class Space:
         others = SITES.get(placements[0].method.name, ())
         return [own, *(at for at in others if at != own and known.issuperset(at))]
 
-    def _rate(self, placement: Placement, factor: float) -> float:
-        """Return the learning rate of a placement, with three digits."""
+    def _rate(self, placement: Placement, factor: float) -> float | None:
+        """Return the learning rate of a placement, with three digits; its own for a factor of 1."""
+        if factor == 1:
+            return placement.lr
         rate = placement.lr or self._problem.config.lr or placement.method.default_lr
         return float(f"{factor * rate:.3g}")
 

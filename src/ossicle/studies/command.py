@@ -10,8 +10,9 @@ from ossicle.studies.grid import Grid
 from ossicle.studies.study import Study
 from ossicle.training.config import STAGE_DEFAULTS, TrainConfig
 
-# Fields that the grid decides, and those of a run that starts from another one.
-REPLACED = frozenset({"recipe", "seed", "data", "backbone", "fold", "parent", *STAGE_DEFAULTS})
+STAGED = frozenset({"parent", *STAGE_DEFAULTS})  # fields of a run that starts from another one
+# Fields that the grid decides, and these.
+REPLACED = STAGED | {"recipe", "seed", "data", "backbone", "fold"}
 
 
 def command_of(study: Study, grid: Grid, out: Path) -> str:

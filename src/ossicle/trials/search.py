@@ -6,7 +6,7 @@ A search that was killed is repeated from its beginning: the strategies propose 
 and the results of those that have finished are read from the folder of trials.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,7 @@ class Trainings:
         engine: What computes them.
         naming: Names them.
         on_event: Called with every event of a trial, and how far its wave is.
+        on_named: Called with the recipe of each trial by its name, before they are computed.
         may_start: Whether another training may start. Once it may not, results are only read.
     """
 
@@ -41,6 +42,7 @@ class Trainings:
     engine: Engine
     naming: Naming = field(default_factory=Naming)
     on_event: Callable[[Event, Standing], None] = lambda *_: None
+    on_named: Callable[[Mapping[str, str]], None] = lambda _: None
     may_start: Callable[[], bool] = lambda: True
 
     def results(self, wave: Sequence[Proposal]) -> list[Tried]:
@@ -69,6 +71,7 @@ class Trainings:
             RunError: no training can go on.
         """
         names = [self.naming.name(one) for one in trials]
+        self.on_named({name: _described(one) for name, one in zip(names, trials, strict=True)})
         return run_trials(trials, names, self.folder, engine=self.engine, on_event=self.on_event)
 
     def read(self, trials: Sequence[Trial]) -> list[Outcome]:
@@ -95,6 +98,12 @@ class Trainings:
 
 def _has_ended(outcome: Outcome) -> bool:
     return outcome.state in ("finished", "failed")
+
+
+def _described(trial: Trial) -> str:
+    what = {"train": "test of ", "probe": "probes of ", "bilevel": "mixture: "}
+    recipe = trial.config.recipe or "the searched weights"
+    return f"{what.get(trial.runner, '')}{recipe:.100}, {trial.config.num_epochs} epochs"
 
 
 def trial_of(proposal: Proposal) -> Trial:

@@ -14,12 +14,11 @@ from ossicle.errors import SearchError
 from ossicle.search.choice import front_of
 from ossicle.search.strategy import Answer
 from ossicle.training.result import read_result
-from ossicle.trials.outcome import Measured, Outcome
+from ossicle.trials.outcome import Outcome
 from ossicle.trials.search import Course, Trainings, own_parameters, trial_of
 from ossicle.trials.trial import BEFORE, Trial
 
-SCRATCH: Final = "scratch"  # in `Measured.facts`: the name of the trial from scratch
-CONTINUED: Final = "continued"
+CONTINUED: Final = "continued"  # in the facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +30,8 @@ class Searched:
         is_control: Whether it is a control.
         scratch: The outcome of the answer, trained from scratch and tested.
         continued: The outcome of the answer that goes on from searched weights; None: there are
-            none.
-        facts: What the report shows, as plain data.
+            none, or it has failed.
+        facts: What the report shows, as plain data: `ossicle.studies.searching`.
     """
 
     name: str
@@ -42,10 +41,12 @@ class Searched:
     facts: Mapping[str, Any]
 
     @property
-    def measured(self) -> Measured:
-        """The test of the answer from scratch, with the facts."""
-        assert self.scratch.measured is not None, "an answer without a test is an error"
-        return replace(self.scratch.measured, facts=self.facts)
+    def best(self) -> Outcome:
+        """The outcome with the better validation metric, from scratch or continued."""
+        found = self.facts.get(CONTINUED)
+        if self.continued is None or found is None:
+            return self.scratch
+        return self.continued if found["score"] > self.facts["score"] else self.scratch
 
 
 def finish(course: Course, trainings: Trainings) -> Searched:
@@ -56,38 +57,46 @@ def finish(course: Course, trainings: Trainings) -> Searched:
         RunError: no training can go on.
     """
     answer = course.answer()
-    scratch = _tested(answer, trainings)
-    continued = None
-    if answer.start is not None:
-        start = trial_of(answer.start)
-        config = replace(answer.config, recipe="", parent=BEFORE, prune="argmax")
-        stage = Trial(config=config, labels={}, after=start)
-        _, continued = trainings.run([start, stage])
-    facts = _facts(course, answer, trainings, scratch, continued)
+    (scratch,) = trainings.run([tested_trial(answer, trainings)])
+    if scratch.measured is None:
+        raise SearchError(
+            f"the answer '{answer.config.recipe}' cannot be trained: {scratch.reason}"
+        )
+    facts = _facts(course, answer, trainings) | _result(scratch, trainings)
+    continued = None if answer.start is None else _continued(answer, trainings)
+    if continued is not None and continued.measured is not None:
+        metrics = {"metrics": dict(continued.measured.metrics)}
+        facts[CONTINUED] = metrics | _result(continued, trainings)
+    elif continued is not None:
+        facts["failed"] = [*facts["failed"], ["the answer, continued", continued.reason]]
     return Searched(
         name=course.name,
         is_control=course.strategy.is_control,
         scratch=scratch,
-        continued=continued,
+        continued=continued if CONTINUED in facts else None,
         facts=facts,
     )
 
 
-def _tested(answer: Answer, trainings: Trainings) -> Outcome:
-    """Train an answer from scratch, unless the search has done so, and test it.
+def tested_trial(answer: Answer, trainings: Trainings) -> Trial:
+    """Return the trial that trains an answer from scratch and tests it.
 
-    Raises:
-        SearchError: the training has failed.
+    If the search has trained just that, the trial starts with a copy of the run, and tests it.
     """
     trained = Trial(config=answer.config, labels={}, runner="validated")
     tested = Trial(config=answer.config, labels={})
     before, after = trainings.read([trained])[0], trainings.read([tested])[0]
     if before.state == "finished" and not after.folder.exists():
-        _copy(before.folder, after.folder)  # of the same settings; it goes on with its test
-    (found,) = trainings.run([tested])
-    if found.measured is None:
-        raise SearchError(f"the answer '{answer.config.recipe}' cannot be trained: {found.reason}")
-    return found
+        _copy(before.folder, after.folder)
+    return tested
+
+
+def _continued(answer: Answer, trainings: Trainings) -> Outcome:
+    """Train an answer on from the searched weights, and test it."""
+    assert answer.start is not None, "it has searched weights"
+    start = trial_of(answer.start)
+    config = replace(answer.config, recipe="", parent=BEFORE, prune="argmax")
+    return trainings.run([start, Trial(config=config, labels={}, after=start)])[1]
 
 
 def _copy(folder: Path, to: Path) -> None:
@@ -98,52 +107,41 @@ def _copy(folder: Path, to: Path) -> None:
     part.replace(to)
 
 
-def _facts(
-    course: Course,
-    answer: Answer,
-    trainings: Trainings,
-    scratch: Outcome,
-    continued: Outcome | None,
-) -> dict[str, Any]:
-    """Return what the report shows of a strategy."""
+def _facts(course: Course, answer: Answer, trainings: Trainings) -> dict[str, Any]:
+    """Return what the report shows of a strategy, without its answer's result."""
     problem, tried = trainings.problem, course.tried
-    sign = -1 if problem.lower_is_better else 1
-    front = [
-        [one.parameters, sign * (one.score or 0.0), one.proposal.config.recipe]
-        for one in front_of(tried)
-    ]
-    steps = sum(one.facts.get("steps", one.epochs * problem.epoch_steps) for one in tried)
     choice = answer.facts.get("choice", {})
-    facts = {
+    return {
+        **answer.facts,
         "strategy": course.name,
         "is_control": course.strategy.is_control,
         "cost_epochs": course.epochs,
-        "cost_steps": steps,
-        "trainings": len(tried),
+        "cost_steps": sum(
+            one.facts.get("steps", one.epochs * problem.epoch_steps) for one in tried
+        ),
+        "trainings": sum(one.proposal.kind != "probe" for one in tried),
         "failed": [[one.proposal.config.recipe, one.reason] for one in tried if one.reason],
         "budget": problem.budget,
         "metric": problem.metric,
-        "lower_is_better": problem.lower_is_better,
         "candidates": [one.name for one in problem.candidates],
-        "front": front,
         "choice": {str(layer): name for layer, name in choice.items()},
-        CONTINUED: None if continued is None else _result(continued, problem.metric),
-        **_result(scratch, problem.metric),
+        "front": [
+            [one.parameters, one.score, one.proposal.config.recipe] for one in front_of(tried)
+        ],
     }
-    return {**answer.facts, **facts}
 
 
-def _result(outcome: Outcome, metric: str) -> dict[str, Any]:
-    """Return the recipe of a tested run, its size, and the metric on both sides, as plain data."""
-    measured = outcome.measured
-    if measured is None:
-        return {"reason": outcome.reason}
-    result = read_result(outcome.folder)
+def _result(outcome: Outcome, trainings: Trainings) -> dict[str, Any]:
+    """Return the recipe of a tested run, its size, and its metric on both sides, as plain data."""
+    assert outcome.measured is not None, "it is tested"
+    metric, result = trainings.problem.metric, read_result(outcome.folder)
+    sign = -1 if trainings.problem.lower_is_better else 1
     return {
         "trial": outcome.name,
         "recipe": result.expression,
-        "parameters": own_parameters(measured),
+        "parameters": own_parameters(outcome.measured),
+        "score": sign * result.valid[metric],
         "valid": result.valid[metric],
-        "test": measured.metrics[metric],
+        "test": outcome.measured.metrics[metric],
         "interval": result.test_metrics["intervals"][metric],
     }
