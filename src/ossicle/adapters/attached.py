@@ -57,10 +57,19 @@ class Changing:
         copies: The copies that it consists of, in a mixture of whole layers.
     """
 
-    def __init__(self, tensor: Any, copies: Copies | None) -> None:
+    def __init__(self, tensor: Any, copies: Copies | None, given: Copies | None = None) -> None:
+        """Begin with a tensor.
+
+        Args:
+            tensor: It has the copies `given`.
+            copies: The copies that adapters here act on.
+            given: None: `copies`.
+        """
         self.copies = copies
         self._whole = tensor
         self._parts: list[Tensor] | None = None
+        if copies is not None and given is not None and given.groups != copies.groups:
+            self._parts = given.parts(tensor, copies)
         self._own: dict[tuple[str, int], Tensor] = {}
 
     @property

@@ -67,11 +67,13 @@ class Copies:
 
     def convert(self, tensor: Shaped[Tensor, "KB ..."], to: "Copies") -> Shaped[Tensor, "JB ..."]:
         """Return a tensor with these copies as one with the copies of `to`."""
-        if self.groups == to.groups:
-            return tensor
+        return tensor if self.groups == to.groups else torch.cat(self.parts(tensor, to))
+
+    def parts(self, tensor: Shaped[Tensor, "KB ..."], to: "Copies") -> list[Tensor]:
+        """Return the copies of `to`, from a tensor with these."""
         parts = self.split(tensor)
         place = {one: number for number, group in enumerate(self.groups) for one in group}
-        return torch.cat([parts[place[group[0]]] for group in to.groups])
+        return [parts[place[group[0]]] for group in to.groups]
 
 
 def is_inside(site: Site, block: Site) -> bool:

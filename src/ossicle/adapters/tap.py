@@ -163,17 +163,15 @@ class Tap:
         self._copies = inside
         return copies.convert(x, inside)
 
-    def _unshared(self, y: Tensor) -> Tensor:
-        """Return a copy for each that was there before the block."""
+    def _unshared(self, y: Tensor) -> Changing:
+        """Return the output of the block with a copy for each that was there before it."""
         inside = self._copies
-        if (
-            inside is None
-            or (held := self._state.tap_values.pop(self._key("outside"), None)) is None
-        ):
-            return y
+        held = self._state.tap_values.pop(self._key("outside"), None)
+        if inside is None or held is None:
+            return Changing(y, inside)
         outside, self._state.frame_mask = held
         self._copies = outside.after(inside.acted)
-        return inside.convert(y, outside)
+        return Changing(y, self._copies, inside)
 
     def _apart(self) -> frozenset[int] | None:
         return next((self.apart[name] for name in self.active if name in self.apart), None)
@@ -202,11 +200,10 @@ class Tap:
     def _leave(self, y: Tensor) -> Tensor:
         if not self.active:
             return y
-        y = self._unshared(y)
+        changing, keeps_mask = self._unshared(y), True
         entered, outside = self._released()
         if self.calls is not None:
             self.calls += 1
-        changing, keeps_mask = Changing(y, self._copies), True
         for one in self.acting():
             x, mask = entered[one.entry], self._state.frame_mask
             assert x is not None, f"{self.site} was left before '{one.entry}' was entered"
