@@ -86,7 +86,8 @@ def test_the_folder_of_a_search_is_that_of_a_finished_run(searched: Path) -> Non
     assert sorted(weights + switch) == sorted(read_json(searched / SPLIT)["train"])
     assert len(weights) == len(switch) == 3
     assert found["candidates"] == ["skip", "lora", "seq"]
-    assert found["steps"] == 4  # 3 recordings in batches of 2, twice
+    # 3 recordings in batches of 2, twice; a step of the gates and one of the weights each
+    assert (found["steps"], found["passes"]) == (8, 20)
     for epoch in found["gates"]:
         assert [sum(epoch[layer]) for layer in "01"] == pytest.approx([1, 1])
     last = parent.tensors()["gates/layers.1"].softmax(0)
@@ -163,8 +164,9 @@ def test_a_trial_trains_in_turn_and_has_validation_metrics_and_the_choice(
     assert found is not None
     valid = read_result(tmp_path).valid
     assert found.metrics == {key: valid[key] for key in TASKS["classification"].reported}
-    assert found.facts.keys() == {"choice", "candidates", "gates", "steps"}
-    assert (found.epochs, found.facts["steps"], len(found.facts["gates"])) == (1, 1, 1)
+    assert found.facts.keys() == {"choice", "candidates", "gates", "steps", "passes"}
+    assert (found.epochs, found.facts["steps"], found.facts["passes"]) == (1, 2, 3)
+    assert len(found.facts["gates"]) == 1
     assert found.rows.keys == ()  # nothing is tested
 
 

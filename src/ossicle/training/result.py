@@ -35,7 +35,8 @@ class RunResult:
         notices: What a reader must know before trusting the metrics.
         task: Name of the task.
         best_epoch: Number of the epoch that was kept, from 1.
-        chosen_by: The metric that the best epoch was chosen by, or `loss`.
+        chosen_by: The metric that the best epoch was chosen by, or `loss`; `last` in a
+            differentiable search, which keeps its last epoch.
         epochs: Number of epochs trained.
         valid: Metrics of the best epoch on the validation recordings.
         test: Metrics on the test recordings, with intervals and a row for each recording; None

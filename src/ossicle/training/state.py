@@ -21,7 +21,8 @@ class Epoch:
         train_loss: Mean loss of the training recordings, during the epoch.
         valid_loss: Loss on the validation recordings, after it; None where the task has none.
         valid: Metrics on the validation recordings.
-        is_best: Whether it is better than all epochs before it: `ossicle.training.choice`.
+        is_best: Whether it is better than all epochs before it: `ossicle.training.choice`. In a
+            differentiable search always, because the last epoch is kept.
         penalty: Mean during the epoch of what a way to keep adds to the loss; None: nothing.
         gates: Of a differentiable search, the gates of the candidates of each layer, after the
             epoch; None of other runs.

@@ -1,6 +1,8 @@
 """What differentiable strategies propose and answer, without training."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ RECIPES = {
     "lora@attn.q,attn.v": "lora(rank=2)",
     "seq": "bottleneck(width=4)@ffn + bias@ffn.out",
 }
+PAGE = Path(__file__).parents[3] / "docs/explanation/differentiable-search.md"
 
 
 @pytest.fixture
@@ -33,6 +36,7 @@ def problem(build):
         metric="accuracy",
         lower_is_better=False,
         trials=3,
+        epoch_steps=4,
         seed=0,
     )
 
@@ -155,3 +159,22 @@ def test_names_of_candidates_are_short_and_unique():
     assert all(0 < len(name) <= 40 for name in found)
     assert found[2] == "skip"
     assert found[3] == "skip-4"
+
+
+def test_the_page_has_every_setting_with_its_default():
+    page = PAGE.read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (`[a-z`, _0-9]+) \| ([^|]+) \|", page, re.MULTILINE))
+    shown = {}
+    for names, defaults in rows.items():
+        names = re.findall(r"`(\w+)`", names)
+        values = defaults.replace("`", "").split(" (")[0].split(", ")
+        shown |= dict(zip(names, values, strict=True))
+    every = {}
+    for name in DIFFERENTIABLE:
+        every |= {
+            key: one.default for key, one in STRATEGIES[name].options.items() if key not in every
+        }
+    assert shown == {
+        key: f"{value:g}" if isinstance(value, float) else str(value)
+        for key, value in every.items()
+    }

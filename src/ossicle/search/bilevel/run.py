@@ -52,6 +52,7 @@ from ossicle.training.run import begin, write_log, written_out
 from ossicle.training.state import State
 
 SEARCH: Final = "bilevel.json"
+PASSES: Final = {"second": 5, "first": 3, "plain": 2}  # gradients of a batch in an iteration
 LAST: Final = "last"  # in `RunResult.chosen_by`: the epoch that is kept
 _OPTIONS: Final = {name: one.options for name, one in RELAXATIONS.items()}
 _LOGGER: Final = logging.getLogger(__name__)
@@ -225,12 +226,14 @@ class Search:
         """Return the choice, and how the gates came to it."""
         names = {str(layer): one.names for layer, one in self.relaxation.layers.items()}
         chosen = self.relaxation.chosen(trainer.logits)
+        iterations = sum(trainer.epoch_steps(epoch.number) for epoch in state.history)
         every = next(iter(names.values()))  # the candidates of a search are in all layers
         return {
             "choice": {str(layer): names[str(layer)][at] for layer, at in chosen.items()},
             "candidates": list(every),
             "gates": [epoch.gates for epoch in state.history],
-            "steps": sum(trainer.epoch_steps(epoch.number) for epoch in state.history),
+            "steps": 2 * iterations,
+            "passes": PASSES[trainer.order] * iterations,
         }
 
 

@@ -141,6 +141,11 @@ class Trainer:
         return -(-len(self._plan(0, number)) // self._config.accumulate)
 
     @property
+    def order(self) -> str:
+        """How the gradient of the gates is computed: `second`, `first` or `plain`."""
+        return str(self._values["order"])
+
+    @property
     def _values(self) -> Mapping[str, Any]:
         return self._relaxation.values
 
@@ -177,7 +182,7 @@ class Trainer:
 
     def _gradient_of_gates(self, train: Turn, switch: Turn) -> list[Tensor]:
         values, weights = self._values, self._weights
-        if values["order"] == "plain":
+        if self.order == "plain":
             return self._gradients(switch, self._gates)
         rates = self._rates()
         if values["virtual"] == "sgd":
@@ -191,7 +196,7 @@ class Trainer:
             self._gates,
             step,
             rates,
-            float(values["epsilon"]) if values["order"] == "second" else None,
+            float(values["epsilon"]) if self.order == "second" else None,
         )
 
     def _gradients(self, turn: Turn, wanted: Sequence[nn.Parameter]) -> list[Tensor]:

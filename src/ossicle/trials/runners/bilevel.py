@@ -17,14 +17,15 @@ from ossicle.trials.runners.train import RUNNER as TRAIN
 from ossicle.trials.trial import Trial
 
 STRATEGY: Final = "strategy"  # setting of the trial, such as `darts(order=second)`
-FACTS: Final = ("choice", "candidates", "gates", "steps")
+FACTS: Final = ("choice", "candidates", "gates", "steps", "passes")
 
 
 class Bilevel:
     """Trains a mixture; the result has validation metrics, and the choice in `facts`.
 
     Facts: `choice`, the name of the candidate by layer; `candidates`, all names; `gates`, for each
-    epoch and layer the gates in the order of these names; `steps`, the number of iterations.
+    epoch and layer the gates in the order of these names; `steps`, those of the
+    optimiser, for gates and weights; `passes`, the gradients of a batch that were computed.
     """
 
     name = "bilevel"
