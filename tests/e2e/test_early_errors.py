@@ -152,7 +152,10 @@ def damage(file: Path) -> None:
         ),
         ("parent damaged", "adapter.safetensors' is damaged (its content does not match its hash)"),
         ("parent adapter", "adapter' is not a run folder: it has no config.json. Start from a"),
-        ("parent itself", "run', the folder that --from names; write the stage to another folder"),
+        (
+            "parent itself",
+            "run', the folder of the run that it starts from; write to another folder",
+        ),
         ("parent task", "the task is 'tagging' and that of the parent run 'classification'"),
         ("parent head", "the head is 'superb' and that of the parent run 'mean'; leave --head out"),
         ("parent members", "--ensemble trains every member from the start; leave --from out"),

@@ -245,5 +245,5 @@ def test_a_stage_on_the_data_of_its_parent_is_allowed(stage: Configure, corpus: 
 
 
 def test_the_stage_must_have_another_folder(stage: Configure, finished: Path) -> None:
-    with pytest.raises(RunError, match="the folder that --from names"):
+    with pytest.raises(RunError, match="the folder of the run that it starts from"):
         train(stage(), finished)

@@ -19,6 +19,7 @@ from ossicle.cli.inspect import inspect
 from ossicle.cli.options import is_main
 from ossicle.cli.params import params
 from ossicle.cli.predict import predict
+from ossicle.cli.prune import prune
 from ossicle.cli.recipes import recipes
 from ossicle.cli.report import report
 from ossicle.cli.run_options import RunCommand
@@ -46,6 +47,7 @@ for command, kind in (
     (ensemble, Hinting),
     (evaluate, Hinting),
     (predict, Hinting),
+    (prune, Hinting),
     (report, Hinting),
     (params, Hinting),
     (recipes, Hinting),

@@ -76,10 +76,10 @@ def train(
     if json:
         o.print_json({"out": str(out), **result.to_dict()})
     else:
-        _print(result, out, compiled=config.compile)
+        print_run(result, out, compiled=config.compile)
 
 
-def _print(result: "RunResult", out: Path, *, compiled: bool) -> None:
+def print_run(result: "RunResult", out: Path, *, compiled: bool) -> None:
     """Print the result of a run."""
     sizes = result.parameters
     print(

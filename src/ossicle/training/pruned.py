@@ -24,6 +24,7 @@ from ossicle.inference.single import SingleModel
 from ossicle.progress import Progress
 from ossicle.pruning import Choice, Pruned, Unpruned, parse_prune, pruned
 from ossicle.pruning.gradients import batch_gradients
+from ossicle.pruning.unpruned import Kept
 from ossicle.training.config import TrainConfig
 from ossicle.training.earlier import check_unchanged, open_earlier
 from ossicle.training.parent import Parent
@@ -82,7 +83,24 @@ def smaller(
     adapter = pruned(unpruned, choice.kept, keeps_gates=choice.keeps_gates)
     counts = {"before": unpruned.parameters, "after": adapter.parameters}
     facts = {"by": config.prune, "parent": parent.digest, "parameters": counts}
-    return Smaller(adapter, facts | choice.to_dict())
+    return Smaller(adapter, {**facts, **choice.to_dict(), "slots": _slots(unpruned, choice.kept)})
+
+
+def _slots(unpruned: Unpruned, kept: Kept) -> dict[str, dict[str, Any]]:
+    """Return the method of each adapter, and its parameters before and after."""
+
+    def left(key: str) -> int:
+        some = kept.get(key, ())
+        return unpruned.cost(key, None if some is None else len(some))
+
+    return {
+        key: {
+            "method": slot.placement.method.name,
+            "before": unpruned.cost(key),
+            "after": left(key),
+        }
+        for key, slot in unpruned.slots.items()
+    }
 
 
 def _gradients(

@@ -1,14 +1,17 @@
 """The settings of a stage: those of its parent where none are given, and what must fit both."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from ossicle.errors import RunError, listing
+from ossicle.data.spec import find_data
+from ossicle.errors import DataError, RunError, listing
 from ossicle.paths import expand, find, is_there
 from ossicle.recipes.presets import HEAD_ONLY
 from ossicle.settings import split_call
-from ossicle.training.config import TrainConfig
+from ossicle.training.config import STAGE_DEFAULTS, TrainConfig
 from ossicle.training.freeze import check_freeze
 from ossicle.training.parent import Parent
 
@@ -37,6 +40,8 @@ def stage_config(config: TrainConfig, parent: Parent | None) -> TrainConfig:
             "or start with a new head with --head-from new"
         )
     _check_trains(config, parent)
+    if config.prune is not None:
+        check_prunable(parent)
     return replace(
         config,
         backbone=config.backbone or _backbone_of(parent),
@@ -69,6 +74,68 @@ def _check_trains(config: TrainConfig, parent: Parent) -> None:
         )
 
 
+def check_prunable(parent: Parent) -> None:
+    """Raise if a run has no adapters that could be pruned; `ossicle.pruning` checks the rest.
+
+    Raises:
+        RunError: it trains the head alone, or the backbone in place.
+    """
+    methods = {one["method"] for one in parent.facts["recipe"]["placements"]}
+    if not methods or "full" in methods:
+        why = "trains the backbone's own parameters in place" if methods else "has no adapters"
+        raise RunError(
+            f"'{parent.folder}' {why} (its recipe is {parent.facts['expression']}), so there is "
+            "nothing to prune; name a run whose recipe inserts adapters, such as lora"
+        )
+
+
+def pruning_config(
+    parent: Parent, folder: Path | str, prune: str, data: str | None = None, **changes: Any
+) -> TrainConfig:
+    """Return the settings of a run that prunes another and trains on, with those of the other.
+
+    Args:
+        parent: The run to prune.
+        folder: Its folder, as it is written down.
+        prune: How to prune it, such as `taylor(keep=0.5)`.
+        data: Recordings to train on; None: its own.
+        changes: Other settings that differ.
+    """
+    stage: dict[str, Any] = {name: STAGE_DEFAULTS[name] for name in ("freeze", "head_from", "keep")}
+    changed = {
+        "data": data or reachable(parent.config.data, parent.places),
+        "backbone": "",
+        "recipe": "",
+        "parent": str(folder),
+        **stage,
+        "prune": prune,
+        **changes,
+    }
+    return replace(parent.config, **changed)
+
+
+def reachable(spec: str, places: Sequence[Path]) -> str:
+    """Return a data string of a run as it can be read from here: with an absolute path, if needed.
+
+    Args:
+        spec: Data string, or several joined by ` + `.
+        places: Where relative paths in it may start.
+
+    Raises:
+        DataError: the recordings are no longer there.
+    """
+    parts = []
+    for part, source in find_data(spec, places).items():
+        try:
+            find_data(part)
+            parts.append(part)
+        except DataError:
+            options = "&".join(f"{name}={value}" for name, value in source.options.items())
+            path = f"{source.reader}:{source.path.absolute()}"
+            parts.append(f"{path}?{options}" if options else path)
+    return " + ".join(parts)
+
+
 def check_parent_out(parent: Parent, out: Path) -> None:
     """Raise if the folder of a new run is that of its parent, or of a run before it.
 
@@ -78,7 +145,8 @@ def check_parent_out(parent: Parent, out: Path) -> None:
     for stage in parent.stages:
         if os.path.realpath(stage.folder) == os.path.realpath(out):
             raise RunError(
-                f"--out is '{out}', the folder that --from names; write the stage to another folder"
+                f"--out is '{out}', the folder of the run that it starts from; write to another "
+                "folder"
             )
 
 

@@ -1,0 +1,1 @@
+"""What is left of pruned adapters, and what they still can do."""
