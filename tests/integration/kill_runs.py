@@ -1,7 +1,8 @@
 """Train again and again, and kill each run: while it writes its nth file, or at a random moment.
 
-Run by test_resume.py with an order on stdin. Everything is imported once; each run is a fork, and
-nothing is computed before, so that torch starts its threads in the fork.
+Run by test_resume.py and, with a strategy of a search, by test_bilevel.py; an order is on stdin.
+Everything is imported once; each run is a fork, and nothing is computed before, so that torch
+starts its threads in the fork.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import transformers.models.hubert.modeling_hubert  # noqa: F401
 
+from ossicle.search.bilevel.run import train_in_turn
 from ossicle.training.config import TrainConfig
 from ossicle.training.run import train
 
@@ -24,7 +26,9 @@ def main() -> None:
     status_by_folder = {}
     for number in order["files"]:
         folder, started = out / f"killed-in-file-{number}", time.perf_counter()
-        status_by_folder[str(folder)] = run(config, folder, at_file=number)
+        status_by_folder[str(folder)] = run(
+            config, folder, at_file=number, strategy=order.get("strategy")
+        )
         longest_s = time.perf_counter() - started
     chance = random.Random(0)
     for timed in range(order["timed"]):
@@ -34,14 +38,24 @@ def main() -> None:
     sys.stdout.write(json.dumps(status_by_folder))
 
 
-def run(config: TrainConfig, folder: Path, *, at_file: int = 0, after_s: float = 0.0) -> int:
+def run(
+    config: TrainConfig,
+    folder: Path,
+    *,
+    at_file: int = 0,
+    after_s: float = 0.0,
+    strategy: str | None = None,
+) -> int:
     """Return the exit status of a run in a fork, which is killed by itself or by us."""
     child = os.fork()
     if child == 0:
         if at_file:
             kill_in_file(at_file)
         os.dup2(2, 1)
-        train(config, folder)
+        if strategy is None:
+            train(config, folder)
+        else:
+            train_in_turn(config, strategy, folder)
         os._exit(0)
     if after_s:
         time.sleep(after_s)

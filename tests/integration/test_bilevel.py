@@ -1,5 +1,9 @@
 """Bilevel training of a mixture: halves, resuming, the folder, and a planted problem."""
 
+import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +77,29 @@ def test_a_search_that_was_killed_goes_on_to_the_same_bits(
     whole, again = (read_tensors(one / CHECKPOINT)[0] for one in (searched, tmp_path))
     assert whole.keys() == again.keys()
     assert all(torch.equal(whole[key], again[key]) for key in whole)
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_a_search_killed_while_it_writes_any_file_goes_on_to_the_same_bits(
+    settings: Callable[..., TrainConfig], searched: Path, tmp_path: Path
+) -> None:
+    # config, split, versions, recipe, bilevel; log and checkpoint of each epoch; adapter, bilevel,
+    # metrics
+    config, files = settings(recipe=MIXTURE, epochs=2, batch_size=2), [1, 5, 7, 8, 9, 10, 11, 12]
+    order = {"config": config.to_dict(), "out": str(tmp_path), "files": files, "timed": 0}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("kill_runs.py"))],
+        input=json.dumps(order | {"strategy": "darts"}),
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    status_by_folder = json.loads(done.stdout)
+    assert list(status_by_folder.values()) == [-signal.SIGKILL] * len(files)
+    for folder in map(Path, status_by_folder):
+        train_in_turn(config, "darts", folder, resume=(folder / CONFIG).is_file())
+        assert same(folder) == same(searched), folder
 
 
 def test_the_folder_of_a_search_is_that_of_a_finished_run(searched: Path) -> None:

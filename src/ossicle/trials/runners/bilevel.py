@@ -29,7 +29,7 @@ class Bilevel:
     """
 
     name = "bilevel"
-    ignores = TRAIN.ignores | {"patience"}
+    ignores = TRAIN.ignores
     settings_are_data = False
 
     def run(self, trial: Trial, folder: Path, kept: Kept, progress: Progress) -> None:
