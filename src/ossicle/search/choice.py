@@ -21,8 +21,8 @@ def best_of(tried: Sequence[Tried], problem: Problem) -> Tried:
     scored = [one for one in tried if one.proposal.kind == "train" and one.score is not None]
     if not scored:
         reasons = dict.fromkeys(one.reason for one in tried if one.reason is not None)
-        why = f": {listing(reasons, 3)}" if reasons else ""
-        raise SearchError(f"no training of the search has a result{why}")
+        why = listing(reasons, 3) if reasons else "none had ended when the time was over"
+        raise SearchError(f"no training of the search has a result: {why}")
     epochs = problem.config.epochs
     full = [one for one in scored if one.proposal.config.epochs == epochs]
     return min(full or scored, key=rank)

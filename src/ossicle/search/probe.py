@@ -75,7 +75,7 @@ class Probe(Strategy):
 
 
 def importance_of(tried: Sequence[Tried]) -> list[float] | None:
-    """Return the importance of each layer; None if the probe has failed."""
-    found = next(one for one in tried if one.proposal.kind == "probe")
-    values: list[float] | None = found.facts.get("importance")
+    """Return the importance of each layer; None without a result of the probe."""
+    found = (one.facts.get("importance") for one in tried if one.proposal.kind == "probe")
+    values: list[float] | None = next(found, None)
     return values

@@ -101,8 +101,8 @@ def _verdict(
     epochs = sum(one.facts["cost_epochs"] for one in searched)
     shares = ", ".join(f"{one.name} {one.facts['cost_epochs']}" for one in searched)
     verdict.append(
-        f"All strategies together have trained {epochs:,} epochs ({shares}); it took "
-        f"{record.seconds / 60:.1f} minutes."
+        f"The strategies have trained {epochs:,} epochs ({shares}), of which those that several "
+        f"have in common were trained once. It took {record.seconds / 60:.1f} minutes."
     )
     return verdict
 

@@ -102,7 +102,7 @@ def _has_ended(outcome: Outcome) -> bool:
 
 def _described(trial: Trial) -> str:
     what = {"train": "test of ", "probe": "probes of ", "bilevel": "mixture: "}
-    recipe = trial.config.recipe or "the searched weights"
+    recipe = trial.config.recipe if trial.after is None else "the searched weights"
     return f"{what.get(trial.runner, '')}{recipe:.100}, {trial.config.num_epochs} epochs"
 
 

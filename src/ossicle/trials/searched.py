@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ossicle.errors import SearchError
+from ossicle.recipes.presets import HEAD_ONLY
 from ossicle.search.choice import front_of
 from ossicle.search.strategy import Answer
 from ossicle.training.result import read_result
@@ -95,7 +96,7 @@ def _continued(answer: Answer, trainings: Trainings) -> Outcome:
     """Train an answer on from the searched weights, and test it."""
     assert answer.start is not None, "it has searched weights"
     start = trial_of(answer.start)
-    config = replace(answer.config, recipe="", parent=BEFORE, prune="argmax")
+    config = replace(answer.config, recipe=HEAD_ONLY, parent=BEFORE, prune="argmax")
     return trainings.run([start, Trial(config=config, labels={}, after=start)])[1]
 
 
