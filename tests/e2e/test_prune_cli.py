@@ -70,7 +70,7 @@ def test_a_curve_has_a_run_for_each_size_and_a_report(
     with chromium() as browser:
         browser.open(tmp_path / "curve" / "report.html")
         assert browser.messages() == []
-        assert browser.run("return document.querySelectorAll('.plot:not(.failed)').length") == 3
+        assert browser.run("return document.querySelectorAll('.plot:not(.failed)').length") == 2
 
 
 @pytest.mark.parametrize(

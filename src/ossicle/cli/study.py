@@ -45,7 +45,7 @@ Recipes = Annotated[
 Seeds = Annotated[
     str,
     typer.Option(
-        help="Seeds, separated by commas. Default: 0; of the study domains, 0 to 4.",
+        help="Seeds, separated by commas. Default: 0; of the studies domains and prune, 0 to 4.",
         rich_help_panel=GRID,
         show_default=False,
     ),

@@ -13,6 +13,7 @@ from ossicle.studies.grid import Grid
 from ossicle.studies.leave_one_out import LeaveOneOut
 from ossicle.studies.methods import Methods
 from ossicle.studies.placement import Placement
+from ossicle.studies.prune import Prune
 from ossicle.studies.residual import Residual
 from ossicle.studies.scaling import Scaling
 from ossicle.studies.sensitivity import Sensitivity
@@ -34,6 +35,7 @@ __all__ = [
     "LeaveOneOut",
     "Methods",
     "Placement",
+    "Prune",
     "Residual",
     "Scaling",
     "Sensitivity",
@@ -59,6 +61,7 @@ STUDIES: Final[dict[str, type[Study]]] = {
         Sensitivity,
         Ensemble,
         Domains,
+        Prune,
         Cost,
     )
 }

@@ -117,15 +117,16 @@ def curve_report(parent: Parent, points: Sequence[Point], out: Path) -> Report:
     """
     facts = [read_json(Path(one.folder) / PRUNED) for one in points[1:]]
     by = facts[0]["by"]
-    maps = [
-        survival(
-            [fact],
-            name=f"kept-{number}",
-            title=f"What is left at {one.parameters / one.whole:.1%} of the parameters",
-            about="What computes the input of the head is outside of the layers.",
-        )
-        for number, (one, fact) in enumerate(zip(points[1:], facts, strict=True), start=1)
-    ]
+    kept = survival(
+        {
+            f"{one.parameters / one.whole:.1%}": [f]
+            for one, f in zip(points[1:], facts, strict=True)
+        },
+        name="kept",
+        title="What is left of each method in each layer",
+        about="What computes the input of the head, and what is inserted before it, is outside of "
+        "the layers.",
+    )
     found = read_json(Path(points[-1].folder) / VERSIONS)
     return Report(
         title="Pruning an adapter",
@@ -142,7 +143,7 @@ def curve_report(parent: Parent, points: Sequence[Point], out: Path) -> Report:
             Section(
                 title="Metric against parameters kept", parts=[_figure(points), _table(points)]
             ),
-            Section(title="What is left", parts=[one for one in maps if one is not None]),
+            *([Section(title="What is left", parts=[kept])] if kept else []),
         ],
         environment={key: str(found[key]) for key in ENVIRONMENT if key in found},
     )
