@@ -16,6 +16,7 @@ from ossicle.studies.placement import Placement
 from ossicle.studies.prune import Prune
 from ossicle.studies.residual import Residual
 from ossicle.studies.scaling import Scaling
+from ossicle.studies.search import Search
 from ossicle.studies.sensitivity import Sensitivity
 from ossicle.studies.study import Study
 from ossicle.studies.weights import Weights
@@ -38,6 +39,7 @@ __all__ = [
     "Prune",
     "Residual",
     "Scaling",
+    "Search",
     "Sensitivity",
     "Study",
     "StudyOutcome",
@@ -62,6 +64,7 @@ STUDIES: Final[dict[str, type[Study]]] = {
         Ensemble,
         Domains,
         Prune,
+        Search,
         Cost,
     )
 }

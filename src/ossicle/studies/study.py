@@ -25,6 +25,7 @@ class Study(ABC):
         source: The publication whose experiment it follows; empty without one.
         recipes: Recipes, or names of sets of them, that are compared where none are given.
         seeds: Seeds that the command line takes where none are given.
+        compared: What the label `recipe` holds, as a heading.
     """
 
     name: ClassVar[str]
@@ -32,6 +33,7 @@ class Study(ABC):
     source: ClassVar[str] = ""
     recipes: ClassVar[tuple[str, ...]] = ()
     seeds: ClassVar[tuple[int, ...]] = (0,)
+    compared: ClassVar[str] = "Recipes"
 
     def trials(self, grid: Grid) -> list[Trial]:
         """Return the trials, in the order in which they should be run.

@@ -100,7 +100,9 @@ def _facts(study: Study, record: Record, outcomes: Sequence[Outcome]) -> dict[st
         "Backbone": "; ".join(grid["backbones"]),
         "Task": ", ".join(dict.fromkeys(one.task for one in known)),
         "Split": join_splits([one.split for one in known]),
-        "Recipes": ", ".join(dict.fromkeys(str(one.labels["recipe"]) for one in record.trials)),
+        study.compared: ", ".join(
+            dict.fromkeys(str(one.labels["recipe"]) for one in record.trials)
+        ),
         "Seeds": ", ".join(map(str, grid["seeds"])),
         "Folds": grid["folds"] or "",
         "Budgets": ", ".join(f"{one:,}" for one in grid["budgets"]),

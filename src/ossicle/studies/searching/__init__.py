@@ -1,9 +1,9 @@
 """The report of searches: strategies against controls, what they cost, and what they found.
 
 Used by `ossicle study search`, whose trials are those of the runner `search`, and by `ossicle
-search`. An outcome is one search with one strategy and one seed. Its labels have `strategy`, as it
-was asked for, and `seed`. Its `Measured` is that of the answer, retrained from scratch and tested
-once. Its facts are plain JSON data:
+search`. An outcome is one search with one strategy and one seed. Its label `recipe` is the
+strategy, as it was asked for. Its `Measured` is that of the answer, retrained from scratch and
+tested once. Its facts are plain JSON data:
 
     strategy        name with settings, as it was asked for
     is_control      whether every search reports it beside the strategy that was asked for
