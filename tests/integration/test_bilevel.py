@@ -17,7 +17,7 @@ from ossicle.search.bilevel.run import SEARCH, train_in_turn
 from ossicle.tasks import TASKS
 from ossicle.training.checkpoint import CHECKPOINT
 from ossicle.training.config import TrainConfig
-from ossicle.training.folder import CONFIG, LOG, METRICS, SPLIT, read_json
+from ossicle.training.folder import CONFIG, LOG, SPLIT, read_json
 from ossicle.training.parent import open_parent
 from ossicle.training.result import read_result
 from ossicle.training.run import train
@@ -176,16 +176,6 @@ def test_a_trial_trains_in_turn_and_has_validation_metrics_and_the_choice(
     config = settings(recipe=MIXTURE, epochs=1, batch_size=4)
     trial = Trial(config=config, labels={}, runner="bilevel", settings={"strategy": "gdas"})
     assert runner.read(tmp_path) is None
-
-    def stop(stage: str, done: int, total: int, **facts: float) -> None:  # noqa: ARG001
-        if stage == "valid":
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        runner.run(trial, tmp_path, kept, stop)
-    assert (tmp_path / CONFIG).is_file()
-    assert not (tmp_path / METRICS).is_file()
-    assert runner.read(tmp_path) is None
     runner.run(trial, tmp_path, kept, lambda *_, **__: None)
     found = runner.read(tmp_path)
     assert found is not None
@@ -197,7 +187,8 @@ def test_a_trial_trains_in_turn_and_has_validation_metrics_and_the_choice(
     assert found.rows.keys == ()  # nothing is tested
 
 
-@pytest.mark.parametrize("mixture", ["layers", pytest.param("softmax", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("mixture", ["layers", "softmax"])
 def test_a_stage_continues_from_the_best_candidates_of_a_search(
     settings: Callable[..., TrainConfig], searched: Path, tmp_path: Path, mixture: str
 ) -> None:

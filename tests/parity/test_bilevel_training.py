@@ -148,7 +148,7 @@ class Published:
     ("order", "starts_with"),
     [
         ("second", "gates"),
-        ("first", "weights"),
+        pytest.param("first", "weights", marks=pytest.mark.thorough),
         pytest.param("first", "gates", marks=pytest.mark.thorough),
         pytest.param("plain", "gates", marks=pytest.mark.thorough),
     ],
