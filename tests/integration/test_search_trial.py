@@ -12,6 +12,7 @@ from ossicle.search import build_strategy
 from ossicle.search.problem import build_problem
 from ossicle.search.strategy import Tried
 from ossicle.training.config import TrainConfig
+from ossicle.training.result import read_result
 from ossicle.training.run import train
 from ossicle.trials.in_process_engine import InProcessEngine
 from ossicle.trials.kept import Kept
@@ -60,6 +61,9 @@ def test_the_answer_of_a_search_is_that_of_a_run_from_scratch(
     assert facts["parameters"] <= facts["budget"] == BUDGET
     assert set(facts["choice"].values()) <= {"skip", "lora", "bias"}
     assert [facts["parameters"], facts["valid"], facts["recipe"]] in facts["front"]
+    others = [one for one in (tmp_path / "search/trials").iterdir() if one.name != facts["trial"]]
+    assert len(others) == 2
+    assert all(read_result(one).test is None for one in others)  # only the answer is tested
     result = train(replace(trial.config, recipe=str(facts["recipe"])), tmp_path / "own")
     assert facts["test"] == result.test_metrics[facts["metric"]] == found.metrics[facts["metric"]]
     inner = tmp_path / "search" / "trials" / str(facts["trial"])
