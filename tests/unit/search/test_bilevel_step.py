@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from ossicle.search.bilevel.options import OPTIONS
 from ossicle.search.bilevel.steps import as_optimizer, descend, kept, take, unrolled
+from ossicle.search.bilevel.trainer import group_gates
+from ossicle.training.config import TrainConfig
 
 RATES = (0.3, 0.1)  # of the two weights
 INPUTS = torch.tensor(
@@ -113,3 +116,30 @@ def test_the_virtual_step_of_an_optimiser_is_its_next_step(parameters):
         virtual = [one.detach().clone() for one in weights]
     take(optimizer, weights, train(weights), 0.5)
     assert all(map(torch.equal, weights, virtual))
+
+
+@pytest.mark.parametrize(
+    ("given", "lr", "expected"),
+    [
+        ({}, 0.02, {"peak": 0.02, "betas": (0.9, 0.999), "weight_decay": 0.0}),
+        ({}, None, {"peak": 0.001, "betas": (0.9, 0.999), "weight_decay": 0.0}),
+        (
+            {"gates_lr": 0.3, "gates_beta1": 0.5, "gates_decay": 0.1},
+            0.02,
+            {"peak": 0.3, "betas": (0.5, 0.999), "weight_decay": 0.1},
+        ),
+    ],
+)
+def test_gates_have_a_group_of_their_own(parameters, given, lr, expected):
+    weights, gates = parameters
+    optimizer = torch.optim.AdamW(
+        [{"params": [weights[0], gates], "peak": 1.0}, {"params": [weights[1]], "peak": 2.0}],
+        weight_decay=0.5,
+    )
+    values = {key: one.default for key, one in OPTIONS.items()} | given
+    group_gates(optimizer, [gates], TrainConfig(data="demo", lr=lr), values)
+    found = [[id(one) for one in group["params"]] for group in optimizer.param_groups]
+    assert found == [[id(weights[0])], [id(weights[1])], [id(gates)]]
+    own = optimizer.param_groups[-1]
+    assert {key: own[key] for key in expected} == expected
+    assert [group["weight_decay"] for group in optimizer.param_groups[:-1]] == [0.5, 0.5]

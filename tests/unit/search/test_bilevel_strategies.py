@@ -142,6 +142,12 @@ def test_candidates_that_cannot_be_mixed_are_refused(problem, recipes, message):
         build_strategy("darts", replace(problem, candidates=candidates))
 
 
+def test_settings_of_a_run_that_do_not_suit_are_refused_before_any_training(problem):
+    config = replace(problem.config, compile=True, device="cpu")
+    with pytest.raises(SearchError, match="--compile does not suit a differentiable search"):
+        build_strategy("darts", replace(problem, config=config))
+
+
 def test_a_wrong_setting_is_refused(problem):
     with pytest.raises(
         RunError, match="order of darts is 'third'; expected second, first or plain"

@@ -6,6 +6,7 @@ from typing import Any
 
 from ossicle.errors import SearchError
 from ossicle.search.bilevel.mixture import gate_names, mixture
+from ossicle.search.bilevel.run import check_settings
 from ossicle.search.candidates import architecture
 from ossicle.search.strategy import Answer, Problem, Proposal, Strategy, Tried
 from ossicle.settings import value_text
@@ -21,9 +22,11 @@ class Bilevel(Strategy):
         """Build the mixture.
 
         Raises:
-            SearchError: there are fewer than two candidates, or they cannot be mixed.
+            SearchError: there are fewer than two candidates, they cannot be mixed, or a setting of
+                the run does not suit a search.
         """
         super().__init__(problem, **values)
+        check_settings(problem.config)
         self._recipe = mixture(problem.candidates, self.values["mixture"])
 
     @property
