@@ -3,6 +3,7 @@
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import metadata
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from ossicle import __version__
 from ossicle.metrics.metric import Metric
 from ossicle.reports.parts import Cell, Report, Section, Table
 from ossicle.studies.search_record import SearchRecord
+from ossicle.studies.searching.found import Found
+from ossicle.studies.searching.report import found_parts
 from ossicle.tasks import TASKS
 from ossicle.trials.outcome import Measured
 from ossicle.trials.searched import CONTINUED, Searched
@@ -54,7 +57,7 @@ def search_report(
                 title="Pareto front",
                 parts=[_front(searched, metric, higher=TASKS[measured.task].higher_is_better)],
             ),
-            Section(title="Layers", parts=[_layers(searched)]),
+            Section(title="What was found", parts=found_parts(_found(record, searched))),
         ],
         failed=[*trainings, *failed.items()],
         environment=_environment(),
@@ -185,21 +188,14 @@ def _front(searched: Sequence[Searched], metric: Metric, *, higher: bool) -> Tab
     )
 
 
-def _layers(searched: Sequence[Searched]) -> Table:
-    """Return what each answer has in each layer."""
-    layers = sorted({int(layer) for one in searched for layer in one.facts["choice"]})
-    return Table(
-        name="layers",
-        title="What each answer has in each layer",
-        columns=["strategy", *map(str, layers)],
-        rows=[
-            [
-                Cell(text=one.name),
-                *(Cell(text=one.facts["choice"].get(str(layer), "")) for layer in layers),
-            ]
-            for one in searched
-        ],
-    )
+def _found(record: SearchRecord, searched: Sequence[Searched]) -> list[Found]:
+    """Return what the strategies have found, as the report of a study takes it."""
+    repeat = f"seed {record.config.seed}"
+    return [
+        Found(one.name, repeat, replace(one.scratch.measured, facts=one.facts))
+        for one in searched
+        if one.scratch.measured is not None
+    ]
 
 
 def _environment() -> dict[str, str]:
