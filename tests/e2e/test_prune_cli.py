@@ -172,3 +172,38 @@ def test_a_member_of_an_ensemble_is_pruned_by_itself(
     done = ossicle("prune", tmp_path / "both", "--keep=0.5", "--out", tmp_path / "small")
     assert done.status == 2
     assert "is an ensemble, and a stage starts from a single run; name one of" in done.err
+
+
+@pytest.mark.browser
+@pytest.mark.thorough
+def test_a_study_prunes_what_it_has_trained_and_its_report_opens(
+    ossicle: Command, backbone: str, corpus: Path, tmp_path: Path
+) -> None:
+    options = (f"--data={corpus}", f"--backbone={backbone}", "--recipes=lora + bias", "--seeds=0")
+    own = ("--ways=taylor,random", "--shares=0.5", "--train-on=1", "--epochs=1", "--workers=2")
+    out = tmp_path / "study"
+    done = ossicle("study", "prune", *options, *own, "--track=none", "--out", out, "--json")
+    assert done.status == 0, done.err
+    report = json.loads((out / "report.json").read_text())
+    names = [part.get("name") for section in report["sections"] for part in section["parts"]]
+    for name in ("curve-1", "sizes-1", "against-random-1", "kept-taylor-1", "kept-random-1"):
+        assert name in names
+    (sizes,) = [
+        part
+        for section in report["sections"]
+        for part in section["parts"]
+        if part.get("name") == "sizes-1"
+    ]
+    assert [row[0]["text"] for row in sizes["rows"]] == [
+        "unpruned",
+        "trained on",
+        "taylor",
+        "random",
+        "from scratch",
+    ]
+    before = [row[3]["value"] for row in sizes["rows"]]
+    assert [value is None for value in before] == [True, True, False, False, True]
+    with chromium() as browser:
+        browser.open(out / "report.html")
+        assert browser.messages() == []
+        assert browser.run("return document.querySelectorAll('.plot:not(.failed)').length") == 3

@@ -139,3 +139,33 @@ def test_importance_comes_from_the_training_recordings_of_the_parent_alone(
     prepare(config)
     split = read_json(finished / SPLIT)
     assert sorted(read) == sorted(f"stage 1: {key}" for key in split["train"])
+
+
+@pytest.mark.thorough
+def test_a_pruned_adapter_can_be_frozen_kept_and_added_to(
+    finished: Path, settings: Configure, tmp_path: Path
+) -> None:
+    config = settings(
+        parent=str(finished),
+        recipe="bottleneck(width=4)",
+        prune="magnitude(keep=0.5)",
+        keep="ewc(strength=1)",
+        freeze="lora@attn.q",
+        epochs=1,
+    )
+    train(config, tmp_path / "first")
+    start = prepare(config).stage
+    assert start is not None
+    after, _ = read_tensors(tmp_path / "first" / TENSORS)
+    same = {key for key, value in start.start.items() if torch.equal(value, after[key])}
+    assert same == {key for key in after if "/attn.q/" in key}
+    onwards = settings(
+        parent=str(tmp_path / "first"),
+        recipe="linear",
+        prune="taylor(keep=0.5)",
+        keep="ewc(strength=1)",
+        epochs=1,
+    )
+    result = train(onwards, tmp_path / "second")  # Fisher information is of larger tensors
+    assert result.stage is not None
+    assert len(result.stage["tests"]) == 3

@@ -215,7 +215,12 @@ def _figure(points: Sequence[Point]) -> Figure:
             line("pruned, without training", before, 1),
         ],
         layout={
-            "xaxis": {"type": "log", "title": {"text": "parameters, without the head"}},
+            "xaxis": {
+                "type": "log",
+                "title": {"text": "parameters, without the head"},
+                "tickvals": [one.parameters for one in points],
+                "tickformat": ".3~s",
+            },
             "yaxis": {"title": {"text": f"{metric.label} (%)" if metric.percent else metric.label}},
         },
         about=(

@@ -70,7 +70,12 @@ def _curve(panel: Panel, number: int) -> Figure:
         title=f"{metric.label} against parameters kept: {panel.name}",
         traces=traces,
         layout={
-            "xaxis": {"type": "log", "title": {"text": "parameters, without the head"}},
+            "xaxis": {
+                "type": "log",
+                "title": {"text": "parameters, without the head"},
+                "tickvals": _ticks(panel),
+                "tickformat": ".3~s",
+            },
             "yaxis": {"title": {"text": f"{metric.label} (%)" if metric.percent else metric.label}},
         },
         about=(
@@ -79,6 +84,13 @@ def _curve(panel: Panel, number: int) -> Figure:
             "pruning."
         ),
     )
+
+
+def _ticks(panel: Panel) -> list[int]:
+    """Return the parameters before pruning, and those of one way at each share."""
+    names = [(UNPRUNED, 1.0), *((way, share) for way in panel.ways[:1] for share in panel.shares)]
+    found = (panel.cell(*name) for name in names)
+    return [cell.parameters for cell in found if cell is not None]
 
 
 def _line(panel: Panel, name: str, line: Sequence[Cell], series: int) -> dict[str, Any]:
@@ -149,7 +161,7 @@ def _table(panel: Panel, number: int) -> Table:
         notes=[
             "Mean and standard deviation over seeds, on the test recordings. Parameters are those "
             "of the first seed, without the head. Pruned alone: after pruning, before training on. "
-            f"{SCRATCH} has as many epochs as training and training on together have."
+            f"Training {SCRATCH} has as many epochs as training and training on have together."
         ],
     )
 
