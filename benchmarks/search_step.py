@@ -9,14 +9,16 @@ step that the others are compared with runs the layer once for each candidate an
 outputs, as the code of that paper does. The mixture of deltas runs each layer once. All variants
 have equal weights and take turns on the same clips, in an order that rotates from round to round.
 Each value is the ratio of processor time to that of the same round: median and quartiles. One torch
-thread. The outputs and the gradients of gates of the mixture of deltas are compared with those of
-whole layers, for adapters with random weights. Written to `benchmarks/results/search-step.json`.
+thread. The front end below the first layer runs once in every variant; ratios of the layers alone,
+without it, are given too. The outputs and the gradients of gates of the mixture of deltas are
+compared with those of whole layers, for adapters with random weights. Written to
+`benchmarks/results/search-step.json`.
 """
 
 import argparse
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
@@ -106,10 +108,14 @@ class LayerByLayer:
         for key, tensor in self.model.find(name).tensors(self.backbone).items():
             tensor.copy_(mixed.tensors()[f"{name}/{key.partition('/')[2]}"])
 
+    def front(self, batch: Batch) -> PartialForward:
+        """Return the input of the first layer."""
+        self.model.act(())
+        return self.backbone.advance(PartialForward(VALUES, *batch), 0)
+
     def encode(self, batch: Batch) -> Encoded:
         """Return the output of the backbone."""
-        self.model.act(())
-        here = self.backbone.advance(PartialForward(VALUES, *batch), 0)
+        here = self.front(batch)
         for layer in self.layers:
             parts = []
             for number in range(len(CANDIDATES)):
@@ -126,6 +132,11 @@ class LayerByLayer:
         """Run forward and backward pass."""
         encoded = self.encode(batch)
         finish_step(self.head(encoded.hidden, encoded.frame_mask), target, self.parameters)
+
+
+def above(seconds: Sequence[float], front: Sequence[float]) -> list[float]:
+    """Return the seconds of each round without those of the front end."""
+    return [whole - part for whole, part in zip(seconds, front, strict=True)]
 
 
 def gate_gradients(model: AdaptedModel) -> Tensor:
@@ -166,11 +177,18 @@ def measure(name: str, seconds: float, rounds: int) -> dict[str, Any]:
         "whole layers, nothing shared": step_of(unshared, batch, target),
         "whole layers": step_of(whole, batch, target),
         "deltas": step_of(deltas, batch, target),
+        "front end alone": lambda: naive.front(batch),
     }
     measured = take_turns(actions, rounds, "cpu")
+    front = measured.pop("front end alone")
     reference = measured["every candidate's layer"]
+    layers = {label: above(values, front) for label, values in measured.items()}
+    of_layers = layers["every candidate's layer"]
     return {
         "cost": {label: asdict(ratios(values, reference)) for label, values in measured.items()},
+        "cost of the layers alone": {
+            label: asdict(ratios(values, of_layers)) for label, values in layers.items()
+        },
         "largest error of whole layers": error,
         "deltas against whole layers": compare(whole, deltas, batch, target),
     }

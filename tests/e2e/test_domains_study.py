@@ -11,7 +11,7 @@ from browser import chromium
 
 Command = Callable[..., Any]
 DEMO = ("--data=demo", "--by=manner", "--backbone=tiny-hubert", "--epochs=1", "--track=none")
-SMALL = ("--train-fraction=0.3", "--workers=2", "--device=cpu")
+SMALL = ("--train-fraction=0.1", "--workers=2", "--device=cpu")
 
 
 def study(ossicle: Command, out: Path, *options: str) -> Any:
