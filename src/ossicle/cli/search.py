@@ -14,7 +14,7 @@ from ossicle.cli.run_options import RunCommand, RunOptions, check_given
 from ossicle.cli.study import Address, EngineName, Workers, engine_of
 from ossicle.paths import expand
 from ossicle.recipes.budget import parse_count
-from ossicle.studies.command import STAGED
+from ossicle.studies.command import STAGED, changed_options
 from ossicle.studies.search_record import SearchRecord, open_record
 from ossicle.training.config import TrainConfig
 
@@ -150,7 +150,9 @@ def _print(found: "SearchOutcome", out: Path) -> None:
             print(f"  {what}: {reason}", file=sys.stderr)
     config = found.record.config
     words = ["ossicle", "train", "--data", config.data, "--backbone", config.backbone]
-    words += ["--recipe", str(out / RECIPE), "--out", "NEW"]
+    words += ["--recipe", str(out / RECIPE)]
+    words += changed_options(config, STAGED | {"recipe", "data", "backbone", "track"})
+    words += ["--out", "NEW"]
     print(f"recipe: {out / RECIPE}; train it again with: {shlex.join(words)}")
     print(f"run: {out / RUN}; use it with: ossicle predict {shlex.quote(str(out / RUN))} FILE ...")
     print(f"report: {out / 'report.html'}")

@@ -6,9 +6,10 @@ with few. Units that a larger one would not leave room for are passed over.
 """
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -75,6 +76,26 @@ class Ranking(Way):
             gradients: Their gradients; only a way that needs them calls it.
             seed: Seed of random choices.
         """
+
+    def mean_over_batches(
+        self,
+        units: Units,
+        gradients: Gradients,
+        of_batch: Callable[[Mapping[str, Tensor]], Float[Tensor, " U"]],
+    ) -> Float[Tensor, " U"]:
+        """Return the mean over the batches of what is computed for each unit.
+
+        Args:
+            units: The units.
+            gradients: Their gradients.
+            of_batch: Computes it from the gradient times the weight of every tensor, by key.
+        """
+        distances = units.distances()
+        found = [
+            of_batch({key: batch[key].cpu() * value for key, value in distances.items()})
+            for batch in gradients()
+        ]
+        return torch.stack(found).mean(0)
 
     def _check_mixtures(self, unpruned: Unpruned) -> None:
         """Raise RunError if candidates compete, so that one cannot be removed by itself."""

@@ -11,7 +11,6 @@ Sources: Lee et al. 2019 (SNIP), https://arxiv.org/abs/1810.02340, for new netwo
 
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -35,9 +34,6 @@ class Sensitivity(Ranking):
         seed: int,  # noqa: ARG002 - nothing is drawn
     ) -> Float[Tensor, " U"]:
         """Return the sums of |gradient times weight|, a mean over the batches."""
-        distances = units.distances()
-        total, batches = torch.zeros(sum(g.num_units for g in units.groups)).double(), 0
-        for batch in gradients():
-            total += units.sums({k: (batch[k].cpu() * d).abs() for k, d in distances.items()})
-            batches += 1
-        return total / batches
+        return self.mean_over_batches(
+            units, gradients, lambda batch: units.sums({k: one.abs() for k, one in batch.items()})
+        )

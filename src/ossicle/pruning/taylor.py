@@ -12,7 +12,6 @@ multiplies all weights of a unit.
 
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -36,9 +35,4 @@ class Taylor(Ranking):
         seed: int,  # noqa: ARG002 - nothing is drawn
     ) -> Float[Tensor, " U"]:
         """Return the squared first-order terms, a mean over the batches."""
-        distances = units.distances()
-        total, batches = torch.zeros(sum(g.num_units for g in units.groups)).double(), 0
-        for batch in gradients():
-            total += units.sums({k: batch[k].cpu() * d for k, d in distances.items()}).square()
-            batches += 1
-        return total / batches
+        return self.mean_over_batches(units, gradients, lambda batch: units.sums(batch).square())

@@ -26,8 +26,8 @@ def command_of(study: Study, grid: Grid, out: Path) -> str:
     if grid.folds is not None:
         words.append(f"--folds={grid.folds}")
     own = {one.name for one in fields(study)}
-    words += _changed(study, frozenset())
-    words += _changed(grid.config, REPLACED | own)
+    words += changed_options(study, frozenset())
+    words += changed_options(grid.config, REPLACED | own)
     return shlex.join([*words, f"--out={out}"])
 
 
@@ -42,7 +42,8 @@ def changed_settings(config: TrainConfig, ignored: frozenset[str]) -> dict[str, 
     }
 
 
-def _changed(settings: Any, ignored: frozenset[str]) -> list[str]:
+def changed_options(settings: Any, ignored: frozenset[str]) -> list[str]:
+    """Return the settings that differ from their defaults, as options of a command."""
     words = []
     for name, value in changed_settings(settings, ignored).items():
         option = name.replace("_", "-")

@@ -125,9 +125,9 @@ def _table(one: Question, rows: Sequence[Row], pair: Pair, number: int) -> Table
         ("model", lambda row: Shown(text=_model(one, row).name)),
         (_heading(metric), lambda row: mean_of(_model(one, row), task)),
         (f"{one.reference}", lambda row: mean_of(_reference(one, row), task)),
-        (f"{one.column} in {metric.label}", lambda row: _difference(row, metric)),
+        (f"{one.column} in {metric.label}", lambda row: difference_of(row, metric)),
         *_score_columns(task, one.column),
-        ("p over repeats", lambda row: _p(row.p_repeats)),
+        ("p over repeats", lambda row: p_of(row.p_repeats)),
         ("decided", lambda row: Shown(text="yes" if row.decided else "no")),
     ]
     place = f": {pair.name}"
@@ -162,7 +162,8 @@ def mean_of(cell: Cell | None, task: type[Task]) -> Shown:
     return Shown(text=text, value=value, deviation=deviation)
 
 
-def _difference(row: Row, metric: Metric) -> Shown:
+def difference_of(row: Row, metric: Metric) -> Shown:
+    """Return a difference with its interval; positive is better."""
     if row.difference is None:
         return NOTHING
     sign = 1 if row.difference.higher_is_better else -1
@@ -200,11 +201,12 @@ def _score_columns(task: type[Task], column: str) -> list[tuple[str, Callable[[R
 
     return [
         (f"{column} in {measure.label}, over seeds and recordings", difference),
-        ("p over recordings", lambda row: _p(row.p_recordings)),
+        ("p over recordings", lambda row: p_of(row.p_recordings)),
     ]
 
 
-def _p(value: float | None) -> Shown:
+def p_of(value: float | None) -> Shown:
+    """Return a p-value."""
     return NOTHING if value is None else Shown(text=p_text(value), value=value)
 
 
@@ -261,7 +263,7 @@ def transfer_table(pair: Pair, number: int) -> Table | None:
     changes = sign * (np.array(trained) - np.array(untrained))
     whole, test = summary(changes[:, None]), repeats_test(changes)
     change = Shown(text=with_interval(metric, whole.mean, whole.interval), value=whole.mean)
-    p = _p(test.p_value if test.num_repeats > 1 else None)
+    p = p_of(test.p_value if test.num_repeats > 1 else None)
     place = f", {pair.pool.where}" if pair.pool.where else ""
     return Table(
         name=f"transfer-{number}",

@@ -23,6 +23,7 @@ from ossicle.studies.adaptation.plots import front, placed, scatter
 from ossicle.studies.analysis import summary_table
 from ossicle.studies.analysis.cell import Cell
 from ossicle.studies.analysis.text import count
+from ossicle.studies.analysis.verdict import unfinished
 from ossicle.trials.outcome import Outcome
 
 BEST: Final = 3  # models named in a sentence
@@ -61,10 +62,7 @@ def report_domains(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section
     ]
     said = [line for one in pairs for line in _said(one)]
     said += [line for pool in several for line in _said_of_chains(pool)]
-    finished = sum(one.measured is not None for one in outcomes)
-    if finished < len(outcomes):
-        said.append(f"{finished} of {len(outcomes)} trials are finished; the rest may change this.")
-    return said, [one for one in sections if one.parts]
+    return said + unfinished(outcomes), [one for one in sections if one.parts]
 
 
 def _overview(pair: Pair, number: int) -> list[Part]:

@@ -27,7 +27,7 @@ def verdict(
     """
     found = cells(outcomes)
     names = [name for name in varying(found) if name != against]
-    said = _progress(outcomes)
+    said = unfinished(outcomes)
     for group in groups(found, (against,)):
         known = [one for one in group if score(one) > float("-inf")]
         if len(known) > 1:
@@ -41,7 +41,8 @@ def verdict(
     return said
 
 
-def _progress(outcomes: Sequence[Outcome]) -> list[str]:
+def unfinished(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return a sentence on how many trials are finished; nothing if all are."""
     finished = sum(one.measured is not None for one in outcomes)
     if finished == len(outcomes):
         return []

@@ -7,6 +7,7 @@ from typing import Final
 from ossicle.errors import listing
 from ossicle.reports.parts import Part, Section
 from ossicle.studies.analysis import summary_table, verdict
+from ossicle.studies.analysis.verdict import unfinished
 from ossicle.studies.calibration import TITLE as CALIBRATION
 from ossicle.studies.ensembles.agreement import agreement_parts
 from ossicle.studies.ensembles.claims import MAJORITY, claim_on_learning, claims_on_votes
@@ -95,10 +96,7 @@ def report_ensembles(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Secti
         Section(title=INSIDE, parts=inside),
     ]
     said = [line for one in found for line in _said(one)]
-    finished = sum(one.measured is not None for one in outcomes)
-    if finished < len(outcomes):
-        said.append(f"{finished} of {len(outcomes)} trials are finished; the rest may change this.")
-    return said, [one for one in sections if one.parts]
+    return said + unfinished(outcomes), [one for one in sections if one.parts]
 
 
 def _each(found: Sequence[Results], parts: Callable[[Results], list[Part]]) -> list[Part]:

@@ -10,13 +10,12 @@ magnitude     whether it says more than the size of weights
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from ossicle.metrics.metric import Metric
 from ossicle.reports.parts import Cell as Shown
 from ossicle.reports.parts import Table
-from ossicle.studies.adaptation.gains import NOTHING, mean_of, with_interval
+from ossicle.studies.adaptation.gains import difference_of, mean_of, p_of
 from ossicle.studies.analysis.difference import SIDES
 from ossicle.studies.analysis.rows import Row, compare, corrected
-from ossicle.studies.analysis.text import count, p_text
+from ossicle.studies.analysis.text import count
 from ossicle.studies.pruning.panel import WHOLE, Panel
 from ossicle.studies.pruning.plan import KEPT, ON, PRUNING, SCRATCH, UNPRUNED
 
@@ -54,9 +53,9 @@ def _compared(panel: Panel, reference: str, rows: Sequence[Row], number: int) ->
         ("parameters", lambda row: Shown(text=f"{row.cell.parameters:,}")),
         (metric.label, lambda row: mean_of(row.cell, panel.task)),
         (reference, lambda row: mean_of(row.reference, panel.task)),
-        ("difference (95 % interval)", lambda row: _difference(row, metric)),
-        ("p over recordings", lambda row: _p(row.p_recordings)),
-        ("p over repeats", lambda row: _p(row.p_repeats)),
+        ("difference (95 % interval)", lambda row: difference_of(row, metric)),
+        ("p over recordings", lambda row: p_of(row.p_recordings)),
+        ("p over repeats", lambda row: p_of(row.p_repeats)),
         ("decided", lambda row: Shown(text="yes" if row.decided else "no")),
     ]
     known = sum(row.difference is not None for row in rows)
@@ -74,16 +73,3 @@ def _compared(panel: Panel, reference: str, rows: Sequence[Row], number: int) ->
             *dict.fromkeys(row.fault for row in rows if row.fault is not None),
         ],
     )
-
-
-def _difference(row: Row, metric: Metric) -> Shown:
-    if row.difference is None:
-        return NOTHING
-    sign = 1 if row.difference.higher_is_better else -1
-    bounds = row.difference.interval
-    ends = None if bounds is None else sorted(sign * end for end in bounds)
-    return Shown(text=with_interval(metric, row.difference.gain, ends), value=row.difference.gain)
-
-
-def _p(value: float | None) -> Shown:
-    return NOTHING if value is None else Shown(text=p_text(value), value=value)

@@ -9,6 +9,7 @@ from ossicle.reports.parts import Cell as Shown
 from ossicle.reports.parts import Figure, Part, Section, Table
 from ossicle.studies.adaptation.gains import NOTHING, mean_of, spread
 from ossicle.studies.analysis.cell import Cell
+from ossicle.studies.analysis.verdict import unfinished
 from ossicle.studies.pruning.compared import REFERENCES, compared_with, comparisons
 from ossicle.studies.pruning.panel import WHOLE, Panel, panels_of
 from ossicle.studies.pruning.plan import KEPT, PRUNING, SCRATCH, UNPRUNED
@@ -41,10 +42,7 @@ def report_pruning(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section
         ),
     ]
     said = [line for one in found for line in _said(one)]
-    finished = sum(one.measured is not None for one in outcomes)
-    if finished < len(outcomes):
-        said.append(f"{finished} of {len(outcomes)} trials are finished; the rest may change this.")
-    return said, [one for one in sections if one.parts]
+    return said + unfinished(outcomes), [one for one in sections if one.parts]
 
 
 def _results(panel: Panel, number: int) -> list[Part]:

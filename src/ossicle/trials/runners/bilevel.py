@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from ossicle.progress import Progress
 from ossicle.search.bilevel.run import SEARCH, train_in_turn
-from ossicle.tasks import TASKS
 from ossicle.training.folder import CONFIG, METRICS, check_unlocked, read_config, read_json
 from ossicle.training.result import read_result
 from ossicle.trials.kept import Kept
 from ossicle.trials.outcome import Measured
 from ossicle.trials.runners.runner import Runner
 from ossicle.trials.runners.train import RUNNER as TRAIN
+from ossicle.trials.runners.train import with_metrics
 from ossicle.trials.trial import Trial
 
 STRATEGY: Final = "strategy"  # setting of the trial, such as `darts(order=second)`
@@ -51,22 +51,7 @@ class Bilevel:
             return None
         result, found = read_result(folder), read_json(folder / SEARCH)
         facts: dict[str, Any] = {name: found[name] for name in FACTS}
-        return Measured(
-            task=result.task,
-            metrics={key: result.valid[key] for key in TASKS[result.task].reported},
-            parameters=result.parameters,
-            adapter_bytes=result.adapter_bytes,
-            train_seconds=result.train_seconds,
-            step_seconds=result.step_seconds,
-            peak_memory_mib=result.peak_memory_mib,
-            best_epoch=result.best_epoch,
-            epochs=result.epochs,
-            split=result.split,
-            split_fingerprint=result.split_fingerprint,
-            backbone_fingerprint=result.backbone_fingerprint,
-            notices=tuple(result.notices),
-            facts=facts,
-        )
+        return replace(with_metrics(result, result.valid), facts=facts)
 
 
 RUNNER: Final[Runner] = Bilevel()
