@@ -51,7 +51,7 @@ class _Recipe(TypedDict):
 
 class _Head(TypedDict):
     name: str
-    outputs: Annotated[int, Meta(ge=1)]
+    outputs: Annotated[int, Meta(ge=0)]
 
 
 class _Facts(TypedDict):

@@ -1,6 +1,6 @@
 """A frozen backbone with named adapter sets: which act, which train, and what is saved."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -19,6 +19,7 @@ from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
 from ossicle.heads import Head, Outputs
 from ossicle.methods import Adapter
 from ossicle.recipes.recipe import Recipe
+from ossicle.writing import Text, TextDecoder
 
 
 class AdaptedModel(nn.Module):
@@ -85,6 +86,8 @@ class AdaptedModel(nn.Module):
             )
         if stacked is not None:
             slots = [replace(slot, adapter=stacked(slot)) for slot in slots]
+        if head is not None and head.needs_decoder:
+            head.connect(self._decoder())
         new = AdapterSet(recipe, slots, head)
         new.requires_grad_(False).eval()
         new.gates.to(next(self.backbone.parameters()).device)
@@ -280,9 +283,26 @@ class AdaptedModel(nn.Module):
         """Return the outputs of a padded batch as a task reads them."""
         return self.apply_head(self.encode(values, lengths))
 
-    def apply_head(self, encoded: Encoded) -> Outputs:
-        """Return the outputs of the current set's head for encoded frames, as `outputs` does."""
-        return self._head().outputs(encoded.hidden, encoded.frame_mask)
+    def apply_head(self, encoded: Encoded, texts: Sequence[Text] = ()) -> Outputs:
+        """Return the outputs of the current set's head for encoded frames, as `outputs` does.
+
+        Args:
+            encoded: The frames.
+            texts: The text of each row, for a head that runs a text decoder.
+        """
+        return self._head().outputs(encoded.hidden, encoded.frame_mask, texts)
+
+    def answers(self, encoded: Encoded, texts: Sequence[Text] = ()) -> Outputs:
+        """Return what a task decodes: a head that runs a text decoder generates."""
+        return self._head().answers(encoded.hidden, encoded.frame_mask, texts)
+
+    def _decoder(self) -> TextDecoder:
+        if self.backbone.decoder is None:
+            raise AttachError(
+                f"the head runs the text decoder of the backbone, and '{self.backbone.name}' was "
+                "loaded without one; load_backbone(..., decoder=True) loads it"
+            )
+        return self.backbone.decoder
 
     def _head(self) -> Head:
         if (head := self.current.head) is None:
@@ -388,7 +408,7 @@ class AdaptedModel(nn.Module):
     def _tap(self, site: Site) -> Tap:
         key = (site.name, site.layer)
         if key not in self._taps:
-            self._taps[key] = Tap(site, self.backbone.forward_state)
+            self._taps[key] = Tap(site, self.backbone.state_of(site))
         return self._taps[key]
 
     def _set(self, name: str) -> AdapterSet:

@@ -18,7 +18,7 @@ from ossicle.backbones import Backbone, load_backbone
 from ossicle.checksums import check_tensors, seal_tensors
 from ossicle.errors import AdapterFileError, RecipeMismatch, RunError, listing
 from ossicle.files import replace_file, write_sealed
-from ossicle.heads import Head, build_head
+from ossicle.heads import HEADS, Head, build_head
 from ossicle.recipes.recipe import Recipe
 
 
@@ -153,7 +153,8 @@ def load(
     opened = read_folder(Path(folder))
     facts = opened.facts
     if not isinstance(backbone, Backbone):
-        backbone = load_backbone(backbone or facts["backbone"].get("name", ""), device=device)
+        name = backbone or facts["backbone"].get("name", "")
+        backbone = load_backbone(name, decoder=needs_decoder(facts), device=device)
     check_backbone(opened.path, facts["backbone"], backbone)
     recipe = Recipe.from_dict(facts["recipe"])
     check_shapes(backbone, recipe, facts["head"], opened.shapes, opened.path)
@@ -165,6 +166,16 @@ def load(
     check_finite(tensors, f"'{opened.path}'")
     put_tensors(model.tensors(), tensors, opened.path)
     return model.eval()
+
+
+def needs_decoder(facts: Mapping[str, Any]) -> bool:
+    """Return whether an adapter runs the text decoder of its backbone.
+
+    Args:
+        facts: The content of its `recipe.json`.
+    """
+    head = facts["head"] or {}
+    return head.get("name") in HEADS and HEADS[head["name"]].needs_decoder
 
 
 def _head(backbone: Backbone, recipe: Recipe, head: Mapping[str, Any] | None) -> Head | None:

@@ -1,6 +1,13 @@
 """Named sites where adapters can be attached; the same names for every family, as plain data."""
 
-from ossicle.anatomy.names import CNN_SITES, LAYER_SITES, OUTER_SITES, SITE_NAMES
+from ossicle.anatomy.names import (
+    CNN_SITES,
+    DECODER_SITES,
+    LAYER_SITES,
+    OUTER_SITES,
+    SITE_NAMES,
+    role_of,
+)
 from ossicle.anatomy.site import (
     END,
     FEATURES,
@@ -17,6 +24,7 @@ from ossicle.anatomy.site import (
 
 __all__ = [
     "CNN_SITES",
+    "DECODER_SITES",
     "END",
     "FEATURES",
     "LAYER_SITES",
@@ -30,5 +38,6 @@ __all__ = [
     "layer_sites",
     "module_site",
     "region",
+    "role_of",
     "whole_sites",
 ]

@@ -1,6 +1,7 @@
 """Names of all sites, shared by every family, with a one-line description each.
 
-Inner sites come before the sites around them; hooks on the same module run in this order.
+Inner sites come before the sites around them; hooks on the same module run in this order. Sites in
+the layers of a text decoder begin with `dec.`.
 """
 
 from typing import Final
@@ -36,6 +37,34 @@ LAYER_SITES: Final[dict[str, str]] = {
     "layer": "the whole transformer layer",
 }
 
+DECODER: Final = "dec."  # begins the name of every site in a layer of the decoder
+
+DECODER_SITES: Final[dict[str, str]] = {
+    "dec.attn.q": "query projection of the decoder's self-attention",
+    "dec.attn.k": "key projection of the decoder's self-attention",
+    "dec.attn.v": "value projection of the decoder's self-attention",
+    "dec.attn.kv": "keys and values of the decoder's self-attention, concatenated; the sequence "
+    "can get longer",
+    "dec.attn.o": "output projection of the decoder's self-attention",
+    "dec.attn": "the decoder's self-attention with its output projection, before the residual is "
+    "added",
+    "dec.cross.q": "query projection of the cross-attention, over decoder tokens",
+    "dec.cross.k": "key projection of the cross-attention, over encoder frames",
+    "dec.cross.v": "value projection of the cross-attention, over encoder frames",
+    "dec.cross.kv": "keys and values of the cross-attention, concatenated; the sequence can get "
+    "longer",
+    "dec.cross.o": "output projection of the cross-attention",
+    "dec.cross": "the cross-attention with its output projection, before the residual is added",
+    "dec.ffn.in": "first linear of the decoder's feed-forward block",
+    "dec.ffn.act": "activation of the decoder's feed-forward block, between its two linears",
+    "dec.ffn.out": "second linear of the decoder's feed-forward block",
+    "dec.ffn": "the decoder's feed-forward block, before the residual is added",
+    "dec.norm.attn": "LayerNorm of the decoder's self-attention",
+    "dec.norm.cross": "LayerNorm of the cross-attention",
+    "dec.norm.ffn": "LayerNorm of the decoder's feed-forward block",
+    "dec.layer": "a whole layer of the decoder",
+}
+
 OUTER_SITES: Final[dict[str, str]] = {
     "norm.input": "LayerNorm before the first layer (post-norm speech models)",
     "norm.final": "LayerNorm after the last layer (pre-norm models)",
@@ -47,7 +76,20 @@ OUTER_SITES: Final[dict[str, str]] = {
     "transformer": "the projection and all transformer layers (speech models); the sequence can "
     "get longer inside",
     "features": "the CNN or the patch embedding; can only be trained in place",
+    "dec.norm.final": "LayerNorm after the last layer of the decoder",
+    "dec.embed": "the token embeddings of the decoder, which are its output layer too; can only be "
+    "trained in place",
+    "decoder": "all layers of the decoder; the sequence can get longer inside",
     "backbone": "the whole model; can only be trained in place",
 }
 
-SITE_NAMES: Final[dict[str, str]] = CNN_SITES | LAYER_SITES | OUTER_SITES
+SITE_NAMES: Final[dict[str, str]] = CNN_SITES | LAYER_SITES | DECODER_SITES | OUTER_SITES
+
+
+def role_of(name: str) -> str:
+    """Return what a site is in its layer: `attn.q` for `dec.attn.q` and for `dec.cross.q`."""
+    inside = name.removeprefix(DECODER)
+    first, *rest = inside.split(".")
+    if first == "cross":
+        return ".".join(("attn", *rest))
+    return "norm.attn" if inside == "norm.cross" else inside

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ossicle.anatomy.names import SITE_NAMES
+from ossicle.anatomy.names import DECODER, SITE_NAMES, role_of
 from ossicle.errors import RecipeMismatch, SiteNotFound, did_you_mean
 
 # A depth is a point of the forward pass. Depth 0 to L - 1 is the input of that layer, L the output
@@ -79,6 +79,8 @@ class Site:
             clip; None if tokens are frames.
         max_tokens: Number of positional embeddings; None if positions are not limited.
         convolution: Hyper-parameters of a CNN layer; None for every other site.
+        causal: Whether a token may depend on the tokens before it alone, as in a text decoder,
+            which sees one token at a time when it generates.
     """
 
     name: str
@@ -97,6 +99,17 @@ class Site:
     grid: tuple[int, int] | None = None
     max_tokens: int | None = None
     convolution: Convolution | None = None
+    causal: bool = False
+
+    @property
+    def role(self) -> str:
+        """What it is in its layer: `attn.q` for `dec.attn.q` and for `dec.cross.q`."""
+        return role_of(self.name)
+
+    @property
+    def in_decoder(self) -> bool:
+        """Whether it is a part of the text decoder."""
+        return self.name.startswith(DECODER) or self.name == "decoder"
 
     def __str__(self) -> str:
         return self.name if self.layer is None else f"{self.name} in layer {self.layer}"
@@ -135,6 +148,7 @@ def layer_sites(
     eps: float,
     *,
     can_grow: bool = True,
+    depth: int | None = None,
     **facts: Any,
 ) -> list[Site]:
     """Return the sites of one transformer layer.
@@ -146,26 +160,31 @@ def layer_sites(
         widths: Channels of the residual stream, and inside the feed-forward block.
         eps: Epsilon of its LayerNorms.
         can_grow: Whether the layer takes a longer sequence than the one before it gave.
+        depth: Last depth before the layer; None: the number of the layer.
         facts: Further attributes of all its sites.
     """
     width, inner = widths
+    depth = layer if depth is None else depth
     shapes = {"in": (width, inner), "out": (inner, width)}
     sites = []
     for name, path in modules.items():
-        shape = shapes.get(name.partition(".")[2], (width, width))
-        last = f"{name}.o" if name == "attn" else f"{name}.out"
-        more = {"can_grow": can_grow} if name == "layer" else {"last_linear": modules.get(last)}
-        sites.append(module_site(name, layer, path, shape, layer, _eps(name, eps), **facts, **more))
+        role = role_of(name)
+        shape = shapes.get(role.partition(".")[2], (width, width))
+        last = f"{name}.o" if role == "attn" else f"{name}.out"
+        more = {"can_grow": can_grow} if role == "layer" else {"last_linear": modules.get(last)}
+        sites.append(module_site(name, layer, path, shape, depth, _eps(role, eps), **facts, **more))
         block = name.removesuffix(".in")
         if block != name:
             into, out = str(path), str(modules[f"{block}.out"])
             ports = Port(into, "output"), Port(out, "input")
             sites.append(
-                Site(f"{block}.act", layer, *ports, inner, inner, layer, next_linear=out, **facts),
+                Site(f"{block}.act", layer, *ports, inner, inner, depth, next_linear=out, **facts),
             )
-    ports = Port(f"{modules['attn']}.kv", "input"), Port(f"{modules['attn']}.kv", "output")
-    kv = Site("attn.kv", layer, *ports, 2 * width, 2 * width, layer, can_grow=True, **facts)
-    return [*sites, kv]
+        if role == "attn":
+            ports = Port(f"{path}.kv", "input"), Port(f"{path}.kv", "output")
+            both = (2 * width, 2 * width)
+            sites.append(Site(f"{name}.kv", layer, *ports, *both, depth, can_grow=True, **facts))
+    return sites
 
 
 def whole_sites(

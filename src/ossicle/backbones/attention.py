@@ -93,9 +93,15 @@ def attend(
     assert isinstance(state, ForwardState), "a backbone gives every attention its state"
     assert isinstance(hook_point, HookPoint), "a backbone gives every attention a hook point"
     frames = key.shape[2]
+    if attention_mask is None and getattr(attention, "is_causal", False) and query.shape[2] > 1:
+        attention_mask = _causal(query, key)
     if hook_point.has_hooks:
         key, value = _through(hook_point, key, value)
-    mask = attention_mask if state.frame_mask is None else state.frame_mask[:, None, None, :]
+    mask = attention_mask
+    if state.frame_mask is not None:
+        mask = state.frame_mask[:, None, None, :]
+        if len(mask) != len(query):  # beams: several rows of a batch are of one recording
+            mask = mask.repeat_interleave(len(query) // len(mask), dim=0)
     added = key.shape[2] - frames
     if added and mask is not None:
         mask = F.pad(mask, (added, 0), value=True)
@@ -109,6 +115,15 @@ def attend(
     else:
         mixed = F.scaled_dot_product_attention(query, key, value, mask, dropout, scale=scaling)
     return mixed.transpose(1, 2).contiguous(), None
+
+
+def _causal(
+    query: Float[Tensor, "B H T E"], key: Float[Tensor, "B H S E"]
+) -> Bool[Tensor, "1 1 T S"]:
+    """Return the mask of what each of the last T of S tokens sees: itself and those before it."""
+    there, asked = key.shape[2], query.shape[2]
+    every = torch.ones((1, 1, asked, there), dtype=torch.bool, device=query.device)
+    return every.tril(there - asked)
 
 
 def _by_products(

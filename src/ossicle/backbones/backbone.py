@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ossicle.anatomy import FEATURES, VALUES
+from ossicle.anatomy import FEATURES, VALUES, Port, Site
 from ossicle.backbones.attention import ATTENTION, ForwardState, HookPoint
+from ossicle.backbones.decoder import Decoder
 from ossicle.backbones.family import Encoded, Family, PartialForward
+from ossicle.backbones.tokens import Tokens
 from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.files import FileState
 
@@ -37,6 +39,7 @@ class Backbone(nn.Module):
             meta device.
         weight_files: State of its weight files before they were read; empty for random weights, and
             where one could not be looked at.
+        decoder: Its text decoder; None if it has none, or was loaded without it.
         adapted: Whether an AdaptedModel has attached adapters to it.
         state: The state of its forward passes.
     """
@@ -48,6 +51,7 @@ class Backbone(nn.Module):
         model: Any,
         extractor: Any,
         *,
+        decoder: Decoder | None = None,
         stochastic: bool = False,
     ) -> None:
         super().__init__()
@@ -55,6 +59,7 @@ class Backbone(nn.Module):
         self.family = family
         self.model = model
         self.extractor = extractor
+        self.decoder = decoder
         self.stochastic = stochastic
         self.weight_files: tuple[FileState, ...] = ()
         self.adapted = False
@@ -65,6 +70,11 @@ class Backbone(nn.Module):
         self.eval()
         counted_only = any(parameter.is_meta for parameter in self.parameters())
         self.fingerprint = "" if counted_only else self._fingerprint()
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The tokenizer of its text decoder; None without one."""
+        return None if self.decoder is None else self.decoder.tokens
 
     @property
     def sample_rate(self) -> int:
@@ -173,6 +183,13 @@ class Backbone(nn.Module):
             hidden, here = family.finish(model, hidden), here + 1
         return PartialForward(here, hidden, partial.lengths, state.frame_mask, tuple(layer_inputs))
 
+    def state_of(self, site: Site) -> ForwardState:
+        """Return the state of the forward passes of the part that a site belongs to."""
+        if self.decoder is None or not site.in_decoder:
+            return self.forward_state
+        over_frames = site.name in ("dec.cross.k", "dec.cross.v", "dec.cross.kv")
+        return self.decoder.cross_state if over_frames else self.decoder.state
+
     def checkpoint_layers(self) -> None:
         """Turn on gradient checkpointing in every layer.
 
@@ -211,9 +228,11 @@ class Backbone(nn.Module):
         """Give every attention module the state and a hook point; then call `Family.prepare`."""
         # private: set_attn_implementation refuses a WavLM, with a warning
         self.model.config._attn_implementation = ATTENTION
-        for site in self.anatomy.find("attn"):
-            attention = self.model.get_submodule(site.owned_modules[0])
-            attention.forward_state, attention.kv = self.forward_state, HookPoint()
+        for site in self.anatomy.sites:
+            if site.role == "attn.kv":
+                assert isinstance(site.entry, Port), "keys and values have one entry"
+                attention: Any = self.model.get_submodule(site.entry.module.removesuffix(".kv"))
+                attention.forward_state, attention.kv = self.state_of(site), HookPoint()
         self.model.end = HookPoint()
         self.family.prepare(self.model, self.forward_state)
 

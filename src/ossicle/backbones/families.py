@@ -13,6 +13,7 @@ from ossicle.backbones.wav2vec2 import Wav2Vec2
 from ossicle.backbones.wav2vec2_conformer import Wav2Vec2Conformer
 from ossicle.backbones.wavlm import WavLM
 from ossicle.backbones.whisper import Whisper
+from ossicle.backbones.whole_whisper import WholeWhisper
 
 FAMILIES: Final[dict[str, Family]] = {
     family.name: family
@@ -28,6 +29,7 @@ FAMILIES: Final[dict[str, Family]] = {
         AST(),
     )
 }
+WITH_DECODER: Final[dict[str, Family]] = {family.name: family for family in (WholeWhisper(),)}
 NAMED: Final[dict[str, tuple[Family, Mapping[str, Any]]]] = {
     short: (family, settings)
     for family in FAMILIES.values()

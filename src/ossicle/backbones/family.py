@@ -61,6 +61,7 @@ class Family(ABC):
         top_modules: Top-level modules of that part. In a checkpoint without a prefix, all other
             weights belong to a task head.
         layers_path: Path of the list of layers in that part.
+        has_decoder: Whether ossicle runs its text decoder too.
         variant: Setting that tells apart backbones with equal weights but different adapters.
     """
 
@@ -70,6 +71,7 @@ class Family(ABC):
     extractor: ClassVar[Mapping[str, Any]]
     weights_prefix: ClassVar[str] = ""
     top_modules: ClassVar[tuple[str, ...]]
+    has_decoder: ClassVar[bool] = False
     variant: str = ""
     layers_path: ClassVar[str]
 
@@ -85,6 +87,10 @@ class Family(ABC):
         """Return the transformers class of the part that ossicle runs."""
         return MODEL_MAPPING[type(config)]
 
+    def own_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return settings of a random model without what this family would not run."""
+        return dict(settings)
+
     def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:
         """Return settings of feature extractor and model that must be equal.
 
@@ -96,8 +102,12 @@ class Family(ABC):
             (key, value, key, getattr(config, key)) for key, value in shared if value is not None
         ]
 
+    def assemble(self, model: Any) -> Any:
+        """Return the module that ossicle runs, of a model of `model_class`: for most, all of it."""
+        return model
+
     def encoder(self, model: Any) -> Any:
-        """Return the part of a loaded model that ossicle runs, for most families all of it."""
+        """Return the module that ossicle runs, of a whole model: for most families, all of it."""
         return model.get_submodule(self.weights_prefix.rstrip("."))
 
     def prepare(self, model: Any, state: ForwardState) -> None:  # noqa: B027 - most families need nothing

@@ -17,7 +17,8 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel
 
 from ossicle.backbones.ast import AST
 from ossicle.backbones.backbone import Backbone
-from ossicle.backbones.families import FAMILIES, NAMED
+from ossicle.backbones.decoder import Decoder
+from ossicle.backbones.families import FAMILIES, NAMED, WITH_DECODER
 from ossicle.backbones.family import Family
 from ossicle.backbones.settings import (
     CONFIG,
@@ -31,14 +32,18 @@ from ossicle.backbones.settings import (
     read_extractor,
 )
 from ossicle.backbones.source import Source, folder_of
+from ossicle.backbones.tokens import TOKENIZER, Tokens
 from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.backbones.weights import load_weights, meta_model
 from ossicle.errors import BackboneError
 from ossicle.files import FileState
 from ossicle.paths import HERE
 from ossicle.settings import Limits, check_known, check_setting, read_value, split_query
+from ossicle.writing import Generating
 
 RANDOM = "config:"
+GENERATION: Final = "generation_config.json"
+MULTILINGUAL: Final = 51865  # token ids of the smallest Whisper that is not English alone
 SEEDS: Final = Limits(0, (1 << 63) - 1)
 PRETRAINED: Final = ("revision", "length")  # options of a pretrained backbone
 
@@ -47,6 +52,7 @@ def load_backbone(
     name: str,
     *,
     weights: bool = True,
+    decoder: bool = False,
     stochastic: bool = False,
     fast: bool = True,
     device: str = "cpu",
@@ -58,6 +64,7 @@ def load_backbone(
         name: Name, hub id or folder; see the docstring of this module.
         weights: Whether to load weights; False gives the architecture on the meta device, for
             counting parameters.
+        decoder: Whether to load its text decoder too.
         stochastic: Whether to keep dropout and SpecAugment of the checkpoint in training.
             LayerDrop is always off, because adapters of a dropped layer would not train.
         fast: Whether faster equivalents may replace frozen modules, see `ossicle.backbones.fast`.
@@ -65,7 +72,7 @@ def load_backbone(
         places: Folders to search for a relative path, in this order.
 
     Raises:
-        BackboneError: the model is not found, its family is not supported,
+        BackboneError: the model is not found, its family is not supported or has no decoder,
             `preprocessor_config.json` is missing, or the weights are incomplete or not
             safetensors.
     """
@@ -73,17 +80,20 @@ def load_backbone(
     downloads = not is_random and folder_of(name.partition("?")[0], places) is None
     with quiet_transformers(bars=downloads):
         if is_random:
-            backbone = _random(name, weights=weights, stochastic=stochastic)
+            backbone = _random(name, weights=weights, decoder=decoder, stochastic=stochastic)
         else:
-            backbone = _pretrained(name, places, weights=weights, stochastic=stochastic)
+            backbone = _pretrained(
+                name, places, weights=weights, decoder=decoder, stochastic=stochastic
+            )
     backbone.forward_state.fast = fast
     return backbone.to(device) if weights else backbone
 
 
-def _random(name: str, *, weights: bool, stochastic: bool) -> Backbone:
+def _random(name: str, *, weights: bool, decoder: bool, stochastic: bool) -> Backbone:
     short, texts = split_query(name.removeprefix(RANDOM), BackboneError)
     check_known("architecture", short, NAMED, BackboneError)
     family, settings = NAMED[short]
+    family = _with_decoder(family, name) if decoder else family
     family = _of_length(family, texts.pop("length", None), name)
     where = f"in '{name:.200}'"
     seed = read_value(f"seed {where}", texts.pop("seed", "0"), (int,), SEEDS, BackboneError)
@@ -141,6 +151,7 @@ def random_backbone(
     stochastic: bool = False,
 ) -> Backbone:
     """Return a backbone of that architecture with random weights that depend on the seed only."""
+    settings = family.own_settings(settings)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model, config = _unloaded(name, family, settings, "cpu" if weights else "meta")
@@ -148,10 +159,16 @@ def random_backbone(
     chosen = {**family.extractor, **shared}
     extractor = build_extractor(f"'{name}'", chosen.pop("feature_extractor_type"), chosen)
     check_fit(name, family, config, extractor)
-    return _finish(name, family, family.encoder(model), extractor, stochastic=stochastic)
+    text = None
+    if family.has_decoder:
+        sizes = {"vocabulary": config.vocab_size, "max_length": config.max_target_positions}
+        text = Tokens.of_bytes(name, extractor.chunk_length, **sizes), Generating()
+    return _finish(name, family, family.encoder(model), extractor, text, stochastic=stochastic)
 
 
-def _pretrained(name: str, places: Sequence[Path], *, weights: bool, stochastic: bool) -> Backbone:
+def _pretrained(
+    name: str, places: Sequence[Path], *, weights: bool, decoder: bool, stochastic: bool
+) -> Backbone:
     path, options = split_query(name, BackboneError)
     for key in options:
         check_setting(f"pretrained backbone '{path:.200}'", key, PRETRAINED, BackboneError)
@@ -159,18 +176,20 @@ def _pretrained(name: str, places: Sequence[Path], *, weights: bool, stochastic:
     source = Source(path, options.get("revision"), places)
     data = source.read(CONFIG)
     family = _family(path, data)
+    family = _with_decoder(family, path) if decoder else family
     family = _of_length(family, length, name)
     config = read_config(path, family.model_type, data)
     extractor = read_extractor(path, family, source.read(EXTRACTOR))
     check_fit(path, family, config, extractor)
     family.describe(config)  # raises for unsupported settings, before weights are read
+    text = _text(path, source, config) if family.has_decoder else None
     if not weights:
-        model = meta_model(path, family, config)
-        return _finish(name, family, model, extractor, stochastic=stochastic)
+        model = family.assemble(meta_model(path, family, config))
+        return _finish(name, family, model, extractor, text, stochastic=stochastic)
     files = source.weights()
     states = [FileState.of(file) for file in files]  # before reading: they may change meanwhile
-    model = load_weights(path, files, family, config)
-    backbone = _finish(name, family, model, extractor, stochastic=stochastic)
+    model = family.assemble(load_weights(path, files, family, config))
+    backbone = _finish(name, family, model, extractor, text, stochastic=stochastic)
     known = tuple(state for state in states if state is not None)
     backbone.weight_files = known if len(known) == len(files) else ()
     return backbone
@@ -198,8 +217,46 @@ def _of_length(family: Family, length: object, name: str) -> Family:
     return AST(own_length=True)
 
 
-def _finish(name: str, family: Family, model: Any, extractor: Any, *, stochastic: bool) -> Backbone:
+def _with_decoder(family: Family, name: str) -> Family:
+    """Return the family with its text decoder."""
+    if family.name not in WITH_DECODER:
+        raise BackboneError(
+            f"'{name:.200}' is a {family.name}, which has no text decoder; the task seq2seq needs "
+            f"one of {', '.join(WITH_DECODER)}. With this backbone, transcribe with --task asr"
+        )
+    return WITH_DECODER[family.name]
+
+
+def _text(path: str, source: Source, config: Any) -> tuple[Tokens, Generating]:
+    """Return the tokenizer of a pretrained backbone, and how it says that texts are generated."""
+    file = source.file(TOKENIZER)
+    if file is None:
+        raise BackboneError(
+            f"backbone '{path:.200}' has no {TOKENIZER}, which its text decoder needs. Save it "
+            "there with the tokenizer's save_pretrained, or copy it from the original model"
+        )
+    has_own = source.file(GENERATION) is not None
+    generation = source.read(GENERATION) if has_own else {}
+    is_multilingual = bool(generation.get("is_multilingual", config.vocab_size >= MULTILINGUAL))
+    tokens = Tokens.read(
+        file, path, is_multilingual=is_multilingual, max_length=config.max_target_positions
+    )
+    suppressed = tuple(generation.get("suppress_tokens") or ())
+    not_first = tuple(generation.get("begin_suppress_tokens") or ())
+    return tokens, Generating(suppressed=suppressed, not_first=not_first)
+
+
+def _finish(
+    name: str,
+    family: Family,
+    model: Any,
+    extractor: Any,
+    text: tuple[Tokens, Generating] | None,
+    *,
+    stochastic: bool,
+) -> Backbone:
     model.config.layerdrop = 0.0
     if not stochastic:  # also where the configuration lacks it: data2vec's code reads it
         model.config.apply_spec_augment = False
-    return Backbone(name, family, model, extractor, stochastic=stochastic)
+    decoder = None if text is None else Decoder(model, *text)
+    return Backbone(name, family, model, extractor, decoder=decoder, stochastic=stochastic)

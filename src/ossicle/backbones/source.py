@@ -79,6 +79,13 @@ class Source:
             raise self._unreadable(WEIGHTS, whole) from whole
         return self._shards(converted) if converted.name == INDEX else [converted]
 
+    def file(self, name: str) -> Path | None:
+        """Return the path of a file; None if the backbone has none of that name."""
+        try:
+            return self._file(name)
+        except (OSError, RuntimeError, ValueError):
+            return None
+
     def _file(self, name: str) -> Path:
         if self.folder is None:
             found = cached_file(self.path, name, revision=self._revision)

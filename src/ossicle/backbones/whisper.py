@@ -3,13 +3,13 @@
 The input always has `chunk_length` seconds (30): a shorter wave is padded with silence before the
 mel spectrogram, and the model treats padded frames as real, as in its training. A row therefore
 does not depend on the batch it is in. Heads pool over the frames of the wave only. The decoder is
-not loaded.
+not loaded: `ossicle.backbones.whole_whisper` is Whisper with its decoder.
 
 Source: Radford et al. 2022, https://arxiv.org/abs/2212.04356.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -31,24 +31,22 @@ from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.family import Family
 
 EPS: Final = 1e-5  # torch's default: Whisper's configuration has no such setting
+TINY_VOCABULARY: Final = 256 + 11 + 51  # bytes, special tokens, times of a second
 STRIDE: Final = 2  # mel frames per frame, from the second convolution
 
 
 def _size(width: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
-    """Return settings of an encoder, with a minimal decoder, which is not loaded."""
+    """Return settings of an encoder and of a decoder of the same size."""
+    sides = ("encoder", "decoder")
     return {
         "d_model": width,
-        "encoder_layers": layers,
-        "encoder_attention_heads": heads,
-        "encoder_ffn_dim": 4 * width,
-        "decoder_layers": 1,
-        "decoder_attention_heads": heads,
-        "decoder_ffn_dim": 1,
+        **{f"{side}_layers": layers for side in sides},
+        **{f"{side}_attention_heads": heads for side in sides},
+        **{f"{side}_ffn_dim": 4 * width for side in sides},
         **more,
     }
 
 
-@final
 class Whisper(Family):
     """Whisper's encoder; its two convolutions are the region `features`."""
 
@@ -82,6 +80,10 @@ class Whisper(Family):
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
         return WhisperEncoder
+
+    def own_settings(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings with a minimal decoder, which is built and left out."""
+        return {**settings, "decoder_layers": 1, "decoder_ffn_dim": 1}
 
     def must_agree(self, config: Any, extractor: Any) -> list[tuple[str, object, str, object]]:
         """Return the number of mel bands, and that of frames and positions."""
@@ -178,13 +180,14 @@ class Whisper(Family):
             2,
             2,
             encoder_ffn_dim=96,
+            decoder_ffn_dim=96,
             max_source_positions=50,
-            max_target_positions=4,
-            vocab_size=8,
-            pad_token_id=0,
-            bos_token_id=1,
-            eos_token_id=2,
-            decoder_start_token_id=1,
+            max_target_positions=48,
+            vocab_size=TINY_VOCABULARY,
+            pad_token_id=256,
+            bos_token_id=256,
+            eos_token_id=256,
+            decoder_start_token_id=257,
             chunk_length=1,
             init_std=0.1,
         )

@@ -12,7 +12,7 @@ from typing import Final
 
 from ossicle.backbones import Backbone
 from ossicle.data import Clips, Piece
-from ossicle.frozen.part import BatchRow, FrozenPart
+from ossicle.frozen.part import BatchRow, FrozenPart, text_of
 
 READERS: Final = max(1, min(4, (os.cpu_count() or 2) - 1))  # one core computes
 BATCHES_AHEAD: Final = READERS + 2
@@ -65,7 +65,7 @@ def training_batches(
         if cached is not None:
             return cached
         wave = clips.read_augmented(piece, rate, shortest, seed=seed, epoch=epoch)
-        return BatchRow.of(backbone.row(wave), key)
+        return BatchRow.of(backbone.row(wave), key, text_of(clips.utterances[piece[0]]))
 
     pieces = [[clips.crop(i, seed=seed, epoch=epoch) for i in batch] for batch in plan]
     return _read(pieces, own, row)
@@ -90,7 +90,10 @@ def window_batches(
         key, cached = None, None
         if frozen is not None:
             key, cached = frozen.find(clips.utterances[piece[0]], piece[1])
-        return cached or BatchRow.of(backbone.row(clips.read(piece, backbone.sample_rate)), key)
+        if cached is not None:
+            return cached
+        wave = clips.read(piece, backbone.sample_rate)
+        return BatchRow.of(backbone.row(wave), key, text_of(clips.utterances[piece[0]]))
 
     return _read(batches, list, row)
 

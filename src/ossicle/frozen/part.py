@@ -50,9 +50,11 @@ from ossicle.frozen.cut import (
 )
 from ossicle.frozen.weights import weights_digest
 from ossicle.heads import Outputs
+from ossicle.writing import Text
 
 CACHES: Final = ("auto", "off", "float32", "float16")
 PROBE_S: Final = 1.0
+NO_TEXT: Final = Text()
 
 
 @dataclass(slots=True)
@@ -64,17 +66,24 @@ class BatchRow:
         states: The states at the cut; None if they are not computed yet.
         length: Real entries of the model input.
         key: The key of the states in the cache; None: they are not kept.
+        text: What is written about it, for a head that runs a text decoder.
     """
 
     model_input: Row | None
     states: Tensor | None
     length: int
     key: str | None
+    text: Text = NO_TEXT
 
     @classmethod
-    def of(cls, model_input: Row, key: str | None = None) -> "BatchRow":
+    def of(cls, model_input: Row, key: str | None = None, text: Text = NO_TEXT) -> "BatchRow":
         """Return a row whose states are not computed yet."""
-        return cls(model_input, None, model_input[1], key)
+        return cls(model_input, None, model_input[1], key, text)
+
+
+def text_of(utterance: Utterance) -> Text:
+    """Return what is written about an utterance."""
+    return Text(utterance.label)
 
 
 @dataclass
@@ -117,11 +126,12 @@ class FrozenPart:
         if found is None:
             return key, None
         states, length = found
-        return key, BatchRow(None, torch.from_numpy(states).float(), length, key)
+        row = BatchRow(None, torch.from_numpy(states).float(), length, key, text_of(utterance))
+        return key, row
 
     def outputs(self, model: AdaptedModel, rows: Sequence[BatchRow]) -> Outputs:
         """Return the outputs of a batch as `AdaptedModel.outputs` does; cache new states."""
-        return model.apply_head(self.encoded(model, rows))
+        return model.apply_head(self.encoded(model, rows), [row.text for row in rows])
 
     def encoded(self, model: AdaptedModel, rows: Sequence[BatchRow]) -> Encoded:
         """Return the frames that the head reads for a batch; cache new states."""

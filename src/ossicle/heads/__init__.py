@@ -4,6 +4,7 @@ from typing import Final
 
 from ossicle.anatomy import Anatomy
 from ossicle.errors import RecipeError, did_you_mean
+from ossicle.heads.decoder import DecoderHead
 from ossicle.heads.head import (
     ClsHead,
     FramesHead,
@@ -29,6 +30,7 @@ HEADS: Final[dict[str, type[Head]]] = {
         SpeakerMeanHead,
         SpeakerMeanStdHead,
         SpeakerAttentiveHead,
+        DecoderHead,
     )
 }
 
@@ -47,4 +49,4 @@ def build_head(name: str, anatomy: Anatomy, num_outputs: int) -> Head:
     return HEADS[name](anatomy, num_outputs)
 
 
-__all__ = ["HEADS", "SUMMARIES", "Head", "Outputs", "build_head", "masked_mean"]
+__all__ = ["HEADS", "SUMMARIES", "DecoderHead", "Head", "Outputs", "build_head", "masked_mean"]

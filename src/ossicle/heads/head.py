@@ -17,6 +17,7 @@ every method.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -27,6 +28,7 @@ from ossicle.anatomy import Anatomy
 from ossicle.errors import RecipeMismatch
 from ossicle.heads.outputs import Outputs
 from ossicle.heads.pool import masked_deviation, masked_mean
+from ossicle.writing import Text, TextDecoder
 
 PROJECTOR_WIDTH = 256
 FRAMES_LR = 1e-2  # SUPERB's for CTC on a frozen backbone; at 1e-3 it predicts only blanks for long
@@ -44,6 +46,7 @@ class Head(nn.Module, ABC):
         summary: Key of `ossicle.heads.pool.SUMMARIES`: a shorter sequence that gives the same
             output, so that it can be cached instead of all frames; None: all frames are needed.
         last: Name of its last layer, whose tensors have a row for each output.
+        needs_decoder: Whether it runs the text decoder of the backbone.
     """
 
     name: ClassVar[str]
@@ -51,6 +54,7 @@ class Head(nn.Module, ABC):
     default_lr: ClassVar[float] = 1e-3
     summary: ClassVar[str | None] = None
     last: ClassVar[str] = "linear"
+    needs_decoder: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
@@ -65,9 +69,26 @@ class Head(nn.Module, ABC):
     ) -> Float[Tensor, "B ..."]:
         """Return the outputs of each row, or of each of its frames; padding is ignored."""
 
-    def outputs(self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]) -> Outputs:
-        """Return the outputs of each row as a task reads them."""
+    def connect(self, decoder: TextDecoder) -> None:
+        """Take the text decoder of the backbone that the head is attached to."""
+
+    def outputs(
+        self,
+        hidden: Float[Tensor, "B T D"],
+        frame_mask: Bool[Tensor, "B T"],
+        texts: Sequence[Text] = (),  # noqa: ARG002 - most heads write no text
+    ) -> Outputs:
+        """Return the outputs of each row as the loss of a task reads them."""
         return Outputs(self(hidden, frame_mask), frame_mask if self.by_frame else None)
+
+    def answers(
+        self,
+        hidden: Float[Tensor, "B T D"],
+        frame_mask: Bool[Tensor, "B T"],
+        texts: Sequence[Text] = (),
+    ) -> Outputs:
+        """Return the outputs of each row as a task decodes them: for most heads, the same."""
+        return self.outputs(hidden, frame_mask, texts)
 
 
 class PooledHead(Head):

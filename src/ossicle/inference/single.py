@@ -60,12 +60,15 @@ class SingleModel:
         """Return `forward`, and the mean over its real frames of what the head reads, by row."""
         with autocast(self._device, self._dtype):
             encoded = self.frozen.encoded(self.model, rows)
-            outputs = self.model.apply_head(encoded)
+            outputs = self.model.apply_head(encoded, [row.text for row in rows])
         return outputs.float(), masked_mean(encoded.hidden.float(), encoded.frame_mask)
 
     @torch.no_grad()
     def outputs(self, rows: Sequence[BatchRow]) -> list[Outputs]:
-        """Return the outputs for a batch, of the only member, in evaluation mode."""
+        """Return the answers for a batch, of the only member, in evaluation mode."""
         if self.model.training:
             self.model.eval()
-        return [self.forward(rows)]
+        with autocast(self._device, self._dtype):
+            encoded = self.frozen.encoded(self.model, rows)
+            answers = self.model.answers(encoded, [row.text for row in rows])
+        return [answers.float()]

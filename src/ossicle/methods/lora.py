@@ -83,7 +83,7 @@ class LoRA(Method):
 
     def build(self, site: Site) -> "LoRAAdapter":
         """Return the low-rank path for a linear site."""
-        if site.name not in LINEAR_SITES:
+        if site.role not in LINEAR_SITES:
             raise RecipeMismatch(
                 f"LoRA needs a linear layer, and '{site.name}' is not one; "
                 f"attach it at {', '.join(LINEAR_SITES)}"

@@ -9,6 +9,7 @@ from ossicle.tasks.classification import Classification
 from ossicle.tasks.events import Events
 from ossicle.tasks.intent import Intent
 from ossicle.tasks.regression import Regression
+from ossicle.tasks.seq2seq import Seq2Seq
 from ossicle.tasks.slots import SlotFilling
 from ossicle.tasks.tagging import Tagging
 from ossicle.tasks.transcription import PhoneRecognition, SpeechRecognition, WordRecognition
@@ -22,6 +23,7 @@ TASKS: Final[dict[str, type[Task]]] = {
         Tagging,
         Regression,
         SpeechRecognition,
+        Seq2Seq,
         WordRecognition,
         PhoneRecognition,
         SlotFilling,
@@ -60,6 +62,7 @@ __all__ = [
     "Intent",
     "PhoneRecognition",
     "Regression",
+    "Seq2Seq",
     "SlotFilling",
     "SpeechRecognition",
     "Tagging",

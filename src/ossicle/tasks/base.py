@@ -17,11 +17,12 @@ from torch import Tensor
 
 from ossicle.data import Dataset, Trial, Utterance
 from ossicle.errors import LabelError, RunError
-from ossicle.heads import Outputs
+from ossicle.heads import Head, Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting
 from ossicle.tasks.answer import Answer
 from ossicle.tasks.averaging import mean_of_answers, stacked
+from ossicle.writing import TokenTable
 
 
 class Task(ABC):
@@ -49,6 +50,7 @@ class Task(ABC):
         cohort_size: Number of training recordings that scores are normalised by; 0 turns it off.
         min_steps: Fewest optimiser steps of a run with the default number of epochs.
         num_outputs: Width of the head's output.
+        needs_decoder: Whether it is for a backbone with a text decoder.
     """
 
     name: ClassVar[str]
@@ -67,6 +69,7 @@ class Task(ABC):
     closed_set: ClassVar[bool] = True
     cohort_size: ClassVar[int] = 0
     min_steps: ClassVar[int] = 0
+    needs_decoder: ClassVar[bool] = False
     num_outputs: int
 
     @classmethod
@@ -83,6 +86,17 @@ class Task(ABC):
             LabelError: labels cannot be parsed, there is nothing to learn, or a side cannot be
                 evaluated.
         """
+
+    def with_tokens(self, tokens: TokenTable | None) -> Self:  # noqa: ARG002 - most write no text
+        """Return the task with the tokenizer of the backbone's text decoder, if it has one.
+
+        Raises:
+            RunError: a setting does not suit the tokenizer.
+        """
+        return self
+
+    def configure(self, head: Head) -> None:  # noqa: B027 - most heads have no settings
+        """Tell the head what it does for this task, beyond the number of its outputs."""
 
     @abstractmethod
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:

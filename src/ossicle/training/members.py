@@ -5,6 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 from ossicle.adapters.folder import read_folder
+from ossicle.adapters.saving import needs_decoder
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.device import pick_device
 from ossicle.compute.processes import Processes
@@ -14,6 +15,7 @@ from ossicle.inference.cohort import read_cohort
 from ossicle.inference.ensemble import Source, load_groups
 from ossicle.inference.predictor import Group, Predictor, check_whole
 from ossicle.inference.saved_task import check_head, read_task
+from ossicle.inference.single import SingleModel
 from ossicle.paths import HERE
 from ossicle.progress import Progress
 from ossicle.tasks import Task
@@ -63,6 +65,7 @@ def open_members(
     def load(source: Source) -> Backbone:
         return load_backbone(
             backbone or source.facts["backbone"]["name"],
+            decoder=needs_decoder(source.facts),
             device=pick_device(device),
             places=HERE if backbone else places_of(source.folder),
         )
@@ -70,6 +73,10 @@ def open_members(
     groups = load_groups(sources, load)
     for source, its_task in zip(sources, tasks, strict=True):
         check_head(source.folder, its_task, source.facts["head"])
+    tasks = [one.with_tokens(groups[0].backbone.tokens) for one in tasks]
+    for group in groups:
+        if isinstance(group.model, SingleModel) and group.model.model.head is not None:
+            tasks[group.places[0]].configure(group.model.model.head)
     task = tasks[0] if len(members) == 1 else _shared_task(tasks[0], members)
     return Predictor(groups, task if decoder is None else task.with_decoder(decoder))
 

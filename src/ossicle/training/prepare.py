@@ -135,7 +135,8 @@ def prepare(
     if device == "cuda" and processes.count > 1:
         device = f"cuda:{processes.local_rank}"
     dtype = pick_precision(config.precision, device)
-    backbone = _load(config, device, dtype, places, load)
+    needs_decoder = task_type(config, dataset)[0].needs_decoder
+    backbone = _load(config, needs_decoder, device, dtype, places, load)
     weights = loaded_digest(backbone, cache_folder()) if may_cache else None
     start_from = None
     if parent is not None:
@@ -172,6 +173,7 @@ def prepare(
 
 def _load(
     config: TrainConfig,
+    decoder: bool,
     device: str,
     dtype: torch.dtype,
     places: Sequence[Path],
@@ -183,6 +185,7 @@ def _load(
         check_compiler(device)
     backbone = load(
         config.backbone,
+        decoder=decoder,
         stochastic=config.stochastic,
         fast=config.fast,
         device=device,
@@ -200,7 +203,7 @@ def _task_of(config: TrainConfig, dataset: Dataset, backbone: Backbone) -> Task:
         RunError: the augmentation or the head does not suit the task.
     """
     kind, settings = task_type(config, dataset)
-    task = kind.from_dataset(dataset, backbone.frame_rate, **settings)
+    task = kind.from_dataset(dataset, backbone.frame_rate, **settings).with_tokens(backbone.tokens)
     if "speed" in parse_augment(config.augment) and task.has_times:
         raise RunError(
             f"--augment speed does not suit the task {task.name}: it moves the sound, and not the "
@@ -264,4 +267,5 @@ def _attached(config: TrainConfig, backbone: Backbone, recipe: Recipe, task: Tas
         with torch.device(next(backbone.parameters()).device):
             seen = recipe.seen_by_head(backbone.anatomy)
             head = build_head(config.head or task.heads[0], seen, task.num_outputs)
+            task.configure(head)
         return attach(backbone, recipe, head)

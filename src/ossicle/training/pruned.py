@@ -139,6 +139,7 @@ def _attach(model: AdaptedModel, parent: Parent) -> None:
     backbone, recipe, facts = model.backbone, parent.recipe, parent.facts["head"]
     with torch.random.fork_rng(), torch.device(next(backbone.parameters()).device):
         head = build_head(facts["name"], recipe.seen_by_head(backbone.anatomy), facts["outputs"])
+        parent.task.configure(head)
         model.add(SET, recipe, head)
     model.use(SET)
     put_tensors(model.tensors(), parent.tensors(), parent.folder)

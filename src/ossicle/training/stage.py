@@ -164,6 +164,7 @@ def _built(config: TrainConfig, backbone: Backbone, recipe: Recipe, task: Task) 
         with torch.device(next(backbone.parameters()).device):
             seen = recipe.seen_by_head(backbone.anatomy)
             head = build_head(config.head, seen, task.num_outputs)
+            task.configure(head)
         model.add(SET, recipe, head)
     model.use(SET)
     return model

@@ -30,6 +30,7 @@ class Kept:
         self,
         name: str,
         *,
+        decoder: bool = False,
         stochastic: bool = False,
         fast: bool = True,
         device: str = "cpu",
@@ -40,12 +41,24 @@ class Kept:
         Raises:
             BackboneError: it cannot be loaded.
         """
-        request = (name, stochastic, fast, device, tuple(place.absolute() for place in places))
+        request = (
+            name,
+            decoder,
+            stochastic,
+            fast,
+            device,
+            tuple(place.absolute() for place in places),
+        )
         if self._loaded is None or not self._loaded.serves(request):
             self._loaded = None
             gc.collect()  # frees its memory before the next one takes more
             backbone = load_backbone(
-                name, stochastic=stochastic, fast=fast, device=device, places=places
+                name,
+                decoder=decoder,
+                stochastic=stochastic,
+                fast=fast,
+                device=device,
+                places=places,
             )
             self._loaded = _Loaded(request, backbone, _versions(backbone))
         return self._loaded.copied()

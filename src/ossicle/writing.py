@@ -1,0 +1,110 @@
+"""Writing text: what is written, how it is generated, and the interface of a text decoder.
+
+Backbones have decoders, heads run them, and tasks say what they write; the three meet here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What is written about a recording.
+
+    Attributes:
+        label: The text to write; not read where a decoder generates.
+        prompt: What was asked or said before; empty: nothing.
+    """
+
+    label: str = ""
+    prompt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Generating:
+    """How texts are generated.
+
+    Attributes:
+        beams: Hypotheses of a beam search; 1: greedy.
+        max_tokens: Most tokens of a text, its end included; None: what the decoder takes.
+        suppressed: Ids that are never generated.
+        not_first: Ids with which no text begins.
+    """
+
+    beams: int = 1
+    max_tokens: int | None = None
+    suppressed: tuple[int, ...] = ()
+    not_first: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a task writes.
+
+    Attributes:
+        language: Language that the start tokens name; None: none.
+        task: `transcribe` or `translate`.
+        times: Whether texts have times.
+        generating: How texts are generated.
+    """
+
+    language: str | None = None
+    task: str = "transcribe"
+    times: bool = False
+    generating: Generating = field(default_factory=Generating)
+
+
+class TokenTable(Protocol):
+    """Texts as token ids: the tokenizer of a decoder."""
+
+    @property
+    def end(self) -> int:
+        """The id of the end of a text."""
+
+    @property
+    def max_length(self) -> int:
+        """Most tokens of a sequence, start and end included."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that the start can name; none if it names none."""
+
+    def starting(
+        self, language: str | None, task: str = ..., *, prompt: str = ..., times: bool = ...
+    ) -> list[int]:
+        """Return the ids that come before a text."""
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of a text."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of ids, without special tokens."""
+
+
+class TextDecoder(Protocol):
+    """A decoder on the output of an encoder."""
+
+    @property
+    def tokens(self) -> TokenTable:
+        """Its tokenizer."""
+
+    def logits(
+        self,
+        hidden: Float[Tensor, "B T D"],
+        frame_mask: Bool[Tensor, "B T"] | None,
+        ids: Int[Tensor, "B U"],
+    ) -> Float[Tensor, "B U V"]:
+        """Return the logits of the token after each of these."""
+
+    def generate(
+        self,
+        hidden: Float[Tensor, "B T D"],
+        frame_mask: Bool[Tensor, "B T"] | None,
+        starts: Sequence[Sequence[int]],
+        how: Generating,
+    ) -> list[Float[Tensor, "U 2"]]:
+        """Return for each row the generated ids, and their log probabilities."""
