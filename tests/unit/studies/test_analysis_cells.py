@@ -50,6 +50,16 @@ def test_without_folds_the_metric_of_a_cell_is_the_mean_over_seeds():
     assert found.mean("macro_f1") == pytest.approx((1 + 1 / 3) / 2)
 
 
+def test_the_parameters_of_a_cell_are_the_mean_over_its_repeats_without_the_heads():
+    (one,) = cells(study({"tpe": 0.7}, seeds=2))
+    sizes = ({"trainable": 110, "head": 10}, {"trainable": 310, "head": 10})
+    repeats = {
+        key: dataclasses.replace(found, parameters=size)
+        for (key, found), size in zip(one.repeats.items(), sizes, strict=True)
+    }
+    assert dataclasses.replace(one, repeats=repeats).parameters == 200
+
+
 def test_a_trial_that_is_not_finished_counts_and_has_no_value():
     two = rows(["a", "b"])
     found = cells(

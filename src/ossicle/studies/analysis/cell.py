@@ -10,6 +10,7 @@ A metric such as macro-F1 of a small fold can lack a class; of all folds togethe
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -69,9 +70,12 @@ class Cell:
 
     @property
     def parameters(self) -> int:
-        """Number of trained parameters without the head."""
-        counted = self.first.parameters
-        return int(counted.get("trainable", 0) - counted.get("head", 0))
+        """Number of trained parameters without the head.
+
+        Repeats of a search find adapters of different sizes: the mean, rounded.
+        """
+        counted = [one.parameters for one in self.repeats.values()]
+        return round(fmean(one.get("trainable", 0) - one.get("head", 0) for one in counted))
 
     def only(self, repeats: Collection[Repeat]) -> "Cell":
         """Return the cell with some of its repeats."""

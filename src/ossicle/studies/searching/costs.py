@@ -73,6 +73,8 @@ def continued_table(found: Sequence[Found], number: int, place: str) -> Table | 
             f"Test {metric.label}, mean ± standard deviation over seeds and folds. p is that of a "
             "permutation test over repeats, corrected by Holm's method; with "
             f"{count(fewest, 'repeat')} it cannot be below {2.0 ** (1 - fewest):.2g}.",
+            "A continued answer has been trained in the search too, for the epochs in the table of "
+            "costs; the other begins anew.",
             "The two need not have equally many parameters: the sizes of a continued answer are "
             "those of the search.",
         ],
