@@ -25,6 +25,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     for kind, changed in ((name, {}), (f"{name}-pre-norm", PRE_NORM))
     if not changed or hasattr(AutoConfig.for_model(family.model_type), "do_stable_layer_norm")
 }
+KINDS["whisper-own-length"] = ("whisper", {"length": "own"})  # an option of the name, no setting
 
 
 def tiny_backbone(
@@ -38,9 +39,15 @@ def tiny_backbone(
     """Return a random backbone of a kind, with changed settings."""
     name, form = KINDS[kind]
     configured = {**FAMILIES[name].tiny(), **form, **changed}
-    return random_backbone(
-        FAMILIES[name], configured, "tiny", seed=seed, weights=weights, stochastic=stochastic
-    )
+    length = configured.pop("length", None)
+    how = {"seed": seed, "weights": weights, "stochastic": stochastic, "length": length}
+    return random_backbone(FAMILIES[name], configured, "tiny", **how)
+
+
+def saved_name(kind: str, folder: object) -> str:
+    """Return the name that loads a saved backbone of a kind."""
+    length = KINDS[kind][1].get("length")
+    return f"{folder}?length={length}" if length else str(folder)
 
 
 ALONE = {name: method.example or name for name, method in METHODS.items()}

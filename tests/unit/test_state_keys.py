@@ -74,12 +74,15 @@ def test_fast_modules_have_a_store_of_their_own(build: Callable[..., Backbone]) 
     assert name(opened(fast)) != name(opened(slow))
 
 
-def test_spectrograms_at_their_own_length_have_a_store_of_their_own(
-    build: Callable[..., Backbone],
+@pytest.mark.parametrize(
+    ("kind", "option"), [("ast", "own"), ("whisper", "own"), ("whisper", "0.5")]
+)
+def test_spectrograms_of_another_length_have_a_store_of_their_own(
+    build: Callable[..., Backbone], kind: str, option: str
 ) -> None:
-    padded, own = build("ast"), build("ast")
-    own.family = type(own.family)(own_length=True)  # nothing else: weights and settings are equal
-    assert name(opened(padded)) != name(opened(own))
+    padded, other = build(kind), build(kind)  # nothing else: weights and settings are equal
+    other.family = other.family.of_length(option, other.extractor)
+    assert name(opened(padded)) != name(opened(other))
 
 
 def test_two_pieces_of_a_recording_are_two_entries(

@@ -33,6 +33,7 @@ from ossicle.anatomy import (
 from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.family import Family
 from ossicle.backbones.filterbank import HOP, WINDOW, log_mel, num_mel_frames
+from ossicle.errors import BackboneError
 
 
 @final
@@ -70,6 +71,13 @@ class AST(Family):
     def __init__(self, *, own_length: bool = False) -> None:
         self.own_length = own_length
         self.variant = "own length" if own_length else ""
+
+    def of_length(self, length: str, extractor: Any) -> "AST":
+        """Return AST at the clip's own length."""
+        if length != "own":
+            padded = f"pads every recording to {extractor.max_length} mel frames"
+            raise BackboneError(f"{self.name} takes length=own; without it, it {padded}")
+        return AST(own_length=True)
 
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of a ViT layer, numbered from the input."""

@@ -99,8 +99,7 @@ class Backbone(nn.Module):
     @property
     def frame_rate(self) -> float:
         """Frames per second; 0 if every wave has the same number of frames."""
-        short, long = (self.num_frames(seconds * self.sample_rate) for seconds in (5, 15))
-        return (long - short) / 10
+        return self.family.frame_rate(self.model.config, self.extractor)
 
     def values(self, wave: NDArray[np.float32]) -> Float[Tensor, "..."]:
         """Return the model input of one wave (N,): samples, or mel frames.

@@ -14,6 +14,7 @@ from transformers import MODEL_MAPPING
 
 from ossicle.anatomy import Anatomy
 from ossicle.backbones.attention import ForwardState
+from ossicle.errors import BackboneError
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,21 @@ class Family(ABC):
     has_decoder: ClassVar[bool] = False
     variant: str = ""
     layers_path: ClassVar[str]
+
+    def of_length(self, length: str, extractor: Any) -> "Family":  # noqa: ARG002 - for those that pad
+        """Return the family for an option `length`, for those that pad to a fixed length.
+
+        Args:
+            length: What the user wrote.
+            extractor: Feature extractor of the model.
+
+        Raises:
+            BackboneError: it has no such length; the message says which it has.
+        """
+        raise BackboneError(
+            f"{self.name} processes every recording at its own length and has no such option. "
+            "Leave it out"
+        )
 
     @abstractmethod
     def describe(self, config: Any) -> Anatomy:
@@ -193,6 +209,12 @@ class Family(ABC):
     def max_samples(self, config: Any, extractor: Any) -> int | None:  # noqa: ARG002 - most have no limit
         """Return the samples of the longest wave that the model reads whole; None: no limit."""
         return None
+
+    def frame_rate(self, config: Any, extractor: Any) -> float:
+        """Return the frames per second; 0 if every wave has the same number of frames."""
+        rate = extractor.sampling_rate
+        short, long = (self.num_frames(config, extractor, s * rate) for s in (5, 15))
+        return (long - short) / 10
 
     @abstractmethod
     def tiny(self) -> dict[str, Any]:

@@ -5,7 +5,8 @@ microsoft/wavlm-base-plus                 a hub id; `?revision=...` for a revisi
 models/hubert, ./tiny-hubert              a folder in the hub's layout
 config:wavlm-large                        the architecture of a released model, random weights
 config:ast-base?max_length=512&seed=1     the same with other settings and another seed
-tiny-ast?length=own                       AST that reads every clip at its own length
+tiny-ast?length=own                       AST or Whisper at the own length of every clip
+openai/whisper-base?length=5              Whisper with windows of 5 seconds in place of 30
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,6 @@ from typing import Any, Final
 import torch
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel
 
-from ossicle.backbones.ast import AST
 from ossicle.backbones.backbone import Backbone
 from ossicle.backbones.decoder import Decoder
 from ossicle.backbones.families import FAMILIES, NAMED, WITH_DECODER
@@ -94,7 +94,7 @@ def _random(name: str, *, weights: bool, decoder: bool, stochastic: bool) -> Bac
     check_known("architecture", short, NAMED, BackboneError)
     family, settings = NAMED[short]
     family = _with_decoder(family, name) if decoder else family
-    family = _of_length(family, texts.pop("length", None), name)
+    length = texts.pop("length", None)
     where = f"in '{name:.200}'"
     seed = read_value(f"seed {where}", texts.pop("seed", "0"), (int,), SEEDS, BackboneError)
     default = AutoConfig.for_model(family.model_type)
@@ -103,7 +103,13 @@ def _random(name: str, *, weights: bool, decoder: bool, stochastic: bool) -> Bac
     if options and weights:
         _check_memory(name, family, settings)
     return random_backbone(
-        family, settings, name, seed=seed, weights=weights, stochastic=stochastic
+        family,
+        settings,
+        name,
+        seed=seed,
+        weights=weights,
+        stochastic=stochastic,
+        length=length,
     )
 
 
@@ -149,6 +155,7 @@ def random_backbone(
     seed: int = 0,
     weights: bool = True,
     stochastic: bool = False,
+    length: str | None = None,
 ) -> Backbone:
     """Return a backbone of that architecture with random weights that depend on the seed only."""
     settings = family.own_settings(settings)
@@ -159,6 +166,7 @@ def random_backbone(
     chosen = {**family.extractor, **shared}
     extractor = build_extractor(f"'{name}'", chosen.pop("feature_extractor_type"), chosen)
     check_fit(name, family, config, extractor)
+    family = _of_length(family, length, extractor, name)
     text = None
     if family.has_decoder:
         sizes = {"vocabulary": config.vocab_size, "max_length": config.max_target_positions}
@@ -172,15 +180,14 @@ def _pretrained(
     path, options = split_query(name, BackboneError)
     for key in options:
         check_setting(f"pretrained backbone '{path:.200}'", key, PRETRAINED, BackboneError)
-    length = options.get("length")
     source = Source(path, options.get("revision"), places)
     data = source.read(CONFIG)
     family = _family(path, data)
     family = _with_decoder(family, path) if decoder else family
-    family = _of_length(family, length, name)
     config = read_config(path, family.model_type, data)
     extractor = read_extractor(path, family, source.read(EXTRACTOR))
     check_fit(path, family, config, extractor)
+    family = _of_length(family, options.get("length"), extractor, name)
     family.describe(config)  # raises for unsupported settings, before weights are read
     text = _text(path, source, config) if family.has_decoder else None
     if not weights:
@@ -206,15 +213,14 @@ def _family(path: str, data: dict[str, Any]) -> Family:
     return found
 
 
-def _of_length(family: Family, length: object, name: str) -> Family:
+def _of_length(family: Family, length: str | None, extractor: Any, name: str) -> Family:
     """Return the family for the option `length`."""
     if length is None:
         return family
-    if length != "own" or not isinstance(family, AST):
-        raise BackboneError(
-            f"length is {length!r} in '{name}'; only AST has this option, and its value is own"
-        )
-    return AST(own_length=True)
+    try:
+        return family.of_length(length, extractor)
+    except BackboneError as error:
+        raise BackboneError(f"length is {length!r:.60} in '{name:.200}': {error}") from None
 
 
 def _with_decoder(family: Family, name: str) -> Family:

@@ -5,11 +5,19 @@ mel spectrogram, and the model treats padded frames as real, as in its training.
 does not depend on the batch it is in. Heads pool over the frames of the wave only. The decoder is
 not loaded: `ossicle.backbones.whole_whisper` is Whisper with its decoder.
 
+    ?length=5      the same with a window of 5 seconds: less padding, and positions of the first 250
+                   frames only; a longer wave has several windows
+    ?length=own    no silence: mel frames, their normalisation, convolutions and positions are those
+                   of the wave; padding of a batch is masked
+
+The model was pretrained on chunks of 30 seconds, so adapters for two lengths are not
+interchangeable.
+
 Source: Radford et al. 2022, https://arxiv.org/abs/2212.04356.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import torch
@@ -29,6 +37,8 @@ from ossicle.anatomy import (
 )
 from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.family import Family
+from ossicle.errors import BackboneError
+from ossicle.settings import Limits, typed
 
 EPS: Final = 1e-5  # torch's default: Whisper's configuration has no such setting
 TINY_VOCABULARY: Final = 256 + 11 + 51  # bytes, special tokens, times of a second
@@ -48,7 +58,12 @@ def _size(width: int, layers: int, heads: int, **more: Any) -> dict[str, Any]:
 
 
 class Whisper(Family):
-    """Whisper's encoder; its two convolutions are the region `features`."""
+    """Whisper's encoder; its two convolutions are the region `features`.
+
+    Attributes:
+        own_length: Whether a wave is processed at its own length, without silence.
+        window: Mel frames that every wave is padded to; None: those of a chunk.
+    """
 
     name: ClassVar[str] = "whisper"
     model_type: ClassVar[str] = "whisper"
@@ -74,6 +89,26 @@ class Whisper(Family):
         "layers",
         "layer_norm",
     )
+
+    def __init__(self, *, own_length: bool = False, window: int | None = None) -> None:
+        self.own_length = own_length
+        self.window = window
+        self.variant = "own length" if own_length else f"{window} frames" if window else ""
+
+    def of_length(self, length: str, extractor: Any) -> Self:
+        """Return Whisper at the clip's own length, or with a window of that many seconds."""
+        if length == "own":
+            return type(self)(own_length=True)
+        seconds, rate = typed(length, (float,)), extractor.sampling_rate
+        limits = Limits(self.min_samples(None, extractor) / rate, extractor.n_samples / rate)
+        if not isinstance(seconds, int | float) or not limits.hold(seconds):
+            raise BackboneError(
+                f"{self.name} takes length=own, or a number of seconds {limits} that every "
+                "recording is padded to"
+            )
+        frames = round(seconds * rate / (extractor.hop_length * STRIDE))
+        whole = frames * STRIDE == extractor.nb_max_frames
+        return type(self)(window=None if whole else frames * STRIDE)
 
     def model_class(self, config: Any) -> Any:  # noqa: ARG002 - see Family
         """Return the class of the encoder, so that no decoder is built or loaded."""
@@ -101,7 +136,7 @@ class Whisper(Family):
     def describe(self, config: Any) -> Anatomy:
         """Return the sites of the encoder; its feed-forward blocks are not modules."""
         width, count = config.d_model, config.encoder_layers
-        facts = {"max_tokens": config.max_source_positions}
+        facts: dict[str, Any] = {"max_tokens": self._window_frames(config)}
         sites = [
             site
             for layer in range(count)
@@ -126,21 +161,40 @@ class Whisper(Family):
         model.layerdrop = 0.0
 
     def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "T M"], int]:
-        """Return the mel frames of a whole chunk, and how many of them the wave fills."""
-        output = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
+        """Return the mel frames of the window or the wave, and how many of them the wave fills."""
+        output = extractor(
+            wave,
+            sampling_rate=extractor.sampling_rate,
+            padding="do_not_pad" if self.own_length else "max_length",
+            max_length=self.max_samples(None, extractor),
+            return_tensors="np",
+        )
         row = torch.as_tensor(np.asarray(output["input_features"][0], dtype=np.float32)).T
         return row.contiguous(), min(-(-len(wave) // extractor.hop_length), len(row))
 
-    def embed(
+    def features(
         self,
-        model: Any,
-        features: Float[Tensor, "B F M"],
-        state: ForwardState,  # noqa: ARG002 - nothing is padding while a Whisper runs
+        model: Any,  # noqa: ARG002 - mel frames are computed before the model runs
+        values: Float[Tensor, "B F M"],
+        lengths: Int[Tensor, " B"],
+        state: ForwardState,
+    ) -> Float[Tensor, "B F M"]:
+        """Return the mel frames."""
+        if self.own_length and not bool((lengths == values.shape[1]).all()):
+            state.frame_mask = _first(values.shape[1], lengths)
+        return values
+
+    def embed(
+        self, model: Any, features: Float[Tensor, "B F M"], state: ForwardState
     ) -> Float[Tensor, "B T D"]:
-        """Run the two convolutions on whole chunks and add positions."""
+        """Run the two convolutions and add positions, those of the first frames."""
+        mask = state.frame_mask
         hidden = F.gelu(model.conv1(features.transpose(1, 2)))
+        if mask is not None:  # the second convolution then pads the end of each row with zeros
+            hidden = hidden * mask[:, None]
+            state.frame_mask = mask[:, ::STRIDE]
         hidden = F.gelu(model.conv2(hidden)).transpose(1, 2)
-        hidden = hidden + model.embed_positions.weight
+        hidden = hidden + model.embed_positions.weight[: hidden.shape[1]]
         return F.dropout(hidden, model.dropout, model.training)
 
     def finish(self, model: Any, hidden: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
@@ -152,25 +206,37 @@ class Whisper(Family):
         self, model: Any, hidden: Float[Tensor, "B T D"], lengths: Int[Tensor, " B"]
     ) -> Bool[Tensor, "B T"]:
         """Return the mask of frames of the wave, without those of the silence after it."""
-        added = hidden.shape[1] - model.config.max_source_positions  # prompts kept for the head
-        frames = torch.arange(hidden.shape[1] - added, device=hidden.device)
-        real = frames < -(-lengths // STRIDE)[:, None]
-        return F.pad(real, (added, 0), value=True)
+        if self.own_length:
+            return super().head_mask(model, hidden, lengths)
+        frames = self._window_frames(model.config)
+        added = hidden.shape[1] - frames  # prompts kept for the head
+        return F.pad(_first(frames, -(-lengths // STRIDE)), (added, 0), value=True)
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
-        """Return the samples of one frame."""
-        samples: int = extractor.hop_length * STRIDE
+        """Return the samples of one frame; the spectrogram mirrors half a window at each end."""
+        samples: int = max(extractor.hop_length * STRIDE, extractor.n_fft // 2 + 1)
         return samples
 
     def max_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
-        """Return the samples of a chunk."""
-        samples: int = extractor.n_samples
+        """Return the samples of a window."""
+        samples: int = self.window * extractor.hop_length if self.window else extractor.n_samples
         return samples
 
     def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:
         """Return the number of frames of the wave, without those of the silence after it."""
-        mel_frames = -(-num_samples // extractor.hop_length)
-        frames: int = min(-(-mel_frames // STRIDE), config.max_source_positions)
+        whole, rest = divmod(num_samples, extractor.hop_length)
+        mel_frames = whole + bool(rest and not self.own_length)  # the end of a wave fills no frame
+        frames: int = min(-(-mel_frames // STRIDE), self._window_frames(config))
+        return frames
+
+    def frame_rate(self, config: Any, extractor: Any) -> float:  # noqa: ARG002 - see Family
+        """Return the frames per second, whatever the window."""
+        rate: float = extractor.sampling_rate / (extractor.hop_length * STRIDE)
+        return rate
+
+    def _window_frames(self, config: Any) -> int:
+        """Return the frames of a window, the most that the encoder computes."""
+        frames: int = self.window // STRIDE if self.window else config.max_source_positions
         return frames
 
     def tiny(self) -> dict[str, Any]:
@@ -191,6 +257,11 @@ class Whisper(Family):
             chunk_length=1,
             init_std=0.1,
         )
+
+
+def _first(count: int, lengths: Int[Tensor, " B"]) -> Bool[Tensor, "B T"]:
+    """Return a mask of the first frames of each row."""
+    return torch.arange(count, device=lengths.device) < lengths[:, None]
 
 
 def _modules(layer: int) -> dict[str, str | tuple[str, str]]:

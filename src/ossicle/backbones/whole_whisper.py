@@ -89,15 +89,16 @@ class WholeWhisper(Whisper):
             Site("decoder", None, enter, leave, width, width, depth, owned, can_grow=True, **facts),
             region("dec.embed", ("decoder.embed_tokens",), depth),
         ]
-        every = (*anatomy.sites, *(_over_frames(site, config) for site in sites))
+        frames = self._window_frames(config)
+        every = (*anatomy.sites, *(_over_frames(site, frames) for site in sites))
         return replace(anatomy, sites=every)
 
 
-def _over_frames(site: Site, config: Any) -> Site:
+def _over_frames(site: Site, frames: int) -> Site:
     """Return a site of the decoder as it is: keys and values of cross-attention are of frames."""
     if site.name not in ("dec.cross.k", "dec.cross.v", "dec.cross.kv"):
         return site
-    return replace(site, causal=False, max_tokens=config.max_source_positions)
+    return replace(site, causal=False, max_tokens=frames)
 
 
 def _modules(layer: int) -> dict[str, str | tuple[str, str]]:
