@@ -73,6 +73,13 @@ class TokenTable(Protocol):
     def languages(self) -> tuple[str, ...]:
         """The languages that the start can name; none if it names none."""
 
+    @property
+    def has_spellings(self) -> bool:
+        """Whether its rule for English is there, which needs a list of spellings."""
+
+    def normalise(self, text: str, rule: str) -> str:
+        """Return a text by the rule `english` or `basic`, so that its words can be compared."""
+
     def starting(
         self, language: str | None, task: str = ..., *, prompt: str = ..., times: bool = ...
     ) -> list[int]:

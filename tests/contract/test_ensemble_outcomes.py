@@ -40,6 +40,10 @@ def labels_of(task: Task) -> list[str]:
 
 def side(task: Task, labels: Sequence[str], prefix: str, seed: int) -> SideOutputs:
     generator = torch.Generator().manual_seed(seed)
+    if task.needs_decoder:  # letters, with log probabilities
+        ids = [torch.randint(60, 80, (FRAMES,), generator=generator) for _ in labels]
+        noise = [-torch.rand(FRAMES, generator=generator) for _ in labels]
+        drawn = tuple(torch.stack(pair, dim=-1) for pair in zip(ids, noise, strict=True))
     width = 8 + task.num_outputs * 2 if task.name == "verification" else task.num_outputs
     shape = (FRAMES, width) if task.by_frame else (width,)
     return SideOutputs(
@@ -48,7 +52,9 @@ def side(task: Task, labels: Sequence[str], prefix: str, seed: int) -> SideOutpu
         speakers=(None,) * COUNT,
         seconds=(0.48,) * COUNT,
         trials=(),
-        outputs=tuple(torch.randn(shape, generator=generator) for _ in range(COUNT)),
+        outputs=drawn
+        if task.needs_decoder
+        else tuple(torch.randn(shape, generator=generator) for _ in range(COUNT)),
     )
 
 

@@ -54,6 +54,9 @@ def test_the_order_of_outputs_depends_on_their_names_alone(task: Task) -> None:
 
 
 def test_a_head_with_one_more_output_answers_as_before_without_it(task: Task) -> None:
+    if not task.output_names:  # the outputs are the backbone's
+        assert task.with_outputs({"x"}, task).output_names == ()
+        return
     extra = f"{task.output_names[0] or task.output_names[1]}x"
     refused = ""
     try:

@@ -67,7 +67,8 @@ def vote_row(kind: type[Task]) -> list[str]:
     kinds = dict.fromkeys(answer.kind for answer in task.answers)
     each = " in each frame" if task.by_frame else ""
     votes = ", ".join(f"`{vote.name}`" for vote in votes_of(task))
-    said = f"{'; '.join(ANSWERS[one] for one in kinds)}{each}" if kinds else "none: an embedding"
+    without = "none: a text" if task.needs_decoder else "none: an embedding"
+    said = f"{'; '.join(ANSWERS[one] for one in kinds)}{each}" if kinds else without
     return [f"`{kind.name}`", said, votes]
 
 

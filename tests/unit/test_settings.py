@@ -5,7 +5,7 @@ from types import NoneType
 
 import pytest
 
-from ossicle.backbones.load import _random
+from ossicle.backbones import load_backbone
 from ossicle.data.spec import parse as parse_data
 from ossicle.errors import BackboneError, DataError, RecipeError, RunError
 from ossicle.recipes.recipe import Recipe
@@ -126,7 +126,7 @@ def test_a_setting_that_is_given_twice_is_refused_everywhere(tmp_path: Path) -> 
     for call, error in (
         (lambda: Recipe.parse("lora(rank=2, rank=4)"), RecipeError),
         (
-            lambda: _random("config:hubert-base?seed=1&seed=2", weights=False, stochastic=False),
+            lambda: load_backbone("config:hubert-base?seed=1&seed=2", weights=False),
             BackboneError,
         ),
         (lambda: parse_data(f"audiofolder:{tmp_path}?valid=0.1&valid=0.2"), DataError),

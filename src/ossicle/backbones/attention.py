@@ -76,8 +76,8 @@ class HookPoint(nn.Module):
 def attend(
     attention: nn.Module,
     query: Float[Tensor, "B H T E"],
-    key: Float[Tensor, "B H T E"],
-    value: Float[Tensor, "B H T E"],
+    key: Float[Tensor, "B H S E"],
+    value: Float[Tensor, "B H S E"],
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,

@@ -32,7 +32,7 @@ from ossicle.backbones.settings import (
     read_extractor,
 )
 from ossicle.backbones.source import Source, folder_of
-from ossicle.backbones.tokens import TOKENIZER, Tokens
+from ossicle.backbones.tokens import SPELLINGS, TOKENIZER, Tokens
 from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.backbones.weights import load_weights, meta_model
 from ossicle.errors import BackboneError
@@ -244,8 +244,13 @@ def _text(path: str, source: Source, config: Any) -> tuple[Tokens, Generating]:
     has_own = source.file(GENERATION) is not None
     generation = source.read(GENERATION) if has_own else {}
     is_multilingual = bool(generation.get("is_multilingual", config.vocab_size >= MULTILINGUAL))
+    spellings = source.read(SPELLINGS) if source.file(SPELLINGS) is not None else None
     tokens = Tokens.read(
-        file, path, is_multilingual=is_multilingual, max_length=config.max_target_positions
+        file,
+        path,
+        is_multilingual=is_multilingual,
+        max_length=config.max_target_positions,
+        spellings=spellings,
     )
     suppressed = tuple(generation.get("suppress_tokens") or ())
     not_first = tuple(generation.get("begin_suppress_tokens") or ())

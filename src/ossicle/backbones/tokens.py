@@ -8,7 +8,7 @@ Read from the `tokenizer.json` of a backbone. A random model gets a tokenizer of
 write every text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from tokenizers.models import BPE
 from ossicle.errors import BackboneError
 
 TOKENIZER: Final = "tokenizer.json"
+SPELLINGS: Final = "normalizer.json"
 TASKS: Final = ("transcribe", "translate")
 RANDOM_LANGUAGES: Final = ("de", "en", "fr")
 TIME_STEP_S: Final = 0.02
@@ -35,12 +36,20 @@ class Tokens:
         where: Name of the backbone, for messages.
         is_multilingual: Whether the start says the language and the task.
         max_length: Most tokens of a sequence, start and end included.
+        spellings: American spellings by British ones, for `normalise`; None: the model has none.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, where: str, *, is_multilingual: bool, max_length: int
+        self,
+        tokenizer: Tokenizer,
+        where: str,
+        *,
+        is_multilingual: bool,
+        max_length: int,
+        spellings: Mapping[str, str] | None = None,
     ) -> None:
         self.where = where
+        self.spellings = spellings
         self.is_multilingual = is_multilingual
         self.max_length = max_length
         self._tokenizer = tokenizer
@@ -48,7 +57,15 @@ class Tokens:
         self.start = self.special("startoftranscript")
 
     @classmethod
-    def read(cls, file: Path, where: str, *, is_multilingual: bool, max_length: int) -> "Tokens":
+    def read(
+        cls,
+        file: Path,
+        where: str,
+        *,
+        is_multilingual: bool,
+        max_length: int,
+        spellings: Mapping[str, str] | None = None,
+    ) -> "Tokens":
         """Return the tokenizer of a file.
 
         Raises:
@@ -60,7 +77,13 @@ class Tokens:
             raise BackboneError(
                 f"backbone '{where}': {TOKENIZER} cannot be read: {error}. Copy it again"
             ) from error
-        return cls(tokenizer, where, is_multilingual=is_multilingual, max_length=max_length)
+        return cls(
+            tokenizer,
+            where,
+            is_multilingual=is_multilingual,
+            max_length=max_length,
+            spellings=spellings,
+        )
 
     @classmethod
     def of_bytes(cls, where: str, seconds: int, *, vocabulary: int, max_length: int) -> "Tokens":
@@ -97,6 +120,32 @@ class Tokens:
         special = self._tokenizer.get_added_tokens_decoder().values()
         names = (one.content.strip("<|>") for one in special)
         return tuple(sorted(name for name in names if 2 <= len(name) <= 3 and name.isalpha()))
+
+    @property
+    def has_spellings(self) -> bool:
+        """Whether `normalise` has a rule for English."""
+        return self.spellings is not None
+
+    def normalise(self, text: str, rule: str) -> str:
+        """Return a text by one of Whisper's rules, so that its words can be compared.
+
+        Args:
+            text: The text.
+            rule: `english` (numbers, contractions, spellings, fillers) or `basic` (case,
+                punctuation and other marks, what is in brackets).
+        """
+        return self._rules[rule](text)
+
+    @cached_property
+    def _rules(self) -> Mapping[str, Callable[[str], str]]:
+        from transformers.models.whisper import english_normalizer as whisper
+
+        basic = whisper.BasicTextNormalizer()
+        english = whisper.EnglishTextNormalizer(dict(self.spellings or {}))
+        return {
+            "basic": lambda text: str(basic(text)).strip(),
+            "english": lambda text: str(english(text)).strip(),
+        }
 
     def special(self, name: str) -> int:
         """Return the id of a special token, such as `transcribe`.

@@ -33,10 +33,13 @@ class DomainKeep(Keep):
     @classmethod
     def check(cls, start: Start) -> None:
         """Raise RunError unless something can change the embeddings."""
-        if all(key.startswith("head/") for key in start.single.model.trainable()):
+        model = start.single.model
+        below = [one for one in model.active_slots if model.trains(one) and not one.site.in_decoder]
+        if not below:
             raise RunError(
-                f"--keep {cls.name} changes what the head reads, and only the head trains here. "
-                "Train placements too (see --freeze and --recipe), or use another way to keep"
+                f"--keep {cls.name} changes what the head reads, and only the head or the decoder "
+                "trains here. Train placements too (see --freeze and --recipe), or use another way "
+                "to keep"
             )
 
     def begin_epoch(self, number: int, sizes: Sequence[int]) -> None:

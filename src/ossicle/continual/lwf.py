@@ -2,6 +2,7 @@
 
     loss  <-  loss + strength * mean over answers and recordings of D(teacher, student)
 
+    text              D of the choice of each token, given the true tokens before it
     choice            D = KL(softmax(t / 2) || softmax(s / 2)), over the options the parent knows
     presence          D = the same for a sigmoid: KL(Bernoulli(t / 2) || Bernoulli(s / 2))
     number            D = (t - s)^2, in the unit of the output
@@ -64,8 +65,9 @@ class LwF(Keep):
         self._teacher = None
         if rows:
             trained = model.trainable()
-            with acting(trained, {key: start.tensors[key] for key in trained}):
-                (self._teacher,) = start.single.outputs(rows)
+            model.eval()
+            with torch.no_grad(), acting(trained, {key: start.tensors[key] for key in trained}):
+                self._teacher = start.single.forward(rows)  # of a text, given the true tokens
             model.train()
 
     def penalty(self, step: Step) -> Float[Tensor, ""]:

@@ -1,7 +1,8 @@
 """The outputs of a head that the parent run has: what they answer, and of what kind.
 
 A choice is made among its old options alone, so a head with outputs for new labels can be compared
-with the parent's. An output that is an embedding (verification) is one answer, at length 1.
+with the parent's. An output that is an embedding (verification) is one answer, at length 1. Of a
+text, each token is a choice among all tokens.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ class Old:
         kind: `choice`: one answer, logits of a softmax over all of them; `presence`: logits of
             sigmoids; `number`: values; `embedding`: one answer.
         columns: Their numbers among the outputs; of an embedding, how many columns at the end are
-            not part of it.
+            not part of it; empty for the tokens of a text, which are all there.
     """
 
     kind: Kind
@@ -43,7 +44,7 @@ class Old:
         if self.kind == "embedding":
             (others,) = self.columns
             return F.normalize(outputs.values[..., :-others], dim=-1)
-        return outputs.values[..., list(self.columns)]
+        return outputs.values[..., list(self.columns)] if self.columns else outputs.values
 
 
 def old_answers(task: Task, old_outputs: Sequence[int | None], way: str) -> tuple[Old, ...]:
@@ -57,6 +58,8 @@ def old_answers(task: Task, old_outputs: Sequence[int | None], way: str) -> tupl
     Raises:
         RunError: it shares none.
     """
+    if task.needs_decoder:
+        return (Old("choice", ()),)
     if not task.answers:
         return (Old("embedding", (2 * task.num_outputs,)),)  # `SpeakerHead.forward`
     old = {number for number in old_outputs if number is not None}

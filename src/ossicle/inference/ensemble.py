@@ -87,7 +87,7 @@ def load_predictor(bank: AdapterBank, folders: Mapping[str, Path | str]) -> Pred
     limit = min(longest_piece(bank.backbone, seconds) for _, seconds in found.values())
     names = list(folders)
     group = Group(Ensemble(bank, names), limit, tuple(range(len(names))))
-    return Predictor((group,), task)
+    return Predictor((group,), task.with_tokens(bank.backbone.tokens))
 
 
 @dataclass(frozen=True)

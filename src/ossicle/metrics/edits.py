@@ -23,9 +23,12 @@ def character_edits(references: Sequence[str], hypotheses: Sequence[str]) -> Int
 
 
 def rate(edits: Int[np.ndarray, "N 2"]) -> float:
-    """Return errors per unit of the references; above 1 with many insertions."""
+    """Return errors per unit of the references; above 1 with many insertions.
+
+    Where the references have no units, which a rule may remove, the number of errors.
+    """
     errors, units = edits.sum(axis=0)
-    return float(errors / units)
+    return float(errors / max(units, 1))
 
 
 def _rows(found: jiwer.WordOutput | jiwer.CharacterOutput) -> Int[np.ndarray, "N 2"]:

@@ -9,11 +9,11 @@ from ossicle.tasks.classification import Classification
 from ossicle.tasks.events import Events
 from ossicle.tasks.intent import Intent
 from ossicle.tasks.regression import Regression
-from ossicle.tasks.seq2seq import Seq2Seq
 from ossicle.tasks.slots import SlotFilling
 from ossicle.tasks.tagging import Tagging
 from ossicle.tasks.transcription import PhoneRecognition, SpeechRecognition, WordRecognition
 from ossicle.tasks.verification import Verification
+from ossicle.tasks.written import Answering, Seq2Seq, Translation
 
 TASKS: Final[dict[str, type[Task]]] = {
     task.name: task
@@ -24,6 +24,8 @@ TASKS: Final[dict[str, type[Task]]] = {
         Regression,
         SpeechRecognition,
         Seq2Seq,
+        Translation,
+        Answering,
         WordRecognition,
         PhoneRecognition,
         SlotFilling,
@@ -40,7 +42,7 @@ def parse_task(text: str) -> tuple[type[Task], dict[str, Value]]:
         RunError: there is no such task or setting, or its value has a wrong type.
     """
     name, settings = parse(text, "task", {name: task.settings for name, task in TASKS.items()})
-    return TASKS[name], settings
+    return TASKS[name].of_settings(settings)
 
 
 def suggest_task(label_name: str) -> type[Task]:
@@ -57,6 +59,7 @@ def suggest_task(label_name: str) -> type[Task]:
 
 __all__ = [
     "TASKS",
+    "Answering",
     "Classification",
     "Events",
     "Intent",
@@ -67,6 +70,7 @@ __all__ = [
     "SpeechRecognition",
     "Tagging",
     "Task",
+    "Translation",
     "Verification",
     "WordRecognition",
     "parse_task",

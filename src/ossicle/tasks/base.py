@@ -87,6 +87,11 @@ class Task(ABC):
                 evaluated.
         """
 
+    @classmethod
+    def of_settings(cls, settings: Mapping[str, Any]) -> "tuple[type[Task], dict[str, Any]]":
+        """Return the task that settings stand for, and those that it takes: here, the same."""
+        return cls, dict(settings)
+
     def with_tokens(self, tokens: TokenTable | None) -> Self:  # noqa: ARG002 - most write no text
         """Return the task with the tokenizer of the backbone's text decoder, if it has one.
 
@@ -293,6 +298,10 @@ class Task(ABC):
         """Return the task with the embeddings (K, E) by which scores are normalised."""
         return self
 
+    def without_cohort(self) -> Self:
+        """Return the task without the embeddings of `with_cohort`, which are those of one model."""
+        return self
+
     def notices(
         self,
         side: str,  # noqa: ARG002 - most tasks have no notices
@@ -309,6 +318,13 @@ class Task(ABC):
     @abstractmethod
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for the first label that the task cannot be trained or evaluated on."""
+
+    def check_training(
+        self,
+        utterances: Sequence[Utterance],  # noqa: ARG002 - only texts can be too long
+    ) -> None:
+        """Raise LabelError for training recordings with labels that the loss cannot take."""
+        return
 
     def check_lengths(
         self,

@@ -1,101 +1,109 @@
-"""Speech to text with the text decoder of the backbone, such as Whisper's: `seq2seq`.
+"""Text with the text decoder of the backbone, such as Whisper's: what its tasks have in common.
 
     loss      cross-entropy of each token of the text and of its end, given those before them; the
               mean over the tokens of a recording, then over recordings
     answer    the tokens that the decoder generates
 
+    target of a token = (1 - s) one-hot + s / V        with label smoothing s
+
 The outputs of a recording are logits (U, V) of the tokens of its text in training, and in
-evaluation its generated tokens with their log probabilities (U, 2).
+evaluation its generated tokens with their log probabilities (U, 2). Start tokens and prompt are in
+neither: they are given.
+
+Source of label smoothing: Szegedy et al. 2016, https://arxiv.org/abs/1512.00567, section 7.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
-from typing import Any, ClassVar, Self, final
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from msgspec import Struct
+from jaxtyping import Float, Int
+from msgspec import Meta, Struct
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ossicle.data import Dataset
+from ossicle.data import Dataset, Utterance
 from ossicle.errors import LabelError, RunError, did_you_mean, listing
 from ossicle.heads import DecoderHead, Head, Outputs
-from ossicle.metrics.edits import character_edits, rate, word_edits
-from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting
 from ossicle.tasks.answer import Answer
 from ossicle.tasks.base import Task
 from ossicle.tasks.saved import read_saved
 from ossicle.writing import TokenTable, Writing
 
-
-class SavedSeq2Seq(Struct):
-    """Entries of a saved task."""
-
-    language: str | None = None
-    task: str = "transcribe"
+AUTO: Final = "auto"
+NEW: Final = "none"  # a language that the backbone does not know
+NOT_TEXTS: Final = ("dimensions", "events", "slots", "slotvalues")  # labels of other tasks
+_LEFT_OUT: Final = -100  # target of padding
 
 
-@final
-class Seq2Seq(Task):
+class SavedText(Struct):
+    """Entries of a saved task that writes text."""
+
+    language: str = AUTO
+    smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+
+
+class TextTask(Task):
     """A text, by the tokens of the backbone's decoder.
 
     Attributes:
-        writing: Language and kind of the texts.
+        language: The setting: a language, `none` or `auto`.
+        smoothing: Label smoothing.
+        writing: How texts are written; its language is known once the task has a tokenizer.
+        direction: `transcribe` or `translate`, as the start tokens say.
     """
 
-    name: ClassVar[str] = "seq2seq"
-    about: ClassVar[str] = "a text, by the backbone's own decoder (Whisper)"
     heads: ClassVar[tuple[str, ...]] = ("decoder",)
     by_frame: ClassVar[bool] = True
-    higher_is_better: ClassVar[bool] = False
     label_format: ClassVar[str] = "the text"
     example: ClassVar[tuple[str, str]] = ("no", "on")
-    primary_metric: ClassVar[str] = "wer"
-    reported: ClassVar[Mapping[str, Metric]] = {"wer": Metric("WER"), "cer": Metric("CER")}
-    recording_score: ClassVar[Metric] = Metric("word accuracy")
     closed_set: ClassVar[bool] = False
     needs_decoder: ClassVar[bool] = True
+    direction: ClassVar[str] = "transcribe"
     settings: ClassVar[Mapping[str, Setting]] = {
-        "language": Setting("language of the texts, such as de; none: a new one", "en"),
-        "task": Setting(
-            "transcribe, or translate into English", "transcribe", ("transcribe", "translate")
+        "language": Setting(
+            "language that is spoken, such as de; `none`: one that the backbone does not know; "
+            "`auto`: English, if the backbone knows no other",
+            AUTO,
         ),
+        "smoothing": Setting("label smoothing; 0, as Whisper was trained", 0.0, low=0, high=0.99),
     }
 
-    def __init__(self, writing: Writing) -> None:
-        self.writing = writing
+    def __init__(self, language: str = AUTO, smoothing: float = 0.0) -> None:
+        self.language = language
+        self.smoothing = smoothing
+        self.writing = Writing(task=self.direction)
         self.num_outputs = 0
         self._tokens: TokenTable | None = None
 
     @classmethod
     def from_dataset(cls, dataset: Dataset, frame_rate: float = 50.0, **settings: Any) -> Self:
-        """Return the task; the texts are checked when it has a tokenizer."""
+        """Return the task; the tokens of the texts are checked by `check_training`."""
         del frame_rate
-        language = settings.get("language", "en")
-        made = cls(
-            Writing(None if language == "none" else language, settings.get("task", "transcribe"))
-        )
+        if dataset.label_name in NOT_TEXTS:
+            raise LabelError(
+                f"{dataset.name}: the labels are {dataset.label_name}, and the task {cls.name} "
+                "writes texts. Name the column that holds them with text=COLUMN, or choose "
+                "another --task"
+            )
         if empty := [one.key for one in dataset.utterances if not one.label.strip()]:
             raise LabelError(
-                f"{dataset.name}: {len(empty)} transcripts are empty: {listing(empty)}. Fill them "
-                "in, or take the recordings out"
+                f"{dataset.name}: {len(empty)} texts are empty: {listing(empty)}. Fill them in, or "
+                "take the recordings out"
             )
-        return made
+        return cls(**settings)
 
     def with_tokens(self, tokens: TokenTable | None) -> Self:
-        """Return the task with the tokenizer of the backbone."""
+        """Return the task with the tokenizer of the backbone, which knows the language."""
         assert tokens is not None, "a task that needs a decoder gets a backbone with one"
-        language, known = self.writing.language, tokens.languages
-        if language is not None and known and language not in known:
-            raise RunError(
-                f"the backbone knows no language '{language}'.{did_you_mean(language, known)} Of a "
-                "language that it does not know, say --task 'seq2seq(language=none)'"
-            )
         made = copy(self)
+        made.writing = replace(self.writing, language=_language(self.language, tokens, self.name))
         made._tokens = tokens
         return made
 
@@ -111,13 +119,21 @@ class Seq2Seq(Task):
         return self._tokens
 
     def loss(self, outputs: Outputs, labels: Sequence[str]) -> Float[Tensor, ""]:
-        """Return the mean over recordings of the mean cross-entropy of their tokens."""
-        device = outputs.values.device
-        losses = []
-        for row, label in zip(outputs.rows(), labels, strict=True):
-            ids = torch.tensor([*self.tokens.encode(label), self.tokens.end], device=device)
-            losses.append(F.cross_entropy(row.float(), ids))
-        return torch.stack(losses).mean()
+        """Return the mean over recordings of the mean cross-entropy of their tokens and the end."""
+        targets = self._targets(labels).to(outputs.values.device)  # (B, U)
+        losses = F.cross_entropy(
+            outputs.values.flatten(0, 1),
+            targets.flatten(),
+            ignore_index=_LEFT_OUT,
+            label_smoothing=self.smoothing,
+            reduction="none",
+        ).view_as(targets)
+        return (losses.sum(dim=1) / (targets != _LEFT_OUT).sum(dim=1)).mean()
+
+    def _targets(self, labels: Sequence[str]) -> Int[Tensor, "B U"]:
+        """Return the tokens of the texts, each with one end, and then padding."""
+        ids = [torch.tensor([*self.tokens.encode(label), self.tokens.end]) for label in labels]
+        return torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=_LEFT_OUT)
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -134,8 +150,15 @@ class Seq2Seq(Task):
 
     @property
     def answers(self) -> tuple[Answer, ...]:
-        """None: a text is no answer that outputs of several models can be averaged for."""
+        """None: texts are not averaged, see `combine_members`."""
         return ()
+
+    def combine_members(self, outputs: Sequence[Float[Tensor, "U 2"]]) -> Float[Tensor, "U 2"]:
+        """Return the text whose tokens have the highest mean log probability in its own model.
+
+        Texts of several models have different tokens, so there is nothing to average.
+        """
+        return max(outputs, key=lambda one: (float(one[:, 1].mean()), one[:, 0].tolist()))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the text as `label`."""
@@ -144,39 +167,79 @@ class Seq2Seq(Task):
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return the error rates."""
-        rates = self.metrics_by_rows(labels, decoded)(np.arange(len(labels)))
-        return {**rates, "count": len(labels)}
+        """Return the reported metrics, and the number of `empty` texts."""
+        found = self.metrics_by_rows(labels, decoded)(np.arange(len(labels)))
+        empty = sum(not one["label"] for one in decoded)
+        return {**found, "empty": empty, "count": len(labels)}
 
+    @abstractmethod
     def metrics_by_rows(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> Callable[[NDArray[np.intp]], Mapping[str, float]]:
-        """Return a fast function from row numbers to the error rates."""
-        hypotheses = [one["label"] for one in decoded]
-        edits = {
-            "wer": word_edits(labels, hypotheses),
-            "cer": character_edits(labels, hypotheses),
-        }
-        return lambda rows: {name: rate(of_one[rows]) for name, of_one in edits.items()}
-
-    def recording_scores(
-        self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
-    ) -> list[float]:
-        """Return 1 - errors / words of each recording."""
-        edits = word_edits(labels, [one["label"] for one in decoded])
-        return [1 - errors / max(words, 1) for errors, words in edits.tolist()]
+        """Return a fast function from row numbers to the reported metrics of those recordings."""
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError for an empty text."""
         if not all(label.strip() for label in labels):
-            raise LabelError("a transcript is empty; fill it in or take the recording out")
+            raise LabelError("a text is empty; fill it in or take the recording out")
+
+    def check_training(self, utterances: Sequence[Utterance]) -> None:
+        """Raise LabelError for texts that the decoder cannot be trained to write."""
+        tokens = self.tokens
+        ids = {one.key: tokens.encode(one.label) for one in utterances}
+        wrong = [one for one in utterances if tokens.decode(ids[one.key]) != one.label.strip()]
+        if wrong:
+            raise LabelError(
+                f"the tokenizer cannot write {len(wrong)} texts: "
+                f"{listing(f'{one.key} ({one.label!r:.60})' for one in wrong)}. Texts with its own "
+                "marks, such as <|endoftext|>, are read as these. Correct them, or take the "
+                "recordings out"
+            )
+        begun = len(tokens.starting(self.writing.language, self.direction))
+        room = tokens.max_length - begun - 1
+        if long := [f"{key} ({len(one)})" for key, one in ids.items() if len(one) > room]:
+            raise LabelError(
+                f"{len(long)} texts have more tokens than the decoder takes, {room} after "
+                f"the start and before the end: {listing(long)}. Cut these recordings, or take "
+                "them out"
+            )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the name of the task, and how it writes."""
-        return {"name": self.name, "language": self.writing.language, "task": self.writing.task}
+        """Return the name of the task and its settings."""
+        return {"name": self.name, **{key: getattr(self, key) for key in self.settings}}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Return the task that `to_dict` described."""
-        saved = read_saved(data, SavedSeq2Seq)
-        return cls(Writing(saved.language, saved.task))
+        saved = read_saved(data, SavedText)
+        return cls(saved.language, saved.smoothing)
+
+
+def _language(asked: str, tokens: TokenTable, task: str) -> str | None:
+    """Return the language that the start tokens name; None: they name none.
+
+    Raises:
+        RunError: the tokenizer does not know the language, or knows several and none was chosen.
+    """
+    known = tokens.languages
+    how = f"--task '{task}(language=none)'"
+    if asked == NEW:
+        return None
+    if not known:
+        if asked in (AUTO, "en"):
+            return None
+        raise RunError(
+            f"the backbone writes English alone, and the language is '{asked}'. Use a multilingual "
+            f"backbone, or train it as one that it does not know: {how}"
+        )
+    if asked == AUTO:
+        raise RunError(
+            f"the backbone knows {len(known)} languages; say which one is spoken, as in --task "
+            f"'{task}(language={known[0]})', or {how} for one that it does not know"
+        )
+    if asked not in known:
+        raise RunError(
+            f"the backbone knows no language '{asked}'.{did_you_mean(asked, known)} It knows "
+            f"{listing(known, 100)}. For another one, say {how}"
+        )
+    return asked

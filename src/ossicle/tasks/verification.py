@@ -261,6 +261,10 @@ class Verification(Task):
         made.cohort = unit(embeddings)
         return made
 
+    def without_cohort(self) -> Self:
+        """Return the task as it is saved."""
+        return type(self).from_dict(self.to_dict())
+
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise LabelError unless there are two speakers, and one of them twice."""
         counts = Counter(labels)

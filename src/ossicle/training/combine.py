@@ -162,7 +162,7 @@ def _fitted(
     decisions = cross_fitted(kind, judge, outputs, held.labels, held.groups)
     combined = [one.output for one in decisions if one.output is not None]
     can_fit = task.has_confidence() and len(combined) == len(decisions)
-    alone = type(task).from_dict(task.to_dict()).with_trials(held.trials)
+    alone = task.without_cohort().with_trials(held.trials)
     of_members = {
         member.name: _reported(alone, held, [alone.decode(row[place]) for row in outputs])
         for place, member in enumerate(members)

@@ -85,7 +85,7 @@ def _shared_task(task: Task, members: Sequence[Member]) -> Task:
     """Return the task of an ensemble; of a verification, with the cohorts of all members."""
     if not task.cohort_size:
         return task
-    bare = type(task).from_dict(task.to_dict())
+    bare = task.without_cohort()
     cohorts = {member.name: read_cohort(member.folder) for member in members}
     recordings = {member.name: _cohort_of(member, task.cohort_size) for member in members}
     cohort, notice = combined_cohort(cohorts, recordings)

@@ -105,7 +105,7 @@ def read_outputs(folder: Path) -> KeptOutputs | None:
     if not has_outputs(folder):
         return None
     tensors, metadata = read_tensors(folder / OUTPUTS)
-    task, _ = read_task(folder, read_folder(folder).facts)
+    task = _task_of(folder)
     try:
         rows = strict_json.loads(metadata[_ROWS])
         valid, test = (_unpacked(side, rows[side], tensors) for side in SIDES)
@@ -211,6 +211,16 @@ def _unpacked(side: str, rows: Mapping[str, Any], tensors: Mapping[str, Tensor])
     if counts != {len(outputs)}:
         raise ValueError(f"{len(outputs)} outputs, and {counts} keys, labels, speakers or lengths")
     return found
+
+
+def _task_of(folder: Path) -> Task:
+    """Return the task of a run, which decodes outputs; texts with the tokenizer of the backbone."""
+    facts = read_folder(folder).facts
+    task, _ = read_task(folder, facts)
+    if not task.needs_decoder:
+        return task
+    name, places = facts["backbone"]["name"], places_of(folder)
+    return task.with_tokens(load_backbone(name, weights=False, decoder=True, places=places).tokens)
 
 
 def _digest(folder: Path) -> str:

@@ -137,6 +137,7 @@ def clips_by_side(
     task.check_lengths(
         everything, [size_by_key[one.key] / backbone.sample_rate for one in everything]
     )
+    task.check_training(dataset.train)
     augment = parse_augment(config.augment)
     fastest = max(SPEEDS) if "speed" in augment else 1.0
     short = _too_short(dataset, task, backbone, size_by_key, fastest)

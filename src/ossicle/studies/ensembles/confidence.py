@@ -6,7 +6,7 @@ from ossicle.errors import LabelError
 from ossicle.reports.parts import Part
 from ossicle.studies.calibration import NO_CONFIDENCE, Judged, calibration_parts, judge
 from ossicle.studies.ensembles.pool import Member, Pool
-from ossicle.studies.ensembles.virtual import Decided, bare_task, decide, plans
+from ossicle.studies.ensembles.virtual import Decided, decide, plans
 from ossicle.tasks import Task
 from ossicle.training.outputs import SideOutputs
 from ossicle.votes import Decision, Stacked
@@ -37,7 +37,7 @@ def _members(pool: Pool) -> Iterator[Judged]:
         member = pool.open(model)
         if not isinstance(member, Member):
             continue
-        kept, task = member.kept, bare_task(member.kept.task)
+        kept, task = member.kept, member.kept.task.without_cohort()
         test, valid = (
             [Decision(task.decode(output), output) for output in side.outputs]
             for side in (kept.test, kept.valid)
@@ -59,7 +59,7 @@ def _votes(pool: Pool) -> Iterator[Judged]:
 
 def _judged(decided: Decided) -> Judged | None:
     kept, vote = decided.members[0].kept, decided.plan.vote
-    task = bare_task(kept.task)
+    task = kept.task.without_cohort()
     pairs = zip(decided.decoded, decided.outputs, strict=True)
     test = [Decision(decoded, output) for decoded, output in pairs]
     is_scaled = not kept.validates_on_test and vote is not Stacked

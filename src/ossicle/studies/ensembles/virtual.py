@@ -111,7 +111,7 @@ def decide(pool: Pool, plan: Plan, seed: Label, fold: Label) -> Decided | Missin
         list(zip(*(getattr(one.kept, side).outputs for one in members), strict=True))
         for side in ("valid", "test")
     )
-    task = bare_task(first.task)
+    task = first.task.without_cohort()
     try:
         vote = plan.vote.fit(task, valid, first.valid.labels)
         decisions = [vote.decide(task, outputs) for outputs in test]
@@ -150,11 +150,6 @@ def virtual_outcomes(pool: Pool) -> list[tuple[Plan, Outcome]]:
     ]
 
 
-def bare_task(task: Task) -> Task:
-    """Return a task without a cohort, which is that of one member's embeddings."""
-    return type(task).from_dict(task.to_dict())
-
-
 def _some_task(pool: Pool) -> Task | None:
     for model in pool.members:
         if isinstance(found := pool.open(model), Member):
@@ -187,7 +182,7 @@ def _measured(found: Decided) -> Measured:
     """Return the result of an ensemble as that of a trial; sizes and times are added up."""
     first, every = found.members[0], [one.measured for one in found.members]
     test = first.kept.test
-    task = bare_task(first.kept.task).with_trials(test.trials)
+    task = first.kept.task.without_cohort().with_trials(test.trials)
     metrics = task.metrics(test.labels, found.decoded)
     scores = task.recording_scores(test.labels, found.decoded)
     peaks = [one.peak_memory_mib for one in every if one.peak_memory_mib is not None]

@@ -128,6 +128,7 @@ def _test(folder: Path, data: Mapping[str, str], kept: Kept, progress: Progress)
         parent=find_parent(config, folder),
     )
     task, _ = read_task(folder, read_folder(folder).facts)
+    task = task.with_tokens(run.model.backbone.tokens)
     sides = {name: _opened(run, folder, spec, progress) for name, spec in data.items()}
     own, _ = read_tensors(folder / TENSORS)
 
