@@ -8,6 +8,7 @@ from itertools import combinations
 import pytest
 import tomli_w
 
+from decoders import WHOLE, attached
 from ossicle.adapters.check import attach
 from ossicle.adapters.count import count
 from ossicle.backbones import load_backbone
@@ -73,6 +74,11 @@ OTHERS = {  # preset: backbone, what trains
     "peft-ser/combined": ("wavlm-base-plus", 5_328_384),
     "sure/convadapter": ("wav2vec2-large-lv60", 24 * 141_824),
     "sure/prefix": ("wav2vec2-large-lv60", 24 * 30 * 2 * 1024),
+    # by hand, at 12 layers of width 768 in encoder and decoder: 32 * 2 * 768 each, or 32 * 5 * 768
+    "whisper/lora": ("whisper-small", 12 * (2 + 4) * 49_152),
+    "whisper/lora-all": ("whisper-small", 12 * ((4 + 8) * 49_152 + 2 * 2 * 122_880)),
+    "whisper/lora-decoder": ("whisper-small", 12 * 4 * 49_152),
+    "whisper/bottleneck": ("whisper-small", 24 * (64 * 1536 + 64 + 768)),
 }
 MIXTURES = {  # their later code, with one block norm: preset, recipe, count
     "moa(reduction=128)@attn": 922_188,
@@ -81,8 +87,8 @@ MIXTURES = {  # their later code, with one block norm: preset, recipe, count
 
 
 @cache
-def base(name):
-    return load_backbone(f"config:{name}", weights=False)
+def base(name, *, decoder=False):
+    return load_backbone(f"config:{name}", weights=False, decoder=decoder)
 
 
 def trained(found, *, but: str | None = None) -> int:
@@ -105,7 +111,13 @@ def test_the_counts_are_those_of_cappellazzo_et_al(name):
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_counts_are_those_of_the_other_tables(name):
     backbone, expected = OTHERS[name]
-    assert count(base(backbone), Recipe.parse(name)).trainable == expected
+    whole = base(backbone, decoder=True) if name.startswith("whisper/") else base(backbone)
+    assert count(whole, Recipe.parse(name)).trainable == expected
+
+
+def test_lora_in_whisper_has_the_count_that_pefts_example_prints():
+    large = base("whisper-large-v3", decoder=True)  # version 2 has the same layers
+    assert count(large, Recipe.parse("whisper/lora")).trainable == 15_728_640
 
 
 def test_the_l_adapters_of_the_published_runs_have_the_norms_of_the_layers_too():
@@ -152,6 +164,10 @@ def test_a_preset_survives_text_json_and_toml(name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_attaches_to_a_backbone_that_is_wide_enough(build, name):
     expression = PRESETS[name].expression
+    if name.startswith("whisper/"):
+        with_decoder = WHOLE["whisper"](d_model=256, encoder_ffn_dim=256, decoder_ffn_dim=256)
+        assert attached(with_decoder, Recipe.parse(name)).trainable()
+        return
     kind = "ast" if name.startswith("ast/") else "wavlm"
     longer = {"max_length": 640} if kind == "ast" else {}  # 300 prompts need as many positions
     model = attach(

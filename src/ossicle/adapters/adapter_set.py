@@ -86,6 +86,8 @@ def _reason_against(slot: Slot) -> str:
         return "it trains the backbone's own parameters in place"
     if slot.placement.method.changes_length or slot.adapter.removes_tokens:
         return "it changes the number of tokens, so its output cannot be added to another"
+    if slot.site.in_decoder:
+        return "gates belong to the layers of an encoder, and this site is in the decoder"
     if slot.site.layer is None or slot.site.name == "cnn":
         return "a gate belongs to a transformer layer, and this site is outside of them"
     return ""

@@ -179,7 +179,8 @@ def _weigh(recipe: Recipe, groups: Sequence[_Sized], weights: Sequence[float] | 
 def _layers(backbone: Backbone, group: _Sized) -> float:
     """Return the number of layers of the first placement of a group; 1 outside the layers."""
     first = next(iter(group.placements.values()))
-    return len(backbone.anatomy.find(first.at[0], first.select(backbone.anatomy.num_layers)))
+    found = backbone.anatomy.find(first.at[0])
+    return len(found) if first.layers is None else len(first.select(len(found)) or found)
 
 
 def _share(groups: Sequence[_Sized], rest: Fraction | int) -> None:

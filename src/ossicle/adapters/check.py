@@ -116,9 +116,19 @@ def _output(model: AdaptedModel, values: Tensor, lengths: Tensor) -> Tensor:
     return output
 
 
+def _runs_decoder(model: AdaptedModel) -> bool:
+    return model.head is not None and model.head.needs_decoder
+
+
 def _check_calls(model: AdaptedModel) -> None:
     active = [tap for tap in model.taps if tap.acts]
     missed = [tap.site for tap in active if tap.calls != 1]
+    if any(site.in_decoder for site in missed) and not _runs_decoder(model):
+        raise SiteNeverCalled(
+            f"{listing(site for site in missed if site.in_decoder)} are in the text decoder, which "
+            "the head 'decoder' runs; build it with build_head('decoder', backbone.anatomy, 0), or "
+            "train with --task seq2seq"
+        )
     if missed:
         raise SiteNeverCalled(
             f"{len(missed)} of {len(active)} sites on {model.backbone.anatomy.family} were not "

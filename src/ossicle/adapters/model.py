@@ -87,7 +87,7 @@ class AdaptedModel(nn.Module):
         if stacked is not None:
             slots = [replace(slot, adapter=stacked(slot)) for slot in slots]
         if head is not None and head.needs_decoder:
-            head.connect(self._decoder())
+            head.connect(self._decoder(head))
         new = AdapterSet(recipe, slots, head)
         new.requires_grad_(False).eval()
         new.gates.to(next(self.backbone.parameters()).device)
@@ -296,7 +296,15 @@ class AdaptedModel(nn.Module):
         """Return what a task decodes: a head that runs a text decoder generates."""
         return self._head().answers(encoded.hidden, encoded.frame_mask, texts)
 
-    def _decoder(self) -> TextDecoder:
+    def _decoder(self, head: Head) -> TextDecoder:
+        """Return the text decoder for a head, or raise if it cannot run it."""
+        width = self.backbone.anatomy.width
+        if head.width != width:
+            raise RecipeMismatch(
+                f"the recipe gives frames of width {head.width}, and the text decoder of "
+                f"'{self.backbone.name}' reads frames of width {width}; leave out what changes the "
+                "width, such as l-adapter"
+            )
         if self.backbone.decoder is None:
             raise AttachError(
                 f"the head runs the text decoder of the backbone, and '{self.backbone.name}' was "

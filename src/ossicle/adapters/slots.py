@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ossicle.adapters.gates import Gate
-from ossicle.anatomy import Site
+from ossicle.anatomy import DECODER, Site, is_in_decoder
 from ossicle.backbones import Backbone
 from ossicle.errors import RecipeMismatch, listing
 from ossicle.methods import Adapter
@@ -69,6 +69,12 @@ def build_slots(
                         f"nothing can be inserted at '{name}'; it can only be trained in place, "
                         f"with full@{name}"
                     )
+                if placement.method.mixes_frames and site.causal:
+                    raise RecipeMismatch(
+                        f"'{placement.method.name}' with these settings mixes frames, and at "
+                        f"{site} a token must not depend on later ones; attach it in the encoder, "
+                        "or at dec.cross.k or dec.cross.v, which are over frames"
+                    )
                 reads = _site_read(backbone, placement, site)
                 seen = site if reads is None else replace(site, width_in=reads.width_in)
                 with torch.device(device):
@@ -123,5 +129,19 @@ def _site_read(backbone: Backbone, placement: Placement, site: Site) -> Site | N
             f"'{placement.method.name}' at {site} reads '{placement.reads}', but a site outside "
             "the transformer layers has no other site in its layer; leave reads out"
         )
-    (found,) = backbone.anatomy.find(placement.reads, [site.layer])
+    name = placement.reads
+    if site.in_decoder and not is_in_decoder(name):
+        name = DECODER + name
+    (found,) = backbone.anatomy.find(name, [site.layer]) if name != site.name else (site,)
+    if found.in_decoder != site.in_decoder or found.causal != site.causal or found == site:
+        why = "is its own input" if found == site else "has other tokens or frames"
+        raise RecipeMismatch(
+            f"'{placement.method.name}' at {site} cannot read '{found.name}', which {why}; read "
+            "another site of the same layer, or leave reads out"
+        )
+    if site.in_decoder and not site.causal:
+        raise RecipeMismatch(
+            f"'{placement.method.name}' at {site} cannot read '{found.name}': keys and values of "
+            "frames are computed once for a text and kept; leave reads out"
+        )
     return found

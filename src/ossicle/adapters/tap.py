@@ -33,6 +33,7 @@ from ossicle.adapters.copies import Copies
 from ossicle.adapters.gates import Gates
 from ossicle.anatomy import SITE_NAMES, Port, Site
 from ossicle.backbones.attention import ForwardState
+from ossicle.errors import RecipeMismatch
 
 RANK: Final = {name: rank for rank, name in enumerate(SITE_NAMES)}  # the inner before the outer
 
@@ -106,9 +107,11 @@ class Tap:
             yield _hook(model, port, partial(self._collect, number))
 
     def acting(self) -> Iterator[Attached]:
-        """Yield the adapters of the active sets in the order in which they act."""
+        """Yield the adapters of the active sets that act in this pass, in their order."""
         for name in self.active:
-            yield from self.attached.get(name, ())
+            for one in self.attached.get(name, ()):
+                if not (one.adapter.only_first and self._state.goes_on):
+                    yield one
 
     def _mixture(self) -> Gates | None:
         """Return the gates of the active mixture of whole layers, if there is one here."""
@@ -206,7 +209,11 @@ class Tap:
             self.calls += 1
         for one in self.acting():
             x, mask = entered[one.entry], self._state.frame_mask
-            assert x is not None, f"{self.site} was left before '{one.entry}' was entered"
+            if x is None:
+                raise RecipeMismatch(
+                    f"an adapter at {self.site} reads '{one.entry}', which the model enters after "
+                    "it has left that site; read a site that comes earlier in the layer"
+                )
             if one.gate is None:
                 changing.replace(one.after(x, changing.tensor, mask))
                 keeps_mask = keeps_mask and not one.adapter.removes_tokens

@@ -2,10 +2,12 @@
 
 from ossicle.anatomy.names import (
     CNN_SITES,
+    DECODER,
     DECODER_SITES,
     LAYER_SITES,
     OUTER_SITES,
     SITE_NAMES,
+    is_in_decoder,
     role_of,
 )
 from ossicle.anatomy.site import (
@@ -24,6 +26,7 @@ from ossicle.anatomy.site import (
 
 __all__ = [
     "CNN_SITES",
+    "DECODER",
     "DECODER_SITES",
     "END",
     "FEATURES",
@@ -35,6 +38,7 @@ __all__ = [
     "Convolution",
     "Port",
     "Site",
+    "is_in_decoder",
     "layer_sites",
     "module_site",
     "region",

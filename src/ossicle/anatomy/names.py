@@ -86,6 +86,11 @@ OUTER_SITES: Final[dict[str, str]] = {
 SITE_NAMES: Final[dict[str, str]] = CNN_SITES | LAYER_SITES | DECODER_SITES | OUTER_SITES
 
 
+def is_in_decoder(name: str) -> bool:
+    """Return whether a site is a part of the text decoder."""
+    return name.startswith(DECODER) or name == "decoder"
+
+
 def role_of(name: str) -> str:
     """Return what a site is in its layer: `attn.q` for `dec.attn.q` and for `dec.cross.q`."""
     inside = name.removeprefix(DECODER)

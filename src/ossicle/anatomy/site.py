@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ossicle.anatomy.names import DECODER, SITE_NAMES, role_of
+from ossicle.anatomy.names import DECODER, DECODER_SITES, SITE_NAMES, is_in_decoder, role_of
 from ossicle.errors import RecipeMismatch, SiteNotFound, did_you_mean
 
 # A depth is a point of the forward pass. Depth 0 to L - 1 is the input of that layer, L the output
@@ -109,7 +109,15 @@ class Site:
     @property
     def in_decoder(self) -> bool:
         """Whether it is a part of the text decoder."""
-        return self.name.startswith(DECODER) or self.name == "decoder"
+        return is_in_decoder(self.name)
+
+    def beside(self, roles: Iterable[str]) -> list[str]:
+        """Return the names of these sites in the part of the model that the site is in."""
+        if not self.in_decoder:
+            return list(roles)
+        names = (f"{part}{role}" for role in roles for part in (DECODER, f"{DECODER}cross."))
+        every = (name.replace("cross.attn.", "cross.") for name in names)
+        return [name for name in every if name in DECODER_SITES]
 
     def __str__(self) -> str:
         return self.name if self.layer is None else f"{self.name} in layer {self.layer}"
@@ -267,6 +275,12 @@ class Anatomy:
             RecipeMismatch: a layer lies outside the backbone.
         """
         found = [site for site in self.sites if site.name == name]
+        if not found and is_in_decoder(name):
+            raise SiteNotFound(
+                f"{self.family} has no site '{name}'{_meaning(name)}: no text decoder is loaded "
+                "here. A decoder is loaded for the task seq2seq (--task seq2seq), or by "
+                "load_backbone(..., decoder=True), with a backbone that has one, such as whisper"
+            )
         if not found:
             known = ", ".join(sorted(self.site_names))
             raise SiteNotFound(

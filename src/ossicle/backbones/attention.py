@@ -6,8 +6,8 @@ reads the mask there, so the model's code does not have to pass it down, and pre
 pseudo features need no change in that code.
 """
 
-from collections.abc import Hashable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Final, TypeAlias
 
 import torch
@@ -29,10 +29,13 @@ class ForwardState:
         tap_values: Values that taps keep between the two ports of a site.
         layer_inputs: Inputs of the first layers, if the forward pass was resumed above them.
         fast: Whether the shortcuts of `ossicle.backbones.fast` may replace frozen modules.
+        goes_on: Whether the tokens of the pass come after others, whose keys and values are kept:
+            what belongs before the first token is there already.
     """
 
     def __init__(self, *, fast: bool = True) -> None:
         self.fast = fast
+        self.goes_on = False
         self.frame_mask: Bool[Tensor, "B T"] | None = None
         self.layer_inputs: tuple[Float[Tensor, "B T D"], ...] = ()
         self.tap_values: dict[Hashable, Any] = {}
@@ -40,24 +43,35 @@ class ForwardState:
     def clear(self) -> None:
         """Reset the state, also after a forward pass that raised."""
         self.frame_mask = None
+        self.goes_on = False
         self.layer_inputs = ()
         self.tap_values.clear()
 
-    def checkpoint_contexts(self) -> tuple[Context, Context]:
-        """Return the contexts that `torch.utils.checkpoint` wants: forward pass and recomputation.
-
-        The recomputation may run after other forward passes; it sees the state of its own.
-        """
-        return nullcontext(), self._again(self.frame_mask, dict(self.tap_values))
-
     @contextmanager
-    def _again(self, frame_mask: Tensor | None, values: dict[Hashable, Any]) -> Iterator[None]:
+    def again(self, frame_mask: Tensor | None, values: dict[Hashable, Any]) -> Iterator[None]:
+        """Have this mask and these values of taps for a while."""
         now = self.frame_mask, self.tap_values
         self.frame_mask, self.tap_values = frame_mask, values
         try:
             yield
         finally:
             self.frame_mask, self.tap_values = now
+
+
+def checkpoint_contexts(states: Iterable[ForwardState]) -> tuple[Context, Context]:
+    """Return the contexts that `torch.utils.checkpoint` wants: forward pass and recomputation.
+
+    The recomputation may run after other forward passes; it sees the states of its own.
+    """
+    return nullcontext(), _again([(one, one.frame_mask, dict(one.tap_values)) for one in states])
+
+
+@contextmanager
+def _again(then: list[tuple[ForwardState, Tensor | None, dict[Hashable, Any]]]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for state, frame_mask, values in then:
+            stack.enter_context(state.again(frame_mask, values))
+        yield
 
 
 class HookPoint(nn.Module):
@@ -100,8 +114,6 @@ def attend(
     mask = attention_mask
     if state.frame_mask is not None:
         mask = state.frame_mask[:, None, None, :]
-        if len(mask) != len(query):  # beams: several rows of a batch are of one recording
-            mask = mask.repeat_interleave(len(query) // len(mask), dim=0)
     added = key.shape[2] - frames
     if added and mask is not None:
         mask = F.pad(mask, (added, 0), value=True)

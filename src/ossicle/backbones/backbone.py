@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ossicle.anatomy import FEATURES, VALUES, Port, Site
-from ossicle.backbones.attention import ATTENTION, ForwardState, HookPoint
+from ossicle.backbones.attention import ATTENTION, ForwardState, HookPoint, checkpoint_contexts
 from ossicle.backbones.decoder import Decoder
 from ossicle.backbones.family import Encoded, Family, PartialForward
 from ossicle.backbones.tokens import Tokens
@@ -194,9 +195,10 @@ class Backbone(nn.Module):
 
         Less memory for about a third more time. Forward passes without gradients do not change.
         """
-        for site in self.anatomy.find("layer"):
+        text = () if self.decoder is None else (self.decoder.state, self.decoder.cross_state)
+        for site in (one for one in self.anatomy.sites if one.role == "layer"):
             layer: Any = self.model.get_submodule(site.owned_modules[0])
-            layer.forward_state = self.forward_state
+            layer.forward_states = text if site.in_decoder else (self.forward_state,)
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             layer.forward = MethodType(_checkpointed, layer)
 
@@ -255,5 +257,5 @@ def _checkpointed(layer: Any, *args: Any, **kwargs: Any) -> Any:
     plain = MethodType(type(layer).forward, layer)
     if not torch.is_grad_enabled():
         return plain(*args, **kwargs)
-    checkpoint_contexts = layer.forward_state.checkpoint_contexts
-    return checkpoint(plain, *args, use_reentrant=False, context_fn=checkpoint_contexts, **kwargs)
+    contexts = partial(checkpoint_contexts, layer.forward_states)
+    return checkpoint(plain, *args, use_reentrant=False, context_fn=contexts, **kwargs)

@@ -94,7 +94,7 @@ class Decoder:
         )
         whole = self._generator()
         try:
-            self._see(frame_mask)
+            self._see(frame_mask, how.beams)
             made: Any = GenerationMixin.generate(
                 whole,
                 encoder_outputs=BaseModelOutput(hidden),
@@ -110,9 +110,10 @@ class Decoder:
         ids = made.sequences[:, begin.shape[1] :]
         return [_until_end(*row, self.tokens.end) for row in zip(ids, scores, strict=True)]
 
-    def _see(self, frame_mask: Bool[Tensor, "B T"] | None) -> None:
+    def _see(self, frame_mask: Bool[Tensor, "B T"] | None, beams: int = 1) -> None:
+        """Mask padding in cross-attention; with beams, several rows are of one recording."""
         if frame_mask is not None and not bool(frame_mask.all()):
-            self.cross_state.frame_mask = frame_mask
+            self.cross_state.frame_mask = frame_mask.repeat_interleave(beams, dim=0)
 
     def _clear(self) -> None:
         self.state.clear()
@@ -121,11 +122,12 @@ class Decoder:
     def _generator(self) -> Any:
         """Return a model for `generate` that has this decoder, and is a module of none."""
         if self._whole is None:
-            from transformers import WhisperForConditionalGeneration
+            from ossicle.backbones.generator import Generator
 
             decoder = self._model.decoder
             with torch.device("meta"):
-                whole = WhisperForConditionalGeneration(self._model.config)
+                whole: Any = Generator(self._model.config)
+            whole.state = self.state
             whole.model.encoder = None
             whole.model.decoder = decoder
             whole.proj_out.weight = decoder.embed_tokens.weight

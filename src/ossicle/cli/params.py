@@ -56,7 +56,9 @@ def params(
     from ossicle.recipes.recipe import Recipe
 
     plan = Recipe.parse(recipe)
-    model = load_backbone(backbone, weights=False)
+    writes = head == "decoder" or plan.in_decoder
+    head = "decoder" if writes else head
+    model = load_backbone(backbone, weights=False, decoder=writes)
     fitted = None if wanted is None else fit_budget(model, plan, wanted, shares)
     plan = plan if fitted is None else fitted.recipe
     with torch.device("meta"):

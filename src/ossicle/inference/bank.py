@@ -14,7 +14,6 @@ frames runs in a forward pass of its own.
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ossicle.adapters.adapter_set import AdapterSet
 from ossicle.adapters.folder import TENSORS, read_folder
 from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.saving import check_backbone, check_finite, check_shapes, read_tensors
@@ -33,50 +31,18 @@ from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
 from ossicle.frozen.cut import Cut, Row, find_cut, pad_at_cut, run_on, run_to_cut, summarised
 from ossicle.heads import Head, build_head
-from ossicle.inference.stack import PLACES, Route, Stack, StackedAdapter
+from ossicle.inference.adapter_group import AdapterGroup, Asked, route_of
+from ossicle.inference.saved_task import read_task
+from ossicle.inference.stack import PLACES, Stack, StackedAdapter
 from ossicle.recipes.recipe import Recipe
+from ossicle.writing import Text
 
 ROWS: Final = 64
+WRITING: Final = (
+    "adapters that write text share the encoder, and the text decoder runs for one after the other"
+)
 Finish = Callable[[PartialForward], Encoded]
 Request = tuple[int, str]  # number of a row, name of an adapter
-
-
-@dataclass
-class AdapterGroup:
-    """All adapter sets with the same recipe and the same head.
-
-    Attributes:
-        name: Name of the adapter set that represents the group in the model.
-        adapter_set: That set; its adapters are `StackedAdapter`s.
-        head: The head, without values, on the meta device.
-        shapes: Shape of each tensor, by key.
-        cut: End of the frozen part.
-        alone: Whether the group needs batches without rows of other groups.
-        stack: The tensors of all sets.
-        places: Index of each set in the stack, by name.
-        free: Indices that removed sets have left.
-    """
-
-    name: str
-    adapter_set: AdapterSet
-    head: Head
-    shapes: dict[str, torch.Size]
-    cut: Cut
-    alone: bool
-    stack: Stack
-    places: dict[str, int] = field(default_factory=dict)
-    free: list[int] = field(default_factory=list)
-
-    def head_outputs(self, encoded: Encoded) -> list[Tensor]:
-        """Return the output of the head for each routed row, in the order of the route."""
-        hidden, mask = encoded.hidden, encoded.frame_mask
-        made = self.stack.call("head/", self.head, hidden, mask).flatten(0, 1)
-        if not self.head.by_frame:
-            return list(made)
-        route = self.stack.route
-        assert route is not None
-        masks = route.pick(mask).flatten(0, 1)
-        return [row[real] for row, real in zip(made, masks, strict=True)]
 
 
 class AdapterBank:
@@ -134,6 +100,16 @@ class AdapterBank:
         check_shapes(self.backbone, recipe, opened.facts["head"], opened.shapes, opened.path)
         tensors, _ = read_tensors(opened.path / TENSORS)
         self.add(name, recipe, head["name"], head["outputs"], tensors)
+        if opened.facts["task"]:
+            self.configure(name, read_task(opened.path, opened.facts)[0].configure)
+
+    def configure(self, name: str, tell: Callable[[Head], None]) -> None:
+        """Take what tells the head what it does for an adapter, such as `Task.configure`.
+
+        Raises:
+            AttachError: there is no adapter of that name.
+        """
+        self._found(name).configured[name] = tell
 
     def add(
         self,
@@ -187,6 +163,7 @@ class AdapterBank:
             AttachError: there is no adapter of that name.
         """
         group = self._found(name)
+        group.configured.pop(name, None)
         group.free.append(group.places.pop(name))
         del self._group_by_name[name]
 
@@ -217,29 +194,41 @@ class AdapterBank:
 
     @torch.no_grad()
     def run(
-        self, rows: Sequence[Row], requests: Sequence[Request], *, max_rows: int = ROWS
+        self,
+        rows: Sequence[Row],
+        requests: Sequence[Request],
+        *,
+        max_rows: int = ROWS,
+        texts: Sequence[Text] = (),
     ) -> list[Tensor]:
         """Return the output of each request, which is a row and the name of an adapter.
+
+        Args:
+            rows: The rows.
+            requests: What is wanted.
+            max_rows: Maximum batch size above the frozen part.
+            texts: What is written about each row, for heads that run a text decoder, which write.
 
         Raises:
             AttachError: there is no such adapter.
         """
-        groups = [self._found(name) for _, name in requests]
+        told = texts or [Text()] * len(rows)
+        asked = [Asked(name, self._found(name), told[row]) for row, name in requests]
+        groups = [one.group for one in asked]
         states = self._frozen_states(rows, requests, groups)
         together: dict[tuple[Cut, str | None], list[int]] = defaultdict(list)
         for number, group in enumerate(groups):
             together[group.cut, group.name if group.alone else None].append(number)
         outputs: dict[int, Tensor] = {}
         for (cut, _), numbers in together.items():
-            numbers.sort(key=lambda n: (groups[n].name, groups[n].places[requests[n][1]]))
+            numbers.sort(key=lambda n: (groups[n].name, asked[n].place))
             # With adapters inside a CNN, rows of unequal length run through it one at a time.
             most = 1 if cut.depth == VALUES else max_rows
             for start in range(0, len(numbers), most):
                 part = numbers[start : start + most]
                 given = [states[cut][requests[n][0]] for n in part]
                 lengths = [rows[requests[n][0]][1] for n in part]
-                places = [groups[n].places[requests[n][1]] for n in part]
-                made = self._pass(given, lengths, cut, [groups[n] for n in part], places)
+                made = self._pass(given, lengths, cut, [asked[n] for n in part])
                 outputs.update(zip(part, made, strict=True))
         return [outputs[number] for number in range(len(requests))]
 
@@ -276,22 +265,26 @@ class AdapterBank:
         states: Sequence[Tensor],
         lengths: Sequence[int],
         cut: Cut,
-        groups: Sequence[AdapterGroup],
-        places: Sequence[int],
+        asked: Sequence[Asked],
     ) -> list[Tensor]:
         """Return the outputs of rows that run in one batch; rows of one set are adjacent."""
-        present = list({group.name: group for group in groups}.values())
+        present = list({one.group.name: one.group for one in asked}.values())
         device = next(self.backbone.parameters()).device
         rows_of = {
-            group.name: [i for i, one in enumerate(groups) if one is group] for group in present
+            group.name: [i for i, one in enumerate(asked) if one.group is group]
+            for group in present
         }
         for group in present:
             rows = rows_of[group.name]
-            group.stack.route = _route([places[i] for i in rows], rows, len(groups), device)
+            places = [asked[i].place for i in rows]
+            group.stack.route = route_of(places, rows, len(asked), device)
         self._model.act(group.name for group in present)
         try:
             encoded = self._finish(pad_at_cut(self.backbone, states, lengths, cut))
-            made = {group.name: group.head_outputs(encoded) for group in present}
+            made = {
+                group.name: self._head_outputs(group, encoded, rows_of[group.name], asked)
+                for group in present
+            }
         finally:
             self._model.act(())
             for group in present:
@@ -299,7 +292,15 @@ class AdapterBank:
         outputs: dict[int, Tensor] = {}
         for name, rows in rows_of.items():
             outputs.update(zip(rows, made[name], strict=True))
-        return [outputs[i] for i in range(len(groups))]
+        return [outputs[i] for i in range(len(asked))]
+
+    def _head_outputs(
+        self, group: AdapterGroup, encoded: Encoded, rows: Sequence[int], asked: Sequence[Asked]
+    ) -> list[Tensor]:
+        if not group.head.needs_decoder:
+            return group.head_outputs(encoded)
+        self._model.act([group.name])
+        return group.written(encoded, rows, asked)
 
     def _group(self, recipe: Recipe, head: str, num_outputs: int) -> AdapterGroup:
         key = json.dumps([recipe.to_dict()["placements"], head, num_outputs], sort_keys=True)
@@ -328,6 +329,8 @@ class AdapterBank:
         seen = recipe.seen_by_head(self.backbone.anatomy)
         made = build_head(head, seen, num_outputs)
         adapter_set = self._model.add(name, recipe, made, stacked=stacked)
+        if made.needs_decoder and WRITING not in self.notes:
+            self.notes.append(WRITING)
         shapes |= {f"head/{tensor}": p.shape for tensor, p in made.named_parameters()}
         self._model.use(name)
         cut = find_cut(self._model, below_adapters=True)
@@ -349,12 +352,3 @@ class AdapterBank:
                 f"no adapter '{name}'; available: {has}.{did_you_mean(name, self._group_by_name)}"
             )
         return self._group_by_name[name]
-
-
-def _route(places: Sequence[int], rows: Sequence[int], total: int, device: torch.device) -> Route:
-    """Return the route of rows, given the place of each row's set; rows of a set are adjacent."""
-    members = list(dict.fromkeys(places))
-    counts = {places.count(place) for place in members}
-    chosen = members if len(counts) == 1 else places  # unequal numbers of rows: one row per member
-    every = None if len(rows) == total else torch.tensor(rows, device=device)
-    return Route(torch.tensor(chosen, device=device), every)

@@ -52,9 +52,10 @@ class Ensemble:
 
     def outputs(self, rows: Sequence[BatchRow]) -> list[Outputs]:
         """Return the outputs for a batch, of every adapter."""
-        inputs = [row.model_input for row in rows if row.model_input is not None]
+        given = [row for row in rows if row.model_input is not None]
+        inputs = [row.model_input for row in given if row.model_input is not None]
         requests = [(number, name) for name in self.names for number in range(len(inputs))]
-        found = self.bank.run(inputs, requests)
+        found = self.bank.run(inputs, requests, texts=[row.text for row in given])
         starts = range(0, len(found), len(inputs))
         return [Outputs.of(found[start : start + len(inputs)]) for start in starts]
 

@@ -126,6 +126,7 @@ class StackedAdapter(Adapter):
             template.commutes_with_mean,
         )
         self.__dict__["reads_mask"] = template.reads_mask  # of the class, for other adapters
+        self.__dict__["only_first"] = template.only_first
         template = template.to("meta").eval()  # a bank does not train: no dropout
         # In tuples: as attributes these modules would be registered, moved and saved with this one.
         self._template = (template,)

@@ -39,12 +39,15 @@ class Adapter(nn.Module, ABC):
         removes_tokens: Whether `forward` removes the tokens that `before` inserted.
         commutes_with_mean: Whether it is the same linear map for every frame, so that applying it
             to the mean over frames equals the mean of its outputs.
+        only_first: Whether it acts on a sequence from its first token on, and not on what is
+            appended to one whose keys and values are kept.
         supports_vmap: Whether it works under `torch.func.vmap`, for many adapter sets at once.
     """
 
     reads_mask: ClassVar[bool] = False
     removes_tokens: bool = False
     commutes_with_mean: bool = False
+    only_first: ClassVar[bool] = False
     supports_vmap: ClassVar[bool] = True
 
     def before(self, x: Any, *_: Any) -> Any:
@@ -136,6 +139,11 @@ class Method(ABC):
         return True
 
     @property
+    def mixes_frames(self) -> bool:
+        """Whether its adapters let a frame depend on others, such as later ones."""
+        return False
+
+    @property
     def changes_input(self) -> bool:
         """Whether its adapters override `before`, so that they must read the site's own entry."""
         return False
@@ -146,9 +154,13 @@ class Method(ABC):
         return False
 
     def check(  # noqa: B027 - most methods go with all others
-        self, others: Sequence[tuple["Method", tuple[str, ...]]]
+        self, at: tuple[str, ...], others: Sequence[tuple["Method", tuple[str, ...]]]
     ) -> None:
-        """Check the other methods of a recipe, given with their sites.
+        """Check the other methods of a recipe.
+
+        Args:
+            at: The sites of this method.
+            others: The other methods, with their sites.
 
         Raises:
             RecipeMismatch: one of them excludes this method, or a method it needs is missing.

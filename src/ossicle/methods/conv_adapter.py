@@ -53,6 +53,11 @@ class ConvAdapter(Method):
         """False: nothing in it is initialised to zero."""
         return False
 
+    @property
+    def mixes_frames(self) -> bool:
+        """True."""
+        return True
+
     def build(self, site: Site) -> "ConvAdapterModule":
         """Return the adapter; the width must be even and at least `reduction`, or R."""
         width = site.width_out

@@ -57,6 +57,11 @@ class Convpass(Inserted):
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel is {self.kernel}; it must be odd")
 
+    @property
+    def mixes_frames(self) -> bool:
+        """True."""
+        return True
+
     def build(self, site: Site) -> "ConvpassAdapter":
         """Return the adapter; one over the grid needs patches."""
         if self.grid and site.grid is not None and not site.grid[1]:

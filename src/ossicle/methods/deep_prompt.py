@@ -2,6 +2,8 @@
 
     x <- [CLS, D_i, rest of x]        at layer i, in place of the P tokens inserted by `prompt`
 
+At `layer` they replace those at `encoder`, at `dec.layer` those at `decoder`.
+
 Parameters at one site: P * D.
 
 The DPT-25 of Cappellazzo et al. is
@@ -31,7 +33,7 @@ class DeepPrompt(Method):
     """Settings of deep prompts.
 
     Attributes:
-        length: Number of prompts P; must equal that of the prompts at the encoder.
+        length: Number of prompts P; must equal that of the prompts that they replace.
         init: `vpt` or `xavier`.
     """
 
@@ -61,32 +63,38 @@ class DeepPrompt(Method):
 
     @property
     def changes_length(self) -> bool:
-        """True: it needs prompts at the encoder, which lengthen the sequence."""
+        """True: it needs prompts, which lengthen the sequence."""
         return True
 
-    def check(self, others: Sequence[tuple[Method, tuple[str, ...]]]) -> None:
-        """Raise RecipeMismatch unless there are prompts of the same length at the encoder."""
-        lengths = [o.length for o, at in others if isinstance(o, Prompt) and "encoder" in at]
-        if lengths != [self.length]:
-            has = f"of length {lengths[0]}" if lengths else "missing"
-            raise RecipeMismatch(
-                f"deep-prompt(length={self.length}) replaces the prompts at encoder, which are "
-                f"{has} in this recipe; use prompt(length={self.length})@encoder together with "
-                f"deep-prompt(length={self.length})@layer[1:]"
-            )
+    def check(self, at: tuple[str, ...], others: Sequence[tuple[Method, tuple[str, ...]]]) -> None:
+        """Raise RecipeMismatch unless there are prompts of the same length to replace."""
+        for name in at:
+            above = "decoder" if name == "dec.layer" else "encoder"
+            prompts = [
+                o.length for o, places in others if isinstance(o, Prompt) and above in places
+            ]
+            if prompts != [self.length]:
+                has = f"of length {prompts[0]}" if prompts else "missing"
+                raise RecipeMismatch(
+                    f"deep-prompt(length={self.length}) replaces the prompts at {above}, which are "
+                    f"{has} in this recipe; use prompt(length={self.length})@{above} together with "
+                    f"deep-prompt(length={self.length})@{name}[1:]"
+                )
 
     def build(self, site: Site) -> "DeepPromptAdapter":
         """Return the prompts of one layer."""
-        if site.name != "layer":
+        if site.role != "layer":
             raise RecipeMismatch(
                 f"deep prompts are inserted in layers, and '{site.name}' is not one; attach them "
-                "at layer[1:]"
+                f"at {site.beside(['layer'])[0]}[1:]"
             )
         return DeepPromptAdapter(self, site)
 
 
 class DeepPromptAdapter(Adapter):
     """`prompts` (P, D)."""
+
+    only_first: ClassVar[bool] = True
 
     def __init__(self, method: DeepPrompt, site: Site) -> None:
         super().__init__()

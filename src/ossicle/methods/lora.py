@@ -86,7 +86,7 @@ class LoRA(Method):
         if site.role not in LINEAR_SITES:
             raise RecipeMismatch(
                 f"LoRA needs a linear layer, and '{site.name}' is not one; "
-                f"attach it at {', '.join(LINEAR_SITES)}"
+                f"attach it at {', '.join(site.beside(LINEAR_SITES))}"
             )
         rank, scale = inner_width(site, self.rank, self.reduction), self.factor(site)
         adapter = LoRAAdapter(site.width_in, site.width_out, rank, scale, self.dropout)

@@ -76,6 +76,11 @@ class MoA(Method):
         if self.routing == "dense" and (self.slots != 1 or self.normalise != "none"):
             raise ValueError("slots and normalise need routing=soft")
 
+    @property
+    def mixes_frames(self) -> bool:
+        """True for soft routing, whose slots are mixtures of frames."""
+        return self.routing == "soft"
+
     def build(self, site: Site) -> "MoAAdapter":
         """Return the mixture for a block that keeps the width."""
         if site.width_in != site.width_out:

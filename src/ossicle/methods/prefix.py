@@ -4,7 +4,9 @@
 
 They are inserted after the key and value projections. There are no additional queries, and no
 network computes the prefixes. Their place in the sequence does not matter to attention; the code of
-Cappellazzo et al. puts them after CLS.
+Cappellazzo et al. puts them after CLS. In a text decoder every token attends to them, at
+`dec.attn.kv` beside the tokens before it and at `dec.cross.kv` beside the frames; they are added to
+the keys and values that are kept while a text is generated, and not kept with them.
 
 Parameters at one site: P * D_out.
 
@@ -62,10 +64,10 @@ class Prefix(Method):
 
     def build(self, site: Site) -> "PrefixAdapter":
         """Return the keys and values of one layer."""
-        if site.name != "attn.kv":
+        if site.role != "attn.kv":
             raise RecipeMismatch(
                 f"a prefix adds keys and values, which '{site.name}' does not have; attach it at "
-                "attn.kv"
+                f"{' or '.join(site.beside(['attn.kv']))}"
             )
         if site.max_tokens is not None and self.length > site.max_tokens:
             raise RecipeMismatch(

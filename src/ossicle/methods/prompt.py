@@ -2,12 +2,14 @@
 
     at encoder   x <- [CLS, P, x]    shallow prompts: in all layers, then removed or kept
     at layer     x <- [P, x]         embedding prompts: in that layer only
+    at decoder   x <- [P, x]         before the tokens of a text decoder, in all of its layers
 
 If the backbone has a CLS token, prompts follow it. The SPT of Cappellazzo et al. replaces the
 distillation token by them (`drop_distillation`) and keeps them for the head (`keep`), which
 averages over all tokens. Both are off by default, as in visual prompt tuning, where the head reads
 the other tokens only. Prompts have no positions. Together with `deep-prompt` at the further layers
-they are DPT.
+they are DPT. In a decoder every token attends to all prompts, a prompt to those before it and to
+the frames, and tokens have the positions that they have without prompts (Lester et al. 2021).
 
 Parameters at one site: P * D.
 
@@ -15,9 +17,9 @@ Initialised uniform within sqrt(6 / (768 + D)), as in visual prompt tuning, or w
 within sqrt(6 / (P + D)), as in PEFT-SER. Every frame attends to a new prompt, so it changes the
 output.
 
-Sources: Jia et al. 2022, https://arxiv.org/abs/2203.12119; Cappellazzo et al. 2023,
-https://arxiv.org/abs/2312.03694; Feng & Narayanan 2023 (PEFT-SER),
-https://arxiv.org/abs/2306.05350.
+Sources: Jia et al. 2022, https://arxiv.org/abs/2203.12119; Lester et al. 2021,
+https://arxiv.org/abs/2104.08691; Cappellazzo et al. 2023, https://arxiv.org/abs/2312.03694; Feng &
+Narayanan 2023 (PEFT-SER), https://arxiv.org/abs/2306.05350.
 """
 
 from collections.abc import Sequence
@@ -74,18 +76,21 @@ class Prompt(Method):
         """True."""
         return True
 
-    def check(self, others: Sequence[tuple[Method, tuple[str, ...]]]) -> None:
-        """Raise RecipeMismatch for a second placement of prompts at the encoder."""
-        if any(isinstance(other, Prompt) and "encoder" in at for other, at in others):
-            raise RecipeMismatch(
-                "two placements insert prompts at encoder; replace them by one with the sum of "
-                "their lengths"
-            )
+    def check(self, at: tuple[str, ...], others: Sequence[tuple[Method, tuple[str, ...]]]) -> None:
+        """Raise RecipeMismatch for a second placement of prompts at the encoder or decoder."""
+        taken = {name for other, names in others if isinstance(other, Prompt) for name in names}
+        for name in ("encoder", "decoder"):
+            if name in taken.intersection(at):
+                raise RecipeMismatch(
+                    f"two placements insert prompts at {name}; replace them by one with the sum of "
+                    "their lengths"
+                )
 
     def build(self, site: Site) -> "PromptAdapter":
         """Return the prompts of a site where the sequence can get longer."""
-        if site.name not in ("encoder", "layer") or not site.can_grow:
+        if site.name not in ("encoder", "layer", "decoder") or not site.can_grow:
             where = "encoder" if site.name == "layer" else "encoder, or at layer"
+            where = "decoder" if site.in_decoder else where
             raise RecipeMismatch(
                 f"the sequence cannot get longer at {site} of this backbone; attach prompts at "
                 f"{where}"

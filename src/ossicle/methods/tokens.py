@@ -25,6 +25,7 @@ class TokensAdapter(Adapter):
     """Inserts `length` tokens at the entry and, unless `keep`, removes them at the exit."""
 
     reads_mask: ClassVar[bool] = True
+    only_first: ClassVar[bool] = True
 
     def __init__(
         self, length: int, *, first: int = 0, suffix: bool = False, keep: bool = False

@@ -46,7 +46,11 @@ class ReadsLayers(Method):
         """False: it changes the input of the head."""
         return False
 
-    def check(self, others: Sequence[tuple[Method, tuple[str, ...]]]) -> None:
+    def check(
+        self,
+        at: tuple[str, ...],  # noqa: ARG002 - all layers, see `num_layers`
+        others: Sequence[tuple[Method, tuple[str, ...]]],
+    ) -> None:
         """Raise RecipeMismatch for a second such method."""
         for other, _ in others:
             if isinstance(other, ReadsLayers):

@@ -2,7 +2,8 @@
 
 The word before the slash names the source: `ast` Cappellazzo et al. 2023, `elp` Inoue et al. 2024
 and Otake et al. 2023, `ser` Lashkarashvili et al. 2024, `superb` Lin et al. 2024 and Chen et al.
-2023; `peft-ser` and `sure` are named after their papers. Numbers are trainable parameters without
+2023; `peft-ser` and `sure` are named after their papers, `whisper` is for Whisper with its decoder
+(at small size: 12 layers of width 768 in both). Numbers are trainable parameters without
 the head at base size (12 layers of width 768); those of `ast` are also without the final norm, as
 in the table of the paper.
 """
@@ -42,6 +43,11 @@ _CONV_PAR = "convpass(insertion=parallel, position=before, reduction=64)@{}"
 _LORA = "lora(reduction={}, alpha=8, scale=alpha/reduction)@{}"
 _PROMPT = "prompt(length={0}, keep=true, drop_distillation=true)"
 _DEEP = f"{_PROMPT} + deep-prompt(length={{0}})[1:]"
+_QV = "attn.q,attn.v,dec.attn.q,dec.attn.v,dec.cross.q,dec.cross.v"
+_WHOLE = (
+    "attn.q,attn.k,attn.v,attn.o,ffn.in,ffn.out,dec.attn.q,dec.attn.k,dec.attn.v,dec.attn.o,"
+    "dec.cross.q,dec.cross.k,dec.cross.v,dec.cross.o,dec.ffn.in,dec.ffn.out"
+)
 _PF = f"{_PAR.format(64, 'ffn')} + norm@norm.ffn"
 
 _AST: Final[dict[str, tuple[str, str]]] = {  # without the final norm
@@ -286,4 +292,20 @@ PRESETS: Final[dict[str, Preset]] = {
         for chosen in combinations(_SER, number)
     },
     **{name: Preset(*both) for name, both in _SPEECH.items()},
+    "whisper/lora": Preset(
+        f"lora(rank=32, alpha=64, dropout=0.05)@{_QV}",
+        "peft's example for Whisper: queries and values of all attention, 3 538 944",
+    ),
+    "whisper/lora-all": Preset(
+        f"lora(rank=32, alpha=64, dropout=0.05)@{_WHOLE}",
+        "Hu et al. 2021 at every linear of encoder and decoder, 12 976 128",
+    ),
+    "whisper/lora-decoder": Preset(
+        "lora(rank=32, alpha=64, dropout=0.05)@dec.attn.q,dec.attn.v,dec.cross.q,dec.cross.v",
+        "whisper/lora in the decoder alone, so that the encoder's output is cached, 2 359 296",
+    ),
+    "whisper/bottleneck": Preset(
+        "bottleneck(width=64)@ffn,dec.ffn",
+        "after the feed-forward blocks of encoder and decoder, 2 379 264",
+    ),
 }

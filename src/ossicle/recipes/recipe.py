@@ -8,7 +8,7 @@ from typing import Any, Self
 import msgspec
 import tomli_w
 
-from ossicle.anatomy import Anatomy
+from ossicle.anatomy import Anatomy, is_in_decoder
 from ossicle.errors import RecipeError, RecipeMismatch
 from ossicle.recipes.placement import Placement, PlacementData
 from ossicle.recipes.presets import HEAD_ONLY, PRESETS
@@ -58,6 +58,11 @@ class Recipe:
         """The preset's name, or the expression."""
         return self.name or str(self)
 
+    @property
+    def in_decoder(self) -> bool:
+        """Whether something is inserted in a text decoder."""
+        return any(is_in_decoder(site) for placement in self.placements for site in placement.at)
+
     def check(self) -> None:
         """Raise if two placements exclude each other, or one requires what is missing.
 
@@ -66,7 +71,7 @@ class Recipe:
         """
         for one in self.placements:
             others = [(other.method, other.at) for other in self.placements if other is not one]
-            one.method.check(others)
+            one.method.check(one.at, others)
             if one.method.needs_gate and one.gate is None:
                 raise RecipeMismatch(
                     f"'{one}' is only of use as a candidate of a mixture; write "

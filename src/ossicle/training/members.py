@@ -12,7 +12,7 @@ from ossicle.compute.processes import Processes
 from ossicle.data import Clips, Scanned, Utterance
 from ossicle.errors import RunError
 from ossicle.inference.cohort import read_cohort
-from ossicle.inference.ensemble import Source, load_groups
+from ossicle.inference.ensemble import Ensemble, Source, load_groups
 from ossicle.inference.predictor import Group, Predictor, check_whole
 from ossicle.inference.saved_task import check_head, read_task
 from ossicle.inference.single import SingleModel
@@ -77,6 +77,9 @@ def open_members(
     for group in groups:
         if isinstance(group.model, SingleModel) and group.model.model.head is not None:
             tasks[group.places[0]].configure(group.model.model.head)
+        elif isinstance(group.model, Ensemble):
+            for name, place in zip(group.model.names, group.places, strict=True):
+                group.model.bank.configure(name, tasks[place].configure)
     task = tasks[0] if len(members) == 1 else _shared_task(tasks[0], members)
     return Predictor(groups, task if decoder is None else task.with_decoder(decoder))
 
