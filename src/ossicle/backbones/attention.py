@@ -111,9 +111,7 @@ def attend(
         attention_mask = _causal(query, key)
     if hook_point.has_hooks:
         key, value = _through(hook_point, key, value)
-    mask = attention_mask
-    if state.frame_mask is not None:
-        mask = state.frame_mask[:, None, None, :]
+    mask = attention_mask if state.frame_mask is None else state.frame_mask[:, None, None, :]
     added = key.shape[2] - frames
     if added and mask is not None:
         mask = F.pad(mask, (added, 0), value=True)

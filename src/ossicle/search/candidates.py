@@ -106,8 +106,11 @@ def _read(name: str) -> Recipe:
     for one in recipe.placements:
         outside = [site for site in one.at if site not in LAYER_SITES]
         if outside or one.gate is not None or one.layers is not None:
-            what = f"acts at '{outside[0]}', which is not in a layer" if outside else "has a gate"
-            what = f"names the layers {one.layers}" if one.layers is not None else what
+            what = "has a gate"
+            if outside:
+                what = f"acts at '{outside[0]}', which is not in a layer of the encoder"
+            if one.layers is not None:
+                what = f"names the layers {one.layers}"
             raise SearchError(
                 f"the candidate '{name}' {what}; a search chooses the layers and the gates, so "
                 "name recipes whose sites are in all layers, such as lora@attn.q,attn.v"
