@@ -16,11 +16,14 @@ from torch.utils.checkpoint import checkpoint
 
 from ossicle.anatomy import FEATURES, VALUES, Port, Site
 from ossicle.backbones.attention import ATTENTION, ForwardState, HookPoint, checkpoint_contexts
+from ossicle.backbones.checkpoint import save_whole
 from ossicle.backbones.decoder import Decoder
 from ossicle.backbones.family import Encoded, Family, PartialForward
+from ossicle.backbones.source import Source
 from ossicle.backbones.tokens import Tokens
 from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.files import FileState
+from ossicle.writing import Writing
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -202,11 +205,22 @@ class Backbone(nn.Module):
             # A bound method on the instance: a deep copy gets one bound to the copied module.
             layer.forward = MethodType(_checkpointed, layer)
 
-    def save(self, folder: Path | str) -> None:
+    def save(
+        self, folder: Path | str, writing: Writing | None = None, source: Source | None = None
+    ) -> None:
         """Save the model and its feature extractor in the hub's layout, e.g. after merging.
 
         The saved configuration has LayerDrop off, and SpecAugment off unless `stochastic`.
+
+        Args:
+            folder: Folder to write to.
+            writing: What texts its decoder is to write with transformers' `generate`.
+            source: Files of the original model, for further settings of its decoder.
         """
+        if self.decoder is not None:
+            how = writing or Writing()
+            save_whole(self.model, self.extractor, self.decoder, Path(folder), how, source)
+            return
         part = self.family.weights_prefix
         tensors = {f"{part}{name}": value for name, value in self.model.state_dict().items()}
         with quiet_transformers():

@@ -31,7 +31,7 @@ from ossicle.backbones.settings import (
     read_config,
     read_extractor,
 )
-from ossicle.backbones.source import Source, folder_of
+from ossicle.backbones.source import GENERATION, Source, folder_of
 from ossicle.backbones.tokens import SPELLINGS, TOKENIZER, Tokens
 from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.backbones.weights import load_weights, meta_model
@@ -42,7 +42,6 @@ from ossicle.settings import Limits, check_known, check_setting, read_value, spl
 from ossicle.writing import Generating
 
 RANDOM = "config:"
-GENERATION: Final = "generation_config.json"
 MULTILINGUAL: Final = 51865  # token ids of the smallest Whisper that is not English alone
 SEEDS: Final = Limits(0, (1 << 63) - 1)
 PRETRAINED: Final = ("revision", "length")  # options of a pretrained backbone

@@ -17,6 +17,7 @@ SHIPPED: Final = {
     file.parent.name: file.parent
     for file in sorted((Path(__file__).parent / "pretrained").glob("*/config.json"))
 }
+GENERATION: Final = "generation_config.json"
 PROCESSOR: Final = "processor_config.json"  # holds the extractor in newer checkpoints
 
 

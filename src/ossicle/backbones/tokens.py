@@ -184,6 +184,10 @@ class Tokens:
             ids.append(self.special(task))
         return ids if times else [*ids, self.special("notimestamps")]
 
+    def save(self, file: Path) -> None:
+        """Write the tokenizer to a file."""
+        self._tokenizer.save(str(file))
+
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, which begins with a space as in Whisper's training."""
         ids: list[int] = self._tokenizer.encode(f" {text.strip()}", add_special_tokens=False).ids

@@ -16,6 +16,7 @@ from ossicle.cli.ensemble import ensemble
 from ossicle.cli.evaluate import evaluate
 from ossicle.cli.hints import Hinting
 from ossicle.cli.inspect import inspect
+from ossicle.cli.merge import merge
 from ossicle.cli.options import is_main
 from ossicle.cli.params import params
 from ossicle.cli.predict import predict
@@ -48,6 +49,7 @@ for command, kind in (
     (evaluate, Hinting),
     (predict, Hinting),
     (prune, Hinting),
+    (merge, Hinting),
     (report, Hinting),
     (params, Hinting),
     (recipes, Hinting),
