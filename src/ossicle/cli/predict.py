@@ -39,6 +39,13 @@ def predict(
             "give one.",
         ),
     ] = None,
+    prompt: Annotated[
+        str,
+        typer.Option(
+            help="What was asked or said before, for a task that writes text. Default: the column "
+            "prompt of a table, or nothing."
+        ),
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Print the predicted label and probabilities of each recording, one line per file.
@@ -66,7 +73,7 @@ def predict(
     trained = Trained.open(run, backbone=backbone, device=device, decoder=decoder)
     failed = 0
     rows = []
-    for found in trained.predict(recordings, abstain=abstain):
+    for found in trained.predict(recordings, abstain=abstain, prompt=prompt):
         if not o.is_main():
             failed += "error" in found
             continue

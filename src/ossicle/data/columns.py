@@ -35,7 +35,8 @@ class Columns:
 
     Attributes:
         table: Name of the table, for messages.
-        by_role: Column of each role: path, speaker, split, fold, start, stop, duration, length.
+        by_role: Column of each role: path, speaker, prompt, split, fold, start, stop, duration,
+            length.
         labels: Columns to predict.
         label_name: Name of the label, see `Dataset.label_name`.
         unit: Unit of start, stop and duration, one of `UNITS`.

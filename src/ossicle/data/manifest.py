@@ -243,6 +243,7 @@ def _utterance(
             if columns.timed
             else WHOLE
         ),
+        prompt=columns.text("prompt", record),
     )
 
 
@@ -262,7 +263,8 @@ def read_pieces(path: Path) -> list[Utterance]:
         where = f"{path}, row {row}"
         file = path.parent / columns.path(where, record)
         part = columns.part(where, record, partial(sample_rate, file, None))
-        found.append(Utterance.of(file, path.parent, "", None, *part))
+        prompt = columns.text("prompt", record)
+        found.append(Utterance.of(file, path.parent, "", None, *part, prompt=prompt))
     return found
 
 
@@ -350,6 +352,8 @@ def _row(
     row: dict[str, str | float] = {"path": path.as_posix(), "label": utterance.label}
     if utterance.speaker is not None:
         row["speaker"] = utterance.speaker
+    if utterance.prompt:
+        row["prompt"] = utterance.prompt
     if split is not None:
         row["split"] = split[utterance.key]
     if utterance.start_s:

@@ -24,6 +24,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         *("file_path", "audio_path", "audio_file", "wav_path", "wav_file"),
     ),
     "speaker": ("speaker", "speaker_id", "spk", "spk_id", "client_id"),
+    "prompt": ("prompt", "question"),
     "split": ("split", "set", "subset", "partition"),
     "fold": ("fold",),
     "start": (
@@ -48,6 +49,7 @@ _TOGETHER: Final = ("dimensions", "slotvalues")  # labels made of several column
 _MEANING: Final = {
     "path": "the path of the recording",
     "speaker": "the speaker",
+    "prompt": "the prompt",
     "split": "the split",
     "fold": "the fold",
     "start": "the start of the part",

@@ -11,7 +11,7 @@ from ossicle.data.text import composed
 class Utterance:
     """One labelled recording, or a part of one.
 
-    Label and speaker are normalised to NFC.
+    Label, speaker and prompt are normalised to NFC.
 
     Attributes:
         key: Unique name within a dataset: the path from the data's root, with `/`, and
@@ -25,6 +25,7 @@ class Utterance:
             the recording.
         columns: While data are read, other columns that `where` may choose by: all their names, and
             the values of those that it asks for (`ossicle.data.selection`). Afterwards empty.
+        prompt: What was asked or said before, for a task that writes text; empty: nothing.
     """
 
     key: str
@@ -35,9 +36,11 @@ class Utterance:
     duration_s: float | None = None
     span: tuple[int, int] | None = None
     columns: tuple[tuple[str, str | None], ...] = ()
+    prompt: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "label", composed(self.label))
+        object.__setattr__(self, "prompt", composed(self.prompt))
         if self.speaker is not None:
             object.__setattr__(self, "speaker", composed(self.speaker))
 
@@ -51,6 +54,7 @@ class Utterance:
         start_s: float = 0.0,
         duration_s: float | None = None,
         columns: tuple[tuple[str, str | None], ...] = (),
+        prompt: str = "",
     ) -> "Utterance":
         """Return an utterance with a key built from its path below `root` and its part."""
         above = root.as_posix().rstrip("/") + "/"
@@ -58,7 +62,8 @@ class Utterance:
         if start_s or duration_s is not None:
             stop = "end" if duration_s is None else _seconds(start_s + duration_s)
             key += f"#{_seconds(start_s)}-{stop}"
-        return cls(key, path, label, speaker, start_s, duration_s, columns=columns)
+        part = start_s, duration_s
+        return cls(key, path, label, speaker, *part, columns=columns, prompt=prompt)
 
 
 class Trial(NamedTuple):

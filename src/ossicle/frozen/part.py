@@ -83,7 +83,7 @@ class BatchRow:
 
 def text_of(utterance: Utterance) -> Text:
     """Return what is written about an utterance."""
-    return Text(utterance.label)
+    return Text(utterance.label, utterance.prompt)
 
 
 @dataclass

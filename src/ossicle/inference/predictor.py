@@ -23,10 +23,11 @@ from ossicle.backbones import Backbone
 from ossicle.compute.processes import Processes
 from ossicle.data import Utterance, load_utterance, windows
 from ossicle.errors import AudioError, DataError, listing
-from ossicle.frozen.part import BatchRow, FrozenPart
+from ossicle.frozen.part import NO_TEXT, BatchRow, FrozenPart, text_of
 from ossicle.heads import Outputs
 from ossicle.tasks import Task
 from ossicle.votes import Decision, Soft, Vote, at_temperature
+from ossicle.writing import Text
 
 Recording = Path | str | Utterance
 
@@ -119,33 +120,35 @@ class Predictor:
                 check_whole(self.task, {str(utterance.path): len(wave)}, group.limit, rate)
         except DataError as error:
             return about | {"error": str(error)}
-        return about | self.predict_waves(waves)
+        return about | self.predict_waves(waves, text_of(utterance))
 
-    def predict_waves(self, waves: Sequence[Float[np.ndarray, " N"]]) -> dict[str, Any]:
+    def predict_waves(
+        self, waves: Sequence[Float[np.ndarray, " N"]], text: Text = NO_TEXT
+    ) -> dict[str, Any]:
         """Return the decoded answer for a recording, given its wave for each group.
 
         Args:
             waves: The recording at the sample rate of each group's backbone.
+            text: Its prompt, for a task that writes text.
         """
         of_groups = [
-            _outputs_of_wave(group, self.task, wave)
+            _outputs_of_wave(group, self.task, wave, text)
             for group, wave in zip(self.groups, waves, strict=True)
         ]
         outputs = in_order(self.groups, of_groups)
         return decide(self.task, outputs, self.vote, self.temperature).decoded
 
 
-def _outputs_of_wave(group: Group, task: Task, wave: Float[np.ndarray, " N"]) -> list[Tensor]:
+def _outputs_of_wave(
+    group: Group, task: Task, wave: Float[np.ndarray, " N"], text: Text
+) -> list[Tensor]:
     """Return the output of every member of a group, windows combined."""
-    by_window = [
-        [member.cpu().rows()[0] for member in group.model.outputs([_row(group, wave[start:stop])])]
+    rows = (
+        BatchRow.of(group.backbone.row(wave[start:stop]), text=text)
         for start, stop in windows(len(wave), group.limit)
-    ]
+    )
+    by_window = [[one.cpu().rows()[0] for one in group.model.outputs([row])] for row in rows]
     return [task.combine_windows(of_one) for of_one in zip(*by_window, strict=True)]
-
-
-def _row(group: Group, wave: Float[np.ndarray, " N"]) -> BatchRow:
-    return BatchRow.of(group.backbone.row(wave))
 
 
 def in_order(groups: Sequence[Group], outputs: Sequence[Sequence[Tensor]]) -> list[Tensor]:

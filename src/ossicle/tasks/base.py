@@ -275,6 +275,14 @@ class Task(ABC):
             )
         return self
 
+    def check_prompt(self, prompt: str) -> None:  # noqa: ARG002 - most tasks have none
+        """Raise RunError for a prompt that the task cannot be given.
+
+        Raises:
+            RunError: it writes no text, or the prompt is too long.
+        """
+        raise RunError(f"the task {self.name} writes no text, so it has no prompt; leave it out")
+
     def with_decoder(self, decoder: str) -> Self:
         """Return the task with another decoder, for example `beam(size=50)`.
 

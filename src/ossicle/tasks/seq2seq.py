@@ -153,7 +153,7 @@ class TextTask(Task):
         """None: texts are not averaged, see `combine_members`."""
         return ()
 
-    def combine_members(self, outputs: Sequence[Float[Tensor, "U 2"]]) -> Float[Tensor, "U 2"]:
+    def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the text whose tokens have the highest mean log probability in its own model.
 
         Texts of several models have different tokens, so there is nothing to average.
@@ -183,6 +183,30 @@ class TextTask(Task):
         if not all(label.strip() for label in labels):
             raise LabelError("a text is empty; fill it in or take the recording out")
 
+    def check_lengths(self, utterances: Sequence[Utterance], seconds: Sequence[float]) -> None:
+        """Raise LabelError for prompts that are longer than half of what the decoder takes."""
+        del seconds
+        prompts = {one.key: one.prompt for one in utterances if one.prompt}
+        room = self._prompt_room
+        sizes = {key: len(self.tokens.encode(text)) for key, text in prompts.items()}
+        if long := [f"{key} ({size})" for key, size in sizes.items() if size > room]:
+            raise LabelError(
+                f"{len(long)} prompts have more than {room} tokens, half of what the decoder "
+                f"takes: {listing(long)}. Shorten them"
+            )
+
+    def check_prompt(self, prompt: str) -> None:
+        """Raise RunError for a prompt that is longer than half of what the decoder takes."""
+        if (size := len(self.tokens.encode(prompt))) > self._prompt_room:
+            raise RunError(
+                f"the prompt has {size} tokens, and the decoder takes {self._prompt_room}, half of "
+                "all. Shorten it"
+            )
+
+    @property
+    def _prompt_room(self) -> int:
+        return self.tokens.max_length // 2 - 1  # as in Whisper's own code
+
     def check_training(self, utterances: Sequence[Utterance]) -> None:
         """Raise LabelError for texts that the decoder cannot be trained to write."""
         tokens = self.tokens
@@ -195,13 +219,21 @@ class TextTask(Task):
                 "marks, such as <|endoftext|>, are read as these. Correct them, or take the "
                 "recordings out"
             )
-        begun = len(tokens.starting(self.writing.language, self.direction))
-        room = tokens.max_length - begun - 1
-        if long := [f"{key} ({len(one)})" for key, one in ids.items() if len(one) > room]:
+        how = self.writing
+        begun = {
+            one.key: len(tokens.starting(how.language, how.task, prompt=one.prompt))
+            for one in utterances
+        }
+        room = tokens.max_length - 1  # the end
+        long = [
+            f"{key} ({len(text)} tokens after {begun[key]} of prompt and start)"
+            for key, text in ids.items()
+            if begun[key] + len(text) > room
+        ]
+        if long:
             raise LabelError(
-                f"{len(long)} texts have more tokens than the decoder takes, {room} after "
-                f"the start and before the end: {listing(long)}. Cut these recordings, or take "
-                "them out"
+                f"{len(long)} texts are longer than the decoder takes, {room} tokens and the end: "
+                f"{listing(long)}. Cut these recordings, or take them out"
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ossicle.data import Dataset, Trial, Utterance, open_data, read_data
 from ossicle.data.sizes import size_notices
 from ossicle.errors import DataError, RunError, listing
 from ossicle.inference.assessment import assess_outputs, group_outputs
-from ossicle.inference.predictor import Predictor, Recording
+from ossicle.inference.predictor import Predictor, Recording, as_utterance
 from ossicle.inference.single import SingleModel
 from ossicle.paths import HERE
 from ossicle.progress import Progress, no_progress
@@ -155,7 +155,7 @@ class Trained:
         return LEARNT_FROM[:1] if side == "valid" and not learns else LEARNT_FROM
 
     def predict(
-        self, files: Iterable[Recording], *, abstain: float | None = None
+        self, files: Iterable[Recording], *, abstain: float | None = None, prompt: str = ""
     ) -> Iterator[dict[str, Any]]:
         """Yield the decoded answer for each file, as `Predictor.predict` does.
 
@@ -163,10 +163,15 @@ class Trained:
             files: Recordings of any length.
             abstain: Give no label (None) where the confidence is below this, from 0 to 1, and add
                 the `confidence` to every answer. None: always give one.
+            prompt: What was asked or said before, for a task that writes text.
 
         Raises:
-            RunError: the threshold is out of range, or the task has no confidence.
+            RunError: the threshold is out of range, the task has no confidence, or it has no
+                prompt.
         """
+        if prompt:
+            self.task.check_prompt(prompt)
+            files = (replace(as_utterance(one), prompt=prompt) for one in files)
         if abstain is None:
             return self.predictor.predict(files)
         check_value("abstain", abstain, (float,), PROBABILITY)

@@ -29,6 +29,7 @@ TABLE_OPTIONS = {
     ),
     "text": Option("column of transcripts to predict, instead of label"),
     "speaker": Option("column of speakers, or no (speaker, speaker_id, client_id, ...)"),
+    "prompt": Option("column of prompts, for tasks that write text, or no (prompt, question)"),
     "split": Option("column of splits, or no (split, set, subset, partition)"),
     "fold": Option("column of folds, or no (fold)"),
     "test_fold": Option("test fold, if the split is by folds"),

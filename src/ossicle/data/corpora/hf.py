@@ -84,6 +84,7 @@ def _manifest(folder: Path, root: Path, options: Options) -> Manifest:
                 columns.text("speaker", record) or None,
                 *part,
                 span=span,
+                prompt=columns.text("prompt", record),
             )
             collector.add(where, record, utterance)
     notices = left_out(folder, len(missing), row, missing, options)

@@ -90,7 +90,8 @@ def _manifest(shard: Path, root: Path, samples: Sequence[Sample], options: Optio
         record = {one: cell(where, one, facts[one]) for one in columns.used if one in facts}
         part = columns.part(where, record, partial(sample_rate, shard, span))
         label, speaker = columns.label(where, record), columns.text("speaker", record)
-        utterance = Utterance(f"{name}/{key}", shard, label, speaker or None, *part, span=span)
+        asked, who = columns.text("prompt", record), speaker or None
+        utterance = Utterance(f"{name}/{key}", shard, label, who, *part, span=span, prompt=asked)
         collector.add(where, record, utterance)
     return collector.manifest(options)
 
