@@ -80,6 +80,14 @@ class TokenTable(Protocol):
     def normalise(self, text: str, rule: str) -> str:
         """Return a text by the rule `english` or `basic`, so that its words can be compared."""
 
+    @property
+    def no_speech(self) -> int:
+        """The id that says that there is no speech."""
+
+    @property
+    def first_time(self) -> int:
+        """The id of the time 0; each one after it is 20 ms later."""
+
     def starting(
         self, language: str | None, task: str = ..., *, prompt: str = ..., times: bool = ...
     ) -> list[int]:
@@ -113,5 +121,9 @@ class TextDecoder(Protocol):
         frame_mask: Bool[Tensor, "B T"] | None,
         starts: Sequence[Sequence[int]],
         how: Generating,
+        most: Sequence[int] | None = None,
     ) -> list[Float[Tensor, "U 2"]]:
-        """Return for each row the generated ids, and their log probabilities."""
+        """Return for each row the generated ids, and their log probabilities.
+
+        The first one is the id of no speech, with its log probability at the start of the text.
+        """

@@ -95,7 +95,7 @@ def attend(
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    position_bias: Float[Tensor, "B H T T"] | None = None,
+    position_bias: Float[Tensor, "B H T S"] | None = None,
     **_: Any,
 ) -> tuple[Float[Tensor, "B T H E"], None]:
     """Return softmax(q k + bias) v, with keys and values taken from the site `attn.kv`.

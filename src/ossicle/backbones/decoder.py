@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import GenerationConfig, GenerationMixin
+from transformers import GenerationMixin, StoppingCriteriaList
 from transformers.modeling_outputs import BaseModelOutput
 
 from ossicle.backbones.attention import ForwardState
+from ossicle.backbones.generation import MostTokens, rules_of, settings_of
 from ossicle.backbones.tokens import Tokens
 from ossicle.writing import Generating
 
@@ -60,16 +61,32 @@ class Decoder:
         frame_mask: Bool[Tensor, "B T"] | None,
         starts: Sequence[Sequence[int]],
         how: Generating,
+        most: Sequence[int] | None = None,
     ) -> list[Float[Tensor, "U 2"]]:
-        """Return for each row the generated ids, the end included, and their log probabilities."""
+        """Return for each row generated ids, the end included, with their log probabilities.
+
+        The first row is the token of no speech, with its log probability at the start of the text.
+        Rows do not depend on each other.
+
+        Args:
+            hidden: The encoder's output.
+            frame_mask: Its real frames; None: all.
+            starts: The tokens that each row begins with.
+            how: How texts are generated.
+            most: Most tokens of each row; None: those of `how`, or as many as the decoder takes.
+        """
+        room = [self.tokens.max_length - len(start) for start in starts]
+        wanted = most or [how.max_tokens or one for one in room]
+        sizes = [min(pair) for pair in zip(wanted, room, strict=True)]
         rows: dict[int, Float[Tensor, "U 2"]] = {}
-        by_length: dict[int, list[int]] = defaultdict(list)
+        alike: dict[tuple[int, int], list[int]] = defaultdict(list)
         for row, start in enumerate(starts):
-            by_length[len(start)].append(row)
-        for same in by_length.values():
+            alike[len(start), start[-1]].append(row)  # the last one says whether there are times
+        for same in alike.values():
             begin = torch.tensor([list(starts[row]) for row in same], device=hidden.device)
             mask = None if frame_mask is None else frame_mask[same]
-            rows |= zip(same, self._generated(hidden[same], mask, begin, how), strict=True)
+            found = self._generated(hidden[same], mask, begin, how, [sizes[row] for row in same])
+            rows |= zip(same, found, strict=True)
         return [rows[row] for row in range(len(starts))]
 
     def _generated(
@@ -78,37 +95,44 @@ class Decoder:
         frame_mask: Bool[Tensor, "B T"] | None,
         begin: Int[Tensor, "B S"],
         how: Generating,
+        most: Sequence[int],
     ) -> list[Float[Tensor, "U 2"]]:
-        room = self.tokens.max_length - begin.shape[1]
-        settings = GenerationConfig(
-            max_new_tokens=min(how.max_tokens or room, room),
-            num_beams=how.beams,
-            do_sample=False,
-            eos_token_id=self.tokens.end,
-            pad_token_id=self.tokens.end,
-            decoder_start_token_id=self.tokens.start,
-            suppress_tokens=list(how.suppressed) or None,
-            begin_suppress_tokens=list(how.not_first) or None,
-            return_dict_in_generate=True,
-            output_scores=True,
-        )
-        whole = self._generator()
+        """Return generated ids with their log probabilities, of starts of one length."""
+        size, generator = begin.shape[1], self._generator()
+        generator.proj_out.first = None
         try:
             self._see(frame_mask, how.beams)
             made: Any = GenerationMixin.generate(
-                whole,
+                generator,
                 encoder_outputs=BaseModelOutput(hidden),
+                attention_mask=hidden.new_ones(hidden.shape[:2]),  # not read: `_see` masks
                 decoder_input_ids=begin,
-                generation_config=settings,
+                generation_config=settings_of(how, self.tokens, max(most)),
+                logits_processor=rules_of(begin[0].tolist(), self.tokens),
+                stopping_criteria=StoppingCriteriaList([MostTokens(size, most)]),
             )
         finally:
             self._clear()
-        beams = made.get("beam_indices")
-        scores = whole.compute_transition_scores(
-            made.sequences, made.scores, beams, normalize_logits=how.beams == 1
+        scores = generator.compute_transition_scores(
+            made.sequences,
+            made.scores,
+            made.get("beam_indices"),
+            normalize_logits=how.beams == 1,
         )
-        ids = made.sequences[:, begin.shape[1] :]
-        return [_until_end(*row, self.tokens.end) for row in zip(ids, scores, strict=True)]
+        silence = self._silence(generator.proj_out.first[:: how.beams], begin)
+        made_by_row = zip(silence, made.sequences[:, size:], scores, most, strict=True)
+        return [
+            torch.cat((first[None], _until_end(ids, of_ids, self.tokens.end)[:longest]))
+            for first, ids, of_ids, longest in made_by_row
+        ]
+
+    def _silence(
+        self, logits: Float[Tensor, "B S V"], begin: Int[Tensor, "B S"]
+    ) -> Float[Tensor, "B 2"]:
+        """Return the token of no speech, and its log probability after the start token."""
+        start = (begin[0] == self.tokens.start).nonzero()[-1, 0]
+        scores = logits[:, start].float().log_softmax(dim=-1)[:, self.tokens.no_speech]
+        return torch.stack((torch.full_like(scores, self.tokens.no_speech), scores), dim=-1)
 
     def _see(self, frame_mask: Bool[Tensor, "B T"] | None, beams: int = 1) -> None:
         """Mask padding in cross-attention; with beams, several rows are of one recording."""
@@ -120,25 +144,17 @@ class Decoder:
         self.cross_state.clear()
 
     def _generator(self) -> Any:
-        """Return a model for `generate` that has this decoder, and is a module of none."""
+        """Return the model that `generate` runs; it has this decoder and is a module of none."""
         if self._whole is None:
-            from ossicle.backbones.generator import Generator
+            from ossicle.backbones.generator import generator_of
 
-            decoder = self._model.decoder
-            with torch.device("meta"):
-                whole: Any = Generator(self._model.config)
-            whole.state = self.state
-            whole.model.encoder = None
-            whole.model.decoder = decoder
-            whole.proj_out.weight = decoder.embed_tokens.weight
-            whole.generation_config = GenerationConfig()
-            self._whole = whole.eval()
+            self._whole = generator_of(self._model.config, self._model.decoder, self.state)
         return self._whole
 
 
 def _until_end(
     ids: Int[Tensor, " U"], scores: Float[Tensor, " U"], end: int
-) -> Float[Tensor, "U 2"]:
+) -> Float[Tensor, "N 2"]:
     """Return ids and log probabilities of a row up to its end, which is padded with ends."""
     ends = (ids == end).nonzero()
     size = int(ends[0]) + 1 if len(ends) else len(ids)

@@ -10,8 +10,10 @@ before the first token would shift.
 from typing import Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import GenerationConfig
 from transformers.models.whisper.modeling_whisper import WhisperForConditionalGeneration
 
 from ossicle.backbones.attention import ForwardState
@@ -37,3 +39,34 @@ class Generator(WhisperForConditionalGeneration):
         places = torch.arange(count - size, count, device=input_ids.device)
         made.setdefault("decoder_position_ids", places.expand(len(input_ids), -1))
         return made
+
+
+class OutputLayer(nn.Module):
+    """The table of token embeddings as output layer; it keeps the first logits of a generation.
+
+    Attributes:
+        first: Logits (B, S, V) after each token of the starts; None: not computed yet.
+    """
+
+    def __init__(self, embeddings: nn.Embedding) -> None:
+        super().__init__()
+        self.embeddings = embeddings
+        self.first: Float[Tensor, "B S V"] | None = None
+
+    def forward(self, hidden: Float[Tensor, "B U D"]) -> Float[Tensor, "B U V"]:
+        """Return the logits."""
+        logits = F.linear(hidden, self.embeddings.weight)
+        if self.first is None:
+            self.first = logits
+        return logits
+
+
+def generator_of(config: Any, decoder: Any) -> Any:
+    """Return a model for `generate` with this decoder, which stays a module of its own model."""
+    with torch.device("meta"):
+        made = WhisperForConditionalGeneration(config)
+    made.model.encoder = None
+    made.model.decoder = decoder
+    made.proj_out = OutputLayer(decoder.embed_tokens)
+    made.generation_config = GenerationConfig()
+    return made.eval()

@@ -37,6 +37,11 @@ class Tokens:
         is_multilingual: Whether the start says the language and the task.
         max_length: Most tokens of a sequence, start and end included.
         spellings: American spellings by British ones, for `normalise`; None: the model has none.
+        end: The id of the end of a text.
+        start: The id of the start of a text.
+        no_times: The id that says that a text has no times.
+        no_speech: The id that says that there is no speech.
+        first_time: The id of the time 0; each one after it is `TIME_STEP_S` later.
     """
 
     def __init__(
@@ -55,6 +60,9 @@ class Tokens:
         self._tokenizer = tokenizer
         self.end = self.special("endoftext")
         self.start = self.special("startoftranscript")
+        self.no_times = self.special("notimestamps")
+        self.no_speech = self.no_times - 1  # of several names
+        self.first_time = self.no_times + 1
 
     @classmethod
     def read(
@@ -182,7 +190,7 @@ class Tokens:
         if self.is_multilingual:
             ids += [] if language is None else [self.special(language)]
             ids.append(self.special(task))
-        return ids if times else [*ids, self.special("notimestamps")]
+        return ids if times else [*ids, self.no_times]
 
     def save(self, file: Path) -> None:
         """Write the tokenizer to a file."""
@@ -194,6 +202,7 @@ class Tokens:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids, without special tokens."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=True)
+        """Return the text of ids, without special tokens and times."""
+        words = [one for one in ids if one < self.first_time]
+        text: str = self._tokenizer.decode(words, skip_special_tokens=True)
         return text.strip()

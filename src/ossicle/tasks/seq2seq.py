@@ -156,9 +156,11 @@ class TextTask(Task):
     def combine_members(self, outputs: Sequence[Tensor]) -> Tensor:
         """Return the text whose tokens have the highest mean log probability in its own model.
 
+        The first row of an output is no token of the text: it says how likely no speech is.
+
         Texts of several models have different tokens, so there is nothing to average.
         """
-        return max(outputs, key=lambda one: (float(one[:, 1].mean()), one[:, 0].tolist()))
+        return max(outputs, key=lambda one: (float(one[1:, 1].mean()), one[:, 0].tolist()))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the text as `label`."""
