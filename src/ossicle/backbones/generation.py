@@ -12,7 +12,7 @@ from ossicle.backbones.tokens import Tokens
 from ossicle.writing import Generating
 
 
-class MostTokens(StoppingCriteria):  # type: ignore[misc] # transformers has no types
+class MostTokens(StoppingCriteria):
     """Ends each row at a length of its own, so that a row does not depend on its batch."""
 
     def __init__(self, begin: int, most: Sequence[int]) -> None:
@@ -56,6 +56,6 @@ def rules_of(start: Sequence[int], tokens: Tokens) -> LogitsProcessorList:
     """Return the rules for tokens of time, where a start asks for times: they come in pairs."""
     if start[-1] == tokens.no_times:
         return LogitsProcessorList()
-    settings = GenerationConfig(eos_token_id=tokens.end)
+    settings: Any = GenerationConfig(eos_token_id=tokens.end)
     settings.no_timestamps_token_id = tokens.no_times
     return LogitsProcessorList([WhisperTimeStampLogitsProcessor(settings, len(start))])
