@@ -85,7 +85,7 @@ def check_generated(model: AdaptedModel, frames) -> None:
     decoder, how = model.backbone.decoder, model.head.writing.generating
     made = decoder.generate(*frames, STARTS, how)
     for row, (start, tokens) in enumerate(zip(STARTS, made, strict=True)):
-        tokens = tokens[-how.max_tokens :]
+        tokens = tokens[1:]  # the first one is no speech
         ids = torch.tensor([[*start, *tokens[:, 0].long().tolist()]])
         own = [part[row : row + 1] for part in frames]
         after = decoder.logits(*own, ids[:, :-1])[0, len(start) - 1 :].log_softmax(-1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
+from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from transformers.generation.logits_process import WhisperTimeStampLogitsProcessor
 

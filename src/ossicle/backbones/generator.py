@@ -61,10 +61,11 @@ class OutputLayer(nn.Module):
         return logits
 
 
-def generator_of(config: Any, decoder: Any) -> Any:
+def generator_of(config: Any, decoder: Any, state: ForwardState) -> Any:
     """Return a model for `generate` with this decoder, which stays a module of its own model."""
     with torch.device("meta"):
-        made = WhisperForConditionalGeneration(config)
+        made: Any = Generator(config)
+    made.state = state
     made.model.encoder = None
     made.model.decoder = decoder
     made.proj_out = OutputLayer(decoder.embed_tokens)
