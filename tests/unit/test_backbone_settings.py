@@ -259,6 +259,7 @@ def test_a_name_that_is_not_a_path_is_a_one_line_error(name):
             "config:hubert-base?hidden_size=12288&intermediate_size=65536",
             r"has \d+ parameters; random weights are limited to 4000000000",
         ),
+        ("config:whisper-tiny?vocab_size=2000", "is not a valid architecture: Padding_idx"),
         ("config:whisper-tiny?num_mel_bins=128", "feature_size=80 and config.json num_mel_bins"),
         (
             "config:whisper-tiny?max_source_positions=50",

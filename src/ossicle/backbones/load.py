@@ -43,6 +43,10 @@ from ossicle.writing import Generating
 
 RANDOM = "config:"
 MULTILINGUAL: Final = 51865  # token ids of the smallest Whisper that is not English alone
+_INVALID: Final = (  # what transformers and torch raise for settings that do not fit each other
+    *(ArithmeticError, AssertionError, LookupError),
+    *(RuntimeError, TypeError, ValueError),
+)
 SEEDS: Final = Limits(0, (1 << 63) - 1)
 PRETRAINED: Final = ("revision", "length")  # options of a pretrained backbone
 
@@ -142,7 +146,7 @@ def _unloaded(name: str, family: Family, settings: dict[str, Any], device: str) 
     try:
         with torch.device(device):
             return AutoModel.from_config(config), config
-    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+    except _INVALID as error:
         raise BackboneError(f"'{name}' is not a valid architecture: {one_line(error)}") from error
 
 

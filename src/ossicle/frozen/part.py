@@ -262,7 +262,9 @@ def _reason_not_to_cache(
 
 def states_bytes(backbone: Backbone, cut: Cut, sizes: Sequence[int]) -> int:
     """Return the size of all states in float32, estimated from a second of noise."""
-    probe = max(int(PROBE_S * backbone.sample_rate), backbone.min_samples)
+    longest = backbone.max_samples or backbone.sample_rate
+    # shorter than a window: what is padded to one shows by its number of frames
+    probe = max(min(int(PROBE_S * backbone.sample_rate), longest // 2), backbone.min_samples)
     wave = np.random.default_rng(0).normal(0, 0.1, probe).astype(np.float32)
     (states,) = run_to_cut(backbone, [backbone.row(wave)], cut)
     of_one = states.numel() * states.element_size()
