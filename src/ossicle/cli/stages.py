@@ -30,6 +30,27 @@ def print_stage(tests: Sequence[Mapping[str, Any]], task: str) -> None:
         print(f"{line}{shown}, {what} {metric.difference(change)}")
 
 
+def change(
+    what: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    task: str,
+    word: str = "change",
+) -> str:
+    """Return a line on what training has changed on some recordings; a plus is better."""
+    from ossicle.tasks import TASKS
+
+    kind = TASKS[task]
+    key, metric = kind.primary_metric, kind.reported[kind.primary_metric]
+    values = [None if one is None else one[key] for one in (before, after)]
+    shown = " -> ".join("not available" if one is None else metric.text(one) for one in values)
+    first, last = values
+    if first is None or last is None:
+        return f"{what}: {metric.label} {shown}"
+    better = (last - first if kind.higher_is_better else first - last) + 0.0  # never -0.0
+    return f"{what}: {metric.label} {shown}, {word} {metric.difference(better)}"
+
+
 def print_pruned(pruned: Mapping[str, Any], task: str) -> None:
     """Print how an adapter was pruned, and what that and training on have changed.
 

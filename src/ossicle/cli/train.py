@@ -10,7 +10,7 @@ from ossicle.cli import options as o
 from ossicle.cli.early import check_started
 from ossicle.cli.map_labels import MapLabels, renamed
 from ossicle.cli.run_options import RunOptions, check_given
-from ossicle.cli.stages import print_pruned, print_stage
+from ossicle.cli.stages import SIDES, change, print_pruned, print_stage
 from ossicle.cli.train_members import Asked, train_members
 from ossicle.paths import HERE, expand
 from ossicle.training.config import TrainConfig
@@ -90,6 +90,11 @@ def print_run(result: "RunResult", out: Path, *, compiled: bool) -> None:
     best, epochs = result.best_epoch, result.epochs
     print(f"best epoch {best} of {epochs} by validation {result.chosen_by}")
     o.print_metrics(result.test_metrics)
+    if result.bare is not None:
+        test = result.test_metrics
+        print(change("without adapters", result.bare["test"], test, result.task, "gain"))
+    if result.also is not None:
+        print(change(f"also {result.also['data']}", *map(result.also.get, SIDES), result.task))
     if result.stage is not None:
         print_stage(result.stage["tests"], result.task)
         if "pruned" in result.stage:

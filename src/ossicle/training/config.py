@@ -249,6 +249,22 @@ class TrainConfig:
         ),
         Limits(0, 1, above=True),
     ] = None
+    also: Annotated[
+        str | None,
+        Help(
+            "Test on this corpus too, before training where the model has answers then, and after: "
+            "what it has gained or lost there. Nothing is chosen by it.",
+            RECORDINGS,
+        ),
+    ] = None
+    also_task: Annotated[
+        str | None,
+        Help(
+            "Settings of the task for --also, such as another language: 'seq2seq(language=en)'. "
+            "Default: --task.",
+            RECORDINGS,
+        ),
+    ] = None
     fast: Annotated[
         bool,
         Help("Use faster, exactly equivalent code in place of frozen modules.", RUN),
@@ -316,6 +332,8 @@ class TrainConfig:
         self._check_stage()
         if self.shots is not None and self.train_fraction is not None:
             raise RunError("shots and train_fraction both choose training recordings; give one")
+        if self.also_task is not None and self.also is None:
+            raise RunError("--also-task is for the corpus of --also; give it, or leave it out")
         if self.fold is not None:
             parse_fold(self.fold)
         parse(self.optimizer, "optimizer", OPTIMIZERS)

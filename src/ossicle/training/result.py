@@ -19,7 +19,7 @@ from ossicle.strict_json import UNDEFINED
 from ossicle.training.folder import METRICS, read_json
 
 RESULT_VERSION: Final = 1
-OPTIONAL: Final = (UNDEFINED, "stage")
+OPTIONAL: Final = (UNDEFINED, "stage", "bare", "also")
 ENDS: Final = ("epochs", "patience", "callback")
 
 
@@ -57,6 +57,9 @@ class RunResult:
         backbone_fingerprint: Short hash of its weights, as in `recipe.json`.
         split_fingerprint: For each side, a hash of the keys and contents of its recordings.
         stage: Of a run that started from another: what `ossicle.training.stage_tests` says of it.
+        bare: Metrics of the pretrained model without adapters, `valid` and `test`; of a run of a
+            task that writes text and that did not start from another.
+        also: Of a run with `--also`: its `data`, and the metrics `before` and `after` training.
         undefined: Reasons for numbers that are null, by their path.
         version: `RESULT_VERSION` of the code that wrote the result.
     """
@@ -87,6 +90,8 @@ class RunResult:
     backbone_fingerprint: str
     split_fingerprint: dict[str, str]
     stage: dict[str, Any] | None = None
+    bare: dict[str, Any] | None = None
+    also: dict[str, Any] | None = None
     undefined: dict[str, str] = field(default_factory=dict)
     version: int = RESULT_VERSION
 
@@ -104,7 +109,7 @@ class RunResult:
         return self.test
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data; `undefined` and `stage` only where there is something in them."""
+        """Return plain data; what is optional only where there is something in it."""
         data = asdict(self)
         return {key: value for key, value in data.items() if key not in OPTIONAL or value}
 

@@ -5,6 +5,7 @@
     RUN/config.json             all settings that affect the result
     RUN/split.json              which recordings were on which side, with a hash of their content
     RUN/versions.json           versions of Python and packages, platform, threads
+    RUN/before.json             metrics before the first step: `ossicle.training.outside`
     RUN/log.jsonl               one line per epoch
     RUN/metrics.json            metrics on validation and test recordings, sizes, time, memory
     RUN/checkpoint.safetensors  state after the last finished epoch, for --resume
@@ -56,6 +57,7 @@ from ossicle.training.folder import (
 )
 from ossicle.training.inputs import write_inputs
 from ossicle.training.loop import epochs
+from ossicle.training.outside import before_training, open_also, with_before
 from ossicle.training.parent import copy_parent, find_parent
 from ossicle.training.prepare import Prepared, prepare
 from ossicle.training.result import RunResult, read_result, write_result
@@ -122,9 +124,16 @@ def train(
             progress=progress,
             parent=parent,
         )
+        also = open_also(run, places_of(folder), progress)
         with threads(pick_threads(run.model, threads_of(folder))):
             processes.together(lambda: begin(writer, config, run, resume=resume))
-            return _train(run, folder, earlier, test, trackers, started, on_epoch, progress)
+            before = before_training(run, also, folder, test=test, progress=progress)
+            result = _train(run, folder, earlier, test, trackers, started, on_epoch, progress)
+            result = with_before(result, run, also, before, progress)
+            if processes.is_main:
+                write_result(folder, result)
+            processes.wait()
+            return result
 
 
 def begin(writer: Writer, config: TrainConfig, run: Prepared, *, resume: bool) -> None:
@@ -167,9 +176,6 @@ def _train(
             tracker.log(metrics, step=result.best_epoch)
     for tracker in tracked:
         tracker.finish()
-    if is_main:
-        write_result(folder, result)
-    run.processes.wait()
     return result
 
 

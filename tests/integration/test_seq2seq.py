@@ -1,0 +1,136 @@
+"""A text decoder is trained on a few recordings: what it learns, keeps and is compared with."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from ossicle.errors import RunError, SplitError
+from ossicle.training.config import TrainConfig
+from ossicle.training.outputs import keep_outputs, read_outputs
+from ossicle.training.result import RunResult, read_result
+from ossicle.training.run import train
+from ossicle.training.trained import Trained
+
+BACKBONE = (
+    "config:whisper-tiny?d_model=16&encoder_layers=1&encoder_attention_heads=2&encoder_ffn_dim=16&"
+    "decoder_layers=1&decoder_attention_heads=2&decoder_ffn_dim=16&vocab_size=1790&"
+    "max_target_positions=16&pad_token_id=0&length=1"
+)
+
+
+def write(folder: Path, seed: int, text: str = "no") -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    rows = ["path,text,split"]
+    for number, side in enumerate(("train",) * 4 + ("valid", "valid", "test", "test")):
+        soundfile.write(folder / f"{number}.wav", rng.normal(0, 0.1, 3200), 16_000)
+        rows.append(f"{number}.wav,{text},{side}")
+    (folder / "t.csv").write_text("\n".join(rows) + "\n")
+    return folder / "t.csv"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    root = tmp_path_factory.mktemp("texts")
+    return TrainConfig(
+        backbone=BACKBONE,
+        recipe="full@decoder,dec.embed",
+        data=str(write(root / "own", 0)),
+        task="seq2seq(language=de)",
+        also=str(write(root / "other", 1, "na")),
+        also_task="seq2seq(language=fr)",
+        epochs=25,
+        batch_size=4,
+        lr=3e-2,
+        schedule="constant",
+        track="none",
+    )
+
+
+@pytest.fixture(scope="module")
+def run(config: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
+    folder = tmp_path_factory.mktemp("run") / "run"
+    return folder, train(config, folder)
+
+
+def test_a_text_is_learnt_with_its_end(run: tuple[Path, RunResult]) -> None:
+    assert run[1].test_metrics["wer"] == 0.0
+    assert [one["predicted"] for one in run[1].test_metrics["recordings"]] == ["no", "no"]
+
+
+def test_the_model_before_training_is_in_the_result_though_its_own_weights_change(
+    run: tuple[Path, RunResult], config: TrainConfig, tmp_path: Path
+) -> None:
+    folder, result = run
+    assert result.bare is not None
+    assert result.bare["test"]["wer"] >= 1.0
+    # A run that does not move its weights is the model before training.
+    still = train(replace(config, lr=1e-30, epochs=1, also=None, also_task=None), tmp_path / "s")
+    for side, own in (("valid", still.valid), ("test", still.test_metrics)):
+        shown = {key: own[key] for key in ("wer", "cer")}
+        assert {key: result.bare[side][key] for key in shown} == shown
+    assert read_result(folder) == result
+
+
+def test_another_corpus_is_tested_before_and_after_and_chooses_nothing(
+    run: tuple[Path, RunResult],
+) -> None:
+    found = run[1].also
+    assert found is not None
+    assert found["before"]["wer"] >= 1.0
+    assert found["after"]["cer"] <= 0.5 + 1e-9  # "no" for "na", in another language
+    assert found["after"]["count"] == 2
+
+
+def test_another_corpus_shares_no_recording_and_no_other_task(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match="--also-task is 'asr', and the task of the run is seq2seq"):
+        train(replace(config, also_task="asr"), tmp_path / "a")
+    own = replace(config, also=f"{config.data}?split=no")
+    with pytest.raises(SplitError, match=r"6 of the 8 test recordings of --also .* are among"):
+        train(own, tmp_path / "b")
+    with pytest.raises(RunError, match="--also-task is for the corpus of --also"):
+        replace(config, also=None)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_run_goes_on_after_its_first_evaluation_and_computes_it_once(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    config = replace(config, epochs=2, also=None, also_task=None)
+    folder = tmp_path / "run"
+    first = train(config, folder, on_epoch=lambda _: True, test=False)
+    assert first.bare is not None
+    assert first.bare["test"] is None
+    again = train(config, folder, resume=True)
+    assert again.bare is not None
+    assert again.bare["valid"] == first.bare["valid"]
+    assert again.bare["test"]["count"] == 2
+    assert json.loads((folder / "before.json").read_text())["bare"] == again.bare
+
+
+def test_kept_outputs_are_texts_with_their_tokenizer(run: tuple[Path, RunResult]) -> None:
+    folder, _ = run
+    keep_outputs(folder)
+    kept = read_outputs(folder)
+    assert kept is not None
+    assert [kept.task.decode(one)["label"] for one in kept.test.outputs] == ["no", "no"]
+    assert kept.task.combine_members([*kept.test.outputs]).shape[1] == 2
+
+
+def test_a_trained_run_predicts_and_takes_a_prompt(run: tuple[Path, RunResult]) -> None:
+    trained = Trained.open(run[0])
+    wave = Path(read_result(run[0]).data).parent / "7.wav"
+    (found,) = trained.predict([wave])
+    assert found["label"] == "no"
+    (asked,) = trained.predict([wave], prompt="x")
+    assert isinstance(asked["label"], str)
+    with pytest.raises(RunError, match="the prompt has 20 tokens, and the decoder takes 7"):
+        trained.predict([wave], prompt="x" * 19)
+    assert torch.is_grad_enabled()
