@@ -94,7 +94,8 @@ def print_run(result: "RunResult", out: Path, *, compiled: bool) -> None:
         test = result.test_metrics
         print(change("without adapters", result.bare["test"], test, result.task, "gain"))
     if result.also is not None:
-        print(change(f"also {result.also['data']}", *map(result.also.get, SIDES), result.task))
+        before, after = (result.also[side] for side in SIDES)
+        print(change(f"also {result.also['data']}", before, after, result.task))
     if result.stage is not None:
         print_stage(result.stage["tests"], result.task)
         if "pruned" in result.stage:

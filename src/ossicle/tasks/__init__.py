@@ -1,9 +1,9 @@
 """Tasks: what a head's output means. One file each; a new one is a line here."""
 
-from typing import Final
+from typing import Any, Final
 
 from ossicle.data.roles import plain_name
-from ossicle.settings import Value, parse
+from ossicle.settings import parse
 from ossicle.tasks.base import Task
 from ossicle.tasks.classification import Classification
 from ossicle.tasks.events import Events
@@ -35,7 +35,7 @@ TASKS: Final[dict[str, type[Task]]] = {
 }
 
 
-def parse_task(text: str) -> tuple[type[Task], dict[str, Value]]:
+def parse_task(text: str) -> tuple[type[Task], dict[str, Any]]:
     """Return the task that an expression names, and all its settings.
 
     Raises:
