@@ -13,7 +13,7 @@ from ossicle.frozen.part import BatchRow
 from ossicle.inference.bank import WRITING, AdapterBank
 from ossicle.inference.ensemble import Ensemble
 from ossicle.recipes.recipe import Recipe
-from ossicle.tasks import TASKS
+from ossicle.tasks import Seq2Seq
 from ossicle.writing import Generating, Text, Writing
 
 BOTH = (
@@ -93,7 +93,7 @@ def test_the_encoder_runs_once_for_adapters_of_the_decoder(bank, noise):
 
 
 def test_a_folder_says_how_its_adapter_writes(bare, models, tmp_path):
-    task = {**TASKS["seq2seq"](Writing("de")).to_dict(), "max_seconds": 1.0}
+    task = {**Seq2Seq("de").to_dict(), "max_seconds": 1.0}
     save(models["d"], tmp_path, task=task)
     bank = AdapterBank(copy.deepcopy(bare))
     bank.load("one", tmp_path)

@@ -147,8 +147,13 @@ def _read_facts(path: Path) -> dict[str, Any]:
 def _check_outputs(
     file: Path, head: Mapping[str, Any] | None, shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Raise where a head has more outputs than numbers, before one of such a size is built."""
+    """Raise where a head has more outputs than numbers, or numbers for none, before it is built."""
     numbers = sum(prod(shape) for key, shape in shapes.items() if key.startswith("head/"))
+    if head is not None and numbers and not head["outputs"]:  # a text decoder has none of its own
+        raise AdapterFileError(
+            f"'{file}' is damaged: head.outputs is 0; expected a whole number, 1 or more. Copy it "
+            "again"
+        )
     if head is not None and head["outputs"] > numbers:
         raise AdapterFileError(
             f"'{file}' says that the head has {head['outputs']} outputs, but {TENSORS} holds "

@@ -24,7 +24,13 @@ from torch import Tensor
 
 from ossicle.adapters.folder import TENSORS, read_folder
 from ossicle.adapters.model import AdaptedModel
-from ossicle.adapters.saving import check_backbone, check_finite, check_shapes, read_tensors
+from ossicle.adapters.saving import (
+    check_backbone,
+    check_finite,
+    check_shapes,
+    needs_decoder,
+    read_tensors,
+)
 from ossicle.adapters.slots import Slot
 from ossicle.anatomy import VALUES
 from ossicle.backbones import Backbone, Encoded, PartialForward
@@ -100,8 +106,9 @@ class AdapterBank:
         check_shapes(self.backbone, recipe, opened.facts["head"], opened.shapes, opened.path)
         tensors, _ = read_tensors(opened.path / TENSORS)
         self.add(name, recipe, head["name"], head["outputs"], tensors)
-        if opened.facts["task"]:
-            self.configure(name, read_task(opened.path, opened.facts)[0].configure)
+        if opened.facts["task"] and needs_decoder(opened.facts):
+            task, _ = read_task(opened.path, opened.facts)
+            self.configure(name, task.with_tokens(self.backbone.tokens).configure)
 
     def configure(self, name: str, tell: Callable[[Head], None]) -> None:
         """Take what tells the head what it does for an adapter, such as `Task.configure`.
