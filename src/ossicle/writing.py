@@ -5,7 +5,7 @@ Backbones have decoders, heads run them, and tasks say what they write; the thre
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -18,10 +18,14 @@ class Text:
     Attributes:
         label: The text to write; not read where a decoder generates.
         prompt: What was asked or said before; empty: nothing.
+        seconds: Length of the recording, which bounds that of its text; None: it is not known.
+        times: Whether it is generated with times, as the windows of a long recording are.
     """
 
     label: str = ""
     prompt: str = ""
+    seconds: float | None = None
+    times: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,15 @@ class Generating:
 
     Attributes:
         beams: Hypotheses of a beam search; 1: greedy.
-        max_tokens: Most tokens of a text, its end included; None: what the decoder takes.
+        max_tokens: Most tokens of a text, its end included; None: by the length of the recording.
+        suppress: Whether what the checkpoint suppresses is never generated.
         suppressed: Ids that are never generated.
         not_first: Ids with which no text begins.
     """
 
     beams: int = 1
     max_tokens: int | None = None
+    suppress: bool = True
     suppressed: tuple[int, ...] = ()
     not_first: tuple[int, ...] = ()
 
@@ -58,6 +64,7 @@ class Writing:
     generating: Generating = field(default_factory=Generating)
 
 
+@runtime_checkable
 class TokenTable(Protocol):
     """Texts as token ids: the tokenizer of a decoder."""
 
@@ -106,6 +113,10 @@ class TextDecoder(Protocol):
     @property
     def tokens(self) -> TokenTable:
         """Its tokenizer."""
+
+    @property
+    def generating(self) -> Generating:
+        """How the checkpoint says that texts are generated."""
 
     def logits(
         self,

@@ -6,7 +6,7 @@ A row is read from its recording, or its states at the cut are read from the cac
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -90,10 +90,13 @@ def window_batches(
         key, cached = None, None
         if frozen is not None:
             key, cached = frozen.find(clips.utterances[piece[0]], piece[1])
+        start, stop = piece[1]
+        seconds = (stop - start) / backbone.sample_rate
+        text = replace(text_of(clips.utterances[piece[0]]), seconds=seconds)
         if cached is not None:
+            cached.text = text
             return cached
-        wave = clips.read(piece, backbone.sample_rate)
-        return BatchRow.of(backbone.row(wave), key, text_of(clips.utterances[piece[0]]))
+        return BatchRow.of(backbone.row(clips.read(piece, backbone.sample_rate)), key, text)
 
     return _read(batches, list, row)
 

@@ -9,7 +9,9 @@ It has no parameters of its own: adapters in the decoder belong to the recipe. A
                    '---------'          the outputs are for these
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar, Final, final
 
 import torch
@@ -22,6 +24,8 @@ from ossicle.heads.head import Head
 from ossicle.heads.outputs import Outputs
 from ossicle.writing import Text, TextDecoder, Writing
 
+RATE: Final = 30  # tokens a second; Whisper takes 448 for 30 seconds
+SPARE: Final = 32  # tokens
 _PROBE: Final = 4  # tokens of a forward pass that checks the adapters
 
 
@@ -96,10 +100,22 @@ class DecoderHead(Head):
         texts: Sequence[Text] = (),
     ) -> Outputs:
         """Return what the decoder generates for each row, given the prompts of these texts."""
+        decoder, how = self.decoder, self.writing.generating
+        if how.suppress:
+            checkpoint = decoder.generating
+            suppressed, not_first = checkpoint.suppressed, checkpoint.not_first
+            how = replace(how, suppressed=suppressed, not_first=not_first)
         starts = [self._starting(text) for text in texts]
-        return Outputs.of(
-            self.decoder.generate(hidden, frame_mask, starts, self.writing.generating)
-        )
+        most = [how.max_tokens or self._most_tokens(text) for text in texts]
+        return Outputs.of(decoder.generate(hidden, frame_mask, starts, how, most))
+
+    def _most_tokens(self, text: Text) -> int:
+        """Return the most tokens of the text of a recording: twice what 30 s of speech can have.
+
+        A text that repeats itself would otherwise always be as long as the decoder takes.
+        """
+        room = self.decoder.tokens.max_length
+        return room if text.seconds is None else min(room, SPARE + math.ceil(RATE * text.seconds))
 
     def spelt(self, text: Text) -> list[int]:
         """Return all tokens of a text: those of the start, its own, and the end."""
@@ -109,5 +125,5 @@ class DecoderHead(Head):
     def _starting(self, text: Text) -> list[int]:
         how = self.writing
         return self.decoder.tokens.starting(
-            how.language, how.task, prompt=text.prompt, times=how.times
+            how.language, how.task, prompt=text.prompt, times=how.times or text.times
         )

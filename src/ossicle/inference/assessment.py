@@ -10,8 +10,9 @@ from torch import Tensor
 from ossicle.compute.processes import Processes
 from ossicle.data import Clips, Utterance
 from ossicle.frozen.batches import window_batches
+from ossicle.frozen.part import text_of
 from ossicle.heads import Outputs
-from ossicle.inference.predictor import Group, Model, decide, in_order
+from ossicle.inference.predictor import Group, Model, decide, in_order, outputs_of_wave
 from ossicle.progress import Progress, no_progress
 from ossicle.tasks import Task
 from ossicle.votes import Vote
@@ -86,8 +87,21 @@ def member_outputs(
     """
     device = next(model.backbone.parameters()).device
     processes = processes or Processes(cpu=device.type == "cpu")
-    windows = _outputs_by_recording(model, clips, batch_size, processes, progress, stage)
-    return [[task.combine_windows(of_one) for of_one in of_members] for of_members in windows]
+    long = [n for n, size in enumerate(clips.sizes) if task.goes_on and size > clips.limit]
+    short = sorted(set(range(len(clips.sizes))) - set(long))
+    rate = model.backbone.sample_rate
+    read = _outputs_by_recording(model, clips.chosen(short), batch_size, processes, progress, stage)
+    found = {
+        number: [
+            task.combine_windows(
+                [task.placed(one, 0.0, clips.sizes[number] / rate) for one in rows]
+            )
+            for rows in of_members
+        ]
+        for number, of_members in zip(short, read, strict=True)
+    }
+    found |= _outputs_of_long(model, task, clips, long, processes, progress, stage)
+    return [found[number] for number in range(len(clips.sizes))]
 
 
 def group_outputs(
@@ -151,6 +165,29 @@ def assess_outputs(
     has_loss = task.closed_set and len(combined) == len(decisions)
     loss = float(task.loss(Outputs.of(combined), labels)) if has_loss else None
     return Assessment(decoded, loss, task.metrics(labels, decoded))
+
+
+def _outputs_of_long(
+    model: Model,
+    task: Task,
+    clips: Clips,
+    long: Sequence[int],
+    processes: Processes,
+    progress: Progress,
+    stage: str,
+) -> dict[int, list[Tensor]]:
+    """Return the outputs of recordings whose windows follow each other, by number.
+
+    One recording at a time, since each window starts where the one before it has ended.
+    """
+    found: dict[int, list[Tensor]] = {}
+    for number in processes.own(long):
+        utterance = clips.utterances[number]
+        wave = clips.read((number, (0, clips.sizes[number])), model.backbone.sample_rate)
+        found[number] = outputs_of_wave(model, clips.limit, task, wave, text_of(utterance))
+        progress(stage, len(found), len(long))
+    parts = processes.gather(list(found.items())) if long else []
+    return {number: outputs for part in parts for number, outputs in part}
 
 
 def _outputs_by_recording(

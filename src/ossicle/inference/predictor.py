@@ -10,10 +10,10 @@ sample rate, in windows of its own length.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -30,6 +30,7 @@ from ossicle.votes import Decision, Soft, Vote, at_temperature
 from ossicle.writing import Text
 
 Recording = Path | str | Utterance
+SILENCE: Final = 1e-3  # highest sample of a window without sound: -60 dB of full scale
 
 
 class Model(Protocol):
@@ -118,9 +119,9 @@ class Predictor:
             for group, wave in zip(self.groups, waves, strict=True):
                 rate = group.backbone.sample_rate
                 check_whole(self.task, {str(utterance.path): len(wave)}, group.limit, rate)
+            return about | self.predict_waves(waves, text_of(utterance))
         except DataError as error:
             return about | {"error": str(error)}
-        return about | self.predict_waves(waves, text_of(utterance))
 
     def predict_waves(
         self, waves: Sequence[Float[np.ndarray, " N"]], text: Text = NO_TEXT
@@ -132,23 +133,58 @@ class Predictor:
             text: Its prompt, for a task that writes text.
         """
         of_groups = [
-            _outputs_of_wave(group, self.task, wave, text)
+            outputs_of_wave(group.model, group.limit, self.task, wave, text)
             for group, wave in zip(self.groups, waves, strict=True)
         ]
         outputs = in_order(self.groups, of_groups)
         return decide(self.task, outputs, self.vote, self.temperature).decoded
 
 
-def _outputs_of_wave(
-    group: Group, task: Task, wave: Float[np.ndarray, " N"], text: Text
+def outputs_of_wave(
+    model: Model, limit: int, task: Task, wave: Float[np.ndarray, " N"], text: Text
 ) -> list[Tensor]:
-    """Return the output of every member of a group, windows combined."""
-    rows = (
-        BatchRow.of(group.backbone.row(wave[start:stop]), text=text)
-        for start, stop in windows(len(wave), group.limit)
-    )
-    by_window = [[one.cpu().rows()[0] for one in group.model.outputs([row])] for row in rows]
+    """Return the output of every member for a recording, windows combined.
+
+    Args:
+        model: The source of outputs.
+        limit: Longest window, in samples.
+        task: Combines the windows; it may say where the next one starts.
+        wave: The recording at the sample rate of the backbone.
+        text: Its prompt, for a task that writes text.
+
+    Raises:
+        DataError: windows would have to follow the texts of several members at once.
+    """
+    goes_on, rate = task.goes_on and len(wave) > limit, model.backbone.sample_rate
+    if goes_on and model.num_members > 1:
+        raise DataError(
+            f"the recording is longer than the window of {limit / rate:g} s, and each member of an "
+            f"ensemble with the task {task.name} would continue at another time; use one of its "
+            "members, or cut the recording"
+        )
+
+    def read(start: int, stop: int) -> list[Tensor]:
+        silent = float(np.abs(wave[start:stop]).max()) < SILENCE
+        about = replace(text, seconds=(stop - start) / rate, times=text.times or goes_on)
+        row = BatchRow.of(model.backbone.row(wave[start:stop]), text=about)
+        rows = (one.cpu().rows()[0] for one in model.outputs([row]))
+        return [task.placed(one, start / rate, stop / rate, silent=silent) for one in rows]
+
+    if goes_on:
+        return [task.combine_windows(list(_one_by_one(model, limit, task, len(wave), read)))]
+    by_window = [read(start, stop) for start, stop in windows(len(wave), limit)]
     return [task.combine_windows(of_one) for of_one in zip(*by_window, strict=True)]
+
+
+def _one_by_one(
+    model: Model, limit: int, task: Task, size: int, read: Callable[[int, int], list[Tensor]]
+) -> Iterator[Tensor]:
+    """Yield the outputs of windows, each of which starts where the one before it has ended."""
+    start, backbone = 0, model.backbone
+    while size - start >= backbone.min_samples:
+        (output,) = read(start, min(start + limit, size))
+        yield output
+        start = max(start + 1, round(task.next_start(output) * backbone.sample_rate))
 
 
 def in_order(groups: Sequence[Group], outputs: Sequence[Sequence[Tensor]]) -> list[Tensor]:
@@ -232,7 +268,7 @@ def check_whole(task: Task, size_by_key: Mapping[str, int], limit: int, sample_r
         DataError: some recordings are longer than the longest window.
     """
     longer = [key for key, size in size_by_key.items() if size > limit]
-    if task.by_frame and longer:
+    if task.by_frame and longer and not task.goes_on:
         longest = max(size_by_key.values()) / sample_rate
         raise DataError(
             f"{len(longer)} recordings are longer than the window of {limit / sample_rate:g} s "

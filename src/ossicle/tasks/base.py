@@ -51,6 +51,8 @@ class Task(ABC):
         min_steps: Fewest optimiser steps of a run with the default number of epochs.
         num_outputs: Width of the head's output.
         needs_decoder: Whether it is for a backbone with a text decoder.
+        goes_on: Whether each window of a long recording starts where `next_start` says, instead of
+            at even distances.
     """
 
     name: ClassVar[str]
@@ -70,6 +72,7 @@ class Task(ABC):
     cohort_size: ClassVar[int] = 0
     min_steps: ClassVar[int] = 0
     needs_decoder: ClassVar[bool] = False
+    goes_on: ClassVar[bool] = False
     num_outputs: int
 
     @classmethod
@@ -170,6 +173,36 @@ class Task(ABC):
             return self.combine_members(outputs)
         (whole,) = outputs
         return whole
+
+    def placed(
+        self,
+        output: Tensor,
+        start_s: float,  # noqa: ARG002 - most outputs need no place
+        end_s: float,  # noqa: ARG002 - as above
+        *,
+        silent: bool = False,  # noqa: ARG002 - as above
+    ) -> Tensor:
+        """Return the output of a window with its place in the recording, in seconds.
+
+        Args:
+            output: The output.
+            start_s: Start of the window.
+            end_s: End of the window.
+            silent: Whether the window is known to have no sound.
+        """
+        return output
+
+    def next_start(self, output: Tensor) -> float:
+        """Return where the window after this one starts, in seconds, of a task that `goes_on`."""
+        raise NotImplementedError
+
+    def with_times(self) -> Self:
+        """Return the task with times in its answers.
+
+        Raises:
+            RunError: its answers have none.
+        """
+        raise RunError(f"answers of the task {self.name} have no times; leave --timestamps out")
 
     @abstractmethod
     def decode(self, output: Tensor) -> dict[str, Any]:

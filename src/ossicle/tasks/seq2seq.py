@@ -30,9 +30,18 @@ from torch.nn import functional as F
 from ossicle.data import Dataset, Utterance
 from ossicle.errors import LabelError, RunError, did_you_mean, listing
 from ossicle.heads import DecoderHead, Head, Outputs
-from ossicle.settings import Setting
+from ossicle.settings import Setting, parse
 from ossicle.tasks.answer import Answer
 from ossicle.tasks.base import Task
+from ossicle.tasks.heard import (
+    SIGNS,
+    TEXT_DECODERS,
+    Thresholds,
+    answer,
+    generating,
+    placed,
+    read_windows,
+)
 from ossicle.tasks.saved import read_saved
 from ossicle.writing import TokenTable, Writing
 
@@ -56,6 +65,7 @@ class TextTask(Task):
         language: The setting: a language, `none` or `auto`.
         smoothing: Label smoothing.
         writing: How texts are written; its language is known once the task has a tokenizer.
+        thresholds: When a text is taken for something that was not said.
         direction: `transcribe` or `translate`, as the start tokens say.
     """
 
@@ -65,6 +75,7 @@ class TextTask(Task):
     example: ClassVar[tuple[str, str]] = ("no", "on")
     closed_set: ClassVar[bool] = False
     needs_decoder: ClassVar[bool] = True
+    goes_on: ClassVar[bool] = True
     direction: ClassVar[str] = "transcribe"
     settings: ClassVar[Mapping[str, Setting]] = {
         "language": Setting(
@@ -79,6 +90,7 @@ class TextTask(Task):
         self.language = language
         self.smoothing = smoothing
         self.writing = Writing(task=self.direction)
+        self.thresholds = Thresholds()
         self.num_outputs = 0
         self._tokens: TokenTable | None = None
 
@@ -163,16 +175,51 @@ class TextTask(Task):
         return max(outputs, key=lambda one: (float(one[1:, 1].mean()), one[:, 0].tolist()))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
-        """Return the text as `label`."""
-        return {"label": self.tokens.decode([int(one) for one in output[:, 0].tolist()])}
+        """Return the text as `label`, and what `ossicle.tasks.heard` says of it."""
+        windows = read_windows(output, self.tokens)
+        times = self.writing.times or len(windows) > 1
+        return answer(windows, self.thresholds, times=times)
+
+    def placed(
+        self, output: Tensor, start_s: float, end_s: float, *, silent: bool = False
+    ) -> Tensor:
+        """Return the output of a window with its place in the recording, in seconds."""
+        return placed(output, start_s, end_s, silent=silent)
+
+    def next_start(self, output: Tensor) -> float:
+        """Return where the window after this one starts: after its last segment."""
+        window = read_windows(output, self.tokens)[-1]
+        if window.signs(self.thresholds)["no_speech"]:
+            return window.end_s
+        found = window.parts()[1]
+        return found if found > window.start_s else window.end_s
+
+    def combine_windows(self, outputs: Sequence[Tensor]) -> Tensor:
+        """Return the outputs one after the other."""
+        return torch.cat(list(outputs))
+
+    def with_times(self) -> Self:
+        """Return the task with times in its texts."""
+        made = copy(self)
+        made.writing = replace(self.writing, times=True)
+        return made
+
+    def with_decoder(self, decoder: str) -> Self:
+        """Return the task with another decoder: `greedy` or `beam(size=5,...)`."""
+        _, settings = parse(decoder, "decoder", TEXT_DECODERS)
+        how, thresholds = generating(settings)
+        made = copy(self)
+        made.writing, made.thresholds = replace(self.writing, generating=how), thresholds
+        return made
 
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return the reported metrics, and the number of `empty` texts."""
+        """Return the reported metrics, and the number of `empty` texts and of doubtful ones."""
         found = self.metrics_by_rows(labels, decoded)(np.arange(len(labels)))
         empty = sum(not one["label"] for one in decoded)
-        return {**found, "empty": empty, "count": len(labels)}
+        signs = {sign: sum(bool(one.get(sign)) for one in decoded) for sign in SIGNS}
+        return {**found, "empty": empty, **signs, "count": len(labels)}
 
     @abstractmethod
     def metrics_by_rows(

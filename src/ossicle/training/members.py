@@ -35,6 +35,7 @@ def open_members(
     backbone: str | None = None,
     device: str = "auto",
     decoder: str | None = None,
+    times: bool = False,
 ) -> Predictor:
     """Load the members and their backbones; those on one backbone share it.
 
@@ -43,6 +44,7 @@ def open_members(
         backbone: Where the backbone is, if not where the runs found it.
         device: auto, cpu, cuda, ...
         decoder: Of a transcription: `greedy` or `beam(size=50,lm=FILE,...)`.
+        times: Whether texts get segments with times.
 
     Raises:
         AdapterFileError: a folder is not an adapter folder, or is damaged.
@@ -74,6 +76,8 @@ def open_members(
     for source, its_task in zip(sources, tasks, strict=True):
         check_head(source.folder, its_task, source.facts["head"])
     tasks = [one.with_tokens(groups[0].backbone.tokens) for one in tasks]
+    if tasks[0].needs_decoder:  # heads are told how to generate
+        tasks = [_decoding(one, decoder, times=times) for one in tasks]
     for group in groups:
         if isinstance(group.model, SingleModel) and group.model.model.head is not None:
             tasks[group.places[0]].configure(group.model.model.head)
@@ -81,7 +85,13 @@ def open_members(
             for name, place in zip(group.model.names, group.places, strict=True):
                 group.model.bank.configure(name, tasks[place].configure)
     task = tasks[0] if len(members) == 1 else _shared_task(tasks[0], members)
-    return Predictor(groups, task if decoder is None else task.with_decoder(decoder))
+    return Predictor(groups, _decoding(task, decoder, times=times))
+
+
+def _decoding(task: Task, decoder: str | None, *, times: bool) -> Task:
+    """Return the task with a decoder, and with times."""
+    task = task if decoder is None else task.with_decoder(decoder)
+    return task.with_times() if times else task
 
 
 def _shared_task(task: Task, members: Sequence[Member]) -> Task:

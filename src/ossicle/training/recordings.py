@@ -20,7 +20,7 @@ from ossicle.data import (
 )
 from ossicle.data.augment import SPEEDS
 from ossicle.data.sizes import describe_sizes, size_notices
-from ossicle.errors import LabelError, listing
+from ossicle.errors import DataError, LabelError, listing
 from ossicle.frozen.cache import cache_folder
 from ossicle.inference.predictor import check_whole, longest_piece
 from ossicle.progress import Progress
@@ -133,6 +133,8 @@ def clips_by_side(
     """
     limit = longest_piece(backbone, config.max_seconds)
     check_whole(task, size_by_key, limit, backbone.sample_rate)
+    if task.goes_on:
+        _check_training_pieces(dataset, size_by_key, limit, backbone.sample_rate)
     everything = dataset.utterances
     task.check_lengths(
         everything, [size_by_key[one.key] / backbone.sample_rate for one in everything]
@@ -158,6 +160,19 @@ def clips_by_side(
         side: Clips(part, tuple(size_by_key[one.key] for one in part), limit, augment)
         for side, part in kept.items()
     }
+
+
+def _check_training_pieces(
+    dataset: Dataset, size_by_key: Mapping[str, int], limit: int, sample_rate: int
+) -> None:
+    """Raise DataError for training recordings of which a piece would have the text of all."""
+    if longer := [one.key for one in dataset.train if size_by_key[one.key] > limit]:
+        raise DataError(
+            f"{len(longer)} training recordings are longer than the {limit / sample_rate:g} s that "
+            f"the model reads at once ({listing(longer, 3)}), and their texts are of the whole. "
+            "Give a table with a row for each segment and columns start and end, in seconds, or "
+            "cut them"
+        )
 
 
 def clips_of(

@@ -53,6 +53,7 @@ class Trained:
         backbone: str | None = None,
         device: str = "auto",
         decoder: str | None = None,
+        times: bool = False,
     ) -> Self:
         """Load an adapter or ensemble folder and the backbone it names, or the one given.
 
@@ -61,6 +62,7 @@ class Trained:
             backbone: Where the backbone is, if not where the run found it.
             device: auto, cpu, cuda, ...
             decoder: Of a transcription: `greedy` or `beam(size=50,lm=FILE,...)`.
+            times: Whether texts get segments with times.
 
         Raises:
             AdapterFileError: the folder is not an adapter or ensemble folder, or is damaged; a
@@ -71,7 +73,9 @@ class Trained:
         path = Path(folder)
         ensemble = read_ensemble(path) if is_ensemble(path) else None
         members = (Member(path.name, path),) if ensemble is None else ensemble.members
-        predictor = open_members(members, backbone=backbone, device=device, decoder=decoder)
+        predictor = open_members(
+            members, backbone=backbone, device=device, decoder=decoder, times=times
+        )
         if ensemble is not None:
             vote, temperature = read_vote(ensemble.vote), ensemble.temperature
             predictor = replace(predictor, vote=vote, temperature=temperature)
