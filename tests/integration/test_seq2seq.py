@@ -121,7 +121,7 @@ def test_kept_outputs_are_texts_with_their_tokenizer(run: tuple[Path, RunResult]
     kept = read_outputs(folder)
     assert kept is not None
     assert [kept.task.decode(one)["label"] for one in kept.test.outputs] == ["no", "no"]
-    assert kept.task.combine_members([*kept.test.outputs]).shape[1] == 2
+    assert kept.task.combine_members([*kept.test.outputs]).shape[1] == 4
 
 
 def test_a_trained_run_predicts_and_takes_a_prompt(run: tuple[Path, RunResult]) -> None:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -33,6 +33,7 @@ Recording = Path | str | Utterance
 SILENCE: Final = 1e-3  # highest sample of a window without sound: -60 dB of full scale
 
 
+@runtime_checkable
 class Model(Protocol):
     """A source of outputs: `SingleModel`, `Ensemble` or your own class."""
 
