@@ -30,7 +30,7 @@ DEFAULT_TRIALS: Final = 16
 class SearchCommand(RunCommand):
     """The command of a search, which chooses the recipe itself."""
 
-    own: ClassVar[frozenset[str]] = STAGED | {"recipe", "track"}
+    own: ClassVar[frozenset[str]] = STAGED | {"recipe", "track", "also", "also_task"}
 
 
 def search(
