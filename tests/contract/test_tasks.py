@@ -155,6 +155,8 @@ def test_one_window_gives_the_answer_of_the_recording(task: Task) -> None:
 
 
 def test_the_order_of_the_windows_does_not_matter(task: Task) -> None:
+    if task.needs_decoder:
+        return  # the windows of a text follow each other
     if task.by_frame:
         with pytest.raises(ValueError, match="too many values"):
             task.combine_windows(outputs(task, 2))

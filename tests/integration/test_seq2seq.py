@@ -134,3 +134,29 @@ def test_a_trained_run_predicts_and_takes_a_prompt(run: tuple[Path, RunResult]) 
     with pytest.raises(RunError, match="the prompt has 20 tokens, and the decoder takes 7"):
         trained.predict([wave], prompt="x" * 19)
     assert torch.is_grad_enabled()
+
+
+def test_the_bare_model_has_no_adapters_of_any_kind(
+    run: tuple[Path, RunResult], config: TrainConfig, tmp_path: Path
+) -> None:
+    prompts = replace(
+        config, recipe="prompt(length=4)@decoder", epochs=1, also=None, also_task=None
+    )
+    found = train(prompts, tmp_path / "p").bare
+    assert found is not None
+    assert run[1].bare is not None
+    for side in ("valid", "test"):
+        assert {key: found[side][key] for key in ("wer", "cer")} == {
+            key: run[1].bare[side][key] for key in ("wer", "cer")
+        }
+
+
+def test_ways_that_compare_frames_need_something_that_changes_them(
+    run: tuple[Path, RunResult], config: TrainConfig, tmp_path: Path
+) -> None:
+    other = write(tmp_path / "more", 2)
+    stage = replace(
+        config, recipe="", parent=str(run[0]), data=str(other), also=None, also_task=None
+    )
+    with pytest.raises(RunError, match="only the head or the decoder trains here"):
+        train(replace(stage, keep="dann"), tmp_path / "d")
