@@ -4,7 +4,7 @@ Backbones have decoders, heads run them, and tasks say what they write; the thre
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
@@ -45,6 +45,12 @@ class Generating:
     suppress: bool = True
     suppressed: tuple[int, ...] = ()
     not_first: tuple[int, ...] = ()
+
+    def of_checkpoint(self, checkpoint: "Generating") -> "Generating":
+        """Return the same without the ids that a checkpoint suppresses, if `suppress` says so."""
+        if not self.suppress:
+            return self
+        return replace(self, suppressed=checkpoint.suppressed, not_first=checkpoint.not_first)
 
 
 @dataclass(frozen=True, slots=True)

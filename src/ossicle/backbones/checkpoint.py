@@ -63,7 +63,7 @@ def save_whole(
 
 def _generation(original: dict[str, Any], decoder: Decoder, writing: Writing) -> dict[str, Any]:
     """Return the settings of transformers' `generate` that start a text as this task does."""
-    tokens, how = decoder.tokens, writing.generating
+    tokens, how = decoder.tokens, writing.generating.of_checkpoint(decoder.generating)
     made = {
         **original,
         "decoder_start_token_id": tokens.start,

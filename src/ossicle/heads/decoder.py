@@ -11,7 +11,6 @@ It has no parameters of its own: adapters in the decoder belong to the recipe. A
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar, Final, final
 
 import torch
@@ -100,11 +99,8 @@ class DecoderHead(Head):
         texts: Sequence[Text] = (),
     ) -> Outputs:
         """Return what the decoder generates for each row, given the prompts of these texts."""
-        decoder, how = self.decoder, self.writing.generating
-        if how.suppress:
-            checkpoint = decoder.generating
-            suppressed, not_first = checkpoint.suppressed, checkpoint.not_first
-            how = replace(how, suppressed=suppressed, not_first=not_first)
+        decoder = self.decoder
+        how = self.writing.generating.of_checkpoint(decoder.generating)
         starts = [self._starting(text) for text in texts]
         most = [how.max_tokens or self._most_tokens(text) for text in texts]
         return Outputs.of(decoder.generate(hidden, frame_mask, starts, how, most))
