@@ -54,14 +54,18 @@ def _below(folder: Path) -> list[Path]:
     return recordings
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, suffixes: Sequence[str] = FORMATS) -> None:
     """Raise unless predictions can be written to a file.
+
+    Args:
+        path: The file.
+        suffixes: What its name may end in.
 
     Raises:
         RunError: it has another suffix, or its folder does not exist.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise RunError(f"--out is '{path}'; expected a name that ends in {' or '.join(FORMATS)}")
+    if path.suffix.lower() not in suffixes:
+        raise RunError(f"--out is '{path}'; expected a name that ends in {' or '.join(suffixes)}")
     if why := fault(path):
         raise RunError(f"'{path}' cannot be written: {why}; choose another file")
     if path.is_dir() or not path.parent.is_dir():

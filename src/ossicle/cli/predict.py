@@ -8,7 +8,16 @@ import typer
 
 from ossicle.cli import options as o
 from ossicle.cli.early import check_trained
-from ossicle.cli.files import check_output, list_recordings, write_predictions
+from ossicle.cli.files import FORMATS, check_output, list_recordings, write_predictions
+from ossicle.cli.segments import (
+    SUBTITLES,
+    TEXT,
+    check_format,
+    lines_of,
+    notices,
+    subtitles,
+)
+from ossicle.files import replace_file
 from ossicle.paths import expand
 from ossicle.settings import PROBABILITY, check_value
 
@@ -46,6 +55,22 @@ def predict(
             "prompt of a table, or nothing."
         ),
     ] = "",
+    timestamps: Annotated[
+        bool,
+        typer.Option(
+            "--timestamps",
+            help="Of a task that writes text, print a line for each segment: file, start and end "
+            "in seconds, text.",
+        ),
+    ] = False,
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="[text|srt|vtt]",
+            help="Format of the output; srt and vtt are the subtitles of one recording.",
+        ),
+    ] = TEXT,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
     """Print the predicted label and probabilities of each recording, one line per file.
@@ -58,6 +83,9 @@ def predict(
     With --abstain, print the confidence before the probabilities, and - in place of a label where
     it is too low (null in JSON, empty in a .csv file).
 
+    A task that writes text reads long recordings in windows. Recordings without speech give an
+    empty text; that, and a text that repeats itself, are noted on stderr and in JSON.
+
     Files that cannot be read are reported on stderr and skipped; the exit status is then 1.
     """
     if abstain is not None:
@@ -65,30 +93,48 @@ def predict(
     check_trained(run, backbone)
     if out is not None:
         out = expand(out)
-        check_output(out)
+        check_output(out, (f".{layout}",) if layout in SUBTITLES else FORMATS)
     recordings = list_recordings(files)
+    check_format(layout, len(recordings), json=json)
 
     from ossicle.training.trained import Trained
 
-    trained = Trained.open(run, backbone=backbone, device=device, decoder=decoder)
+    trained = Trained.open(
+        run,
+        backbone=backbone,
+        device=device,
+        decoder=decoder,
+        times=timestamps or layout in SUBTITLES,
+    )
     failed = 0
     rows = []
     for found in trained.predict(recordings, abstain=abstain, prompt=prompt):
         if not o.is_main():
             failed += "error" in found
             continue
+        for notice in notices(_name(found), found):
+            print(f"Notice: {notice}", file=sys.stderr, flush=True)
         if out is not None:
             rows.append(found)
+        elif layout in SUBTITLES and "segments" in found:
+            print(subtitles(found["segments"], layout), end="", flush=True)
         elif json:
             o.print_json(found)
         elif "score" in found:
             print(f"{_name(found)}\t{found['score']:.3f}", flush=True)
+        elif timestamps and "segments" in found:
+            print(
+                "".join(f"{line}\n" for line in lines_of(_name(found), found)), end="", flush=True
+            )
         elif "label" in found:
             print("\t".join(_cells(found)).rstrip(), flush=True)
         if "error" in found:
             failed += 1
             print(f"Error: {found['error']}", file=sys.stderr, flush=True)
-    if out is not None and o.is_main():
+    if out is not None and o.is_main() and layout in SUBTITLES:
+        if not failed:
+            replace_file(out, subtitles(rows[0]["segments"], layout).encode())
+    elif out is not None and o.is_main():
         write_predictions(out, rows)
     if failed and not o.is_main():
         raise typer.Exit(SOME_FAILED)
