@@ -2,18 +2,22 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
 from decoders import DEEP, MAX_TOKENS, WHOLE, attached
 from kinds import shake
 from ossicle.adapters.saving import save
+from ossicle.backbones import load_backbone
 from ossicle.errors import AttachError
 from ossicle.frozen.part import BatchRow
 from ossicle.inference.bank import WRITING, AdapterBank
 from ossicle.inference.ensemble import Ensemble
 from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Seq2Seq
+from ossicle.training.ensemble_folder import Member
+from ossicle.training.members import open_members
 from ossicle.writing import Generating, Text, Writing
 
 BOTH = (
@@ -100,6 +104,31 @@ def test_a_folder_says_how_its_adapter_writes(bare, models, tmp_path):
     (group,) = {id(one): one for one in bank._group_by_name.values()}.values()
     group.configured["one"](group.head)
     assert group.head.writing.language == "de"
+
+
+def test_the_members_of_an_ensemble_share_a_bank_and_write_in_their_language(tmp_path):
+    sizes = "&".join(
+        [
+            *(
+                f"{part}_{what}"
+                for part in ("encoder", "decoder")
+                for what in ("layers=1", "ffn_dim=64")
+            ),
+            *(f"{part}_attention_heads=2" for part in ("encoder", "decoder")),
+        ]
+    )
+    name = f"config:whisper-tiny?d_model=64&max_target_positions=12&{sizes}"
+    task = {**Seq2Seq("de").to_dict(), "max_seconds": 30.0}
+    for member, text in (("a", "lora@dec.attn.q"), ("b", "prompt@decoder")):
+        backbone = load_backbone(name, decoder=True)
+        save(attached(backbone, Recipe.parse(text)), tmp_path / member, task=task)
+    predictor = open_members([Member(member, tmp_path / member) for member in "ab"])
+    (group,) = predictor.groups
+    assert group.model.num_members == 2
+    row = BatchRow.of(group.backbone.row(np.zeros(8000, np.float32)))
+    assert len(group.model.outputs([row])) == 2
+    heads = [one.head for one in group.model.bank._groups.values()]
+    assert [head.writing.language for head in heads] == ["de", "de"]
 
 
 def test_a_bank_without_a_decoder_takes_none_that_writes(models):
