@@ -28,7 +28,10 @@ from tones import write_corpus
     ],
 )
 def test_a_differentiable_search_ends_with_an_answer_that_is_also_continued(
-    settings: Callable[..., TrainConfig], tmp_path: Path, strategy: str
+    settings: Callable[..., TrainConfig],
+    tmp_path: Path,
+    strategy: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     write_corpus(tmp_path / "tones", takes=4)
     config = settings(data=f"audiofolder:{tmp_path / 'tones'}", recipe="", epochs=1, track="none")
@@ -54,3 +57,4 @@ def test_a_differentiable_search_ends_with_an_answer_that_is_also_continued(
     kept = Recipe.parse(read_result(folder).expression).placements
     assert {one.method.name for one in kept} == names
     assert continued["metrics"].keys() == found.metrics.keys()
+    assert "Not tested" not in caplog.text, "a search reads no test recordings"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,8 +42,15 @@ class RayCluster:
         self.process.stdin.flush()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[RayCluster]:
+    """Return a cluster that the tests share."""
+    with started() as found:
+        yield found
+
+
+@contextmanager
+def started() -> Iterator[RayCluster]:
     command = [sys.executable, str(CLUSTER)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -82,9 +90,7 @@ def cells(outcomes: list[Outcome]) -> list[tuple[object, ...]]:
     return found
 
 
-def test_results_are_those_of_the_local_engine_even_if_a_node_is_killed(
-    cluster: RayCluster, tmp_path: Path
-) -> None:
+def test_results_are_those_of_the_local_engine_even_if_a_node_is_killed(tmp_path: Path) -> None:
     trials = demo_trials()
     named = names(trials)
     events: list[Event] = []
@@ -98,8 +104,9 @@ def test_results_are_those_of_the_local_engine_even_if_a_node_is_killed(
                 logs.update({log.parent.name: log.read_text() for log in running})
                 cluster.kill_second_node()
 
-    engine = RayEngine(address=cluster.address)
-    by_ray = run_trials(trials, named, tmp_path / "ray", engine=engine, on_event=kill_one)
+    with started() as cluster:
+        engine = RayEngine(address=cluster.address)
+        by_ray = run_trials(trials, named, tmp_path / "ray", engine=engine, on_event=kill_one)
     lost = [event for event in events if event.what == "restarted"]
     assert len(lost) == 1, "the killed node had one trial"
     assert lost[0].reason is not None

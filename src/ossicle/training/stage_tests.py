@@ -68,7 +68,7 @@ def stage_result(run: Prepared, test: Mapping[str, Any], progress: Progress) -> 
     opened: list[_Domain | None] = []
     for earlier in stage.parent.stages:
         found, why = _opened(run, earlier, progress)
-        if why:
+        if why and earlier.split.get("test"):  # else there is nothing to be missed
             _LOGGER.warning(f"Not tested on the data of an earlier stage: {why}")
         opened.append(found)
         after = None if found is None else _metrics(run, found, progress)
@@ -102,6 +102,8 @@ def _pruned(run: Prepared, stage: Stage, own: Mapping[str, Any]) -> dict[str, An
 
 def _opened(run: Prepared, stage: Parent, progress: Progress) -> tuple[_Domain | None, str]:
     """Return the test recordings of an earlier stage, or why they cannot be tested on."""
+    if not stage.split.get("test"):
+        return None, "its run read no test recordings, as in a search"
     try:
         return _open(run, stage, progress), ""
     except OssicleError as error:
