@@ -146,7 +146,8 @@ class Window:
         return found, self.end_s if ends_once else found[-1].end_s
 
     def _at(self, steps: int) -> float:
-        return self.start_s + steps * TIME_STEP_S
+        """Return a time in the recording; in the silence after its end, that end."""
+        return min(self.start_s + steps * TIME_STEP_S, self.end_s)
 
 
 def compression_ratio(text: str) -> float:
