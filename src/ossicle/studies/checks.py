@@ -58,8 +58,8 @@ class _Checks:
         budget = trial.labels.get("budget") if trial.after is None else None
         assert budget is None or isinstance(budget, int), "the grid has whole numbers"
         plan: _Plan = self._once(
-            lambda: _fitted(self._bare(config.backbone), config.recipe, budget),
-            *("plan", config.backbone, config.recipe, budget),
+            lambda: _fitted(self._bare(config.backbone, config.task), config.recipe, budget),
+            *("plan", config.backbone, config.recipe, budget, config.task),
         )
         return plan
 
@@ -93,10 +93,14 @@ class _Checks:
                 f"training: {count}. Give at most {count} shots"
             )
 
-    def _bare(self, name: str) -> "Backbone":
+    def _bare(self, name: str, task: str | None) -> "Backbone":
         from ossicle.backbones import load_backbone
+        from ossicle.tasks import parse_task
 
-        found: Backbone = self._once(lambda: load_backbone(name, weights=False), "backbone", name)
+        writes = task is not None and parse_task(task)[0].needs_decoder
+        found: Backbone = self._once(
+            lambda: load_backbone(name, weights=False, decoder=writes), "backbone", name, writes
+        )
         return found
 
     def _once(self, make: Callable[[], Any], *key: Any) -> Any:
