@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
+from decoders import WHOLE
 from ossicle.recipes.recipe import Recipe
 from ossicle.training.config import TrainConfig
 from ossicle.trials.code import meaning
@@ -62,6 +64,20 @@ def test_a_setting_that_decides_the_result_changes_the_name(
     named: Named, change: dict[str, object]
 ) -> None:
     assert named(**change) != named()
+
+
+def test_weights_of_a_decoder_change_the_names_of_tasks_that_write_text(
+    named: Named, tmp_path: Path
+) -> None:
+    backbone = WHOLE["whisper"]()
+    backbone.save(tmp_path / "one")
+    with torch.no_grad():
+        backbone.model.decoder.layer_norm.weight.add_(1.0)
+    backbone.save(tmp_path / "other")
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
+    writes = {"task": "seq2seq(language=none)"}
+    assert named(backbone=one, **writes) != named(backbone=other, **writes)
+    assert named(backbone=one) == named(backbone=other)
 
 
 def test_what_cannot_change_the_result_does_not_change_the_name(

@@ -95,9 +95,9 @@ class _Checks:
 
     def _bare(self, name: str, task: str | None) -> "Backbone":
         from ossicle.backbones import load_backbone
-        from ossicle.tasks import parse_task
+        from ossicle.tasks import writes_text
 
-        writes = task is not None and parse_task(task)[0].needs_decoder
+        writes = writes_text(task)
         found: Backbone = self._once(
             lambda: load_backbone(name, weights=False, decoder=writes), "backbone", name, writes
         )

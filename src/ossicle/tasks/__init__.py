@@ -45,6 +45,15 @@ def parse_task(text: str) -> tuple[type[Task], dict[str, Any]]:
     return TASKS[name].of_settings(settings)
 
 
+def writes_text(task: str | None) -> bool:
+    """Return whether a task needs the text decoder of a backbone.
+
+    Args:
+        task: Its expression; None: the one that the data suggest, which needs none.
+    """
+    return bool(task) and parse_task(str(task))[0].needs_decoder
+
+
 def suggest_task(label_name: str) -> type[Task]:
     """Return the task that the name of a label suggests; a classification, if no other does.
 
@@ -75,4 +84,5 @@ __all__ = [
     "WordRecognition",
     "parse_task",
     "suggest_task",
+    "writes_text",
 ]

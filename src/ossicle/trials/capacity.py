@@ -23,6 +23,7 @@ import torch
 from ossicle.backbones import load_backbone
 from ossicle.compute.device import pick_device
 from ossicle.paths import HERE
+from ossicle.tasks import writes_text
 from ossicle.training.config import TrainConfig
 
 LIBRARIES_BYTES: Final = 600 << 20
@@ -65,7 +66,8 @@ def worker_bytes(config: TrainConfig, places: Sequence[Path] = HERE) -> int:
     Raises:
         BackboneError: the backbone cannot be found.
     """
-    bare = load_backbone(config.backbone, weights=False, places=places)
+    writes = writes_text(config.task)
+    bare = load_backbone(config.backbone, weights=False, decoder=writes, places=places)
     parameters = sum(parameter.numel() for parameter in bare.parameters())
     seconds = _batch_seconds(config)
     frames = max(1, bare.num_frames(int(config.max_seconds * bare.sample_rate)))

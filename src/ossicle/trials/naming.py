@@ -28,7 +28,7 @@ from ossicle.frozen.weights import loaded_digest
 from ossicle.paths import HERE, find
 from ossicle.progress import Progress, no_progress
 from ossicle.recipes.recipe import Recipe
-from ossicle.tasks import suggest_task
+from ossicle.tasks import suggest_task, writes_text
 from ossicle.training.config import TrainConfig
 from ossicle.training.kept import adapter_digest
 from ossicle.training.recordings import scan_together
@@ -57,7 +57,7 @@ class Naming:
         self._places = places
         self._progress = progress
         self._data: dict[tuple[str, bool, int, int], _Data] = {}
-        self._backbones: dict[str, tuple[Backbone, str]] = {}
+        self._backbones: dict[tuple[str, bool], tuple[Backbone, str]] = {}
         self._recipes: dict[str, str] = {}
 
     def name(self, trial: Trial) -> str:
@@ -78,7 +78,7 @@ class Naming:
         config, runner = trial.config, RUNNERS[trial.runner]
         settings = {key: v for key, v in config.to_dict().items() if key not in runner.ignores}
         resolved: dict[str, Callable[[], str | None]] = {
-            "backbone": lambda: self._backbone_of(config.backbone)[1],
+            "backbone": lambda: self._backbone_of(config.backbone, writes_text(config.task))[1],
             "data": lambda: self._data_of(config, "backbone" in settings).fingerprint,
             "recipe": lambda: self._written_out(config.recipe),
             "task": lambda: config.task or self._data_of(config, "backbone" in settings).task,
@@ -106,13 +106,14 @@ class Naming:
         }
         return {name: self._data_of(one, True).fingerprint for name, one in configs.items()}
 
-    def _backbone_of(self, name: str) -> tuple[Backbone, str]:
+    def _backbone_of(self, name: str, decoder: bool = False) -> tuple[Backbone, str]:
         """Return a backbone on the meta device, and the hash of its weights and settings."""
-        if name not in self._backbones:
-            loaded = load_backbone(name, places=self._places)
+        key = (name, decoder)
+        if key not in self._backbones:
+            loaded = load_backbone(name, decoder=decoder, places=self._places)
             weights = loaded_digest(loaded, cache_folder())
-            self._backbones[name] = (loaded.to("meta"), weights)
-        return self._backbones[name]
+            self._backbones[key] = (loaded.to("meta"), weights)
+        return self._backbones[key]
 
     def _data_of(self, config: TrainConfig, has_backbone: bool) -> "_Data":
         data, has_fold = config.data, config.fold is not None
