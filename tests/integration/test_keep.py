@@ -195,7 +195,7 @@ def test_fisher_information_follows_the_outputs_of_a_head(
     ("changes", "error", "message"),
     [
         ({"keep": "ewcc"}, RunError, "no way to keep 'ewcc'.*Did you mean 'ewc'"),
-        ({"keep": "coral", "freeze": "lora"}, RunError, "only the head trains"),
+        ({"keep": "coral", "freeze": "lora"}, RunError, "only the head or the decoder trains"),
         ({"keep": "ewc", "head_from": "new"}, RunError, "--head-from keep or extend"),
         ({"keep": "lwf", "head_from": "new"}, RunError, "--head-from keep or extend"),
         (

@@ -106,41 +106,54 @@ def predict(
         decoder=decoder,
         times=timestamps or layout in SUBTITLES,
     )
-    failed = 0
-    rows = []
+    failed, rows = 0, []
     for found in trained.predict(recordings, abstain=abstain, prompt=prompt):
-        if not o.is_main():
-            failed += "error" in found
-            continue
-        for notice in notices(_name(found), found):
-            print(f"Notice: {notice}", file=sys.stderr, flush=True)
+        failed += "error" in found
         if out is not None:
             rows.append(found)
-        elif layout in SUBTITLES and "segments" in found:
-            print(subtitles(found["segments"], layout), end="", flush=True)
-        elif json:
-            o.print_json(found)
-        elif "score" in found:
-            print(f"{_name(found)}\t{found['score']:.3f}", flush=True)
-        elif timestamps and "segments" in found:
-            print(
-                "".join(f"{line}\n" for line in lines_of(_name(found), found)), end="", flush=True
-            )
-        elif "label" in found:
-            print("\t".join(_cells(found)).rstrip(), flush=True)
-        if "error" in found:
-            failed += 1
-            print(f"Error: {found['error']}", file=sys.stderr, flush=True)
-    if out is not None and o.is_main() and layout in SUBTITLES:
-        if not failed:
-            replace_file(out, subtitles(rows[0]["segments"], layout).encode())
-    elif out is not None and o.is_main():
-        write_predictions(out, rows)
-    if failed and not o.is_main():
-        raise typer.Exit(SOME_FAILED)
-    if failed:
+        if o.is_main():
+            for notice in notices(_name(found), found):
+                print(f"Notice: {notice}", file=sys.stderr, flush=True)
+            if out is None and "error" not in found:
+                _print(found, layout, json=json, timestamps=timestamps)
+            elif "error" in found:
+                _print_error(found, json=json and out is None)
+    if out is not None and o.is_main():
+        _write(out, rows, layout)
+    if failed and o.is_main():
         print(f"{failed} of {len(recordings)} files could not be read.", file=sys.stderr)
+    if failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _print(found: dict[str, Any], layout: str, *, json: bool, timestamps: bool) -> None:
+    """Print a prediction in the format that was asked for."""
+    if layout in SUBTITLES:
+        print(subtitles(found["segments"], layout), end="", flush=True)
+    elif json:
+        o.print_json(found)
+    elif "score" in found:
+        print(f"{_name(found)}\t{found['score']:.3f}", flush=True)
+    elif timestamps:
+        for line in lines_of(_name(found), found):
+            print(line, flush=True)
+    elif "label" in found:
+        print("\t".join(_cells(found)).rstrip(), flush=True)
+
+
+def _print_error(found: dict[str, Any], *, json: bool) -> None:
+    """Print why a file cannot be read; in JSON it is one of the answers too."""
+    if json:
+        o.print_json(found)
+    print(f"Error: {found['error']}", file=sys.stderr, flush=True)
+
+
+def _write(out: Path, rows: list[dict[str, Any]], layout: str) -> None:
+    """Write all predictions to a file; no subtitles of a recording that cannot be read."""
+    if layout not in SUBTITLES:
+        write_predictions(out, rows)
+    elif "error" not in rows[0]:
+        replace_file(out, subtitles(rows[0]["segments"], layout).encode())
 
 
 def _cells(found: dict[str, Any]) -> list[str]:
