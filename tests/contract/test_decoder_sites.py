@@ -1,7 +1,7 @@
 """What every method must do at every site of a text decoder that it fits.
 
 The quick tests attach all methods at all of these sites at once, and those that are particular to
-decoders; the thorough ones each method at all of its sites, and at each of them alone.
+decoders; the thorough ones each method at all of its sites, and bottlenecks at each of them alone.
 """
 
 import copy
@@ -31,7 +31,11 @@ from ossicle.recipes.recipe import Recipe
 from ossicle.writing import Text
 
 STARTS = ([257, 266], [257, 5, 266])  # 266: without times
-ALONE = [pytest.param(pair, marks=pytest.mark.thorough, id="-".join(pair)) for pair in each()]
+ALONE = [
+    pytest.param(pair, marks=pytest.mark.thorough, id="-".join(pair))
+    for pair in each()
+    if pair[1].startswith("bottleneck")  # before, after and beside a site
+]
 OWN = [("whisper", "prefix@dec.attn.kv,dec.cross.kv"), ("whisper", DEEP)]
 TOGETHER = [
     *(pytest.param(pair, id="-".join(pair)[:60]) for pair in OWN),

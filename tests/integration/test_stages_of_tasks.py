@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from test_seq2seq import BACKBONE as WHISPER
 
 from ossicle.data import write_manifest
 from ossicle.data.utterance import Utterance
@@ -44,7 +45,9 @@ def test_every_task_goes_on_from_a_run(
 ) -> None:
     first = write(tmp_path / "first", kind.example, 0.3)
     second = write(tmp_path / "second", kind.example, 0.35)
-    train(settings(data=first, task=kind.name, epochs=1), tmp_path / "one")
+    writes = {"backbone": WHISPER, "task": f"{kind.name}(language=de)"}
+    own = writes if kind.needs_decoder else {"task": kind.name}
+    train(settings(data=first, epochs=1, **own), tmp_path / "one")
     changes = {"parent": str(tmp_path / "one"), "backbone": "", "data": second, "epochs": 1}
     config = settings(**changes, recipe="bottleneck(width=4)@ffn", freeze="lora")
     result = train(config, tmp_path / "two")
