@@ -114,9 +114,10 @@ def test_a_stage_of_any_task_and_recipe_trains_with_it(
     history = fit(model, task, clips, clips, config, keep=keep)
     moved = [not torch.equal(value, start.tensors[key]) for key, value in model.tensors().items()]
     assert any(moved)
+    lowest = -1e-6 if kind.needs_decoder else 0.0  # a divergence over many tokens, rounded
     for epoch in history:
         assert (epoch.penalty is not None) == added(name)
-        assert epoch.penalty is None or epoch.penalty > -1e-6  # a divergence, rounded
+        assert epoch.penalty is None or epoch.penalty >= lowest
 
 
 @each_way

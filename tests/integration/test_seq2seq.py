@@ -87,6 +87,22 @@ def test_another_corpus_is_tested_before_and_after_and_chooses_nothing(
     assert found["after"]["count"] == 2
 
 
+def test_another_corpus_shares_no_recording_with_an_earlier_stage(
+    config: TrainConfig, run: tuple[Path, RunResult], tmp_path: Path
+) -> None:
+    stage = replace(
+        config,
+        parent=str(run[0]),
+        backbone="",
+        recipe="",
+        data=str(write(tmp_path / "later", 2)),
+        also=f"{config.data}?split=no",
+        also_task=None,
+    )
+    with pytest.raises(SplitError, match=r"6 of the 8 test recordings of --also .* earlier stage"):
+        train(stage, tmp_path / "two")
+
+
 def test_another_corpus_shares_no_recording_and_no_other_task(
     config: TrainConfig, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """The text decoder of a backbone: logits of given tokens, and generation by transformers.
 
-encoder output (B, T, D), tokens (B, U)  ->  logits (B, U, V)         teacher forcing
+encoder output (B, T, D), tokens (B, U)  ->  logits (B, U, V)            teacher forcing
 encoder output (B, T, D), starts         ->  tokens, log probabilities   `generate`
 """
 

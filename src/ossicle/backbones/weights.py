@@ -29,6 +29,8 @@ WEIGHTS: Final = "model.safetensors"
 INDEX: Final = "model.safetensors.index.json"
 MAX_SHARDS: Final = 1000
 OPTIONAL: Final = ("masked_spec_embed",)  # used by SpecAugment only
+OUTPUT: Final = "proj_out.weight"  # of a text decoder
+EMBEDDINGS: Final = "decoder.embed_tokens.weight"
 COUNTER: Final = "num_batches_tracked"  # of a batch norm, an integer
 FLOATS: Final = ("F16", "BF16", "F32", "F64")
 MANY: Final = 10_000_000  # numbers, 40 MB
@@ -65,7 +67,10 @@ def load_weights(path: str, files: Iterable[Path], family: Family, config: Any) 
         BackboneError: the files are damaged or do not fit the configuration.
     """
     prefix = f"{family.model_class(config).base_model_prefix}."
-    stored = _of_part(family, prefix, _headers(path, files))
+    headers = _headers(path, files)
+    if family.has_decoder and OUTPUT in headers:
+        _check_tied(path, headers)
+    stored = _of_part(family, prefix, headers)
     for one in stored.values():
         if one.dtype not in FLOATS and not one.key.endswith(COUNTER):
             raise BackboneError(
@@ -86,6 +91,19 @@ def load_weights(path: str, files: Iterable[Path], family: Family, config: Any) 
     )
     _check(path, family, report)
     return model
+
+
+def _check_tied(path: str, headers: Mapping[str, Stored]) -> None:
+    """Raise BackboneError if an output layer is not the table of token embeddings."""
+    table = next((one for key, one in headers.items() if key.endswith(EMBEDDINGS)), None)
+    kept = {"output": headers[OUTPUT]} | ({} if table is None else {"table": table})
+    found = _read(path, kept)
+    if table is None or not torch.equal(found["output"], found["table"]):
+        raise BackboneError(
+            f"the weights of '{path}': the output layer '{OUTPUT}' is not the table of token "
+            "embeddings, and ossicle runs Whisper with the two tied, as it was released. Save the "
+            "model with tie_word_embeddings"
+        )
 
 
 def meta_model(path: str, family: Family, config: Any) -> Any:

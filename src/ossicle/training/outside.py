@@ -25,6 +25,7 @@ from ossicle.progress import Progress
 from ossicle.tasks import Task, parse_task
 from ossicle.training.folder import read_json
 from ossicle.training.intervals import with_intervals
+from ossicle.training.learnt import learnt_contents
 from ossicle.training.prepare import Prepared
 from ossicle.training.recordings import scan_together
 from ossicle.training.result import RunResult
@@ -73,10 +74,13 @@ def open_also(run: Prepared, places: Sequence[Path], progress: Progress) -> Also
     scanned = scan_together(chosen, backbone, run.processes, progress)
     found = {key: one.content for key, one in scanned.items()}
     learnt = [run.contents[one.key] for one in (*run.dataset.train, *run.dataset.valid)]
+    for stage in () if run.stage is None else run.stage.parent.stages:
+        learnt += learnt_contents(stage.folder, stage.split)
     if seen := overlapping(learnt, found):
         raise SplitError(
             f"{len(seen)} of the {len(found)} test recordings of --also '{config.also}' are among "
-            f"the training or validation recordings: {listing(seen, 3)}"
+            f"the training or validation recordings of this run or of an earlier stage: "
+            f"{listing(seen, 3)}"
         )
     sizes = {one.key: scanned[one.key].num_samples for one in chosen}
     limit, rate = longest_piece(backbone, config.max_seconds), backbone.sample_rate
