@@ -1,0 +1,1 @@
+"""Adapters from other libraries and for them: peft, transformers and ONNX."""
