@@ -114,6 +114,11 @@ def rotation(pairs: Iterable[Pair], turn: int) -> set[Pair]:
     }
 
 
+def half(pairs: Iterable[Pair], turn: int) -> set[Pair]:
+    """Return every second pair; the others for a turn that is odd where this one is even."""
+    return {pair for number, pair in enumerate(sorted(pairs)) if number % 2 == turn % 2}
+
+
 def attached(backbone: Backbone, recipe: Recipe) -> AdaptedModel:
     return attach(backbone, recipe, build_head("mean", recipe.seen_by_head(backbone.anatomy), 3))
 

@@ -9,6 +9,9 @@ other kinds (here x and o).
     hubert         x             o          `every_pair` and run on all pairs. Pairs that are left
     wavlm          o      x                 out have the mark `thorough` and run in `make test-all`.
     whisper               o      x
+
+CI runs about half of the other pairs, again different ones for each property. The rest has the mark
+`exhaustive` too.
 """
 
 from collections import defaultdict
@@ -17,7 +20,7 @@ from zlib import crc32
 
 import pytest
 
-from kinds import Pair, rotation
+from kinds import Pair, half, rotation
 
 HERE = Path(__file__).parent
 
@@ -32,7 +35,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if pair and not item.get_closest_marker("every_pair"):
             by_property[item.nodeid.partition("[")[0]].append((pair, item))
     for name, tests in by_property.items():
-        chosen = rotation([pair for pair, _ in tests], turn=crc32(name.encode()))
+        pairs, turn = [pair for pair, _ in tests], crc32(name.encode())
+        quick, in_ci = rotation(pairs, turn), half(pairs, turn)
         for pair, item in tests:
-            if pair not in chosen:
+            if pair not in quick:
                 item.add_marker("thorough")
+                if pair not in in_ci:
+                    item.add_marker("exhaustive")

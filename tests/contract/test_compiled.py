@@ -16,7 +16,13 @@ HERE = Path(__file__).parent
 
 @pytest.mark.slow
 @pytest.mark.thorough
-@pytest.mark.parametrize(("part", "count"), [("quick", 4), ("thorough", len(METHODS) + len(KINDS))])
+@pytest.mark.parametrize(
+    ("part", "count"),
+    [
+        ("quick", 4),
+        pytest.param("thorough", len(METHODS) + len(KINDS), marks=pytest.mark.exhaustive),
+    ],
+)
 def test_compiled_equals_eager_for_every_method_and_every_family(part, count):
     done = subprocess.run(
         [sys.executable, HERE / "compiled.py", part],
