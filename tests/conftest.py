@@ -42,7 +42,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     torch.manual_seed(0)
     if item.get_closest_marker("network"):
         pytest_socket.enable_socket()
-    elif item.get_closest_marker("browser"):
+    elif item.get_closest_marker("browser") or item.get_closest_marker("loopback"):
         pytest_socket.enable_socket()
         pytest_socket.socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
     else:

@@ -19,6 +19,7 @@
     │   └── LabelError            ... a label was not seen in training, or there is only one class
     ├── RunError                  a run folder cannot be started, resumed or read
     │   └── FolderLocked          ... because another process writes to it
+    ├── HubError                  a repository on the hub cannot be read or written
     └── SearchError               a search has nothing to choose from, or has found nothing
 
 A message names the problem, the offending value, what was expected and how to fix it. The command
@@ -103,6 +104,10 @@ class RunError(OssicleError):
 
 class FolderLocked(RunError):
     """Another process writes to a run folder."""
+
+
+class HubError(OssicleError):
+    """A repository on the hub cannot be read or written."""
 
 
 class SearchError(OssicleError):

@@ -1,12 +1,50 @@
-"""Paths that users give: `~`, names that are too long, folders that have been moved."""
+"""Paths that users give: `~`, names that are too long, folders that have been moved, the hub."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from ossicle.errors import BackboneError
+from ossicle.errors import BackboneError, HubError
 
 HERE: Final = (Path(),)  # where to look by default: the working directory
+HUB: Final = "hf:"
+_ON_HUB: Final = re.compile(r"hf:(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[^\s@?]+))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class HubName:
+    """A repository on the Hugging Face Hub: `hf:USER/NAME[@REVISION]`.
+
+    Attributes:
+        repo: `USER/NAME`.
+        revision: Branch, tag or commit; None: the main branch.
+    """
+
+    repo: str
+    revision: str | None = None
+
+    @classmethod
+    def parse(cls, text: Path | str) -> Self | None:
+        """Return the repository that a text names; None if it does not start with `hf:`.
+
+        Raises:
+            HubError: it starts so, and is not of that form.
+        """
+        given = text.as_posix() if isinstance(text, Path) else text
+        if not given.startswith(HUB):
+            return None
+        found = _ON_HUB.fullmatch(given)
+        if found is None:
+            raise HubError(
+                f"'{given:.200}' does not name a repository on the hub; expected "
+                "hf:USER/NAME or hf:USER/NAME@REVISION, such as hf:me/my-run@main"
+            )
+        return cls(found["repo"], found["revision"])
+
+    def __str__(self) -> str:
+        return HUB + self.repo + (f"@{self.revision}" if self.revision else "")
 
 
 def expand(text: Path | str) -> Path:
@@ -66,8 +104,11 @@ def check_name(name: str, places: Sequence[Path] = HERE) -> None:
 
     Raises:
         BackboneError: the folder does not exist.
+        HubError: it starts with `hf:` and is not of that form.
     """
     path = name.partition("?")[0]
+    if HubName.parse(path) is not None:
+        return
     local = path.count("/") > 1 or path.startswith((".", "/", "~")) or len(path) > 255
     folder = find(path, places)
     if local and not (is_there(folder) and folder.is_dir()):

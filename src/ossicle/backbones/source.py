@@ -10,7 +10,7 @@ from transformers.utils.hub import cached_file
 from ossicle.backbones.settings import EXTRACTOR, one_line
 from ossicle.backbones.weights import INDEX, WEIGHTS, shards
 from ossicle.errors import BackboneError, did_you_mean, listing
-from ossicle.paths import HERE, check_name, find, is_there, looked_in
+from ossicle.paths import HERE, HubName, check_name, find, is_there, looked_in
 from ossicle.strict_json import read_object
 
 SHIPPED: Final = {
@@ -25,6 +25,8 @@ def folder_of(path: str, places: Sequence[Path] = HERE) -> Path | None:
     """Return the local folder of a backbone; None if the name is not one."""
     if path in SHIPPED:
         return SHIPPED[path]
+    if HubName.parse(path) is not None:
+        return None
     folder = find(path, places)
     return folder if is_there(folder) and folder.is_dir() else None
 
@@ -42,7 +44,13 @@ class Source:
         self.path = path
         self.folder = folder_of(path, places)
         self._places = places
-        self._revision = revision
+        named = HubName.parse(path)
+        if named is not None and named.revision and revision:
+            raise BackboneError(
+                f"'{path:.200}?revision={revision:.80}' names two revisions; give one of them"
+            )
+        self._repo = path if named is None else named.repo
+        self._revision = revision if named is None else named.revision or revision
 
     def read(self, name: str) -> dict[str, Any]:
         """Return the content of a JSON file.
@@ -89,7 +97,7 @@ class Source:
 
     def _file(self, name: str) -> Path:
         if self.folder is None:
-            found = cached_file(self.path, name, revision=self._revision)
+            found = cached_file(self._repo, name, revision=self._revision)
             if found is None:
                 raise FileNotFoundError(f"{name} not found")
             return Path(found)
@@ -114,7 +122,7 @@ class Source:
 
     def _converted(self) -> Path | None:
         """Return the safetensors file that the hub converted from pickled weights, if any."""
-        found = auto_conversion(self.path, ignore_errors_during_conversion=True)
+        found = auto_conversion(self._repo, ignore_errors_during_conversion=True)
         if not found or not found[0]:
             return None
         self._revision = found[1]
@@ -122,12 +130,14 @@ class Source:
 
     def _unreadable(self, name: str, error: Exception) -> BackboneError:
         reason = one_line(error)
-        if self.folder is None:
+        if self.folder is None and self._repo == self.path:
             reason += (
                 " (there is no local folder of that name either, and ossicle ships "
                 f"{listing(SHIPPED)}).{did_you_mean(self.path[:80], SHIPPED)}"
                 f"{looked_in(self._places)}"
             )
+        elif self.folder is None:
+            pass  # the name says that it is on the hub
         elif not any(self.folder.glob("*.safetensors")) and name == WEIGHTS:
             reason = (
                 "the folder has no .safetensors file, and ossicle does not load pickled weights. "

@@ -19,10 +19,15 @@ def check_started(backbone: str, data: str, places: Sequence[Path] = HERE) -> No
     find_data(data, places)
 
 
-def check_trained(run: Path, backbone: str | None) -> None:
-    """Raise unless a folder holds an adapter or an ensemble, with a backbone that may exist.
+def check_trained(run: Path, backbone: str | None) -> Path:
+    """Return the folder of an adapter or an ensemble, whose backbone may exist.
+
+    Args:
+        run: Its folder, or `hf:USER/NAME[@REVISION]`, which is downloaded.
+        backbone: Where the backbone is, if not where the run found it.
 
     Raises:
+        HubError: it cannot be downloaded.
         AdapterFileError: the folder is not an adapter or ensemble folder, or is damaged; a member
             of an ensemble is missing or has changed.
         BackboneError: a backbone is a path that does not exist.
@@ -30,10 +35,13 @@ def check_trained(run: Path, backbone: str | None) -> None:
     from ossicle.adapters.folder import read_folder
     from ossicle.training.ensemble_folder import members_of
     from ossicle.training.folder import places_of
+    from ossicle.training.located import locate_run
 
-    for member in members_of(run):
+    folder = locate_run(run)
+    for member in members_of(folder):
         facts = read_folder(member.folder).facts
         if backbone is None:
             check_name(facts["backbone"]["name"], places_of(member.folder))
         else:
             check_name(backbone)
+    return folder

@@ -38,11 +38,13 @@ def ensemble(
     the temperature of confidences. The metrics of the vote that are printed are cross-fitted.
     """
     from ossicle.training.chosen import check_ensemble_out, chosen_members
+    from ossicle.training.located import locate_run
 
-    chosen_members([expand(run) for run in runs])
+    runs = [locate_run(run) for run in runs]
+    chosen_members(runs)
     check_ensemble_out(expand(out))
     for run in runs:
-        check_trained(expand(run), backbone)
+        check_trained(run, backbone)
 
     from ossicle.cli.progress import progress_bars
     from ossicle.training.combine import make_ensemble

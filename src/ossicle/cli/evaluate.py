@@ -1,6 +1,5 @@
 """`ossicle evaluate`: metrics of a trained adapter or ensemble on recordings not seen."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +11,7 @@ from ossicle.errors import RunError
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Run, adapter or ensemble folder.")],
+    run: o.Run,
     data: o.Data,
     side: Annotated[
         str | None,
@@ -33,7 +32,7 @@ def evaluate(
     """Print metrics with 95 % bootstrap intervals; training recordings are refused."""
     if side not in (None, "test", "valid", "all"):
         raise RunError(f"--side is '{side}'; expected test, valid or all")
-    check_trained(run, backbone)
+    run = check_trained(run, backbone)
 
     from ossicle.data.spec import find_data
     from ossicle.training.ensemble_folder import members_of

@@ -2,9 +2,6 @@
 
 from math import prod
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from ossicle.cli import options as o
 from ossicle.cli.ensemble import print_ensemble
@@ -13,7 +10,7 @@ from ossicle.errors import listing
 
 
 def inspect(
-    run: Annotated[Path, typer.Argument(help="Run, adapter or ensemble folder.")],
+    run: o.Run,
     json: o.AsJson = False,
 ) -> None:
     """Show recipe, backbone, task and tensors of an adapter, without loading weights.
@@ -23,7 +20,9 @@ def inspect(
     from ossicle.adapters.folder import read_folder
     from ossicle.recipes.table import HEADER, recipe_rows
     from ossicle.training.ensemble_folder import is_ensemble
+    from ossicle.training.located import locate_run
 
+    run = locate_run(run)
     if is_ensemble(run):
         _inspect_ensemble(run, json=json)
         return

@@ -23,7 +23,7 @@ def merge(
     The folder loads without ossicle: pipeline("automatic-speech-recognition", FOLDER). Adapters
     that are not linear, such as bottlenecks and prompts, are refused by name.
     """
-    check_trained(run, backbone)
+    run = check_trained(run, backbone)
     from ossicle.training.merged import write_merged
 
     write_merged(run, expand(out), backbone)

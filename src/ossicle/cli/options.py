@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated, Any, Final, Literal
 
@@ -16,6 +17,10 @@ Data = Annotated[str, typer.Option(help=field_help("data"))]
 HeadName = Annotated[
     str,
     typer.Option(help="Head of the model (see `ossicle tasks`)."),
+]
+Run = Annotated[
+    Path,
+    typer.Argument(help="Run, adapter or ensemble folder, or hf:USER/NAME[@REVISION] on the hub."),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, max=10**6, help="Recordings in a batch.")]
 Decoder = Annotated[

@@ -26,7 +26,7 @@ ABSTAINED = "-"
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Run, adapter or ensemble folder.")],
+    run: o.Run,
     files: Annotated[
         list[Path],
         typer.Argument(help="Recordings, folders of recordings, or .csv, .tsv or .jsonl tables."),
@@ -90,7 +90,7 @@ def predict(
     """
     if abstain is not None:
         check_value("abstain", abstain, (float,), PROBABILITY)
-    check_trained(run, backbone)
+    run = check_trained(run, backbone)
     if out is not None:
         out = expand(out)
         check_output(out, (f".{layout}",) if layout in SUBTITLES else FORMATS)

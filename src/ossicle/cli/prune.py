@@ -74,10 +74,11 @@ def prune(
     """
     shares = _shares(curve)
     _check_sizes(to, keep, shares)
+    from ossicle.training.located import locate_run
     from ossicle.training.parent import open_parent
     from ossicle.training.stage_settings import check_parent_out, check_prunable, pruning_config
 
-    parent = open_parent(expand(run))
+    parent = open_parent(locate_run(run))
     check_prunable(parent)
     check_parent_out(parent, expand(out))
     given = {"epochs": epochs, "lr": lr, "device": device}

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ossicle.adapters.folder import TENSORS, read_folder
 from ossicle.errors import AdapterFileError, RunError, listing
+from ossicle.hub import name_of
 from ossicle.training.ensemble_folder import ENSEMBLE, MEMBERS, Member, digest_of, is_ensemble
 from ossicle.training.folder import check_new
 
@@ -40,7 +41,7 @@ def chosen_members(folders: Sequence[Path]) -> tuple[Member, ...]:
             same = folder.resolve() == other.resolve()
             what = "is named twice" if same else f"holds the same adapter as '{other}'"
             raise RunError(f"'{folder}' {what}; the members of an ensemble must differ")
-    return named([folder.resolve().name for folder in folders], folders)
+    return named([name_of(folder.resolve()) for folder in folders], folders)
 
 
 def check_ensemble_out(out: Path) -> None:

@@ -23,6 +23,7 @@ from ossicle.adapters.folder import COHORT, FACTS, TENSORS
 from ossicle.checksums import unseal
 from ossicle.errors import AdapterFileError, RunError, listing
 from ossicle.files import write_sealed
+from ossicle.hub import name_of
 from ossicle.paths import fault
 from ossicle.training.folder import CONFIG, PARENT, SPLIT, VERSIONS, copy_files
 
@@ -125,7 +126,7 @@ def members_of(folder: Path) -> tuple[Member, ...]:
     """
     if is_ensemble(folder):
         return read_ensemble(folder).members
-    return (Member(folder.name, folder),)
+    return (Member(name_of(folder), folder),)
 
 
 def read_ensemble(path: Path) -> EnsembleFolder:

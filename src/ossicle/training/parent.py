@@ -18,7 +18,7 @@ from ossicle.adapters.folder import FACTS, TENSORS, read_folder
 from ossicle.checksums import DIGEST, check_tensors
 from ossicle.errors import AdapterFileError, RunError
 from ossicle.files import write_sealed
-from ossicle.paths import HERE, fault, find, looked_in
+from ossicle.paths import HERE, HubName, fault, find, looked_in
 from ossicle.training.config import TrainConfig
 from ossicle.training.ensemble_folder import is_ensemble, read_ensemble
 from ossicle.training.folder import (
@@ -38,6 +38,7 @@ from ossicle.training.folder import (
     read_json,
 )
 from ossicle.training.learnt import read_split
+from ossicle.training.located import locate_run
 from ossicle.training.result import RunResult, read_result
 
 if TYPE_CHECKING:
@@ -134,12 +135,15 @@ def find_parent(
     Raises:
         RunError: the parent is not a finished run.
         AdapterFileError: it is damaged.
+        HubError: it is on the hub and cannot be downloaded.
     """
     if config.parent is None:
         return None
     if folder is not None and (folder / PARENT).is_dir():
         kept = read_json(folder / PRUNED) if (folder / PRUNED).is_file() else None
         return replace(open_parent(folder / PARENT), pruned=kept)
+    if HubName.parse(config.parent) is not None:
+        return open_parent(locate_run(config.parent))
     return open_parent(find(config.parent, places), places)
 
 

@@ -11,6 +11,7 @@ from ossicle.compute.processes import Processes
 from ossicle.data import Dataset, Trial, Utterance, open_data, read_data
 from ossicle.data.sizes import size_notices
 from ossicle.errors import DataError, RunError, listing
+from ossicle.hub import name_of
 from ossicle.inference.assessment import assess_outputs, group_outputs
 from ossicle.inference.predictor import Predictor, Recording, as_utterance
 from ossicle.inference.single import SingleModel
@@ -22,6 +23,7 @@ from ossicle.training.ensemble_folder import EnsembleFolder, Member, is_ensemble
 from ossicle.training.folder import CONFIG, places_of, read_config
 from ossicle.training.intervals import with_intervals
 from ossicle.training.learnt import LEARNT_FROM, read_split, refuse_learnt, stage_folders
+from ossicle.training.located import locate_run
 from ossicle.training.members import clips_for, open_members, scan_for
 from ossicle.training.split import known_labels, open_split
 from ossicle.votes import read_vote
@@ -58,7 +60,7 @@ class Trained:
         """Load an adapter or ensemble folder and the backbone it names, or the one given.
 
         Args:
-            folder: A run, adapter or ensemble folder.
+            folder: A run, adapter or ensemble folder, or `hf:USER/NAME[@REVISION]` on the hub.
             backbone: Where the backbone is, if not where the run found it.
             device: auto, cpu, cuda, ...
             decoder: Of a transcription: `greedy` or `beam(size=50,lm=FILE,...)`.
@@ -69,10 +71,11 @@ class Trained:
                 member of an ensemble is missing or has changed.
             RecipeMismatch: the backbone is not the one it was trained on.
             BackboneError: the backbone cannot be loaded.
+            HubError: a run on the hub cannot be downloaded.
         """
-        path = Path(folder)
+        path = locate_run(folder)
         ensemble = read_ensemble(path) if is_ensemble(path) else None
-        members = (Member(path.name, path),) if ensemble is None else ensemble.members
+        members = (Member(name_of(path), path),) if ensemble is None else ensemble.members
         predictor = open_members(
             members, backbone=backbone, device=device, decoder=decoder, times=times
         )
