@@ -1,20 +1,25 @@
-"""`ossicle merge`: a checkpoint of transformers from a run that writes texts."""
+"""`ossicle merge`: a checkpoint of transformers from a run."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+import soundfile
+from transformers import pipeline
+
 from ossicle.adapters.check import attach
 from ossicle.adapters.saving import save
 from ossicle.backbones import load_backbone, random_backbone
 from ossicle.backbones.families import WITH_DECODER
+from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.heads import build_head
 from ossicle.recipes.recipe import Recipe
 
 
-def test_a_run_becomes_a_checkpoint_and_a_run_of_another_task_is_refused(
-    ossicle: Callable[..., Any], run: Path, tmp_path: Path
+def test_a_run_that_writes_text_becomes_a_checkpoint(
+    ossicle: Callable[..., Any], tmp_path: Path
 ) -> None:
     family = WITH_DECODER["whisper"]
     random_backbone(family, family.tiny(), "tiny").save(tmp_path / "tiny-whisper")
@@ -31,6 +36,35 @@ def test_a_run_becomes_a_checkpoint_and_a_run_of_another_task_is_refused(
     assert (settings["language"], settings["task"]) == ("de", "transcribe")
     again = ossicle("merge", tmp_path / "run", "--out", tmp_path / "whole")
     assert (again.status, "is not empty" in again.err) == (2, True)
-    other = ossicle("merge", run, "--out", tmp_path / "other")
-    assert (other.status, "was trained for the task" in other.err) == (2, True)
-    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.thorough
+def test_a_pipeline_of_a_merged_run_prints_what_predict_prints(
+    ossicle: Callable[..., Any], run: Path, corpus: Path, tmp_path: Path
+) -> None:
+    done = ossicle("merge", run, "--out", tmp_path / "whole", "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["class"] == "AutoModelForAudioClassification"
+    card = (tmp_path / "whole" / "README.md").read_text()
+    assert 'pipeline("audio-classification"' in card
+    assert str(tmp_path) not in card
+    file = str(next(corpus.rglob("*.wav")))
+    predicted = json.loads(ossicle("predict", run, file, "--json").out)
+    wave, rate = soundfile.read(file, dtype="float32")
+    assert rate == 16_000
+    with quiet_transformers():
+        scores = pipeline("audio-classification", str(tmp_path / "whole"), device="cpu")(wave)
+    found = {one["label"]: one["score"] for one in scores}
+    (answer,) = predicted if isinstance(predicted, list) else [predicted]
+    assert found == pytest.approx(answer["probs"], abs=1e-4)
+
+
+@pytest.mark.thorough
+def test_a_merge_that_is_refused_leaves_nothing_behind(
+    ossicle: Callable[..., Any], backbone: str, corpus: Path, tmp_path: Path
+) -> None:
+    given = ("--backbone", backbone, "--data", corpus, "--epochs", "1", "--head", "meanstd")
+    assert ossicle("train", *given, "--recipe", "lora", "--out", tmp_path / "run").status == 0
+    done = ossicle("merge", tmp_path / "run", "--out", tmp_path / "whole")
+    assert (done.status, "head 'meanstd' is not a linear layer" in done.err) == (2, True)
+    assert not [*tmp_path.glob("whole*")]

@@ -19,10 +19,11 @@ from ossicle.adapters.saving import save
 from ossicle.backbones import load_backbone, random_backbone
 from ossicle.backbones.families import WITH_DECODER
 from ossicle.backbones.transformers_logging import quiet_transformers
+from ossicle.convert.checkpoint import write_checkpoint
 from ossicle.errors import BackboneError, MergeError, RunError
 from ossicle.heads import build_head
 from ossicle.recipes.recipe import Recipe
-from ossicle.training.merged import write_merged
+from ossicle.tasks import SpeechRecognition
 from ossicle.training.trained import Trained
 
 FOUR = "q_proj k_proj v_proj out_proj"
@@ -144,7 +145,7 @@ def test_a_merged_run_writes_the_same_texts_without_ossicle(folder, noise, tmp_p
     if not model.backbone.tokens.is_multilingual:
         task = {**TASK, "language": None}
     save(model, tmp_path / "run", task=task)
-    write_merged(tmp_path / "run", tmp_path / "merged")
+    write_checkpoint(tmp_path / "run", tmp_path / "merged")
     never_silent = "greedy(no_speech=1)"  # transformers' pipeline leaves no text out
     trained = Trained.open(tmp_path / "run", device="cpu", decoder=never_silent)
     write = trained.predictor.predict_waves
@@ -168,16 +169,17 @@ def test_an_output_layer_that_is_not_the_table_of_embeddings_is_refused(tiny, tm
 def test_what_cannot_be_merged_to_a_checkpoint_is_refused_by_name(tiny, tmp_path):
     save(whole(tiny, "bottleneck@dec.ffn"), tmp_path / "bottleneck", task=TASK)
     with pytest.raises(MergeError, match=r"2 adapters cannot be merged: dec.ffn in layer 0"):
-        write_merged(tmp_path / "bottleneck", tmp_path / "out")
-    model = attach(load_backbone(str(tiny)), Recipe.parse("lora"))
-    save(model, tmp_path / "asr", task={**TASK, "name": "asr"})
-    with pytest.raises(MergeError, match="trained for the task asr, and ossicle writes"):
-        write_merged(tmp_path / "asr", tmp_path / "out")
+        write_checkpoint(tmp_path / "bottleneck", tmp_path / "out")
+    bare, asr = load_backbone(str(tiny)), SpeechRecognition("ab")
+    model = attach(bare, Recipe.parse("lora"), build_head("frames", bare.anatomy, 3))
+    save(model, tmp_path / "asr", task={**asr.to_dict(), "max_seconds": 1.0})
+    with pytest.raises(MergeError, match="no class for frames or CTC"):
+        write_checkpoint(tmp_path / "asr", tmp_path / "out")
     own = load_backbone(f"{tiny}?length=own", decoder=True)
     model = attach(own, Recipe.parse("lora"), build_head("decoder", own.anatomy, 0))
     save(model, tmp_path / "own", task=TASK)
     with pytest.raises(MergeError, match="trained with length=own, and transformers pads"):
-        write_merged(tmp_path / "own", tmp_path / "out")
+        write_checkpoint(tmp_path / "own", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(RunError, match="is not empty"):
-        write_merged(tmp_path / "bottleneck", tmp_path / "own")
+        write_checkpoint(tmp_path / "bottleneck", tmp_path / "own")

@@ -6,9 +6,12 @@ need ossicle, but has one adapter set only.
 """
 
 import copy
+from collections.abc import Collection
+from typing import Final
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.slots import Slot
@@ -16,8 +19,10 @@ from ossicle.adapters.tap import RANK
 from ossicle.backbones import Backbone
 from ossicle.errors import MergeError, listing
 
+LAYERS: Final = "layers"  # the site that reads all layers
 
-def merge(model: AdaptedModel) -> Backbone:
+
+def merge(model: AdaptedModel, *, without: Collection[str] = ()) -> Backbone:
     """Return a copy of the backbone with the active sets in its weights, and no adapters.
 
     Its output equals that of the adapted model up to rounding. The head is not included; it is
@@ -25,13 +30,15 @@ def merge(model: AdaptedModel) -> Backbone:
 
     Args:
         model: The model; dropout inside adapters is ignored.
+        without: Names of sites whose adapters are left out.
 
     Raises:
         MergeError: some adapters are not linear; all of them are named. The model is unchanged.
     """
     twin = copy.deepcopy(model)
     problems: list[tuple[Slot, str]] = []
-    for slot in sorted(twin.active_slots, key=lambda slot: RANK[slot.site.name]):  # inner first
+    chosen = [slot for slot in twin.active_slots if slot.site.name not in without]
+    for slot in sorted(chosen, key=lambda slot: RANK[slot.site.name]):  # inner first
         try:
             _fold(twin.backbone, slot)
         except MergeError as error:
@@ -47,6 +54,19 @@ def merge(model: AdaptedModel) -> Backbone:
     twin.backbone.adapted = False
     twin.backbone.weight_files = ()
     return twin.backbone.requires_grad_(requires_grad=False).eval()
+
+
+def layer_logits(model: AdaptedModel) -> Float[Tensor, " L"] | None:
+    """Return the logits by which the head's input is a weighted sum of all layers, if it is one.
+
+    Raises:
+        MergeError: an adapter reads all layers in another way.
+    """
+    found = [slot for slot in model.active_slots if slot.site.name == LAYERS]
+    if len(found) > 1 or any(slot.gate is not None for slot in found):
+        raise MergeError("several adapters read all layers; keep the best of them alone first")
+    (adapter,) = [slot.adapter for slot in found] or [None]
+    return None if adapter is None else adapter.layer_logits().detach()
 
 
 @torch.no_grad()

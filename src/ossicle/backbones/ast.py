@@ -68,6 +68,11 @@ class AST(Family):
     # `encoder` is the prefix in checkpoints of transformers 4, which are renamed while loading
     top_modules: ClassVar[tuple[str, ...]] = ("embeddings", "layers", "encoder", "layernorm")
 
+    no_counterpart: ClassVar[str] = (
+        "transformers' classifier for AST normalises the mean of the CLS and the distillation "
+        "token once more, and heads of ossicle do not, so that no weights give the same answers"
+    )
+
     def __init__(self, *, own_length: bool = False) -> None:
         self.own_length = own_length
         self.variant = "own length" if own_length else ""

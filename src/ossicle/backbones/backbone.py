@@ -19,10 +19,12 @@ from ossicle.backbones.attention import ATTENTION, ForwardState, HookPoint, chec
 from ossicle.backbones.checkpoint import save_whole
 from ossicle.backbones.decoder import Decoder
 from ossicle.backbones.family import Encoded, Family, PartialForward
+from ossicle.backbones.headed import save_headed
 from ossicle.backbones.source import Source
 from ossicle.backbones.tokens import Tokens
 from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.files import FileState
+from ossicle.head_form import HeadForm, OutputKind
 from ossicle.writing import Writing
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -226,6 +228,21 @@ class Backbone(nn.Module):
         with quiet_transformers():
             self.model.save_pretrained(folder, state_dict=tensors)
             self.extractor.save_pretrained(folder)
+
+    def save_with_head(self, folder: Path | str, form: HeadForm, outputs: OutputKind) -> str:
+        """Save the model with a head as a class of transformers; return the `Auto...` class.
+
+        Args:
+            folder: Folder to write to.
+            form: The head.
+            outputs: What its outputs mean.
+
+        Raises:
+            MergeError: no class of transformers computes the same.
+        """
+        found = self.family.counterpart(self.model.config, form, outputs)
+        save_headed(self.model, self.extractor, found, outputs, Path(folder))
+        return found.auto
 
     def train(self, mode: bool = True) -> "Backbone":
         """Stay in evaluation mode, so that frozen parts are deterministic, unless `stochastic`."""

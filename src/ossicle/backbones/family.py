@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -14,7 +14,14 @@ from transformers import MODEL_MAPPING
 
 from ossicle.anatomy import Anatomy
 from ossicle.backbones.attention import ForwardState
-from ossicle.errors import BackboneError
+from ossicle.backbones.counterpart import Counterpart
+from ossicle.errors import BackboneError, MergeError
+from ossicle.head_form import HeadForm, OutputKind
+
+KEEP: Final = (
+    "Keep the run, which `ossicle predict` uses as it is, or train on a backbone over waveforms, "
+    "such as wavlm"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,7 @@ class Family(ABC):
             weights belong to a task head.
         layers_path: Path of the list of layers in that part.
         has_decoder: Whether ossicle runs its text decoder too.
+        no_counterpart: Why no class of transformers computes the same as a model with a head.
         variant: Setting that tells apart backbones with equal weights but different adapters.
     """
 
@@ -73,6 +81,7 @@ class Family(ABC):
     weights_prefix: ClassVar[str] = ""
     top_modules: ClassVar[tuple[str, ...]]
     has_decoder: ClassVar[bool] = False
+    no_counterpart: ClassVar[str] = "transformers has no class with a head of this family"
     variant: str = ""
     layers_path: ClassVar[str]
 
@@ -197,6 +206,24 @@ class Family(ABC):
     ) -> Bool[Tensor, "B T"]:
         """Return the mask of frames for the head, if the model itself treats all as real."""
         return hidden.new_ones(hidden.shape[:2], dtype=torch.bool)
+
+    def counterpart(
+        self,
+        config: Any,  # noqa: ARG002 - most families have classes with linear heads
+        form: HeadForm,  # noqa: ARG002 - as above
+        outputs: OutputKind,  # noqa: ARG002 - as above
+    ) -> Counterpart:
+        """Return the class of transformers that computes the same as a model with this head.
+
+        Args:
+            config: Configuration of the model.
+            form: The head.
+            outputs: What its outputs mean.
+
+        Raises:
+            MergeError: there is none; the message says why.
+        """
+        raise MergeError(f"{self.no_counterpart}. {KEEP}")
 
     @abstractmethod
     def min_samples(self, config: Any, extractor: Any) -> int:

@@ -32,9 +32,11 @@ from ossicle.anatomy import (
 )
 from ossicle.backbones import fast
 from ossicle.backbones.attention import ForwardState
+from ossicle.backbones.counterpart import Counterpart, counterpart_of
 from ossicle.backbones.family import Family
 from ossicle.backbones.frames import num_frames, receptive_field
 from ossicle.errors import BackboneError
+from ossicle.head_form import HeadForm, OutputKind
 
 BASE: Final[Mapping[str, Any]] = MappingProxyType({})  # transformers' defaults are the base size
 LARGE: Final[Mapping[str, Any]] = MappingProxyType(
@@ -158,6 +160,10 @@ class SpeechFamily(Family):
     ) -> int:
         """Return the number of CNN frames."""
         return num_frames(num_samples, config.conv_kernel, config.conv_stride)
+
+    def counterpart(self, config: Any, form: HeadForm, outputs: OutputKind) -> Counterpart:
+        """Return the class of transformers with this head."""
+        return counterpart_of(self.name, config, form, outputs)
 
     def tiny(self) -> dict[str, Any]:
         """Return settings for tests."""

@@ -16,7 +16,8 @@ from torch import Tensor
 from ossicle.anatomy import FEATURES, Anatomy
 from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.conformer import conformer_sites, positions
-from ossicle.backbones.family import Family
+from ossicle.backbones.counterpart import Counterpart, counterpart_of
+from ossicle.backbones.family import KEEP, Family
 from ossicle.backbones.filterbank import HOP_MS, WINDOW_MS, log_mel, num_mel_frames
 from ossicle.backbones.speech import (
     TOP_MODULES,
@@ -25,6 +26,8 @@ from ossicle.backbones.speech import (
     project,
     refuse_adapters,
 )
+from ossicle.errors import MergeError
+from ossicle.head_form import HeadForm, OutputKind
 
 STACKED = 2  # mel frames per frame
 FULL_SCALE = 2**15  # Kaldi expects 16-bit samples
@@ -134,6 +137,21 @@ class W2vBert(Family):
     def num_frames(self, config: Any, extractor: Any, num_samples: int) -> int:  # noqa: ARG002 - see Family
         """Return the number of pairs of mel frames."""
         return num_mel_frames(num_samples) // STACKED
+
+    def counterpart(self, config: Any, form: HeadForm, outputs: OutputKind) -> Counterpart:
+        """Return the class of transformers with this head.
+
+        Raises:
+            MergeError: it is CTC. Of an odd number of mel frames, transformers pads the last one to
+                a pair, which its pipeline decodes as if it were real.
+        """
+        if outputs.kind == "text":
+            raise MergeError(
+                f"of a recording with an odd number of mel frames, transformers' pipeline decodes "
+                f"one more frame of {self.name}, of padding, so texts could differ in their last "
+                f"unit. {KEEP}"
+            )
+        return counterpart_of(self.name, config, form, outputs)
 
     def tiny(self) -> dict[str, Any]:
         """Return settings for tests."""

@@ -90,6 +90,11 @@ class Whisper(Family):
         "layer_norm",
     )
 
+    no_counterpart: ClassVar[str] = (
+        "transformers' classifier for Whisper averages all frames of a chunk, and ossicle those of "
+        "the recording alone, without the silence after it; there is no class for frames or CTC"
+    )
+
     def __init__(self, *, own_length: bool = False, window: int | None = None) -> None:
         self.own_length = own_length
         self.window = window

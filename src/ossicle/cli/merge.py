@@ -11,7 +11,7 @@ from ossicle.paths import expand
 
 
 def merge(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run that writes text.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="Folder to write, new or empty.")],
     backbone: Annotated[
         str | None, typer.Option(help="Location of the backbone, if it has moved since training.")
@@ -20,14 +20,20 @@ def merge(
 ) -> None:
     """Write a run as a checkpoint of transformers, with the adapters in its weights.
 
-    The folder loads without ossicle: pipeline("automatic-speech-recognition", FOLDER). Adapters
-    that are not linear, such as bottlenecks and prompts, are refused by name.
+    The folder loads without ossicle, such as with pipeline("audio-classification", FOLDER), and
+    gives the same answers. Adapters that are not linear, such as bottlenecks and prompts, and heads
+    that transformers does not have are refused, with the reason.
     """
     run = check_trained(run, backbone)
-    from ossicle.training.merged import write_merged
+    from ossicle.convert.checkpoint import write_checkpoint
 
-    write_merged(run, expand(out), backbone)
+    written = write_checkpoint(run, expand(out), backbone)
     if json:
-        o.print_json({"out": str(expand(out))})
-    else:
-        print(f'checkpoint: {out}; pipeline("automatic-speech-recognition", "{out}") runs it')
+        o.print_json(
+            {"out": str(written.folder), "class": written.auto, "notices": list(written.notices)}
+        )
+        return
+    print(f"checkpoint: {out} ({written.auto})")
+    print(f"use it with {written.use}")
+    for notice in written.notices:
+        print(notice)

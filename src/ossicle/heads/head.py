@@ -25,7 +25,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from ossicle.anatomy import Anatomy
-from ossicle.errors import RecipeMismatch
+from ossicle.errors import MergeError, RecipeMismatch
+from ossicle.head_form import HeadForm
 from ossicle.heads.outputs import Outputs
 from ossicle.heads.pool import masked_deviation, masked_mean
 from ossicle.writing import Text, TextDecoder
@@ -71,6 +72,17 @@ class Head(nn.Module, ABC):
 
     def connect(self, decoder: TextDecoder) -> None:
         """Take the text decoder of the backbone that the head is attached to."""
+
+    def form(self) -> HeadForm:
+        """Return what the head computes, if it is linear in the frames.
+
+        Raises:
+            MergeError: it is not.
+        """
+        raise MergeError(
+            f"the head '{self.name}' is not a linear layer on the mean of the frames or on each "
+            "frame, and the classes of transformers have no other"
+        )
 
     def outputs(
         self,
@@ -126,6 +138,10 @@ class MeanHead(PooledHead):
         """Return the mean."""
         return masked_mean(hidden, frame_mask)
 
+    def form(self) -> HeadForm:
+        """Return the linear layer on the mean."""
+        return HeadForm("mean", None, self.linear)
+
 
 class ClsHead(PooledHead):
     """A linear layer on the CLS token."""
@@ -149,6 +165,10 @@ class ClsHead(PooledHead):
     ) -> Float[Tensor, "B E"]:
         """Return token 0."""
         return hidden[:, 0]
+
+    def form(self) -> HeadForm:
+        """Return the linear layer on token 0."""
+        return HeadForm("cls", None, self.linear)
 
 
 class MeanStdHead(PooledHead):
@@ -186,6 +206,10 @@ class SuperbHead(PooledHead):
         """Return mean(projector)."""
         return masked_mean(self.projector(hidden), frame_mask)
 
+    def form(self) -> HeadForm:
+        """Return the linear layer on the mean of projected frames."""
+        return HeadForm("mean", self.projector, self.linear)
+
 
 class FramesHead(Head):
     """A linear layer on each frame."""
@@ -207,6 +231,10 @@ class FramesHead(Head):
         """Return linear(frame)."""
         output: Tensor = self.linear(hidden)
         return output
+
+    def form(self) -> HeadForm:
+        """Return the linear layer on each frame."""
+        return HeadForm("frames", None, self.linear)
 
 
 class SuperbFramesHead(Head):
@@ -230,6 +258,10 @@ class SuperbFramesHead(Head):
         """Return linear(projector(frame))."""
         output: Tensor = self.linear(self.projector(hidden))
         return output
+
+    def form(self) -> HeadForm:
+        """Return the linear layer on each projected frame."""
+        return HeadForm("frames", self.projector, self.linear)
 
 
 def check_time_axis(head: str, anatomy: Anatomy) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ossicle.anatomy import Anatomy
+from ossicle.head_form import HeadForm
 from ossicle.heads.head import PooledHead
 from ossicle.heads.pool import masked_deviation, masked_mean
 
@@ -74,6 +75,10 @@ class SpeakerMeanHead(SpeakerHead):
     ) -> Float[Tensor, "B E"]:
         """Return the mean."""
         return masked_mean(frames, frame_mask)
+
+    def form(self) -> HeadForm:
+        """Return the mean of projected frames, which is the embedding."""
+        return HeadForm("mean", self.projector, self.speakers)
 
 
 class SpeakerMeanStdHead(SpeakerHead):

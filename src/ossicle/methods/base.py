@@ -85,6 +85,17 @@ class Adapter(nn.Module, ABC):
         """
         return self.fold(weight, None)[0]
 
+    def layer_logits(self) -> Tensor:
+        """Return the logits of the softmax by which an adapter at `layers` sums all states.
+
+        Raises:
+            MergeError: it does something else.
+        """
+        raise MergeError(
+            f"{type(self).__name__} reads all layers in another way than a weighted sum, and the "
+            "classes of transformers have no other"
+        )
+
 
 class TrainInPlace:
     """Marker returned by `Method.build`: insert nothing, train the site's own parameters."""

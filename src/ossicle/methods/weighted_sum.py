@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ossicle.anatomy import Site
-from ossicle.errors import RecipeMismatch
+from ossicle.errors import MergeError, RecipeMismatch
 from ossicle.methods.base import Adapter, Method
 
 
@@ -112,3 +112,16 @@ class WeightedSumAdapter(Adapter):
         if self.normalise:
             states = F.layer_norm(states, states.shape[-1:])
         return torch.einsum("l,bltd->btd", self.weights.softmax(0), states)
+
+    def layer_logits(self) -> Tensor:
+        """Return the weights before the softmax.
+
+        Raises:
+            MergeError: states are normalised or gated first.
+        """
+        if self.normalise or self.gates is not None:
+            raise MergeError(
+                "a weighted sum with normalise=true or gated=true changes every state before it "
+                "is summed, and that of transformers does not"
+            )
+        return self.weights

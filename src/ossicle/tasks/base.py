@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ossicle.data import Dataset, Trial, Utterance
-from ossicle.errors import LabelError, RunError
+from ossicle.errors import LabelError, MergeError, RunError
+from ossicle.head_form import OutputKind
 from ossicle.heads import Head, Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting
@@ -135,6 +136,17 @@ class Task(ABC):
     @abstractmethod
     def answers(self) -> tuple[Answer, ...]:
         """The answers in an output; none if it is an embedding."""
+
+    def output_kind(self) -> OutputKind:
+        """Return what the outputs mean, in terms that other libraries share.
+
+        Raises:
+            MergeError: others have no such outputs.
+        """
+        raise MergeError(
+            f"answers of the task {self.name} are {self.about}, and no class of transformers "
+            "decodes outputs in that way"
+        )
 
     @classmethod
     def has_confidence(cls) -> bool:

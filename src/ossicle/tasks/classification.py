@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, check_classes
 from ossicle.errors import AdapterFileError, LabelError, did_you_mean, listing
+from ossicle.head_form import OutputKind
 from ossicle.heads import Outputs
 from ossicle.metrics import classification_metrics, metrics_by_rows
 from ossicle.metrics.metric import Metric
@@ -125,6 +126,10 @@ class Classification(Task):
     def answers(self) -> tuple[Answer, ...]:
         """One choice of the classes."""
         return (Answer("choice", 0, self.num_outputs, self.labels),)
+
+    def output_kind(self) -> OutputKind:
+        """Return the classes."""
+        return OutputKind("classes", self.labels)
 
     def truth(self, labels: Sequence[str]) -> Float[np.ndarray, "B 1"]:
         """Return the number of each label."""

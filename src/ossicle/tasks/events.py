@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, Utterance
 from ossicle.errors import LabelError, did_you_mean, listing
+from ossicle.head_form import OutputKind
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.segments import counts, micro_f1, segments
@@ -131,6 +132,10 @@ class Events(Task):
             Answer("presence", n, n + 1, (name,), self.threshold)
             for n, name in enumerate(self.classes)
         )
+
+    def output_kind(self) -> OutputKind:
+        """Return the classes of event."""
+        return OutputKind("frame-tags", self.classes)
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the events as `label`, and the number of `frames`."""

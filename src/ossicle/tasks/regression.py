@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ossicle.data import Dataset
 from ossicle.errors import AdapterFileError, LabelError, listing
+from ossicle.head_form import OutputKind
 from ossicle.heads import Outputs
 from ossicle.metrics.concordance import concordance
 from ossicle.metrics.metric import Metric
@@ -142,6 +143,12 @@ class Regression(Task):
     def answers(self) -> tuple[Answer, ...]:
         """A number for each dimension."""
         return tuple(Answer("number", n, n + 1, (name,)) for n, name in enumerate(self.dimensions))
+
+    def output_kind(self) -> OutputKind:
+        """Return the dimensions with their means and deviations in training."""
+        means = [self.means[name] for name in self.dimensions]
+        deviations = [self.deviations[name] for name in self.dimensions]
+        return OutputKind("numbers", self.dimensions, means=means, deviations=deviations)
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the `values` by dimension, and the same as a `label`."""

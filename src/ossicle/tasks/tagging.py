@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset
 from ossicle.errors import LabelError, did_you_mean, listing
+from ossicle.head_form import OutputKind
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.ranking import mean_auc, mean_average_precision
@@ -105,6 +106,10 @@ class Tagging(Task):
     def answers(self) -> tuple[Answer, ...]:
         """The presence of each tag."""
         return tuple(Answer("presence", n, n + 1, (tag,)) for n, tag in enumerate(self.tags))
+
+    def output_kind(self) -> OutputKind:
+        """Return the tags."""
+        return OutputKind("tags", self.tags)
 
     def truth(self, labels: Sequence[str]) -> Float[np.ndarray, "B C"]:
         """Return the targets."""

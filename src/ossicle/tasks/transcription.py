@@ -6,6 +6,7 @@ from typing import ClassVar, final
 import numpy as np
 from numpy.typing import NDArray
 
+from ossicle.head_form import OutputKind
 from ossicle.metrics.edits import character_edits, word_edits
 from ossicle.metrics.metric import Metric
 from ossicle.settings import Setting
@@ -43,6 +44,10 @@ class SpeechRecognition(Transcription):
         """Return the edits of words and of characters."""
         return {"wer": word_edits(labels, hypotheses), "cer": character_edits(labels, hypotheses)}
 
+    def output_kind(self) -> OutputKind:
+        """Return the characters."""
+        return OutputKind("text", self.units)
+
 
 @final
 class WordRecognition(Transcription):
@@ -73,6 +78,10 @@ class WordRecognition(Transcription):
     ) -> dict[str, NDArray[np.int64]]:
         """Return the edits of words."""
         return {"wer": word_edits(labels, hypotheses)}
+
+    def output_kind(self) -> OutputKind:
+        """Return the words."""
+        return OutputKind("text", self.units, separator=" ")
 
 
 @final
@@ -106,3 +115,7 @@ class PhoneRecognition(Transcription):
     ) -> dict[str, NDArray[np.int64]]:
         """Return the edits of phones."""
         return {"per": word_edits(labels, hypotheses)}
+
+    def output_kind(self) -> OutputKind:
+        """Return the phones."""
+        return OutputKind("text", self.units, separator=" ")

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from ossicle.data import Dataset, Trial
 from ossicle.errors import AdapterFileError, LabelError, RunError, listing
+from ossicle.head_form import OutputKind
 from ossicle.heads import Outputs
 from ossicle.metrics.metric import Metric
 from ossicle.metrics.verification import (
@@ -186,6 +187,10 @@ class Verification(Task):
         end = 2 * self.num_outputs
         embeddings = [F.normalize(output[:-end], dim=0) for output in outputs]
         return torch.cat([*embeddings, stacked([output[-end:] for output in outputs]).mean(dim=0)])
+
+    def output_kind(self) -> OutputKind:
+        """Return the training speakers of an embedding."""
+        return OutputKind("embedding", self.speakers)
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the `embedding`; a single recording has no label."""
