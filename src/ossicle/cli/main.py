@@ -12,6 +12,7 @@ from ossicle import __version__
 from ossicle.cli.cache import cache
 from ossicle.cli.corpora import corpora
 from ossicle.cli.derive import derive
+from ossicle.cli.doctor import doctor
 from ossicle.cli.ensemble import ensemble
 from ossicle.cli.evaluate import evaluate
 from ossicle.cli.hints import Hinting
@@ -38,7 +39,6 @@ app = typer.Typer(
     help="Parameter-efficient fine-tuning of pretrained speech and audio transformers: adapters, "
     "LoRA, prompts and more.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -58,6 +58,7 @@ for command, kind in (
     (settings, Hinting),
     (derive, Hinting),
     (inspect, Hinting),
+    (doctor, Hinting),
 ):
     app.command(cls=kind)(stoppable(command))
 add_studies(app)
@@ -102,7 +103,7 @@ def main() -> None:
     logger.setLevel(logging.INFO)
     try:
         with listening():
-            app()
+            app(prog_name="ossicle")  # also of `python -m ossicle`; completion goes by it
         sys.stdout.flush()
     except OssicleError as error:
         _fail(str(error))

@@ -60,6 +60,23 @@ def pick_device(name: str) -> str:
     return name
 
 
+def reason_for_device() -> str:
+    """Return why `pick_device("auto")` returns what it does."""
+    if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        more = f", the first of {count} GPUs" if count > 1 else ""
+        return torch.cuda.get_device_name(0) + more
+    if torch.version.cuda is None and torch.version.hip is None:
+        reason = f"torch {torch.__version__} is a build without GPU support"
+    else:
+        reason = "torch finds no GPU that it can use"
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        reason += f"; CUDA_VISIBLE_DEVICES is '{os.environ['CUDA_VISIBLE_DEVICES']}'"
+    if torch.backends.mps.is_available():
+        reason += "; --device mps is available, but `auto` does not choose it"
+    return reason
+
+
 def check_compiler(device: str) -> None:
     """Raise if `torch.compile` has no C++ compiler, which it needs on a CPU.
 

@@ -42,6 +42,12 @@ def _has_bfloat16(device: str) -> bool:
     return False
 
 
+def reason_for_precision(device: str) -> str:
+    """Return why `pick_precision("auto", device)` returns what it does."""
+    has = "has" if _has_bfloat16(device) else "does not have"
+    return f"this {device.partition(':')[0]} {has} fast bfloat16"
+
+
 @torch.no_grad()
 def check_precision(backbone: Backbone, dtype: torch.dtype) -> None:
     """Raise if the device computes a backbone wrongly in this precision; tested on 1 s of noise.

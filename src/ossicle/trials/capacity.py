@@ -14,7 +14,6 @@ both. The estimate is for choosing a number, not a limit: a worker that needs mo
 
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ import torch
 
 from ossicle.backbones import load_backbone
 from ossicle.compute.device import pick_device
+from ossicle.compute.machine import available_bytes, num_cores
 from ossicle.paths import HERE
 from ossicle.tasks import writes_text
 from ossicle.training.config import TrainConfig
@@ -74,38 +74,6 @@ def worker_bytes(config: TrainConfig, places: Sequence[Path] = HERE) -> int:
     channels = bare.anatomy.width * bare.anatomy.num_layers
     activations: int = ACTIVATION_BYTES * channels * int(frames * seconds / config.max_seconds)
     return LIBRARIES_BYTES + PARAMETER_BYTES * parameters + activations
-
-
-def num_cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    with suppress(AttributeError):  # only Linux has it
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def available_bytes() -> int | None:
-    """Return the memory that is available now, in this container; None where it is unknown."""
-    found = [_meminfo("MemAvailable:"), _container_bytes()]
-    return min((one for one in found if one is not None), default=None)
-
-
-def _meminfo(name: str) -> int | None:
-    with suppress(OSError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith(name):
-                return int(line.split()[1]) << 10
-    return None
-
-
-def _container_bytes() -> int | None:
-    """Return what the memory limit of a container leaves (cgroup version 2)."""
-    with suppress(OSError, ValueError):
-        limit, used = (
-            int(Path(f"/sys/fs/cgroup/memory.{name}").read_text(encoding="ascii"))
-            for name in ("max", "current")
-        )
-        return max(0, limit - used)
-    return None
 
 
 def _batch_seconds(config: TrainConfig) -> float:
