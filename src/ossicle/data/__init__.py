@@ -9,6 +9,7 @@ from ossicle.data.dataset import Dataset
 from ossicle.data.labels import with_mapping, with_where
 from ossicle.data.leaks import Content, check_contents, overlapping
 from ossicle.data.manifest import Manifest, read_manifest, write_manifest
+from ossicle.data.objects import in_memory
 from ossicle.data.scan import Scanned, by_recording, scan
 from ossicle.data.spec import open_data, read_data
 from ossicle.data.split import check, check_classes, draw
@@ -34,6 +35,7 @@ __all__ = [
     "check_contents",
     "draw",
     "duration_s",
+    "in_memory",
     "load_utterance",
     "load_wave",
     "open_data",

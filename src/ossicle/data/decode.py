@@ -19,6 +19,7 @@ import numpy.typing as npt
 import soundfile
 
 from ossicle.data.containers import Refused
+from ossicle.data.held import content, is_held
 from ossicle.data.streams import Stream, View, streams
 from ossicle.errors import AudioError
 
@@ -196,7 +197,7 @@ def opened(path: Path, span: Span | None = None) -> Iterator[Recording]:
         AudioError: the file does not exist, is not a regular file, or cannot be decoded.
     """
     try:
-        data = _mapped(path)
+        data = _in_memory(path) if is_held(path) else _mapped(path)
     except FileNotFoundError as error:
         raise AudioError(f"{path} does not exist. Fix the path or remove it.") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
@@ -207,6 +208,15 @@ def opened(path: Path, span: Span | None = None) -> Iterator[Recording]:
         if not 0 <= low < high <= len(data):
             raise AudioError(f"{path} has no recording at byte {low}. Copy the file again.")
         yield Recording(path, data, low, high)
+
+
+def _in_memory(path: Path) -> mmap.mmap:
+    whole = content(path)
+    if not whole:
+        raise undecodable(path, "it is empty")
+    data = mmap.mmap(-1, len(whole))
+    data.write(whole)
+    return data
 
 
 def _mapped(path: Path) -> mmap.mmap:

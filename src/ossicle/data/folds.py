@@ -20,11 +20,10 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Int
 
-from ossicle.data.corpora import CORPORA
 from ossicle.data.corpora.validation import NO_VALIDATION
 from ossicle.data.dataset import Dataset
 from ossicle.data.sizes import ClassesIn
-from ossicle.data.spec import find_data, read_data
+from ossicle.data.spec import READERS, find_data, read_data
 from ossicle.data.utterance import Utterance
 from ossicle.errors import DataError, LabelError, SplitError, listing
 from ossicle.paths import HERE
@@ -55,7 +54,7 @@ def folds_of(data: str, places: Sequence[Path] = HERE) -> list[tuple[str, str]]:
             "recordings, as with --folds 5"
         )
     (source,) = sources.values()
-    own, given = CORPORA[source.reader].folds, source.options
+    own, given = READERS[source.reader].folds, source.options
     names = own_folds(data, places)
     if own is None or not names:
         raise DataError(
@@ -86,7 +85,7 @@ def own_folds(data: str, places: Sequence[Path] = HERE) -> Sequence[str]:
     return [
         name
         for reader, path, given in find_data(data, places).values()
-        for name in CORPORA[reader].fold_names(path, given)
+        for name in READERS[reader].fold_names(path, given)
     ]
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from ossicle.data.dataset import Dataset
+from ossicle.data.held import content, is_held
 from ossicle.data.utterance import Utterance
 from ossicle.errors import SplitError, listing
 
@@ -166,6 +167,8 @@ def _leaks(dataset: Dataset, recording: Callable[[Utterance], str]) -> Iterator[
 
 def _place(utterance: Utterance, folders: dict[str, str]) -> Place:
     """Return the resolved place of a recording; each folder is resolved once."""
+    if is_held(utterance.path):
+        return str(utterance.path), None
     parent, name = os.path.split(utterance.path)
     if parent not in folders:
         folders[parent] = os.path.realpath(parent)
@@ -176,10 +179,7 @@ def _place(utterance: Utterance, folders: dict[str, str]) -> Place:
 
 def _names(places: set[Place]) -> Mapping[Place, str]:
     """Return an identifier of the audio in each place, equal for places with equal bytes."""
-    size_by_place = {
-        (path, span): span[1] if span else os.stat(path).st_size  # noqa: PTH116 - as above
-        for path, span in places
-    }
+    size_by_place = {place: _size(*place) for place in places}
     places_of_size = Counter(size_by_place.values())
     return {
         place: _file_hash(place) if places_of_size[size] > 1 else f"{place}"
@@ -187,8 +187,19 @@ def _names(places: set[Place]) -> Mapping[Place, str]:
     }
 
 
+def _size(path: str, span: tuple[int, int] | None) -> int:
+    """Return the bytes of a recording."""
+    if span:
+        return span[1]
+    if is_held(Path(path)):
+        return len(content(Path(path)))
+    return os.stat(path).st_size  # noqa: PTH116 - called a million times
+
+
 def _file_hash(place: Place) -> str:
     path, span = Path(place[0]), place[1]
+    if is_held(path):
+        return hashlib.blake2b(content(path), digest_size=16).hexdigest()
     with path.open("rb") as file:
         if span is None:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

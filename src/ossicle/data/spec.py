@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ossicle.data.corpora import CORPORA
+from ossicle.data.corpora import CORPORA, Corpus, memory
 from ossicle.data.dataset import Dataset
+from ossicle.data.held import PREFIX, READER, tables_of
 from ossicle.data.joint import joined
+from ossicle.data.objects import in_memory
 from ossicle.data.rows import TABLES
 from ossicle.data.split import check
 from ossicle.errors import DataError, did_you_mean, listing
@@ -19,6 +21,7 @@ from ossicle.paths import HERE, expand, fault, is_there, looked_in
 from ossicle.settings import split_pairs
 
 PLUS: Final = " + "  # joins data strings
+READERS: Final[Mapping[str, Corpus]] = {**CORPORA, READER: memory.CORPUS}
 
 
 class Source(NamedTuple):
@@ -29,7 +32,7 @@ class Source(NamedTuple):
     options: dict[str, str]
 
 
-def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
+def open_data(spec: str | object, places: Sequence[Path] = HERE) -> Dataset:
     """Read the recordings of a data string, and check their split.
 
         fsdd:recordings?test_speaker=theo     a reader, a path and its options
@@ -39,13 +42,15 @@ def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
         emodb:a + urdu:b                      both, joined; a path that exists may contain ` + `
 
     Args:
-        spec: Data string, split at the first `:` and the last `?`, so that paths may contain both.
+        spec: Data string, split at the first `:` and the last `?`, so that paths may contain both;
+            or an object that `in_memory` takes.
         places: Folders to search for a relative path, in this order.
 
     Raises:
         DataError: the reader, path or an option does not exist, or the data cannot be used (also
             ManifestError, SplitError, LabelError).
     """
+    spec = in_memory(spec)
     sources = find_data(spec, places)
     datasets = [_read(source, name, {}) for name, source in sources.items()]
     for dataset in datasets:
@@ -57,7 +62,7 @@ def open_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
     return dataset
 
 
-def read_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
+def read_data(spec: str | object, places: Sequence[Path] = HERE) -> Dataset:
     """Read the recordings of a data string for evaluation.
 
     As `open_data`, but no split is drawn or checked: recordings without a split are test
@@ -66,13 +71,14 @@ def read_data(spec: str, places: Sequence[Path] = HERE) -> Dataset:
     Raises:
         DataError: as `open_data`.
     """
+    spec = in_memory(spec)
     sources = find_data(spec, places)
     datasets = [_read(source, name, {"draw": "no"}) for name, source in sources.items()]
     return datasets[0] if len(datasets) == 1 else _joined(spec, sources, datasets)
 
 
 def _read(source: Source, name: str, defaults: Mapping[str, str]) -> Dataset:
-    corpus = CORPORA[source.reader]
+    corpus = READERS[source.reader]
     known = {option: value for option, value in defaults.items() if option in corpus.options}
     return replace(corpus.open(source.path, known | source.options), name=name)
 
@@ -136,6 +142,9 @@ def _place(spec: str, places: Sequence[Path]) -> Path:
 
 def _find(spec: str, places: Sequence[Path]) -> Source:
     reader, path, given = parse(spec, _place(spec, places))
+    if reader == READER:
+        tables_of(path)
+        return Source(reader, path, given)
     if reader not in CORPORA:
         raise DataError(
             f"'{spec}' is neither a reader nor an existing folder or .csv, .tsv or .jsonl file. "
@@ -184,6 +193,9 @@ def with_options(spec: str, options: Mapping[str, str], places: Sequence[Path] =
 
 def _taken_apart(spec: str, place: Path) -> tuple[str, Path, str]:
     """Return reader, path and the text of the options."""
+    if spec.startswith(PREFIX):
+        name, _, query = spec.partition("?")
+        return READER, Path(name), query
     path, options = _cut(spec, place)
     shipped = CORPORA.get(spec.partition("?")[0])
     if shipped is not None and shipped.home is not None:

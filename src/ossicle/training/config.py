@@ -327,6 +327,10 @@ class TrainConfig:
     ] = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.data, str):
+            from ossicle.data.objects import in_memory  # needs numpy, which most commands do not
+
+            object.__setattr__(self, "data", in_memory(self.data))
         for name, (kinds, limits) in field_rules().items():
             check_value(name, getattr(self, name), kinds, limits)
         self._check_stage()

@@ -4,11 +4,12 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from ossicle.adapters.model import AdaptedModel
 from ossicle.compute.processes import Processes
-from ossicle.data import Dataset, Trial, Utterance, open_data, read_data
+from ossicle.data import Dataset, Trial, Utterance, in_memory, open_data, read_data
+from ossicle.data.objects import is_table, utterances_in
 from ossicle.data.sizes import size_notices
 from ossicle.errors import DataError, RunError, listing
 from ossicle.hub import name_of
@@ -111,7 +112,7 @@ class Trained:
 
     def evaluate(
         self,
-        data: str,
+        data: str | object,
         *,
         side: str | None = None,
         batch_size: int = 16,
@@ -120,7 +121,8 @@ class Trained:
         """Return metrics with 95 % bootstrap intervals on recordings the adapter has not seen.
 
         Args:
-            data: A data string.
+            data: A data string, or an object that `ossicle.data.in_memory` takes, such as a
+                `datasets.Dataset` or a pandas `DataFrame`.
             side: `test`, `valid` or `all`. None: the test recordings of the run's own data (of an
                 ensemble, of its first member's) and of an earlier stage's, or of a corpus that
                 gives them; all recordings of any other. With `valid`, recordings that chose the
@@ -133,6 +135,7 @@ class Trained:
             LabelError: one of their labels was not seen in training.
             DataError: they cannot be read.
         """
+        data = in_memory(data)
         stages = [stage_folders(member.folder) for member in self.members]
         own = next((one for one in stages[0] if read_split(one).get("data") == data), None)
         utterances, trials = self._choose(data, side, own)
@@ -162,12 +165,13 @@ class Trained:
         return LEARNT_FROM[:1] if side == "valid" and not learns else LEARNT_FROM
 
     def predict(
-        self, files: Iterable[Recording], *, abstain: float | None = None, prompt: str = ""
+        self, files: Iterable[Recording] | object, *, abstain: float | None = None, prompt: str = ""
     ) -> Iterator[dict[str, Any]]:
         """Yield the decoded answer for each file, as `Predictor.predict` does.
 
         Args:
-            files: Recordings of any length.
+            files: Recordings of any length: paths, or an object that `ossicle.data.in_memory`
+                takes. Labels in it are not read.
             abstain: Give no label (None) where the confidence is below this, from 0 to 1, and add
                 the `confidence` to every answer. None: always give one.
             prompt: What was asked or said before, for a task that writes text.
@@ -176,6 +180,7 @@ class Trained:
             RunError: the threshold is out of range, the task has no confidence, or it has no
                 prompt.
         """
+        files = utterances_in(files) if is_table(files) else cast("Iterable[Recording]", files)
         if prompt:
             self.task.check_prompt(prompt)
             files = (replace(as_utterance(one), prompt=prompt) for one in files)
