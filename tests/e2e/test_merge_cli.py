@@ -16,6 +16,7 @@ from ossicle.backbones.families import WITH_DECODER
 from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.heads import build_head
 from ossicle.recipes.recipe import Recipe
+from ossicle.tasks import Tagging
 
 
 def test_a_run_that_writes_text_becomes_a_checkpoint(
@@ -68,3 +69,17 @@ def test_a_merge_that_is_refused_leaves_nothing_behind(
     done = ossicle("merge", tmp_path / "run", "--out", tmp_path / "whole")
     assert (done.status, "head 'meanstd' is not a linear layer" in done.err) == (2, True)
     assert not [*tmp_path.glob("whole*")]
+
+
+@pytest.mark.thorough
+def test_a_checkpoint_of_tags_says_that_older_pipelines_need_a_sigmoid(
+    ossicle: Callable[..., Any], backbone: str, tmp_path: Path
+) -> None:
+    loaded, task = load_backbone(backbone), Tagging(("dog", "rain"))
+    model = attach(loaded, Recipe.parse("lora"), build_head("mean", loaded.anatomy, 2))
+    save(model, tmp_path / "run", task={**task.to_dict(), "max_seconds": 2.0})
+    done = ossicle("merge", tmp_path / "run", "--out", tmp_path / "whole")
+    use = 'pipeline("audio-classification", "FOLDER", function_to_apply="sigmoid", top_k=None)'
+    assert use.replace("FOLDER", str(tmp_path / "whole")) in done.out
+    assert "longer than 2 s" in done.out
+    assert use in (tmp_path / "whole" / "README.md").read_text()

@@ -26,6 +26,8 @@ PIPELINES: Final = {
     "AutoModelForSpeechSeq2Seq": SPEECH_TO_TEXT,
 }
 
+FUNCTIONS: Final = {"tags": "sigmoid", "numbers": "none"}  # transformers 4 takes a softmax of all
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -91,8 +93,10 @@ def write_checkpoint(run: Path, out: Path, backbone: str | None = None) -> Writt
     part.mkdir(parents=True)
     try:
         auto = _save(trained, part, backbone)
-        written = Written(out, auto, _use(auto, out), _notices(trained, auto))
-        write_card(part, trained, auto, PIPELINES.get(auto), written.notices)
+        written = Written(out, auto, _use(trained, auto, str(out)), _notices(trained, auto))
+        write_card(
+            part, trained, PIPELINES.get(auto), _use(trained, auto, "FOLDER"), written.notices
+        )
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
@@ -125,10 +129,15 @@ def _source(trained: Trained, merged: Backbone, backbone: str | None) -> Source 
     return Source(path, options.get("revision"), places_of(trained.folder))
 
 
-def _use(auto: str, folder: Path) -> str:
-    if auto in PIPELINES:
-        return f'pipeline("{PIPELINES[auto]}", "{folder}")'
-    return f'{auto}.from_pretrained("{folder}")'
+def _use(trained: Trained, auto: str, folder: str) -> str:
+    """Return the expression that loads a checkpoint, with what older pipelines do not infer."""
+    if auto not in PIPELINES:
+        return f'{auto}.from_pretrained("{folder}")'
+    more = ""
+    if not trained.task.needs_decoder:
+        function = FUNCTIONS.get(trained.task.output_kind().kind)
+        more = f', function_to_apply="{function}", top_k=None' if function else ""
+    return f'pipeline("{PIPELINES[auto]}", "{folder}"{more})'
 
 
 def _notices(trained: Trained, auto: str) -> tuple[str, ...]:

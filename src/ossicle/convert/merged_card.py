@@ -24,15 +24,15 @@ the weights, so this folder needs transformers alone.
 
 
 def write_card(
-    folder: Path, trained: Trained, auto: str, pipeline: str | None, notices: Sequence[str]
+    folder: Path, trained: Trained, pipeline: str | None, use: str, notices: Sequence[str]
 ) -> None:
     """Write the card.
 
     Args:
         folder: Folder to write to.
         trained: The run.
-        auto: The `Auto...` class of transformers that loads the checkpoint.
-        pipeline: The pipeline that runs it; None: there is none.
+        pipeline: Name of the pipeline that runs the checkpoint; None: there is none.
+        use: The expression that loads it.
         notices: How its answers can differ from those of `ossicle predict`.
     """
     task, title = trained.task, trained.folder.resolve().name
@@ -44,24 +44,21 @@ def write_card(
         family=trained.model.backbone.family.name,
         task=task.name,
         about=task.about,
-        code=_code(auto, pipeline),
+        code=_code(pipeline, use),
         labels=listed,
         notices="\n".join(f"- {notice}" for notice in notices),
     )
     (folder / "README.md").write_text(text.rstrip() + "\n", encoding="utf-8")
 
 
-def _code(auto: str, pipeline: str | None) -> str:
+def _code(pipeline: str | None, use: str) -> str:
     """Return lines of Python that use the checkpoint."""
     if pipeline is not None:
-        return (
-            "from transformers import pipeline\n\n"
-            f'run = pipeline("{pipeline}", "FOLDER")\n'
-            'print(run("recording.wav"))'
-        )
+        return f'from transformers import pipeline\n\nrun = {use}\nprint(run("recording.wav"))'
+    auto = use.partition(".")[0]
     return (
         f"from transformers import AutoFeatureExtractor, {auto}\n\n"
         'extractor = AutoFeatureExtractor.from_pretrained("FOLDER")\n'
-        f'model = {auto}.from_pretrained("FOLDER")\n'
+        f"model = {use}\n"
         'output = model(**extractor(wave, sampling_rate=16000, return_tensors="pt"))'
     )
