@@ -10,6 +10,7 @@
     │   ├── SiteNeverCalled       ... the forward pass does not call its site
     │   └── NoGradient            ... its parameters receive no gradient
     ├── MergeError                an adapter cannot be merged into weights of the backbone
+    ├── ExportError               a run cannot be written in the form of another library
     ├── BackboneError             a backbone cannot be found, loaded or used
     ├── AdapterFileError          an adapter folder is damaged, or a folder is not one
     ├── DataError                 labelled recordings cannot be used
@@ -68,6 +69,10 @@ class NoGradient(AttachError):
 
 class MergeError(OssicleError):
     """An adapter cannot be merged into weights of the backbone."""
+
+
+class ExportError(OssicleError):
+    """A run cannot be written in the form of another library."""
 
 
 class BackboneError(OssicleError):

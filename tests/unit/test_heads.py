@@ -64,6 +64,7 @@ def test_the_superb_head_is_a_projection_a_mean_and_a_linear_layer():
         ("frames", 769 * 7),
         ("superb-frames", 769 * 256 + 257 * 7),
         ("speaker-mean", 769 * 768 + 768 * 7),
+        ("ast", 769 * 7 + 2 * 768),
         ("speaker-meanstd", 769 * 768 + 2 * 768 * 7),
         ("speaker-attentive", 769 * 768 + 768 * 7 + 769 * 128 + 128),
     ],

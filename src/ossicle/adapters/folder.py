@@ -23,7 +23,7 @@ TENSORS: Final = "adapter.safetensors"
 FACTS: Final = "recipe.json"
 COHORT: Final = "cohort.safetensors"  # of verification: see `ossicle.inference.cohort`
 FORMAT: Final = 2
-_KEY = re.compile(r"(head|gates|\d+/(-|\d+)/[a-z][a-z.]*)/\w[\w.]*")
+_KEY = re.compile(r"(head|gates|\d+/(-|\d+)/[a-z][a-z0-9.]*)/\w[\w.]*")
 
 
 class _Backbone(TypedDict):

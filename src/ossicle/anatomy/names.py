@@ -69,6 +69,9 @@ OUTER_SITES: Final[dict[str, str]] = {
     "norm.input": "LayerNorm before the first layer (post-norm speech models)",
     "norm.final": "LayerNorm after the last layer (pre-norm models)",
     "layers": "all layers together: the input of each layer and the output of the backbone",
+    "norm.projection": "LayerNorm of the CNN features, or mel bands, before their projection "
+    "(speech models)",
+    "projection.linear": "the linear of the projection, after its LayerNorm (speech models)",
     "projection": "projection of the CNN features, or mel bands, to the width of the transformer "
     "(speech models)",
     "encoder": "all transformer layers, with the positional embedding before them; the sequence "

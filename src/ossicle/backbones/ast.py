@@ -11,8 +11,9 @@ pretrained on such inputs, so adapters for the two settings are not interchangea
 Source: Gong et al. 2021, https://arxiv.org/abs/2104.01778.
 """
 
+import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Final, final
 
 import numpy as np
 import torch
@@ -34,6 +35,15 @@ from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.family import Family
 from ossicle.backbones.filterbank import HOP, WINDOW, log_mel, num_mel_frames
 from ossicle.errors import BackboneError
+
+RENAMED: Final = {  # modules of a layer: their names in transformers 4, and in 5
+    "attention.attention.query": "attention.q_proj",
+    "attention.attention.key": "attention.k_proj",
+    "attention.attention.value": "attention.v_proj",
+    "attention.output.dense": "attention.o_proj",
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
+}
 
 
 @final
@@ -110,6 +120,12 @@ class AST(Family):
             region("backbone", ("",), FEATURES),
         ]
         return Anatomy(self.name, count, width, tuple(sites), has_cls=True)
+
+    def renamed(self, path: str) -> str:
+        """Return the path of a module in transformers 5, which renamed those of transformers 4."""
+        begun = re.sub(r"(^|\.)encoder\.layer\.(?=\d)", r"\1layers.", path)
+        layer, name = re.fullmatch(r"(.*layers\.\d+\.|)(.*)", begun).groups()  # type: ignore[union-attr] # matches all
+        return layer + RENAMED.get(name, name) if layer else begun
 
     def values(self, extractor: Any, wave: NDArray[np.float32]) -> tuple[Float[Tensor, "F M"], int]:
         """Return the mel frames of a wave, padded with zeros to `max_length` unless `own_length`.

@@ -72,6 +72,8 @@ class Family(ABC):
         has_decoder: Whether ossicle runs its text decoder too.
         no_counterpart: Why no class of transformers computes the same as a model with a head.
         variant: Setting that tells apart backbones with equal weights but different adapters.
+        uncalled: Sites whose module the code of transformers reads the weights of and never calls,
+            so that wrappers around it, such as those of peft, change nothing there.
     """
 
     name: ClassVar[str]
@@ -84,6 +86,7 @@ class Family(ABC):
     no_counterpart: ClassVar[str] = "transformers has no class with a head of this family"
     variant: str = ""
     layers_path: ClassVar[str]
+    uncalled: ClassVar[tuple[str, ...]] = ()
 
     def of_length(self, length: str, extractor: Any) -> "Family":  # noqa: ARG002 - for those that pad
         """Return the family for an option `length`, for those that pad to a fixed length.
@@ -134,6 +137,23 @@ class Family(ABC):
     def encoder(self, model: Any) -> Any:
         """Return the module that ossicle runs, of a whole model: for most families, all of it."""
         return model.get_submodule(self.weights_prefix.rstrip("."))
+
+    def renamed(self, path: str) -> str:
+        """Return the path of a module in today's transformers, given one in any version."""
+        return path
+
+    def path_inside(self, path: str) -> str | None:
+        """Return the path of a module in what ossicle runs; None: it is not a part of that.
+
+        Args:
+            path: Its path in transformers' model, without a task head around it.
+        """
+        prefix = self.weights_prefix
+        return path.removeprefix(prefix) if path.startswith(prefix) else None
+
+    def path_outside(self, path: str) -> str:
+        """Return the path of a module in transformers' model: the inverse of `path_inside`."""
+        return f"{self.weights_prefix}{path}"
 
     def prepare(self, model: Any, state: ForwardState) -> None:  # noqa: B027 - most families need nothing
         """Patch a loaded model so that every site is called and padding does not change a row.

@@ -250,10 +250,24 @@ def outer_sites(config: Any, channels: int, depth: int) -> list[Site]:
         can_grow=True,
     )
     return [
-        module_site("projection", None, "feature_projection", (channels, width), FEATURES),
+        *_projection_sites(config, channels),
         *whole_sites(layers, Port("feature_projection", "output"), width, FEATURES, ("encoder",)),
         whole,
         region("backbone", ("",), depth),
+    ]
+
+
+def _projection_sites(config: Any, channels: int) -> list[Site]:
+    """Return the projection, and its norm and linear."""
+    top, both = "feature_projection", (channels, config.hidden_size)
+    eps = config.layer_norm_eps
+    norm = module_site(
+        "norm.projection", None, f"{top}.layer_norm", (channels, channels), FEATURES, eps
+    )
+    return [
+        *([norm] if getattr(config, "feat_proj_layer_norm", True) else []),
+        module_site("projection.linear", None, f"{top}.projection", both, FEATURES),
+        module_site("projection", None, top, both, FEATURES),
     ]
 
 

@@ -34,6 +34,8 @@ class WavLM(SpeechFamily):
         },
     }
 
+    uncalled: ClassVar[tuple[str, ...]] = ("attn.q", "attn.k", "attn.v", "attn.o")
+
     def prepare(self, model: Any, state: ForwardState) -> None:  # noqa: ARG002 - see Family
         """Make every attention call its projections."""
         attentions = [module for module in model.modules() if hasattr(module, "compute_bias")]

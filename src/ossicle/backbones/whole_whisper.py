@@ -14,7 +14,7 @@ Source: Radford et al. 2022, https://arxiv.org/abs/2212.04356.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Final, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -22,6 +22,8 @@ from torch import Tensor
 
 from ossicle.anatomy import Anatomy, Port, Site, layer_sites, module_site, region
 from ossicle.backbones.whisper import EPS, Whisper
+
+ENCODER: Final = "encoder."
 
 
 @final
@@ -52,6 +54,16 @@ class WholeWhisper(Whisper):
     def encoder(self, model: Any) -> Any:
         """Return the encoder, as `assemble` does."""
         return self.assemble(model)
+
+    def path_inside(self, path: str) -> str | None:
+        """Return the path of a module, in the encoder or in the decoder."""
+        if path.startswith("decoder."):
+            return path
+        return path.removeprefix(ENCODER) if path.startswith(ENCODER) else None
+
+    def path_outside(self, path: str) -> str:
+        """Return the path of a module, in the encoder or in the decoder."""
+        return path if path.startswith("decoder.") else f"{ENCODER}{path}"
 
     def head_mask(
         self,

@@ -15,7 +15,10 @@ from ossicle.cli.derive import derive
 from ossicle.cli.doctor import doctor
 from ossicle.cli.ensemble import ensemble
 from ossicle.cli.evaluate import evaluate
+from ossicle.cli.export import export
+from ossicle.cli.export_peft import peft
 from ossicle.cli.hints import Hinting
+from ossicle.cli.import_peft import import_peft
 from ossicle.cli.inspect import inspect
 from ossicle.cli.merge import merge
 from ossicle.cli.options import is_main
@@ -61,6 +64,9 @@ for command, kind in (
     (doctor, Hinting),
 ):
     app.command(cls=kind)(stoppable(command))
+app.command("import", cls=Hinting)(stoppable(import_peft))
+export.command(cls=Hinting)(stoppable(peft))
+app.add_typer(export, name="export")
 add_studies(app)
 app.add_typer(cache, name="cache")
 

@@ -6,6 +6,7 @@ from ossicle.anatomy import Anatomy
 from ossicle.errors import RecipeError, did_you_mean
 from ossicle.heads.decoder import DecoderHead
 from ossicle.heads.head import (
+    AstHead,
     ClsHead,
     FramesHead,
     Head,
@@ -25,6 +26,7 @@ HEADS: Final[dict[str, type[Head]]] = {
         ClsHead,
         MeanStdHead,
         SuperbHead,
+        AstHead,
         FramesHead,
         SuperbFramesHead,
         SpeakerMeanHead,
@@ -49,4 +51,13 @@ def build_head(name: str, anatomy: Anatomy, num_outputs: int) -> Head:
     return HEADS[name](anatomy, num_outputs)
 
 
-__all__ = ["HEADS", "SUMMARIES", "DecoderHead", "Head", "Outputs", "build_head", "masked_mean"]
+__all__ = [
+    "HEADS",
+    "SUMMARIES",
+    "AstHead",
+    "DecoderHead",
+    "Head",
+    "Outputs",
+    "build_head",
+    "masked_mean",
+]

@@ -4,13 +4,14 @@
     cls       linear(token 0)                                          models with a CLS token
     meanstd   linear(mean and standard deviation over real frames)     as in x-vectors
     superb    linear(mean of projector(frames)), projector 256 wide    SUPERB's downstream model
+    ast       linear(norm(mean of token 0 and 1))                      AST's own classifier
     frames         linear(frame), for each frame                       CTC
     superb-frames  linear(projector(frame)), projector 256 wide        SUPERB's phone recognition
 
 The standard deviation of meanstd divides by the number of frames n; torch.std divides by n - 1.
 
 D backbone width, C outputs. Parameters: mean, cls and frames (D + 1) C; meanstd (2 D + 1) C; superb
-and superb-frames (D + 1) 256 + 257 C.
+and superb-frames (D + 1) 256 + 257 C; ast (D + 1) C + 2 D.
 
 Source of `mean`: Cappellazzo et al. 2023, https://arxiv.org/abs/2312.03694, which uses it with
 every method.
@@ -32,6 +33,8 @@ from ossicle.heads.pool import masked_deviation, masked_mean
 from ossicle.writing import Text, TextDecoder
 
 PROJECTOR_WIDTH = 256
+SPECIAL = 2  # tokens before the patches of AST
+EPS = 1e-12  # of AST's norms, in transformers
 FRAMES_LR = 1e-2  # SUPERB's for CTC on a frozen backbone; at 1e-3 it predicts only blanks for long
 
 
@@ -209,6 +212,32 @@ class SuperbHead(PooledHead):
     def form(self) -> HeadForm:
         """Return the linear layer on the mean of projected frames."""
         return HeadForm("mean", self.projector, self.linear)
+
+
+class AstHead(PooledHead):
+    """The classifier of AST: a norm and a linear layer on the mean of its two special tokens."""
+
+    name: ClassVar[str] = "ast"
+
+    def __init__(self, anatomy: Anatomy, num_outputs: int) -> None:
+        super().__init__(anatomy, num_outputs)
+        if not anatomy.has_cls:
+            raise RecipeMismatch(
+                f"head 'ast' needs a CLS and a distillation token, which {anatomy.family} does not "
+                "have; use mean, meanstd or superb"
+            )
+        found = (site.eps for site in anatomy.sites if site.name == "norm.final")
+        self.norm = nn.LayerNorm(anatomy.width, eps=next(found, None) or EPS)
+        self.linear = nn.Linear(anatomy.width, num_outputs)
+
+    def embedding(
+        self,
+        hidden: Float[Tensor, "B T D"],
+        frame_mask: Bool[Tensor, "B T"],  # noqa: ARG002 - the first two tokens are always real
+    ) -> Float[Tensor, "B E"]:
+        """Return norm(mean of CLS and distillation token)."""
+        embedding: Tensor = self.norm((hidden[:, 0] + hidden[:, 1]) / SPECIAL)
+        return embedding
 
 
 class FramesHead(Head):

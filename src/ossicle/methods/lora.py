@@ -42,6 +42,7 @@ from ossicle.methods.insertion import NORMAL_STD
 LINEAR_SITES = (
     "attn.q", "attn.k", "attn.v", "attn.o", "ffn.in", "ffn.out", "ffn1.in", "ffn1.out"
 )  # fmt: skip
+OUTER_LINEAR = "projection.linear"
 SCALES = ("alpha/rank", "alpha/reduction")
 
 
@@ -83,7 +84,7 @@ class LoRA(Method):
 
     def build(self, site: Site) -> "LoRAAdapter":
         """Return the low-rank path for a linear site."""
-        if site.role not in LINEAR_SITES:
+        if site.role not in (*LINEAR_SITES, OUTER_LINEAR):
             raise RecipeMismatch(
                 f"LoRA needs a linear layer, and '{site.name}' is not one; "
                 f"attach it at {', '.join(site.beside(LINEAR_SITES))}"

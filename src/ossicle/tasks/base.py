@@ -59,7 +59,7 @@ class Task(ABC):
     name: ClassVar[str]
     about: ClassVar[str]
     suggested_by: ClassVar[tuple[str, ...]] = ()
-    heads: ClassVar[tuple[str, ...]] = ("mean", "cls", "meanstd", "superb")
+    heads: ClassVar[tuple[str, ...]] = ("mean", "cls", "meanstd", "superb", "ast")
     by_frame: ClassVar[bool] = False
     has_times: ClassVar[bool] = False
     label_format: ClassVar[str]

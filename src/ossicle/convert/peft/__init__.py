@@ -1,0 +1,1 @@
+"""Adapters of Hugging Face's peft: read them, and write them."""
