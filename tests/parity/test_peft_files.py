@@ -74,7 +74,7 @@ def adapted(model, config, out: Path):
         for parameter in made.parameters():
             if parameter.requires_grad:
                 parameter += torch.randn_like(parameter) * 0.1
-    made.save_pretrained(out)
+    made.save_pretrained(out, save_embedding_layers=False)
     return made
 
 
