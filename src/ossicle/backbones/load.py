@@ -2,6 +2,7 @@
 
 tiny-hubert, tiny-ast                     small models shipped with ossicle, for speech and sounds
 microsoft/wavlm-base-plus                 a hub id; `?revision=...` for a revision
+hf:microsoft/wavlm-base-plus@main         the same, even where there is a folder of that name
 models/hubert, ./tiny-hubert              a folder in the hub's layout
 config:wavlm-large                        the architecture of a released model, random weights
 config:ast-base?max_length=512&seed=1     the same with other settings and another seed

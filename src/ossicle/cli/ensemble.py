@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 def ensemble(
     runs: Annotated[
         list[Path],
-        typer.Argument(help="Folders of two or more runs of one task with the same labels."),
+        typer.Argument(
+            help="Two or more runs of one task with the same labels: folders or "
+            "hf:USER/NAME[@REVISION]."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Ensemble folder to write, new or empty.")],
     vote: o.VoteName = "soft",

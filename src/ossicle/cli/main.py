@@ -25,6 +25,7 @@ from ossicle.cli.options import is_main
 from ossicle.cli.params import params
 from ossicle.cli.predict import predict
 from ossicle.cli.prune import prune
+from ossicle.cli.push import push
 from ossicle.cli.recipes import recipes
 from ossicle.cli.report import report
 from ossicle.cli.run_options import RunCommand
@@ -53,6 +54,7 @@ for command, kind in (
     (predict, Hinting),
     (prune, Hinting),
     (merge, Hinting),
+    (push, Hinting),
     (report, Hinting),
     (params, Hinting),
     (recipes, Hinting),

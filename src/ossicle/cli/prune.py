@@ -21,7 +21,7 @@ SHARE = Limits(0, 1, above=True, below=True)
 
 
 def prune(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help="Finished run: a folder or hf:USER/NAME[@REVISION].")],
     out: Annotated[
         Path,
         typer.Option(help="Run folder to write, new or to be continued; of --curve, of several."),

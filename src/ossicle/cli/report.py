@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from ossicle.cli import options as o
-from ossicle.paths import expand
+from ossicle.errors import HubError
+from ossicle.paths import HubName, expand
 from ossicle.studies.record import check_report
 
 
@@ -30,6 +31,11 @@ def report(
     json: o.AsJson = False,
 ) -> None:
     """Write the report of a study from its folder alone; trials may be missing or running."""
+    if HubName.parse(folder) is not None:
+        raise HubError(
+            f"'{folder}' is on the hub, and a report is written to the folder of a study, which "
+            "has to be on this machine. `ossicle inspect` shows a run on the hub"
+        )
     check_report(expand(folder))
 
     from ossicle.cli.progress import progress_bars

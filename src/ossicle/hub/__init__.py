@@ -2,5 +2,6 @@
 
 from ossicle.hub.failures import failures
 from ossicle.hub.snapshot import download, name_of
+from ossicle.hub.upload import Uploaded, upload
 
-__all__ = ["download", "failures", "name_of"]
+__all__ = ["Uploaded", "download", "failures", "name_of", "upload"]

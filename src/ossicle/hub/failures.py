@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from ossicle.errors import HubError
 
-LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
+LOG_IN: Final = "log in with `hf auth login`, or set HF_TOKEN"
 
 
 class Unreachable(HubError):
@@ -25,44 +26,57 @@ def failures(what: str, *, writing: bool = False) -> Iterator[None]:
     Raises:
         HubError: the client has failed.
     """
-    from huggingface_hub import errors
-
     try:
         yield
     except HubError:
         raise
-    except errors.GatedRepoError as error:
-        raise HubError(
-            f"'{what}' is gated: ask for access on its page on the hub, and {LOG_IN}"
-        ) from error
-    except errors.RepositoryNotFoundError as error:
-        raise HubError(
-            f"'{what}' is not on the hub, or it is private. Check the name; if it is private, "
-            f"{LOG_IN}"
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise HubError(
-            f"'{what}': the repository has no such branch, tag or commit. Leave @REVISION out for "
-            "the main branch"
-        ) from error
-    except errors.LocalTokenNotFoundError as error:
-        raise HubError(f"'{what}' needs a token of the hub: {LOG_IN}") from error
-    except errors.HfHubHTTPError as error:
-        raise _refused(what, error, writing=writing) from error
-    except errors.HFValidationError as error:
-        raise HubError(f"'{what}' is not a name that the hub allows: {_line(error)}") from error
-    except (
-        errors.HTTPError,  # type: ignore[attr-defined]  # of httpx, which has two names
-        errors.LocalEntryNotFoundError,
-        *(ConnectionError, TimeoutError),
-    ) as error:
-        raise Unreachable(_unreachable(what, error, writing=writing)) from error
+    except Exception as error:
+        found = _in_words(what, error, writing=writing)
+        if found is None:
+            raise
+        raise found from error
 
 
-def _refused(what: str, error: Exception, *, writing: bool) -> HubError:
+def _in_words(what: str, error: BaseException, *, writing: bool) -> HubError | None:
+    """Return the error in words; None for one that is not of the hub."""
+    from huggingface_hub import errors
+
+    match error:
+        case errors.GatedRepoError():
+            said = f"'{what}' is gated: ask for access on its page on the hub, and {LOG_IN}"
+        case errors.RepositoryNotFoundError():
+            said = (
+                f"'{what}' is not on the hub, or it is private. Check the name; if it is private, "
+                f"{LOG_IN}"
+            )
+        case errors.RevisionNotFoundError():
+            said = (
+                f"'{what}': the repository has no such branch, tag or commit. Leave @REVISION out "
+                "for the main branch"
+            )
+        case errors.LocalTokenNotFoundError():
+            said = f"'{what}' needs a token of the hub: {LOG_IN}"
+        case errors.HfHubHTTPError():
+            return _refused(what, error, writing=writing)
+        case errors.HFValidationError():
+            said = f"'{what}' is not a name that the hub allows: {_line(error)}"
+        case (
+            errors.HTTPError()  # type: ignore[attr-defined]  # of httpx, which has two names
+            | errors.LocalEntryNotFoundError()
+            | ConnectionError()
+            | TimeoutError()
+        ):
+            return Unreachable(_unreachable(what, error, writing=writing))
+        case RuntimeError() if error.__cause__ is not None:  # the client names the file by it
+            return _in_words(what, error.__cause__, writing=writing)
+        case _:
+            return None
+    return HubError(said)
+
+
+def _refused(what: str, error: BaseException, *, writing: bool) -> HubError:
     """Return the error for an answer that is no success."""
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", 0)
+    status = getattr(getattr(error, "response", None), "status_code", 0)
     said = getattr(error, "server_message", None)
     said = f" (it says: {' '.join(str(said).split())[:200]})" if said else ""
     if status == 401:
@@ -77,7 +91,7 @@ def _refused(what: str, error: Exception, *, writing: bool) -> HubError:
     return HubError(f"'{what}': the hub refuses with status {status}{said}")
 
 
-def _unreachable(what: str, error: Exception, *, writing: bool) -> str:
+def _unreachable(what: str, error: BaseException, *, writing: bool) -> str:
     from huggingface_hub import constants
     from huggingface_hub.errors import OfflineModeIsEnabled
 
@@ -90,5 +104,5 @@ def _unreachable(what: str, error: Exception, *, writing: bool) -> str:
     )
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]

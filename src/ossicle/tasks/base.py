@@ -50,6 +50,7 @@ class Task(ABC):
             there a validation loss.
         cohort_size: Number of training recordings that scores are normalised by; 0 turns it off.
         min_steps: Fewest optimiser steps of a run with the default number of epochs.
+        hub_task: What the hub calls it; None: nothing.
         num_outputs: Width of the head's output.
         needs_decoder: Whether it is for a backbone with a text decoder.
         goes_on: Whether each window of a long recording starts where `next_start` says, instead of
@@ -74,6 +75,7 @@ class Task(ABC):
     min_steps: ClassVar[int] = 0
     needs_decoder: ClassVar[bool] = False
     goes_on: ClassVar[bool] = False
+    hub_task: ClassVar[str | None] = None
     num_outputs: int
 
     @classmethod

@@ -42,6 +42,7 @@ class Classification(Task):
 
     name: ClassVar[str] = "classification"
     about: ClassVar[str] = "one of several classes"
+    hub_task: ClassVar[str | None] = "audio-classification"
     label_format: ClassVar[str] = "the class"
     example: ClassVar[tuple[str, str]] = ("no", "yes")
     primary_metric: ClassVar[str] = "macro_f1"

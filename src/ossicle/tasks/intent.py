@@ -47,6 +47,7 @@ class Intent(Task):
     name: ClassVar[str] = "intent"
     suggested_by: ClassVar[tuple[str, ...]] = ("slotvalues",)
     about: ClassVar[str] = "one value for each of several slots; correct if all are"
+    hub_task: ClassVar[str | None] = "audio-classification"
     label_format: ClassVar[str] = "slot=value for each slot, separated by commas"
     example: ClassVar[tuple[str, str]] = ("action=on,object=lamp", "action=off,object=music")
     primary_metric: ClassVar[str] = "accuracy"

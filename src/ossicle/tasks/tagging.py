@@ -46,6 +46,7 @@ class Tagging(Task):
     name: ClassVar[str] = "tagging"
     suggested_by: ClassVar[tuple[str, ...]] = ("tags",)
     about: ClassVar[str] = "any number of tags"
+    hub_task: ClassVar[str | None] = "audio-classification"
     label_format: ClassVar[str] = "the tags, separated by |; - for none"
     example: ClassVar[tuple[str, str]] = ("dog|rain", "rain|wind")
     primary_metric: ClassVar[str] = "map"

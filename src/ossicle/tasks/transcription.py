@@ -21,6 +21,7 @@ class SpeechRecognition(Transcription):
     name: ClassVar[str] = "asr"
     suggested_by: ClassVar[tuple[str, ...]] = ("transcript",)
     about: ClassVar[str] = "a transcript, by character"
+    hub_task: ClassVar[str | None] = "automatic-speech-recognition"
     label_format: ClassVar[str] = "the text"
     example: ClassVar[tuple[str, str]] = ("no", "on")
     primary_metric: ClassVar[str] = "wer"
@@ -55,6 +56,7 @@ class WordRecognition(Transcription):
 
     name: ClassVar[str] = "words"
     about: ClassVar[str] = "a transcript with a small vocabulary, by word"
+    hub_task: ClassVar[str | None] = "automatic-speech-recognition"
     label_format: ClassVar[str] = "the text"
     example: ClassVar[tuple[str, str]] = ("no one", "one no")
     primary_metric: ClassVar[str] = "wer"
@@ -91,6 +93,7 @@ class PhoneRecognition(Transcription):
     name: ClassVar[str] = "phones"
     suggested_by: ClassVar[tuple[str, ...]] = ("phones",)
     about: ClassVar[str] = "the phones, separated by spaces"
+    hub_task: ClassVar[str | None] = "automatic-speech-recognition"
     label_format: ClassVar[str] = "the phones, separated by spaces"
     example: ClassVar[tuple[str, str]] = ("n oʊ", "ɒ n")
     primary_metric: ClassVar[str] = "per"

@@ -45,6 +45,7 @@ class Seq2Seq(TextTask):
 
     name: ClassVar[str] = "seq2seq"
     about: ClassVar[str] = "what is said, by the backbone's own decoder (Whisper)"
+    hub_task: ClassVar[str | None] = "automatic-speech-recognition"
     higher_is_better: ClassVar[bool] = False
     primary_metric: ClassVar[str] = "wer"
     reported: ClassVar[Mapping[str, Metric]] = {

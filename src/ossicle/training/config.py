@@ -63,7 +63,8 @@ class TrainConfig:
         str,
         Help(
             "Pretrained model: tiny-hubert or tiny-ast (shipped with ossicle), a Hugging Face Hub "
-            "id, a folder in the Hub's layout, or config:NAME for random weights.",
+            "id (USER/NAME or hf:USER/NAME@REVISION), a folder in the Hub's layout, or config:NAME "
+            "for random weights.",
             MODEL,
         ),
     ] = ""
@@ -277,8 +278,8 @@ class TrainConfig:
     parent: Annotated[
         str | None,
         Help(
-            "Start from the adapters and the head of this finished run. --recipe adds placements "
-            "to them.",
+            "Start from the adapters and the head of this finished run, a folder or "
+            "hf:USER/NAME[@REVISION]. --recipe adds placements to them.",
             STAGE,
             flag="--from",
         ),
