@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+import ossicle
 from hub_server import TOKEN, Hub, Repo, served
 
 pytestmark = [pytest.mark.thorough, pytest.mark.loopback]
 MAIN = "import time; time.sleep = lambda _: None\nfrom ossicle.cli.main import main\nmain()"
+SHIPPED = Path(ossicle.__file__).parent / "backbones" / "pretrained" / "tiny-hubert"
 Said = subprocess.CompletedProcess[str]
 
 
@@ -149,3 +151,28 @@ def test_what_cannot_be_downloaded_is_said_in_one_line(
     assert said in done.stderr
     assert TOKEN not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_backbone_on_the_hub_is_named_with_its_revision(hub: Hub, shell: Shell) -> None:
+    hub.repos["me/tiny"] = Repo()
+    hub.repos["me/tiny"].commit("v1", {one.name: one.read_bytes() for one in SHIPPED.iterdir()})
+    code = (
+        "import sys; from ossicle import load_backbone, OssicleError\n"
+        "for one in sys.argv[1:]:\n"
+        "    try: print(load_backbone(one).fingerprint)\n"
+        "    except OssicleError as error: print(error)\n"
+    )
+    names = (
+        "tiny-hubert",
+        "hf:me/tiny@v1",
+        "hf:me/tiny",
+        "hf:me/none",
+        "hf:me/tiny@v1?revision=v2",
+    )
+    done = shell.python(code, *names)
+    assert done.returncode == 0, done.stderr
+    shipped, there, empty, none, twice = done.stdout.splitlines()
+    assert shipped == there
+    assert empty.endswith("config.json cannot be read: 'hf:me/tiny' has no such file")
+    assert "'hf:me/none' is not on the hub, or it is private" in none
+    assert twice.endswith("names two revisions; give one of them")

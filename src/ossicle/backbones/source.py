@@ -10,6 +10,7 @@ from transformers.utils.hub import cached_file
 from ossicle.backbones.settings import EXTRACTOR, one_line
 from ossicle.backbones.weights import INDEX, WEIGHTS, shards
 from ossicle.errors import BackboneError, did_you_mean, listing
+from ossicle.hub import in_words
 from ossicle.paths import HERE, HubName, check_name, find, is_there, looked_in
 from ossicle.strict_json import read_object
 
@@ -136,8 +137,8 @@ class Source:
                 f"{listing(SHIPPED)}).{did_you_mean(self.path[:80], SHIPPED)}"
                 f"{looked_in(self._places)}"
             )
-        elif self.folder is None:
-            pass  # the name says that it is on the hub
+        elif self.folder is None:  # the name says that it is on the hub
+            reason = str(in_words(self.path, error.__cause__ or error) or reason)
         elif not any(self.folder.glob("*.safetensors")) and name == WEIGHTS:
             reason = (
                 "the folder has no .safetensors file, and ossicle does not load pickled weights. "

@@ -9,7 +9,7 @@ import typer
 from ossicle.cli import options as o
 from ossicle.cli.run_options import field_help
 from ossicle.errors import RunError
-from ossicle.paths import expand
+from ossicle.paths import HubName, expand
 from ossicle.recipes.budget import parse_count
 from ossicle.settings import Limits, check_value, read_value
 
@@ -74,6 +74,10 @@ def prune(
     """
     shares = _shares(curve)
     _check_sizes(to, keep, shares)
+    if data is None and HubName.parse(run) is not None:
+        raise RunError(
+            f"the recordings of '{run}' stay with its owner; name those to train on with --data"
+        )
     from ossicle.training.located import locate_run
     from ossicle.training.parent import open_parent
     from ossicle.training.stage_settings import check_parent_out, check_prunable, pruning_config

@@ -31,13 +31,13 @@ def failures(what: str, *, writing: bool = False) -> Iterator[None]:
     except HubError:
         raise
     except Exception as error:
-        found = _in_words(what, error, writing=writing)
+        found = in_words(what, error, writing=writing)
         if found is None:
             raise
         raise found from error
 
 
-def _in_words(what: str, error: BaseException, *, writing: bool) -> HubError | None:
+def in_words(what: str, error: BaseException, *, writing: bool = False) -> HubError | None:
     """Return the error in words; None for one that is not of the hub."""
     from huggingface_hub import errors
 
@@ -56,6 +56,8 @@ def _in_words(what: str, error: BaseException, *, writing: bool) -> HubError | N
             )
         case errors.LocalTokenNotFoundError():
             said = f"'{what}' needs a token of the hub: {LOG_IN}"
+        case errors.RemoteEntryNotFoundError():
+            said = f"'{what}' has no such file"
         case errors.HfHubHTTPError():
             return _refused(what, error, writing=writing)
         case errors.HFValidationError():
@@ -68,7 +70,7 @@ def _in_words(what: str, error: BaseException, *, writing: bool) -> HubError | N
         ):
             return Unreachable(_unreachable(what, error, writing=writing))
         case RuntimeError() if error.__cause__ is not None:  # the client names the file by it
-            return _in_words(what, error.__cause__, writing=writing)
+            return in_words(what, error.__cause__, writing=writing)
         case _:
             return None
     return HubError(said)
