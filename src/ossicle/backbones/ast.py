@@ -33,7 +33,9 @@ from ossicle.anatomy import (
 )
 from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.family import Family
-from ossicle.backbones.filterbank import HOP, WINDOW, log_mel, num_mel_frames
+from ossicle.backbones.filterbank import HOP, WINDOW, bank_of, log_mel, num_mel_frames
+from ossicle.backbones.front_ends import PaddedMels
+from ossicle.backbones.graph import first, may_be_ragged
 from ossicle.errors import BackboneError
 
 RENAMED: Final = {  # modules of a layer: their names in transformers 4, and in 5
@@ -144,6 +146,12 @@ class AST(Family):
             mels = (mels - extractor.mean) / (2 * extractor.std)
         return mels, len(mels)
 
+    def front_end(self, extractor: Any) -> nn.Module:
+        """Return the filter bank, padding and normalisation."""
+        scale = (extractor.mean, 2 * extractor.std) if extractor.do_normalize else (0.0, 1.0)
+        frames = None if self.own_length else extractor.max_length
+        return PaddedMels(bank_of(extractor), frames, *scale)
+
     def features(
         self,
         model: Any,  # noqa: ARG002 - mel frames are computed before the model runs
@@ -152,9 +160,8 @@ class AST(Family):
         state: ForwardState,
     ) -> Float[Tensor, "B F M"]:
         """Return the mel frames."""
-        if self.own_length and not bool((lengths == values.shape[1]).all()):
-            frames = torch.arange(values.shape[1], device=values.device)
-            state.frame_mask = frames < lengths[:, None]
+        if self.own_length and may_be_ragged(values, lengths, state):
+            state.frame_mask = first(values.shape[1], lengths)
         return values
 
     def embed(
@@ -166,6 +173,8 @@ class AST(Family):
             return tokens
         if state.frame_mask is None:
             return _embed(model, features)
+        if state.together:
+            return _embed_together(model, features, state)
         sizes = state.frame_mask.sum(dim=1).tolist()
         rows = [
             _embed(model, row[None, :size])[0] for row, size in zip(features, sizes, strict=True)
@@ -222,6 +231,27 @@ def _embed(model: Any, features: Float[Tensor, "B F M"]) -> Float[Tensor, "B T D
     tokens = torch.cat((two.expand(len(features), -1, -1), patches + first), dim=1)
     output: Tensor = embeddings.dropout(tokens)
     return output
+
+
+def _embed_together(
+    model: Any, features: Float[Tensor, "B F M"], state: ForwardState
+) -> Float[Tensor, "B T D"]:
+    """Return the tokens of clips of any length, those of each row in its own order, and the mask.
+
+    A row with c columns of patches has its patch in row r, column t at 2 + r * c + t.
+    """
+    assert state.frame_mask is not None, "rows that run together have a mask"
+    config = model.config
+    tokens = _embed(model, features)  # (B, 2 + rows * columns, D)
+    rows, _ = _grid(config)
+    columns = (tokens.shape[1] - 2) // rows
+    mel_frames = state.frame_mask.sum(dim=1, keepdim=True)
+    own = (mel_frames - config.patch_size) // config.time_stride + 1  # (B, 1)
+    place = torch.arange(rows * columns, device=tokens.device)
+    source = (place // own).clamp(max=rows - 1) * columns + place % own
+    gathered = tokens[:, 2:].gather(1, source[..., None].expand(-1, -1, tokens.shape[2]))
+    state.frame_mask = first(2 + rows * columns, 2 + rows * own[:, 0])
+    return torch.cat((tokens[:, :2], gathered), dim=1)
 
 
 def _grid(config: Any) -> tuple[int, int]:

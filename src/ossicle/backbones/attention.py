@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import Any, Final, TypeAlias
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
@@ -29,12 +29,16 @@ class ForwardState:
         tap_values: Values that taps keep between the two ports of a site.
         layer_inputs: Inputs of the first layers, if the forward pass was resumed above them.
         fast: Whether the shortcuts of `ossicle.backbones.fast` may replace frozen modules.
+        together: Whether rows of unequal length run together: see `ossicle.backbones.graph`.
+        counts: Real frames of each row after the layer of a CNN that runs now, if they do.
         goes_on: Whether the tokens of the pass come after others, whose keys and values are kept:
             what belongs before the first token is there already.
     """
 
     def __init__(self, *, fast: bool = True) -> None:
         self.fast = fast
+        self.together = False
+        self.counts: Int[Tensor, " B"] | None = None
         self.goes_on = False
         self.frame_mask: Bool[Tensor, "B T"] | None = None
         self.layer_inputs: tuple[Float[Tensor, "B T D"], ...] = ()
@@ -42,7 +46,7 @@ class ForwardState:
 
     def clear(self) -> None:
         """Reset the state, also after a forward pass that raised."""
-        self.frame_mask = None
+        self.frame_mask = self.counts = None
         self.goes_on = False
         self.layer_inputs = ()
         self.tap_values.clear()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import MODEL_MAPPING
 
 from ossicle.anatomy import Anatomy
@@ -170,6 +170,20 @@ class Family(ABC):
         output = extractor(wave, sampling_rate=extractor.sampling_rate, return_tensors="np")
         row = torch.as_tensor(np.asarray(output["input_values"][0], dtype=np.float32))
         return row, len(row)
+
+    def front_end(self, extractor: Any) -> nn.Module:  # noqa: ARG002 - for families without it
+        """Return a module that computes `values` of a padded batch, for a graph that is exported.
+
+        It maps waves (B, N) and their lengths (B,) to the model input and the lengths of its rows:
+        see `ossicle.backbones.front_ends`.
+
+        Raises:
+            BackboneError: the family computes its model input in another way.
+        """
+        raise BackboneError(
+            f"the model input of {self.name} is computed outside of torch, so a graph cannot "
+            "compute it from a waveform; define front_end for the family"
+        )
 
     def features(
         self,

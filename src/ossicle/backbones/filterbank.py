@@ -64,6 +64,13 @@ def kaldi_bank(num_mels: int) -> FilterBank:
     return FilterBank(window_function(WINDOW, "hann", periodic=False), filters)
 
 
+def bank_of(extractor: Any) -> FilterBank:
+    """Return the filter bank of an extractor, also of one that leaves it to torchaudio."""
+    if not hasattr(extractor, "mel_filters"):
+        return kaldi_bank(extractor.num_mel_bins)
+    return FilterBank(extractor.window, extractor.mel_filters)
+
+
 def log_mel(
     extractor: Any, wave: NDArray[np.float32], dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "T M"]:
@@ -79,10 +86,14 @@ def log_mel(
         torch.from_numpy(part).to(dtype) for part in (extractor.window, extractor.mel_filters)
     )
     frames = torch.from_numpy(wave).to(dtype).unfold(0, WINDOW, HOP)  # (T, WINDOW)
+    mels: Tensor = spectra(frames, window).square().sum(dim=-1) @ filters
+    return mels.clamp_(min=FLOOR).log_().float()
+
+
+def spectra(frames: Float[Tensor, "T W"], window: Float[Tensor, " W"]) -> Float[Tensor, "T F 2"]:
+    """Return real and imaginary part of the spectrum of each frame."""
     frames = frames - frames.mean(dim=1, keepdim=True)
     sharp = frames.clone()
     sharp[:, 1:].sub_(frames[:, :-1], alpha=PREEMPHASIS)
     sharp[:, 0].mul_(1 - PREEMPHASIS)
-    spectrum = torch.view_as_real(torch.fft.rfft(sharp.mul_(window), n=SPECTRUM))
-    mels: Tensor = spectrum.square().sum(dim=-1) @ filters
-    return mels.clamp_(min=FLOOR).log_().float()
+    return torch.view_as_real(torch.fft.rfft(sharp.mul_(window), n=SPECTRUM))

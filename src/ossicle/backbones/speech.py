@@ -35,6 +35,8 @@ from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.counterpart import Counterpart, counterpart_of
 from ossicle.backbones.family import Family
 from ossicle.backbones.frames import num_frames, receptive_field
+from ossicle.backbones.front_ends import WaveFrontEnd
+from ossicle.backbones.graph import cnn_together
 from ossicle.errors import BackboneError
 from ossicle.head_form import HeadForm, OutputKind
 
@@ -100,6 +102,10 @@ class SpeechFamily(Family):
         """Return the sites, which differ only in the place of the norms."""
         return describe(self.name, config)
 
+    def front_end(self, extractor: Any) -> nn.Module:
+        """Return the normalisation of waves."""
+        return WaveFrontEnd(normalise=extractor.do_normalize)
+
     def features(
         self,
         model: Any,
@@ -115,6 +121,9 @@ class SpeechFamily(Family):
         exact and, on a CPU, also faster.
         """
         cnn, config = model.feature_extractor, model.config
+        if state.together:
+            steps = config.conv_kernel, config.conv_stride
+            return cnn_together(cnn, *steps, values, lengths, state)
         is_fast = state.fast and fast.can_run_cnn(cnn, values)
         is_ragged = not bool((lengths == values.shape[1]).all())
         if not is_ragged and not is_fast:

@@ -11,14 +11,16 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ossicle.anatomy import FEATURES, Anatomy
 from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.conformer import conformer_sites, positions
 from ossicle.backbones.counterpart import Counterpart, counterpart_of
 from ossicle.backbones.family import KEEP, Family
-from ossicle.backbones.filterbank import HOP_MS, WINDOW_MS, log_mel, num_mel_frames
+from ossicle.backbones.filterbank import HOP_MS, WINDOW_MS, bank_of, log_mel, num_mel_frames
+from ossicle.backbones.front_ends import StackedMels
+from ossicle.backbones.graph import first, may_be_ragged
 from ossicle.backbones.speech import (
     TOP_MODULES,
     mask_embedding,
@@ -93,6 +95,10 @@ class W2vBert(Family):
         row = torch.as_tensor(np.asarray(given["input_features"][0, :real], dtype=np.float32))
         return row, real
 
+    def front_end(self, extractor: Any) -> nn.Module:
+        """Return the filter bank, the normalisation of its bands and the stacking."""
+        return StackedMels(bank_of(extractor), STACKED, FULL_SCALE, float(EPS))
+
     def features(
         self,
         model: Any,  # noqa: ARG002 - mel frames are computed before the model runs
@@ -101,9 +107,8 @@ class W2vBert(Family):
         state: ForwardState,
     ) -> Float[Tensor, "B T M"]:
         """Return the mel frames; the convolutions are causal, so they do not reach padding."""
-        if not bool((lengths == values.shape[1]).all()):
-            frames = torch.arange(values.shape[1], device=values.device)
-            state.frame_mask = frames < lengths[:, None]
+        if may_be_ragged(values, lengths, state):
+            state.frame_mask = first(values.shape[1], lengths)
         return values
 
     def embed(

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ossicle.anatomy import (
@@ -37,6 +37,8 @@ from ossicle.anatomy import (
 )
 from ossicle.backbones.attention import ForwardState
 from ossicle.backbones.family import Family
+from ossicle.backbones.front_ends import WhisperMels
+from ossicle.backbones.graph import first, may_be_ragged
 from ossicle.errors import BackboneError
 from ossicle.settings import Limits, typed
 
@@ -177,6 +179,11 @@ class Whisper(Family):
         row = torch.as_tensor(np.asarray(output["input_features"][0], dtype=np.float32)).T
         return row.contiguous(), min(-(-len(wave) // extractor.hop_length), len(row))
 
+    def front_end(self, extractor: Any) -> nn.Module:
+        """Return the mel spectrogram of the window or the wave."""
+        samples = None if self.own_length else self.max_samples(None, extractor)
+        return WhisperMels(extractor, samples)
+
     def features(
         self,
         model: Any,  # noqa: ARG002 - mel frames are computed before the model runs
@@ -185,8 +192,8 @@ class Whisper(Family):
         state: ForwardState,
     ) -> Float[Tensor, "B F M"]:
         """Return the mel frames."""
-        if self.own_length and not bool((lengths == values.shape[1]).all()):
-            state.frame_mask = _first(values.shape[1], lengths)
+        if self.own_length and may_be_ragged(values, lengths, state):
+            state.frame_mask = first(values.shape[1], lengths)
         return values
 
     def embed(
@@ -215,7 +222,7 @@ class Whisper(Family):
             return super().head_mask(model, hidden, lengths)
         frames = self._window_frames(model.config)
         added = hidden.shape[1] - frames  # prompts kept for the head
-        return F.pad(_first(frames, -(-lengths // STRIDE)), (added, 0), value=True)
+        return F.pad(first(frames, -(-lengths // STRIDE)), (added, 0), value=True)
 
     def min_samples(self, config: Any, extractor: Any) -> int:  # noqa: ARG002 - see Family
         """Return the samples of one frame; the spectrogram mirrors half a window at each end."""
@@ -262,11 +269,6 @@ class Whisper(Family):
             chunk_length=1,
             init_std=0.1,
         )
-
-
-def _first(count: int, lengths: Int[Tensor, " B"]) -> Bool[Tensor, "B T"]:
-    """Return a mask of the first frames of each row."""
-    return torch.arange(count, device=lengths.device) < lengths[:, None]
 
 
 def _modules(layer: int) -> dict[str, str | tuple[str, str]]:
