@@ -46,6 +46,9 @@ class WaveFrontEnd(nn.Module):
 class KaldiMels(nn.Module):
     """Kaldi's log-mel filter bank over whole frames, in float64."""
 
+    of_sample: Tensor
+    filters: Tensor
+
     def __init__(self, bank: FilterBank) -> None:
         super().__init__()
         alone = torch.eye(WINDOW, dtype=torch.float64)
@@ -115,6 +118,9 @@ class WhisperMels(nn.Module):
     ten below its largest.
     """
 
+    of_sample: Tensor
+    filters: Tensor
+
     def __init__(self, extractor: Any, samples: int | None) -> None:
         super().__init__()
         self.size, self.hop, self.samples = extractor.n_fft, extractor.hop_length, samples
@@ -148,7 +154,7 @@ class WhisperMels(nn.Module):
         last = ends[:, None] - 1
         places = (_places(count, self.size, self.hop).flatten() - self.size // 2).abs()[None]
         mirrored = (last - (last - places).abs()).clamp(min=0)
-        return waves.gather(1, mirrored).unflatten(1, (count, self.size))
+        return waves.gather(1, mirrored).view(-1, count, self.size)
 
 
 def _moments(
@@ -170,4 +176,5 @@ def _power(
     frames: Float[Tensor, "B T W"], of_sample: Float[Tensor, "W P"]
 ) -> Float[Tensor, "B T F"]:
     """Return the power spectrum of frames, given real and imaginary part of each sample alone."""
-    return (frames @ of_sample).unflatten(2, (-1, 2)).square().sum(dim=-1)
+    parts: Tensor = (frames @ of_sample).view(*frames.shape[:2], -1, 2)
+    return parts.square().sum(dim=-1)

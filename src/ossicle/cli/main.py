@@ -16,6 +16,7 @@ from ossicle.cli.doctor import doctor
 from ossicle.cli.ensemble import ensemble
 from ossicle.cli.evaluate import evaluate
 from ossicle.cli.export import export
+from ossicle.cli.export_onnx import onnx
 from ossicle.cli.export_peft import peft
 from ossicle.cli.hints import Hinting
 from ossicle.cli.import_peft import import_peft
@@ -68,6 +69,7 @@ for command, kind in (
     app.command(cls=kind)(stoppable(command))
 app.command("import", cls=Hinting)(stoppable(import_peft))
 export.command(cls=Hinting)(stoppable(peft))
+export.command(cls=Hinting)(stoppable(onnx))
 app.add_typer(export, name="export")
 add_studies(app)
 app.add_typer(cache, name="cache")

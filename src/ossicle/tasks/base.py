@@ -53,6 +53,7 @@ class Task(ABC):
         hub_task: What the hub calls it; None: nothing.
         num_outputs: Width of the head's output.
         needs_decoder: Whether it is for a backbone with a text decoder.
+        graph_output: Name of the output in an exported graph, after `to_graph`.
         goes_on: Whether each window of a long recording starts where `next_start` says, instead of
             at even distances.
     """
@@ -76,6 +77,7 @@ class Task(ABC):
     needs_decoder: ClassVar[bool] = False
     goes_on: ClassVar[bool] = False
     hub_task: ClassVar[str | None] = None
+    graph_output: ClassVar[str] = "logits"
     num_outputs: int
 
     @classmethod
@@ -217,6 +219,14 @@ class Task(ABC):
             RunError: its answers have none.
         """
         raise RunError(f"answers of the task {self.name} have no times; leave --timestamps out")
+
+    def to_graph(self, output: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        """Return what a program without ossicle needs of the outputs of a batch: here, all."""
+        return output
+
+    def from_graph(self, values: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        """Return outputs that are decoded as those were that `to_graph` was given."""
+        return values
 
     @abstractmethod
     def decode(self, output: Tensor) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class Regression(Task):
     heads: ClassVar[tuple[str, ...]] = ("superb", "mean", "cls", "meanstd")
     label_format: ClassVar[str] = "a number, or name=number for each dimension, separated by commas"
     example: ClassVar[tuple[str, str]] = ("valence=3.5,arousal=2", "valence=1,arousal=6")
+    graph_output: ClassVar[str] = "values"
     primary_metric: ClassVar[str] = "ccc"
     reported: ClassVar[Mapping[str, Metric]] = {"ccc": Metric("CCC", percent=False)}
     recording_score: ClassVar[Metric] = Metric("negative error", percent=False)
@@ -149,6 +150,18 @@ class Regression(Task):
         means = [self.means[name] for name in self.dimensions]
         deviations = [self.deviations[name] for name in self.dimensions]
         return OutputKind("numbers", self.dimensions, means=means, deviations=deviations)
+
+    def to_graph(self, output: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+        """Return the values in the unit of the labels."""
+        return output * self._in_order(self.deviations, output) + self._in_order(self.means, output)
+
+    def from_graph(self, values: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+        """Return the values with the mean and deviation of training removed."""
+        centred = values - self._in_order(self.means, values)
+        return centred / self._in_order(self.deviations, values)
+
+    def _in_order(self, numbers: Mapping[str, float], like: Tensor) -> Float[Tensor, " C"]:
+        return like.new_tensor([numbers[name] for name in self.dimensions])
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the `values` by dimension, and the same as a `label`."""

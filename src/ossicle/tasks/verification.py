@@ -72,6 +72,7 @@ class Verification(Task):
     label_format: ClassVar[str] = "the speaker"
     example: ClassVar[tuple[str, str]] = ("anna", "ben")
     higher_is_better: ClassVar[bool] = False
+    graph_output: ClassVar[str] = "embedding"
     primary_metric: ClassVar[str] = "eer"
     reported: ClassVar[Mapping[str, Metric]] = {
         "eer": Metric("EER"),
@@ -191,6 +192,14 @@ class Verification(Task):
     def output_kind(self) -> OutputKind:
         """Return the training speakers of an embedding."""
         return OutputKind("embedding", self.speakers)
+
+    def to_graph(self, output: Float[Tensor, "B O"]) -> Float[Tensor, "B E"]:
+        """Return the embeddings, without the scores of the training speakers."""
+        return output[:, : -2 * self.num_outputs]
+
+    def from_graph(self, values: Float[Tensor, "B E"]) -> Float[Tensor, "B O"]:
+        """Return the embeddings with zeros for the scores, which are not decoded."""
+        return F.pad(values, (0, 2 * self.num_outputs))
 
     def decode(self, output: Tensor) -> dict[str, Any]:
         """Return the `embedding`; a single recording has no label."""
