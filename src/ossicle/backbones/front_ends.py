@@ -106,7 +106,7 @@ class StackedMels(nn.Module):
         mean, variance = _moments(mels, real, correction=1)
         normed = ((mels - mean) / torch.sqrt(variance + self.eps)).masked_fill(~real, 0.0)
         groups = mels.shape[1] // self.stacked
-        rows = normed[:, : groups * self.stacked].unflatten(1, (groups, self.stacked)).flatten(2)
+        rows = normed[:, _places(groups, self.stacked, self.stacked)].flatten(2)
         counts = counts // self.stacked
         return rows.masked_fill(~first(groups, counts)[..., None], 0.0).float(), counts
 
