@@ -1,6 +1,8 @@
 """A text decoder is trained on a few recordings: what it learns, keeps and is compared with."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file
 
 from ossicle.errors import RunError, SplitError
 from ossicle.training.config import TrainConfig
@@ -176,3 +179,65 @@ def test_ways_that_compare_frames_need_something_that_changes_them(
     )
     with pytest.raises(RunError, match="only the head or the decoder trains here"):
         train(replace(stage, keep="dann"), tmp_path / "d")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("recipe", "layers"),
+    [("lora@dec.attn.q,dec.cross.v", 1), ("lora@dec.attn.q + lora@attn.q[1:]", 2)],
+    ids=["the encoder's output", "the lower layers of the encoder"],
+)
+def test_training_on_what_is_cached_of_the_encoder_has_the_same_bits(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str, layers: int
+) -> None:
+    monkeypatch.setenv("OSSICLE_CACHE", str(tmp_path / "cache"))
+    plain = replace(
+        config,
+        backbone=BACKBONE.replace("encoder_layers=1", f"encoder_layers={layers}"),
+        recipe=recipe,
+        epochs=2,
+        also=None,
+        also_task=None,
+    )
+    results = {
+        cache: train(replace(plain, cache=cache), tmp_path / cache)
+        for cache in ("off", "float32", "float16")
+    }
+    weights = {cache: load_file(tmp_path / cache / "adapter.safetensors") for cache in results}
+    for name, tensor in weights["off"].items():
+        assert torch.equal(weights["float32"][name], tensor), name
+        torch.testing.assert_close(weights["float16"][name], tensor, rtol=0.02, atol=2e-3)
+    counts = {cache: result.cache for cache, result in results.items()}
+    # Recordings are heard 18 times: 2 and 2 before training, 4 and 2 in each epoch, 2 to test.
+    assert (counts["off"]["computed"], counts["off"]["read"]) == (18, 0)
+    for cache in ("float32", "float16"):
+        assert (counts[cache]["computed"], counts[cache]["read"]) == (8, 10)
+
+
+@pytest.mark.thorough
+def test_a_text_is_learnt_in_half_precision(config: TrainConfig, tmp_path: Path) -> None:
+    half = replace(config, also=None, also_task=None, precision="bfloat16")
+    assert train(half, tmp_path / "run").test_metrics["wer"] == 0.0
+
+
+@pytest.mark.exhaustive
+@pytest.mark.thorough
+def test_a_text_is_learnt_by_compiled_layers(config: TrainConfig, tmp_path: Path) -> None:
+    options = {
+        "backbone": config.backbone,
+        "recipe": config.recipe,
+        "data": config.data,
+        "task": config.task,
+        "epochs": config.epochs,
+        "batch-size": config.batch_size,
+        "lr": config.lr,
+        "schedule": config.schedule,
+        "track": "none",
+        "out": tmp_path / "run",
+    }
+    said = [f"--{name}={value}" for name, value in options.items()]
+    # In a process of its own: the tests' checks of shapes cannot be compiled.
+    command = [sys.executable, "-m", "ossicle", "train", "--compile", *said]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert read_result(tmp_path / "run").test_metrics["wer"] == 0.0

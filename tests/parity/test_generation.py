@@ -10,12 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import WhisperForConditionalGeneration
+from transformers import AutoFeatureExtractor, AutoTokenizer, WhisperForConditionalGeneration
 
+from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone, Encoded, load_backbone, random_backbone
 from ossicle.backbones.families import WITH_DECODER
 from ossicle.backbones.tokens import Tokens
 from ossicle.data import Utterance, load_utterance
+from ossicle.heads import DecoderHead
+from ossicle.inference.predictor import Group, Predictor
+from ossicle.inference.single import SingleModel
+from ossicle.recipes.recipe import Recipe
+from ossicle.tasks.written import Seq2Seq
 from ossicle.writing import Generating
 
 WHISPER = os.environ.get("OSSICLE_WHISPER")
@@ -182,3 +188,48 @@ def test_a_pretrained_model_generates_what_transformers_does() -> None:
     rows = [theirs(row, tokens) for row in expected.tolist()]
     rows = [row[len(start) :] if row[: len(start)] == start else row for row in rows]
     assert [ids_of(row, tokens) for row in found] == rows
+
+
+@pytest.mark.skipif(WHISPER is None, reason="OSSICLE_WHISPER names no folder of a Whisper")
+@pytest.mark.skipif(not (DATA / "emodb").is_dir(), reason="there are no real recordings")
+@pytest.mark.thorough
+def test_a_pretrained_model_writes_a_long_recording_as_transformers_does() -> None:
+    assert WHISPER is not None
+    files = sorted((DATA / "emodb").rglob("*.wav"))[::11]
+    waves = [load_utterance(Utterance(str(file), file, ""), 16000) for file in files]
+    wave = np.concatenate(waves)[: 95 * 16000]
+    assert len(wave) == 95 * 16000
+    backbone = load_backbone(WHISPER, decoder=True)
+    tokens = backbone.tokens
+    assert tokens is not None
+    language = "de" if tokens.is_multilingual else None
+    model, head = AdaptedModel(backbone), DecoderHead(backbone.anatomy, 0)
+    model.add("a", Recipe.parse("linear"), head)
+    model.use("a")
+    without = "greedy(no_speech=1, compression_ratio=100, log_prob=-100)"  # nothing is left out
+    task = Seq2Seq(language or "auto").with_decoder(without).with_tokens(tokens)
+    task.configure(head)
+    found = Predictor((Group(SingleModel(model.eval()), backbone.max_samples),), task)
+    mine = found.predict_waves([wave])["segments"]
+
+    stock = WhisperForConditionalGeneration.from_pretrained(WHISPER, dtype=torch.float32).eval()
+    extractor = AutoFeatureExtractor.from_pretrained(WHISPER)
+    tokenizer = AutoTokenizer.from_pretrained(WHISPER)
+    values = extractor(
+        wave,
+        sampling_rate=16000,
+        return_tensors="pt",
+        truncation=False,
+        padding="longest",
+        return_attention_mask=True,
+    )
+    spoken = {"language": "de", "task": "transcribe"} if language else {}
+    ids = stock.generate(**values, return_timestamps=True, return_segments=True, **spoken)
+    segments = ids["segments"][0]
+    assert [(one["start_s"], one["end_s"]) for one in mine] == [
+        (pytest.approx(float(one["start"]), abs=0.011), pytest.approx(float(one["end"]), abs=0.011))
+        for one in segments
+    ]
+    assert [one["text"] for one in mine] == [
+        tokenizer.decode(one["tokens"], skip_special_tokens=True).strip() for one in segments
+    ]
