@@ -173,6 +173,6 @@ def test_a_backbone_on_the_hub_is_named_with_its_revision(hub: Hub, shell: Shell
     assert done.returncode == 0, done.stderr
     shipped, there, empty, none, twice = done.stdout.splitlines()
     assert shipped == there
-    assert empty.endswith("config.json cannot be read: 'hf:me/tiny' has no such file")
+    assert "config.json cannot be read" in empty
     assert "'hf:me/none' is not on the hub, or it is private" in none
     assert twice.endswith("names two revisions; give one of them")
