@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import torch
 from torch import Tensor
@@ -13,9 +12,6 @@ from ossicle.backbones import Backbone
 from ossicle.methods import Method
 from ossicle.recipes.placement import Placement
 from ossicle.recipes.recipe import Recipe
-
-Keyed = tuple[Method, tuple[int, ...] | None]
-OUTSIDE: Final = None  # layers of a site outside of the layers
 
 
 @dataclass(frozen=True, slots=True)
