@@ -12,6 +12,7 @@ help:
 	@echo "make docs        build the documentation into site/"
 	@echo "make bench       measure speed and memory, and write the Benchmarks page"
 	@echo "make benchmark   run all benchmarks, including accuracy"
+	@echo "make wheel       build a wheel, and try it in empty environments with the lowest and highest versions"
 	@echo "make gpu-wheels  download into wheels/ what a GPU machine without a network needs"
 	@echo "make gpu-check   test and measure on a GPU, in at most eight minutes"
 	@echo "make setup       create .venv only"
@@ -52,6 +53,9 @@ benchmark:
 	@for script in ensemble gradients manifest many_trials presets pretrained step study tasks bench page; do \
 		echo "$$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 
+wheel:
+	@$(PYTHON) scripts/wheel.py
+
 gpu-wheels: setup
 	@$(PYTHON) scripts/setup.py benchmark
 	@$(BIN)/python scripts/gpu_packages.py
@@ -64,4 +68,4 @@ clean:
 	rm -rf demo site build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests examples benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup demo test test-all mutants check docs bench benchmark gpu-wheels gpu-check clean
+.PHONY: help setup demo test test-all mutants check docs bench benchmark wheel gpu-wheels gpu-check clean

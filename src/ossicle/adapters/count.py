@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from torch import nn
 
@@ -12,6 +13,8 @@ from ossicle.backbones import Backbone
 from ossicle.heads import Head
 from ossicle.methods.base import Part
 from ossicle.recipes.recipe import Recipe
+
+COLUMNS: Final = ["part", "method", "site", "layers", "each", "sum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,11 @@ def tally(model: AdaptedModel) -> Count:
     return _count(model.backbone, model.active_slots, trainable, frozen)
 
 
+def active_count(model: AdaptedModel) -> Count:
+    """Return the parameters of the active sets, whether they train or are frozen."""
+    return _count(model.backbone, model.active_slots, model.tensors(), {})
+
+
 def _count(
     backbone: Backbone,
     slots: Sequence[Slot],
@@ -125,3 +133,35 @@ def _count(
     in_place = sum(p.numel() for p in trainable.values() if id(p) in own)
     added = sum(p.numel() for p in frozen.values() if id(p) not in own)
     return Count(everything - in_place + added, size("head/"), tuple(rows))
+
+
+def count_rows(found: Count) -> list[list[str]]:
+    """Return a row for each method and site, in the columns of `COLUMNS`."""
+    groups: dict[tuple[str, str, str], list[tuple[int | None, int]]] = {}
+    for row in found.rows:
+        key = (row.part, row.method, row.site)
+        groups.setdefault(key, []).append((row.layer, row.count))
+    return [
+        [
+            part,
+            method,
+            site,
+            _layers([layer for layer, _ in of_one]),
+            _each([n for _, n in of_one]),
+            f"{sum(n for _, n in of_one):,}",
+        ]
+        for (part, method, site), of_one in groups.items()
+    ]
+
+
+def _each(counts: list[int]) -> str:
+    return f"{counts[0]:,}" if len(set(counts)) == 1 else "varies"
+
+
+def _layers(layers: list[int | None]) -> str:
+    numbers = [layer for layer in layers if layer is not None]
+    if not numbers:
+        return "-"
+    if numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}-{numbers[-1]}"
+    return ",".join(str(number) for number in numbers)

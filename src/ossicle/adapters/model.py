@@ -17,6 +17,7 @@ from ossicle.anatomy import Anatomy, Site
 from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
 from ossicle.heads import Head, Outputs
+from ossicle.html import TextTable, card
 from ossicle.methods import Adapter
 from ossicle.recipes.recipe import Recipe
 from ossicle.writing import Text, TextDecoder
@@ -202,6 +203,20 @@ class AdaptedModel(nn.Module):
         if not self.active:
             raise AttachError("no adapter set is active; call use(name)")
         return self._set(self.active[-1])
+
+    def _repr_html_(self) -> str:
+        from ossicle.adapters.count import COLUMNS, active_count, count_rows  # imports this module
+
+        found = active_count(self)
+        facts = {
+            "backbone": f"{self.backbone.name}, {found.frozen:,} parameters",
+            "sets": ", ".join(self.sets) or "none",
+            "active": ", ".join(self.active) or "none",
+            "recipe": str(self.recipe),
+            "head": f"{found.head:,} parameters" if self.head is not None else "none",
+        }
+        rows = count_rows(found)
+        return card("Adapted model", facts, [TextTable(COLUMNS, rows, right=4)] if rows else [])
 
     @property
     def head(self) -> Head | None:

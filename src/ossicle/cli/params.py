@@ -11,7 +11,6 @@ from ossicle.recipes.budget import parse_count, parse_weights
 
 if TYPE_CHECKING:
     from ossicle.adapters.budget import Fitted
-    from ossicle.adapters.count import Count
 
 FINAL_NORM = "norm.final"
 
@@ -50,7 +49,7 @@ def params(
     import torch
 
     from ossicle.adapters.budget import fit_budget
-    from ossicle.adapters.count import count
+    from ossicle.adapters.count import COLUMNS, count, count_rows
     from ossicle.backbones import load_backbone
     from ossicle.heads import build_head
     from ossicle.recipes.recipe import Recipe
@@ -68,10 +67,10 @@ def params(
     if json:
         o.print_json(found.to_dict() | ({} if fitted is None else _fitted(fitted)))
         return
-    rows = _rows(found)
+    rows = count_rows(found)
     if top is not None:
         rows.append(["head", head, "-", "-", f"{found.head:,}", f"{found.head:,}"])
-    o.print_table(["part", "method", "site", "layers", "each", "sum"], rows, right=4)
+    o.print_table(COLUMNS, rows, right=4)
     parts = ", ".join(
         f"{name} {found.to_dict()[name]:,}" for name in ("adapter", "norm", "backbone", "head")
     )
@@ -85,25 +84,6 @@ def params(
         print(f"without head and final norm, as in Cappellazzo et al. 2023: {bare:,}")
 
 
-def _rows(found: "Count") -> list[list[str]]:
-    """Return a row for each method and site, with its parameters over the layers."""
-    groups: dict[tuple[str, str, str], list[tuple[int | None, int]]] = {}
-    for row in found.rows:
-        key = (row.part, row.method, row.site)
-        groups.setdefault(key, []).append((row.layer, row.count))
-    return [
-        [
-            part,
-            method,
-            site,
-            _layers([layer for layer, _ in of_one]),
-            _each([n for _, n in of_one]),
-            f"{sum(n for _, n in of_one):,}",
-        ]
-        for (part, method, site), of_one in groups.items()
-    ]
-
-
 def _fitted(fitted: "Fitted") -> dict[str, Any]:
     """Return what JSON tells of a fitted recipe, in addition to its count."""
     return {
@@ -112,16 +92,3 @@ def _fitted(fitted: "Fitted") -> dict[str, Any]:
         "share": fitted.share,
         "note": fitted.note,
     }
-
-
-def _each(counts: list[int]) -> str:
-    return f"{counts[0]:,}" if len(set(counts)) == 1 else "varies"
-
-
-def _layers(layers: list[int | None]) -> str:
-    numbers = [layer for layer in layers if layer is not None]
-    if not numbers:
-        return "-"
-    if numbers == list(range(numbers[0], numbers[-1] + 1)):
-        return f"{numbers[0]}-{numbers[-1]}"
-    return ",".join(str(number) for number in numbers)

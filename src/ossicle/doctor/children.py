@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import Any, Final
@@ -11,7 +12,8 @@ from ossicle.doctor.packages import installed_version
 from ossicle.doctor.probe import STEPS
 
 COMPANIONS: Final = ("torchaudio", "torchcodec", "torchvision")
-SECONDS: Final = 120  # a first import from a network disk takes a minute
+SECONDS: Final = 300  # a first import on a busy machine takes minutes
+KILLED: Final = -signal.SIGKILL
 IMPORT: Final = "import importlib, sys; importlib.import_module(sys.argv[1])"
 FIXES: Final = {
     "audio": "pip install --force-reinstall soundfile soxr",
@@ -85,7 +87,8 @@ def _step(name: str, facts: dict[str, str], broken: list[str]) -> Finding:
 
 def _ended(name: str, child: subprocess.Popen[str]) -> Finding:
     """Return a finding on the step in which the process ended or did not finish."""
-    return Finding(name, "broken", _end(child), FIXES[name])
+    fix = "end other programs and try again" if child.returncode == KILLED else FIXES[name]
+    return Finding(name, "broken", _end(child), fix)
 
 
 def _companion(name: str, child: subprocess.Popen[str]) -> Finding:
@@ -127,7 +130,7 @@ def _wait(child: subprocess.Popen[Any]) -> tuple[str, str]:
 
 
 def _end(child: subprocess.Popen[str]) -> str:
-    if child.returncode == -9:
+    if child.returncode == KILLED:
         return f"no answer after {SECONDS} s, or the process was killed for its memory"
     return f"the process ended with status {child.returncode}, in compiled code"
 

@@ -10,9 +10,10 @@ import tomli_w
 
 from ossicle.anatomy import Anatomy, is_in_decoder
 from ossicle.errors import RecipeError, RecipeMismatch
+from ossicle.html import TextTable, card
 from ossicle.recipes.placement import Placement, PlacementData
 from ossicle.recipes.presets import HEAD_ONLY, PRESETS
-from ossicle.recipes.table import recipe_table
+from ossicle.recipes.table import HEADER, recipe_rows, recipe_table
 from ossicle.recipes.text import check_count, check_length, parse_placements
 from ossicle.strict_json import dumps, fit, read_object
 
@@ -52,6 +53,12 @@ class Recipe:
     def table(self) -> str:
         """Return the placements as a text table with one line each."""
         return recipe_table(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        rows = recipe_rows(self.to_dict())
+        tables = [TextTable(HEADER, rows)] if rows else []
+        notes = [] if rows else ["No adapters: only the head is trained."]
+        return card(f"Recipe {self.label}", tables=tables, notes=notes)
 
     @property
     def label(self) -> str:

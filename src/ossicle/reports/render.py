@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ossicle import strict_json
+from ossicle.html import printable
 from ossicle.reports.parts import Cell, Figure, Part, Report, Table
 from ossicle.reports.tables import numeric_columns, to_csv, to_latex
-from ossicle.reports.text import printable
 
 _PAGE: Final = Path(__file__).parent / "page"
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from ossicle.html import printable
 from ossicle.reports.parts import Cell, Table
-from ossicle.reports.text import printable
 
 # A spreadsheet runs a cell that begins like this, OWASP "CSV Injection"; wide forms in some locales
 _FORMULA: Final = re.compile(r"\s*[=+\-@\t\r＝＋－＠]\s*\S")

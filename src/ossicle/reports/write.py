@@ -9,10 +9,10 @@ import msgspec
 from ossicle import strict_json
 from ossicle.errors import RunError
 from ossicle.files import replace_file
+from ossicle.html import printable
 from ossicle.reports.parts import Part, Report, Table
 from ossicle.reports.render import failed_table, render
 from ossicle.reports.tables import to_csv, to_latex
-from ossicle.reports.text import printable
 
 
 def write_report(report: Report, folder: Path) -> Path:

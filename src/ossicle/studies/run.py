@@ -8,15 +8,17 @@ DIR/report.html, .json      the report, and its tables in DIR/tables/ as CSV and
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from ossicle.errors import RunError
+from ossicle.html import TextTable, card
 from ossicle.paths import expand
 from ossicle.progress import Progress, no_progress
-from ossicle.reports.parts import Report
+from ossicle.reports.parts import Report, Table
 from ossicle.reports.write import write_report
 from ossicle.studies import STUDIES
 from ossicle.studies.checks import Checked, check_trials
@@ -46,6 +48,8 @@ from ossicle.trials.trial import names_of_roots
 
 _LOGGER: Final = logging.getLogger(__name__)
 TRIALS: Final = "trials"
+SUMMARY: Final = "summary"  # names of the tables that `ossicle.studies.results` begins with
+REPORT_PAGE: Final = "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,31 @@ class StudyOutcome:
     def failed(self) -> tuple[Outcome, ...]:
         """The trials that failed, or cannot run."""
         return tuple(one for one in self.outcomes if one.state == "failed")
+
+    def _repr_html_(self) -> str:
+        states = Counter(one.state for one in self.outcomes)
+        facts = {
+            "folder": str(self.folder),
+            "trials": ", ".join(f"{count} {state}" for state, count in states.items()),
+        }
+        if self.report is None:
+            return card("Study without a report", facts)
+        facts |= {
+            "report": str(self.folder / REPORT_PAGE),
+            "verdict": " ".join(self.report.verdict),
+        }
+        summaries = [
+            part
+            for section in self.report.sections
+            for part in section.parts
+            if isinstance(part, Table) and part.name.startswith(SUMMARY)
+        ]
+        tables = [
+            TextTable(one.columns, [[cell.text for cell in row] for row in one.rows], one.title, 1)
+            for one in summaries
+        ]
+        notes = [note for one in summaries for note in one.notes]
+        return card(self.report.title, facts, tables, notes)
 
 
 def run_study(

@@ -108,6 +108,11 @@ class RunResult:
             )
         return self.test
 
+    def _repr_html_(self) -> str:
+        from ossicle.training.cards import result_card  # it needs tasks, and so torch
+
+        return result_card(self)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data; what is optional only where there is something in it."""
         data = asdict(self)

@@ -20,6 +20,7 @@ from ossicle.paths import HERE
 from ossicle.progress import Progress, no_progress
 from ossicle.settings import PROBABILITY, check_value
 from ossicle.tasks import Task
+from ossicle.training.cards import trained_card
 from ossicle.training.ensemble_folder import EnsembleFolder, Member, is_ensemble, read_ensemble
 from ossicle.training.folder import CONFIG, places_of, read_config
 from ossicle.training.intervals import with_intervals
@@ -84,6 +85,9 @@ class Trained:
             vote, temperature = read_vote(ensemble.vote), ensemble.temperature
             predictor = replace(predictor, vote=vote, temperature=temperature)
         return cls(path, members, predictor, ensemble)
+
+    def _repr_html_(self) -> str:
+        return trained_card(self.folder, self.members, self.predictor, self.ensemble)
 
     @property
     def task(self) -> Task:

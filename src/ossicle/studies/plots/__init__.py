@@ -1,6 +1,6 @@
 """The plots of studies as data: one file a kind of plot."""
 
-from ossicle.studies.plots.confusion import confusion
+from ossicle.studies.plots.confusion import confusion, confusion_of
 from ossicle.studies.plots.cost import peak_memory, train_time
 from ossicle.studies.plots.curves import curves
 from ossicle.studies.plots.det import det_curves
@@ -15,6 +15,7 @@ from ossicle.studies.plots.tsne import embedding_map, store_embeddings
 
 __all__ = [
     "confusion",
+    "confusion_of",
     "critical_difference",
     "curves",
     "data_maps",

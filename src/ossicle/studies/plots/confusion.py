@@ -49,6 +49,26 @@ def confusion(outcomes: Sequence[Outcome], recipe: str | None = None) -> Figure 
     )
 
 
+def confusion_of(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Figure:
+    """Return the confusion matrix of one run.
+
+    Args:
+        classes: The names of the classes, as `labels` in the metrics of a run.
+        counts: Recordings by true class (rows) and predicted class, as `confusion` in them.
+    """
+    cells = np.array(counts, np.int64)
+    return Figure(
+        name="confusion",
+        title="Confusion matrix",
+        traces=[_trace(classes, cells)],
+        layout=_layout(len(classes)),
+        about=(
+            "Fraction of the recordings of each class (row) that are taken for each class "
+            f"(column): {cells.sum():,} decisions, {np.trace(cells):,} of them right."
+        ),
+    )
+
+
 def _layout(num_classes: int) -> dict[str, Any]:
     """Return a layout in which every class has a row with its name."""
     layout = dict(heat_layout(num_classes, "true class", "predicted class"))
