@@ -121,7 +121,8 @@ def attempt(uv, wheel, corner, python, work):
 def install(uv, wheel, how, python, folder):
     """Install the wheel in a new environment in a folder."""
     run([uv, "venv", "--quiet", "--python", python, folder / "env"])
-    run([uv, "pip", "install", "--quiet", "--python", folder / "env/bin/python", *how, wheel])
+    pip = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python"]
+    run([*pip, folder / "env/bin/python", *how, wheel])
 
 
 def demonstrate(folder):
