@@ -45,6 +45,13 @@ def test_a_card_states_data_licences_and_results(name):
     assert card.startswith("---\nlicense: ")
 
 
+@pytest.mark.parametrize(
+    ("shipped", "hashed"), [("tiny-hubert", "30b5f48416c006c3"), ("tiny-ast", "291c0450e1c2e751")]
+)
+def test_runs_of_earlier_versions_know_their_backbone_again(shipped, hashed):
+    assert load_backbone(shipped).fingerprint == hashed
+
+
 @pytest.mark.filterwarnings("ignore:At least one mel filter has all zero")
 @torch.no_grad()
 def test_transformers_alone_gives_the_same_frames(name, noise):

@@ -30,6 +30,8 @@ from ossicle.writing import Writing
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 FINGERPRINT_VALUES = 64
+# Sites that are younger than the runs whose backbones must still be recognised.
+NOT_HASHED = ("norm.projection", "projection.linear")
 
 
 class Backbone(nn.Module):
@@ -272,10 +274,11 @@ class Backbone(nn.Module):
         """Return a hash of the first weights of every module that a site owns.
 
         Hashed in half precision and in the order of sites, which is fast and does not change with
-        the dtype or with module names.
+        the dtype or with module names. `NOT_HASHED` keeps it what it was in earlier versions.
         """
         digest = hashlib.blake2b(digest_size=8, person=self.family.variant.encode())
-        paths = (path for site in self.anatomy.sites if site.entry for path in site.owned_modules)
+        hashed = (site for site in self.anatomy.sites if site.entry and site.name not in NOT_HASHED)
+        paths = (path for site in hashed for path in site.owned_modules)
         for path in dict.fromkeys(paths):
             for value in self.model.get_submodule(path).parameters(recurse=False):
                 head = value.detach().flatten()[:FINGERPRINT_VALUES].cpu().half()

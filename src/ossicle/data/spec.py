@@ -4,6 +4,7 @@ A corpus shipped with ossicle is named without a path and takes precedence over 
 name. `A + B` joins the data of several strings.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,8 @@ from ossicle.paths import HERE, expand, fault, is_there, looked_in
 from ossicle.settings import split_pairs
 
 PLUS: Final = " + "  # joins data strings
-READERS: Final[Mapping[str, Corpus]] = {**CORPORA, READER: memory.CORPUS}
+# Both, and readers that are added to CORPORA later.
+READERS: Final[Mapping[str, Corpus]] = ChainMap(CORPORA, {READER: memory.CORPUS})
 
 
 class Source(NamedTuple):
