@@ -143,7 +143,7 @@ def test_a_merged_run_writes_the_same_texts_without_ossicle(folder, noise, tmp_p
     model = whole(folder, EVERYWHERE)
     task = TASK
     if not model.backbone.tokens.is_multilingual:
-        task = {**TASK, "language": None}
+        task = {**TASK, "language": "auto"}
     save(model, tmp_path / "run", task=task)
     write_checkpoint(tmp_path / "run", tmp_path / "merged")
     never_silent = "greedy(no_speech=1)"  # transformers' pipeline leaves no text out
