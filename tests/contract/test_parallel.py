@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_come_to_the_gradients_of_one():
     done = subprocess.run(
         [sys.executable, HERE / "parallel.py"],
