@@ -98,6 +98,16 @@ def test_a_run_on_the_hub_is_used_like_a_folder(
     assert "'label'" in here
 
 
+@pytest.mark.parametrize(("form", "written"), [("onnx", "run.onnx"), ("peft", "adapter")])
+def test_a_run_on_the_hub_is_exported(
+    hub: Hub, shell: Shell, run: Path, form: str, written: str
+) -> None:
+    upload(hub, run)
+    done = shell("export", form, "hf:me/run", "--out", shell.home / written)
+    assert done.returncode == 0, done.stderr
+    assert (shell.home / written).exists()
+
+
 def test_without_a_connection_the_copy_of_before_is_used_and_said_to_be(
     hub: Hub, shell: Shell, run: Path
 ) -> None:

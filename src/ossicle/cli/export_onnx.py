@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def onnx(
-    run: Annotated[Path, typer.Argument(help="Run or adapter folder.")],
+    run: Annotated[Path, typer.Argument(help="Run or adapter folder, or hf:USER/NAME[@REVISION].")],
     out: Annotated[Path, typer.Option(help="File to write; its name ends with .onnx.")],
     int8: Annotated[
         bool,
@@ -33,7 +33,7 @@ def onnx(
 
     The file is checked against torch before it appears, and describes itself in its metadata.
     """
-    check_trained(run, backbone)
+    run = check_trained(run, backbone)
     from ossicle.cli.progress import progress_bars
     from ossicle.convert.onnx import export_onnx
 

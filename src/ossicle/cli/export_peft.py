@@ -11,7 +11,7 @@ from ossicle.paths import expand
 
 
 def peft(
-    run: Annotated[Path, typer.Argument(help="Run or adapter folder.")],
+    run: Annotated[Path, typer.Argument(help="Run or adapter folder, or hf:USER/NAME[@REVISION].")],
     out: Annotated[Path, typer.Option(help="Folder to write, new or empty.")],
     backbone: Annotated[
         str | None, typer.Option(help="Location of the backbone, if it has moved since training.")

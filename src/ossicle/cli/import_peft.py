@@ -59,7 +59,7 @@ def import_peft(
         return
     for notice in found.notices:
         print(f"{notice[0].upper()}{notice[1:]}.")
-    head = f"head {found.head}" + (f" with {found.outputs} outputs" if found.outputs else "")
+    outputs = f" with {found.outputs} outputs" if found.outputs else ""
     print(f"recipe   {found.recipe}")
-    print(f"head     {head if found.head else 'none'}".replace("head     head ", "head     "))
+    print(f"head     {found.head or 'none'}{outputs}")
     print(f"adapter: {out} ({found.parameters:,} parameters)")
