@@ -28,9 +28,7 @@ def ensemble(
         bool,
         typer.Option("--link", help="Name the folders of the runs instead of copying them."),
     ] = False,
-    backbone: Annotated[
-        str | None, typer.Option(help="Location of the backbone, if it has moved since training.")
-    ] = None,
+    backbone: o.MovedBackbone = None,
     batch_size: o.BatchSize = 16,
     device: o.Device = "auto",
     json: o.AsJson = False,

@@ -20,9 +20,7 @@ def evaluate(
             "own data and for corpora with a test set, all for other data."
         ),
     ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Location of the backbone, if it has moved since training.")
-    ] = None,
+    backbone: o.MovedBackbone = None,
     batch_size: o.BatchSize = 16,
     map_labels: MapLabels = None,
     decoder: o.Decoder = None,

@@ -24,9 +24,7 @@ def onnx(
             "causes: of outputs, and of the metric if the test recordings are there.",
         ),
     ] = False,
-    backbone: Annotated[
-        str | None, typer.Option(help="Location of the backbone, if it has moved since training.")
-    ] = None,
+    backbone: o.MovedBackbone = None,
     json: o.AsJson = False,
 ) -> None:
     """Write a run as an ONNX file: waveform in, logits out, of any batch size and length.

@@ -13,9 +13,7 @@ from ossicle.paths import expand
 def peft(
     run: Annotated[Path, typer.Argument(help="Run or adapter folder, or hf:USER/NAME[@REVISION].")],
     out: Annotated[Path, typer.Option(help="Folder to write, new or empty.")],
-    backbone: Annotated[
-        str | None, typer.Option(help="Location of the backbone, if it has moved since training.")
-    ] = None,
+    backbone: o.MovedBackbone = None,
     json: o.AsJson = False,
 ) -> None:
     """Write a run as an adapter that peft loads on the model of transformers.

@@ -22,6 +22,9 @@ Run = Annotated[
     Path,
     typer.Argument(help="Run, adapter or ensemble folder, or hf:USER/NAME[@REVISION] on the hub."),
 ]
+MovedBackbone = Annotated[
+    str | None, typer.Option(help="Location of the backbone, if it has moved since training.")
+]
 BatchSize = Annotated[int, typer.Option(min=1, max=10**6, help="Recordings in a batch.")]
 Decoder = Annotated[
     str | None,

@@ -35,9 +35,7 @@ def predict(
         Path | None,
         typer.Option(help="Write predictions to this .csv or .jsonl file instead of stdout."),
     ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Location of the backbone, if it has moved since training.")
-    ] = None,
+    backbone: o.MovedBackbone = None,
     decoder: o.Decoder = None,
     device: o.Device = "auto",
     abstain: Annotated[
