@@ -292,6 +292,29 @@ def test_the_language_of_a_multilingual_whisper_is_asked_for(tmp_path):
 
 
 @pytest.mark.thorough
+def test_a_head_has_the_task_that_is_named_if_that_fits_it(base, tmp_path):
+    head = {
+        "projector.weight": torch.randn(8, 64),
+        "projector.bias": torch.randn(8),
+        "classifier.weight": torch.randn(2, 8),
+        "classifier.bias": torch.randn(2),
+    }
+    config = {**V18, "modules_to_save": ["projector", "classifier"]}
+    source = written(tmp_path / "peft", config, {**LORA, **head})
+    given = {"labels": ["dog", "rain"]}
+    import_peft(source, base("hubert"), tmp_path / "run", task="tagging", **given)
+    facts = read_folder(tmp_path / "run").facts["task"]
+    assert (facts["name"], facts["tags"]) == ("tagging", ["dog", "rain"])
+    for task in ("asr", "regression", "seq2seq"):
+        what = f"the task {task} does not fit the head of the adapter, which is 'mean'"
+        with pytest.raises(RunError, match=what):
+            import_peft(source, base("hubert"), tmp_path / "other", task=task, **given)
+    with pytest.raises(RunError, match="taging"):
+        import_peft(source, base("hubert"), tmp_path / "other", task="taging", **given)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.thorough
 def test_both_commands_print_what_they_wrote(base, tmp_path):
     source, run, back = written(tmp_path / "peft", V18, LORA), tmp_path / "run", tmp_path / "back"
     where = ["--backbone", base("hubert")]

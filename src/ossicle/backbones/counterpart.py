@@ -120,11 +120,8 @@ def _pooled(width: int, form: HeadForm, outputs: OutputKind) -> Made:
         deviations = torch.tensor(outputs.deviations).to(weight)
         weight = weight * deviations[:, None]
         bias = bias * deviations + torch.tensor(outputs.means).to(weight)
-    first = form.projector
     tensors = {
-        **_linear(
-            "projector", *((torch.eye(width), torch.zeros(width)) if first is None else _of(first))
-        ),
+        **_linear("projector", *_projector(width, form)),
         **_linear("classifier", weight, bias),
     }
     size = len(tensors["projector.bias"])
@@ -155,9 +152,7 @@ def _by_frame(width: int, form: HeadForm, outputs: OutputKind) -> Made:
 
 def _embedding(width: int, form: HeadForm, outputs: OutputKind) -> Made:
     """Return the layers of an x-vector that leave the mean of the projected frames as it is."""
-    weight, bias = (
-        (torch.eye(width), torch.zeros(width)) if form.projector is None else _of(form.projector)
-    )
+    weight, bias = _projector(width, form)
     size = len(bias)
     one, both = torch.eye(size), torch.eye(2 * size)
     tensors = {

@@ -23,10 +23,10 @@ from ossicle.convert.peft.modules import Modules
 from ossicle.convert.peft.names import class_names, source_of, unit_names
 from ossicle.convert.peft.placed import Read, fill, recipe_of
 from ossicle.convert.peft.whole import read_whole
-from ossicle.errors import AdapterFileError, listing
+from ossicle.errors import AdapterFileError, RunError, listing
 from ossicle.heads import Head, build_head
 from ossicle.recipes.recipe import Recipe
-from ossicle.tasks import TASKS, parse_task
+from ossicle.tasks import parse_task
 from ossicle.training.folder import check_new
 
 Reader: TypeAlias = Callable[[PeftFile, Modules], tuple[Read, dict[str, Tensor]]]
@@ -77,7 +77,7 @@ def import_peft(
     Raises:
         AdapterFileError: the folder is not a peft adapter, or one that ossicle has no equal for.
         RecipeMismatch: it does not fit the backbone.
-        RunError: the folder to write is not empty.
+        RunError: the folder to write is not empty, or the task does not fit the head.
     """
     check_new(out)
     file = read_peft(source)
@@ -163,28 +163,49 @@ def _task(
     """Return the description of the task, and notices; a CTC head gets its blank first."""
     if head is None:
         return {}, []
+    seen: list[str] = []
+    facts: dict[str, Any] = {}
+    default = WRITES
+    if head.by_frame and not head.needs_decoder:
+        default, facts = "asr", {"units": _units(file, backbone, head, labels)}
+    elif not head.needs_decoder:
+        names, where = class_names(labels, head.num_outputs, backbone.name)
+        default, facts = "classification", {"labels": names, "tags": names, "label_smoothing": 0.0}
+        notice = (
+            f"the classes are named as in {where}"
+            if where
+            else "the classes have no names; give them in the order of the outputs with --labels"
+        )
+        seen = [] if labels is not None else [notice]
+    kind, settings = parse_task(task or default)
+    if kind.needs_decoder != head.needs_decoder or kind.by_frame != head.by_frame:
+        raise _other_task(kind.name, head, default)
+    try:
+        made = kind.from_dict({"name": kind.name, **settings, **facts})
+    except AdapterFileError as error:  # it needs more than names of outputs
+        raise _other_task(kind.name, head, default) from error
     if head.needs_decoder:
-        kind, settings = parse_task(task or WRITES)
-        made = kind.from_dict({"name": kind.name, **settings})
         made.with_tokens(backbone.tokens)  # raises for a language that is missing or unknown
-        return {**made.to_dict(), "max_seconds": MAX_SECONDS}, []
-    if head.by_frame:
-        source = source_of(backbone.name)
-        folders = (file.folder,) if source is None else (file.folder, source)
-        units = unit_names(labels, head.num_outputs, folders)
-        _blank_first(head, units.index(""))
-        units.remove("")
-        made = TASKS[task or "asr"].from_dict({"name": task or "asr", "units": units})
-        return {**made.to_dict(), "max_seconds": MAX_SECONDS}, []
-    names, where = class_names(labels, head.num_outputs, backbone.name)
-    made = TASKS[task or "classification"].from_dict({"labels": names, "label_smoothing": 0.0})
-    notice = (
-        f"the classes are named as in {where}"
-        if where
-        else "the classes have no names; give them in the order of the outputs with --labels"
-    )
-    seen = [] if labels is not None else [notice]
     return {**made.to_dict(), "max_seconds": MAX_SECONDS}, seen
+
+
+def _other_task(name: str, head: Head, default: str) -> RunError:
+    return RunError(
+        f"the task {name} does not fit the head of the adapter, which is '{head.name}'; the "
+        f"default for it is --task {default}"
+    )
+
+
+def _units(
+    file: PeftFile, backbone: Backbone, head: Head, labels: Sequence[str] | None
+) -> list[str]:
+    """Return the units of a CTC head without its blank, whose output becomes the first."""
+    source = source_of(backbone.name)
+    folders = (file.folder,) if source is None else (file.folder, source)
+    units = unit_names(labels, head.num_outputs, folders)
+    _blank_first(head, units.index(""))
+    units.remove("")
+    return units
 
 
 @torch.no_grad()
