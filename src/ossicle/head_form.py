@@ -16,22 +16,24 @@ Kind: TypeAlias = Literal["classes", "tags", "numbers", "frame-tags", "text", "e
 
 @dataclass(frozen=True, slots=True)
 class HeadForm:
-    """A head that is linear in the frames: output(pool(projector(frame))).
+    """A head of linear layers: output(norm(pool(projector(frame)))).
 
     Attributes:
-        pooling: `mean` over the frames of a recording, its first token (`cls`), or `frames` for an
-            output for each frame.
+        pooling: `mean` over the frames of a recording, its first token (`cls`), the mean of its
+            first two (`cls-distillation`), or `frames` for an output for each frame.
         projector: Linear map of each frame; None: the identity.
         output: Linear map of what is pooled; its rows are the outputs. In an embedding, the
             vectors of the training speakers, which are not applied.
         layer_logits: Logits of the softmax by which the states of all layers are summed before the
             head; None: it reads the output of the backbone.
+        norm: Norm of what is pooled; None: the identity.
     """
 
-    pooling: Literal["mean", "cls", "frames"]
+    pooling: Literal["mean", "cls", "cls-distillation", "frames"]
     projector: nn.Linear | None
     output: nn.Linear
     layer_logits: Float[Tensor, " L"] | None = None
+    norm: nn.LayerNorm | None = None
 
 
 @dataclass(frozen=True, slots=True)

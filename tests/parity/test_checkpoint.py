@@ -1,6 +1,7 @@
 """Checkpoints of runs in transformers' own classes and pipelines against the answers of ossicle."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from kinds import KINDS, shake
 from ossicle.adapters.check import attach
 from ossicle.adapters.merge import LAYERS, layer_logits, merge
 from ossicle.adapters.model import AdaptedModel
-from ossicle.backbones import Backbone
+from ossicle.backbones import Backbone, load_backbone
 from ossicle.backbones.transformers_logging import quiet_transformers
 from ossicle.errors import MergeError
 from ossicle.frozen.part import BatchRow
@@ -55,8 +56,7 @@ def adapted(backbone: Backbone, task: Task, head: str, recipe: str) -> AdaptedMo
 def saved(model: AdaptedModel, task: Task, folder: Path) -> str:
     """Save as `ossicle merge` does; return the class."""
     assert model.head is not None
-    form = model.head.form()
-    form = HeadForm(form.pooling, form.projector, form.output, layer_logits(model))
+    form = replace(model.head.form(), layer_logits=layer_logits(model))
     kind = task.output_kind()
     return merge(model, without=(LAYERS,)).save_with_head(folder, form, kind)
 
@@ -113,6 +113,27 @@ def test_a_pipeline_gives_the_scores_of_predict(build, noise, tmp_path, kind, na
         found = {one["label"]: one["score"] for one in theirs}
         assert found == pytest.approx(scores, abs=1e-4, rel=1e-5)
     assert max(expected[0].values()) != pytest.approx(max(expected[1].values()), abs=1e-4)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["classes", "tags", "numbers"])
+def test_a_pipeline_gives_the_scores_of_ast_with_its_own_classifier(build, noise, tmp_path, name):
+    task, _, _, key = POOLED[name]
+    model = adapted(build("ast"), task, "ast", "lora + norm")
+    assert saved(model, task, tmp_path) == "AutoModelForAudioClassification"
+    waves = noise(*SIZES)
+    expected = [one[key] for one in answers(model, task, waves)]
+    made = piped("audio-classification", tmp_path, waves, top_k=None)
+    for scores, theirs in zip(expected, made, strict=True):
+        found = {one["label"]: one["score"] for one in theirs}
+        assert found == pytest.approx(scores, abs=1e-4, rel=1e-5)
+
+
+def test_ast_at_another_length_has_no_class_of_transformers():
+    task = Classification(LABELS)
+    model = adapted(load_backbone("config:tiny-ast?length=own"), task, "ast", "lora")
+    with pytest.raises(MergeError, match="padded to the whole length"):
+        saved(model, task, Path("unused"))
 
 
 TEXTS = {
@@ -181,7 +202,7 @@ REFUSED = {
     "no class": ("hubert", Verification(LABELS), "speaker-mean", "lora", "no AutoModelForAudioXV"),
     "deviation": ("hubert", Classification(LABELS), "meanstd", "lora", "head 'meanstd' is not a"),
     "attention": ("wavlm", Verification(LABELS), "speaker-attentive", "lora", "is not a linear"),
-    "second norm": ("ast", Classification(LABELS), "cls", "lora", "normalises the mean of the"),
+    "second norm": ("ast", Classification(LABELS), "cls", "lora", "train with --head ast"),
     "silence": ("whisper", Classification(LABELS), "mean", "lora", "averages all frames of a ch"),
     "half frames": ("w2v-bert", SpeechRecognition("ab"), "frames", "lora", "odd number of mel"),
     "a bar": ("wavlm", SpeechRecognition("a|"), "frames", "lora", r"character '\|', which"),

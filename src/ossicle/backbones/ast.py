@@ -32,11 +32,13 @@ from ossicle.anatomy import (
     whole_sites,
 )
 from ossicle.backbones.attention import ForwardState
+from ossicle.backbones.counterpart import Counterpart, counterpart_of_tokens
 from ossicle.backbones.family import Family
 from ossicle.backbones.filterbank import HOP, WINDOW, bank_of, log_mel, num_mel_frames
 from ossicle.backbones.front_ends import PaddedMels
 from ossicle.backbones.graph import first, may_be_ragged
 from ossicle.errors import BackboneError
+from ossicle.head_form import HeadForm, OutputKind
 
 RENAMED: Final = {  # modules of a layer: their names in transformers 4, and in 5
     "attention.attention.query": "attention.q_proj",
@@ -81,8 +83,9 @@ class AST(Family):
     top_modules: ClassVar[tuple[str, ...]] = ("embeddings", "layers", "encoder", "layernorm")
 
     no_counterpart: ClassVar[str] = (
-        "transformers' classifier for AST normalises the mean of the CLS and the distillation "
-        "token once more, and heads of ossicle do not, so that no weights give the same answers"
+        "transformers' class for AST is a classifier with a norm and a linear layer on the mean of "
+        "the CLS and the distillation token of a recording padded to the whole length; train with "
+        "--head ast, and without length and weighted-sum, for a checkpoint of it"
     )
 
     def __init__(self, *, own_length: bool = False) -> None:
@@ -151,6 +154,11 @@ class AST(Family):
         scale = (extractor.mean, 2 * extractor.std) if extractor.do_normalize else (0.0, 1.0)
         frames = None if self.own_length else extractor.max_length
         return PaddedMels(bank_of(extractor), frames, *scale)
+
+    def counterpart(self, config: Any, form: HeadForm, outputs: OutputKind) -> Counterpart:
+        """Return AST's classifier, for a head of its form."""
+        found = None if self.own_length else counterpart_of_tokens(config, form, outputs)
+        return found or super().counterpart(config, form, outputs)
 
     def features(
         self,

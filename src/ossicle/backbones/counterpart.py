@@ -13,6 +13,8 @@ The classes of wav2vec 2.0 and similar models have these heads (D the backbone's
   x = relu(x) - relu(-x): projector = [E, -E], tdnn = identity over one frame,
   feature_extractor = [I, -I, 0, 0].
 - Numbers that are standardised in training are scaled back by the last layer.
+
+ASTForAudioClassification has dense(layernorm(mean of CLS and distillation token)).
 """
 
 from collections.abc import Mapping
@@ -109,20 +111,47 @@ def counterpart_of(family: str, config: Any, form: HeadForm, outputs: OutputKind
         settings["use_weighted_layer_sum"] = True
         settings["tie_last_hidden_states"] = True  # transformers 5 else sums it before its norm
         tensors["layer_weights"] = form.layer_logits
-    detached = {name: value.detach().float().contiguous() for name, value in tensors.items()}
-    return Counterpart(auto, mapping[type(config)], settings, detached)
+    return Counterpart(auto, mapping[type(config)], settings, _detached(tensors))
 
 
-def _pooled(width: int, form: HeadForm, outputs: OutputKind) -> Made:
-    """Return a projector and a classifier of the mean."""
+def counterpart_of_tokens(config: Any, form: HeadForm, outputs: OutputKind) -> Counterpart | None:
+    """Return AST's classifier; None if the head or what it answers is another.
+
+    Args:
+        config: Configuration of the backbone.
+        form: The head.
+        outputs: What its outputs mean.
+    """
+    is_pooled = outputs.kind in ("classes", "tags", "numbers")
+    if form.norm is None or form.layer_logits is not None or not is_pooled:
+        return None
+    tensors = {
+        **_linear("classifier.layernorm", form.norm.weight, form.norm.bias),
+        **_linear("classifier.dense", *_in_units(form, outputs)),
+    }
+    auto, mapping = AUTO[outputs.kind]
+    return Counterpart(auto, mapping[type(config)], _named(outputs), _detached(tensors))
+
+
+def _detached(tensors: Tensors) -> Tensors:
+    return {name: value.detach().float().contiguous() for name, value in tensors.items()}
+
+
+def _in_units(form: HeadForm, outputs: OutputKind) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of the last layer, which scales numbers back to their units."""
     weight, bias = _of(form.output)
     if outputs.kind == "numbers":
         deviations = torch.tensor(outputs.deviations).to(weight)
         weight = weight * deviations[:, None]
         bias = bias * deviations + torch.tensor(outputs.means).to(weight)
+    return weight, bias
+
+
+def _pooled(width: int, form: HeadForm, outputs: OutputKind) -> Made:
+    """Return a projector and a classifier of the mean."""
     tensors = {
         **_linear("projector", *_projector(width, form)),
-        **_linear("classifier", weight, bias),
+        **_linear("classifier", *_in_units(form, outputs)),
     }
     size = len(tensors["projector.bias"])
     return {"classifier_proj_size": size, **_named(outputs)}, tensors

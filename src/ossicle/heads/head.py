@@ -239,6 +239,10 @@ class AstHead(PooledHead):
         embedding: Tensor = self.norm((hidden[:, 0] + hidden[:, 1]) / SPECIAL)
         return embedding
 
+    def form(self) -> HeadForm:
+        """Return the norm and the linear layer on the mean of the two tokens."""
+        return HeadForm("cls-distillation", None, self.linear, norm=self.norm)
+
 
 class FramesHead(Head):
     """A linear layer on each frame."""

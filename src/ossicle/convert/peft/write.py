@@ -26,8 +26,7 @@ from ossicle.convert.peft.plan import Plan
 from ossicle.convert.peft.whole import write_bias, write_norm
 from ossicle.errors import ExportError, MergeError, listing
 from ossicle.files import write_json
-from ossicle.head_form import OutputKind
-from ossicle.heads import AstHead, DecoderHead
+from ossicle.heads import DecoderHead
 from ossicle.methods import Bias, LoRA, Method, Norm, Scale
 from ossicle.settings import split_query
 from ossicle.tasks import TASKS
@@ -150,28 +149,12 @@ def _head(model: AdaptedModel, task: Mapping[str, Any]) -> WrittenHead:
         return WrittenHead("AutoModelForSpeechSeq2Seq")
     try:
         outputs = TASKS[task["name"]].from_dict(task).output_kind()
-        if isinstance(head, AstHead):
-            return _of_tokens(head, outputs)
         found = backbone.family.counterpart(backbone.model.config, head.form(), outputs)
     except MergeError as error:
         why = f"the head is not a part of the adapter, which is for the bare model: {error}"
         return WrittenHead(why=why)
     settings = {key: value for key, value in found.settings.items() if key not in _SETTINGS}
     return WrittenHead(found.auto, settings, found.tensors)
-
-
-def _of_tokens(head: AstHead, outputs: OutputKind) -> WrittenHead:
-    """Return the classifier of AST."""
-    if outputs.kind not in ("classes", "tags"):
-        raise MergeError(f"AutoModelForAudioClassification of AST has no outputs of {outputs.kind}")
-    modules = {"classifier.layernorm": head.norm, "classifier.dense": head.linear}
-    tensors = {
-        f"{path}.{name}": tensor
-        for path, module in modules.items()
-        for name, tensor in module.named_parameters()
-    }
-    labels = {"id2label": dict(enumerate(outputs.names))}
-    return WrittenHead("AutoModelForAudioClassification", labels, tensors)
 
 
 def _plan(model: AdaptedModel, head: WrittenHead) -> Plan:
