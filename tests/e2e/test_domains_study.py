@@ -54,6 +54,7 @@ def test_two_domains_are_compared_and_the_report_opens(ossicle: Command, tmp_pat
         assert shown == 6
 
 
+@pytest.mark.exhaustive
 @pytest.mark.thorough
 def test_three_domains_have_a_matrix_for_each_order(ossicle: Command, tmp_path: Path) -> None:
     options = (

@@ -73,6 +73,7 @@ def test_the_first_notebook_goes_from_a_folder_to_mistakes_and_a_prediction(
     assert file.rpartition(": ")[2] == answers[0].split()[-1]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.thorough
 @pytest.mark.loopback
 @pytest.mark.slow

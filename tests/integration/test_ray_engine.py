@@ -151,6 +151,7 @@ def test_a_trial_that_cannot_run_is_a_row_and_a_node_without_room_is_an_error(
         RayEngine(address=cluster.address, threads=64).run(jobs[:1], events.append)
 
 
+@pytest.mark.exhaustive
 def test_a_trial_whose_workers_are_killed_three_times_is_a_row_and_the_others_finish(
     cluster: RayCluster, tmp_path: Path
 ) -> None:
