@@ -1,0 +1,1 @@
+"""An HTTP server: many adapters on one backbone, with limits that hold."""
