@@ -9,9 +9,13 @@ import torch
 from kinds import ALONE, KINDS, SETTINGS, attached, fits, pairs, parameters, shake
 from ossicle.adapters.check import attach
 from ossicle.adapters.saving import save
+from ossicle.data import windows
 from ossicle.errors import AttachError, RecipeMismatch
+from ossicle.frozen.part import BatchRow
 from ossicle.heads import build_head
-from ossicle.inference import AdapterBank
+from ossicle.inference import AdapterBank, Ensemble, SingleModel
+from ossicle.inference.adapter_group import Request
+from ossicle.inference.embeddings import embed_wave
 from ossicle.methods import Adapter, Method
 from ossicle.recipes.placement import Placement
 from ossicle.recipes.recipe import Recipe
@@ -238,3 +242,62 @@ def test_a_wave_runs_through_the_frozen_part_once(build, noise):
     bank.ensemble(noise(4000, 2500), bank.names)
     # two waves through the CNN; each layer also runs the rows of sets attached up to there
     assert passed == {"cnn": 2, "layer 0": 2 + 4, "layer 1": 2 + 4 + 4}
+
+
+def embedded(model, wave):
+    """Return what the last layer of the head reads; of a head by frame, the mean of the frames."""
+    if model.head.by_frame:
+        return SingleModel(model).forward_with_embeddings([BatchRow.of(model.backbone.row(wave))])[
+            1
+        ][0]
+    read = []
+    last = getattr(model.head, model.head.last)
+    hook = last.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0][0]))
+    alone(model, wave)
+    hook.remove()
+    return read[0]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["hubert", *(pytest.param(kind, marks=pytest.mark.thorough) for kind in ("ast", "wavlm"))],
+)
+@torch.no_grad()
+def test_a_batch_gives_outputs_and_embeddings_of_any_adapters(build, noise, kind):
+    bank, models = AdapterBank(build(kind)), {}
+    heads = ["mean", "speaker-meanstd", "superb", "frames", "mean", "frames", "speaker-attentive"]
+    expressions = ["lora", "lora", "linear", "lora", "lora", "prefix(length=3)", "bottleneck[1:]"]
+    for number, (expression, head) in enumerate(zip(expressions, heads, strict=True)):
+        if kind == "ast" and head == "frames":
+            head = "cls"
+        recipe, (model,) = members(build, kind, expression, 1, head)
+        models[str(number)] = model
+        bank.add(str(number), recipe, head, 3, tensors(model))
+    waves = noise(4000, 2500)
+    rows = [bank.backbone.row(wave) for wave in waves]
+    wanted = [
+        Request(row, name, reads)
+        for row, reads in ((0, "embedding"), (1, "output"), (1, "embedding"))
+        for name in models
+    ]
+    wanted.insert(3, (0, "0"))  # of a row and a name alone, the output
+    for request, found in zip(wanted, bank.run(rows, wanted, max_rows=9), strict=True):
+        row, name, reads = Request(*request)
+        expected = (embedded if reads == "embedding" else alone)(models[name], waves[row])
+        torch.testing.assert_close(found, expected, **NEARLY)
+
+
+@torch.no_grad()
+def test_an_embedding_of_a_long_recording_is_the_mean_of_its_windows(build, noise):
+    recipe, models = members(build, "hubert", "lora", 2)
+    bank, (wave,) = AdapterBank(build("hubert")), noise(6400)
+    for number, model in enumerate(models):
+        bank.add(str(number), recipe, "mean", 3, tensors(model))
+    found = embed_wave(Ensemble(bank, ["1", "0"]), 4000, wave)
+    pieces = [wave[start:stop] for start, stop in windows(len(wave), 4000)]
+    assert len(pieces) == 2
+    for model, of_bank in zip(reversed(models), found, strict=True):
+        expected = torch.stack([embedded(model, piece) for piece in pieces]).mean(0)
+        torch.testing.assert_close(of_bank, expected, **NEARLY)
+        (of_model,) = embed_wave(SingleModel(model), 4000, wave)
+        torch.testing.assert_close(of_model, expected, **NEARLY)

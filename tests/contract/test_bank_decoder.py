@@ -11,7 +11,9 @@ from kinds import shake
 from ossicle.adapters.saving import save
 from ossicle.backbones import load_backbone
 from ossicle.errors import AttachError
-from ossicle.frozen.part import BatchRow
+from ossicle.frozen.cut import find_cut
+from ossicle.frozen.part import BatchRow, FrozenPart
+from ossicle.inference.adapter_group import Request
 from ossicle.inference.bank import WRITING, AdapterBank
 from ossicle.inference.ensemble import Ensemble
 from ossicle.recipes.recipe import Recipe
@@ -74,6 +76,29 @@ def test_every_row_is_written_as_by_its_adapter_alone(bank, models, noise):
         texts.add(tuple(found[:, 0].tolist()))
     assert len(texts) > 4  # adapters and prompts matter
     assert bank.notes == [WRITING]
+
+
+@pytest.mark.thorough
+@torch.no_grad()
+def test_a_batch_gives_texts_and_embeddings(bank, models, noise):
+    waves = noise(4000, 8000)
+    rows = [bank.backbone.row(wave) for wave in waves]
+    requests = [
+        Request(0, "a"),
+        Request(0, "a", "embedding"),
+        Request(1, "b", "embedding"),
+        Request(1, "c"),
+        Request(1, "b"),
+    ]
+    for request, found in zip(requests, bank.run(rows, requests, texts=TEXTS[:2]), strict=True):
+        row, name, reads = request
+        if reads == "embedding":
+            given = [BatchRow.of(rows[row])]
+            encoded = FrozenPart(find_cut(models[name])).encoded(models[name], given)
+            expected = encoded.hidden[0][encoded.frame_mask[0]].mean(0)
+        else:
+            expected = alone(models[name], waves[row], TEXTS[row])
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_ensemble_writes_with_each_of_its_members(bank, models, noise):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from ossicle.cli.segments import check_format, lines_of, notices, subtitles
+from ossicle.cli.segments import check_format, lines_of, notices
 from ossicle.errors import RunError
+from ossicle.subtitles import subtitles
 
 SEGMENTS = [
     {"start_s": 0.0, "end_s": 1.2, "text": "so"},

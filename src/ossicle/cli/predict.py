@@ -9,17 +9,11 @@ import typer
 from ossicle.cli import options as o
 from ossicle.cli.early import check_trained
 from ossicle.cli.files import FORMATS, check_output, list_recordings, write_predictions
-from ossicle.cli.segments import (
-    SUBTITLES,
-    TEXT,
-    check_format,
-    lines_of,
-    notices,
-    subtitles,
-)
+from ossicle.cli.segments import TEXT, check_format, lines_of, notices
 from ossicle.files import replace_file
 from ossicle.paths import expand
 from ossicle.settings import PROBABILITY, check_value
+from ossicle.subtitles import SUBTITLES, subtitles
 
 SOME_FAILED = 1
 ABSTAINED = "-"

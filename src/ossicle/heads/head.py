@@ -87,6 +87,12 @@ class Head(nn.Module, ABC):
             "frame, and the classes of transformers have no other"
         )
 
+    def embedding(
+        self, hidden: Float[Tensor, "B T D"], frame_mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "B E"]:
+        """Return one vector for each row: here, the mean over its real frames."""
+        return masked_mean(hidden, frame_mask)
+
     def outputs(
         self,
         hidden: Float[Tensor, "B T D"],

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ossicle.adapters.adapter_set import AdapterSet
 from ossicle.backbones import Encoded
@@ -12,6 +13,20 @@ from ossicle.frozen.cut import Cut
 from ossicle.heads import Head
 from ossicle.inference.stack import Route, Stack
 from ossicle.writing import Text
+
+
+class Request(NamedTuple):
+    """What is wanted of a row of a batch.
+
+    Attributes:
+        row: Number of the row.
+        name: Name of the adapter.
+        reads: The output of the adapter's head, or `Head.embedding`.
+    """
+
+    row: int
+    name: str
+    reads: Literal["output", "embedding"] = "output"
 
 
 @dataclass
@@ -41,6 +56,16 @@ class AdapterGroup:
     places: dict[str, int] = field(default_factory=dict)
     free: list[int] = field(default_factory=list)
     configured: dict[str, Callable[[Head], None]] = field(default_factory=dict)
+
+    def route_to(self, rows: Sequence[int], asked: "Sequence[Asked]", device: torch.device) -> None:
+        """Route rows of a batch to their sets; rows of a set are adjacent."""
+        places = [asked[row].place for row in rows]
+        self.stack.route = route_of(places, rows, len(asked), device)
+
+    def embeddings(self, encoded: Encoded) -> list[Tensor]:
+        """Return the embedding of each routed row, in the order of the route."""
+        hidden, mask = encoded.hidden, encoded.frame_mask
+        return list(self.stack.call("head/", _Embedding(self.head), hidden, mask).flatten(0, 1))
 
     def head_outputs(self, encoded: Encoded) -> list[Tensor]:
         """Return the output of the head for each routed row, in the order of the route."""
@@ -82,11 +107,13 @@ class Asked:
         name: Name of the set.
         group: Its group.
         text: What is written about the row.
+        reads: The output of the head, or the embedding.
     """
 
     name: str
     group: AdapterGroup
     text: Text
+    reads: Literal["output", "embedding"] = "output"
 
     @property
     def place(self) -> int:
@@ -101,3 +128,15 @@ def route_of(places: Sequence[int], rows: Sequence[int], total: int, device: tor
     chosen = members if len(counts) == 1 else places  # unequal numbers of rows: one row per member
     every = None if len(rows) == total else torch.tensor(rows, device=device)
     return Route(torch.tensor(chosen, device=device), every)
+
+
+class _Embedding(nn.Module):
+    """A module whose forward is the embedding of a head, for `Stack.call`."""
+
+    def __init__(self, head: Head) -> None:
+        super().__init__()
+        self.inside = head
+
+    def forward(self, hidden: Tensor, frame_mask: Tensor) -> Tensor:
+        made: Tensor = self.inside.embedding(hidden, frame_mask)
+        return made

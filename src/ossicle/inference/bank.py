@@ -37,7 +37,7 @@ from ossicle.backbones import Backbone, Encoded, PartialForward
 from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
 from ossicle.frozen.cut import Cut, Row, find_cut, pad_at_cut, run_on, run_to_cut, summarised
 from ossicle.heads import Head, build_head
-from ossicle.inference.adapter_group import AdapterGroup, Asked, route_of
+from ossicle.inference.adapter_group import AdapterGroup, Asked, Request
 from ossicle.inference.saved_task import read_task
 from ossicle.inference.stack import PLACES, Stack, StackedAdapter
 from ossicle.recipes.recipe import Recipe
@@ -48,7 +48,6 @@ WRITING: Final = (
     "adapters that write text share the encoder, and the text decoder runs for one after the other"
 )
 Finish = Callable[[PartialForward], Encoded]
-Request = tuple[int, str]  # number of a row, name of an adapter
 
 
 class AdapterBank:
@@ -203,16 +202,16 @@ class AdapterBank:
     def run(
         self,
         rows: Sequence[Row],
-        requests: Sequence[Request],
+        requests: Sequence[Request | tuple[int, str]],
         *,
         max_rows: int = ROWS,
         texts: Sequence[Text] = (),
     ) -> list[Tensor]:
-        """Return the output of each request, which is a row and the name of an adapter.
+        """Return the output, or the embedding, of each request.
 
         Args:
             rows: The rows.
-            requests: What is wanted.
+            requests: What is wanted; of a row and a name alone, the output.
             max_rows: Maximum batch size above the frozen part.
             texts: What is written about each row, for heads that run a text decoder, which write.
 
@@ -220,9 +219,10 @@ class AdapterBank:
             AttachError: there is no such adapter.
         """
         told = texts or [Text()] * len(rows)
-        asked = [Asked(name, self._found(name), told[row]) for row, name in requests]
+        wanted = [Request(*one) for one in requests]
+        asked = [Asked(one.name, self._found(one.name), told[one.row], one.reads) for one in wanted]
         groups = [one.group for one in asked]
-        states = self._frozen_states(rows, requests, groups)
+        states = self._frozen_states(rows, wanted, groups)
         together: dict[tuple[Cut, str | None], list[int]] = defaultdict(list)
         for number, group in enumerate(groups):
             together[group.cut, group.name if group.alone else None].append(number)
@@ -233,11 +233,11 @@ class AdapterBank:
             most = 1 if cut.depth == VALUES else max_rows
             for start in range(0, len(numbers), most):
                 part = numbers[start : start + most]
-                given = [states[cut][requests[n][0]] for n in part]
-                lengths = [rows[requests[n][0]][1] for n in part]
+                given = [states[cut][wanted[n].row] for n in part]
+                lengths = [rows[wanted[n].row][1] for n in part]
                 made = self._pass(given, lengths, cut, [asked[n] for n in part])
                 outputs.update(zip(part, made, strict=True))
-        return [outputs[number] for number in range(len(requests))]
+        return [outputs[number] for number in range(len(wanted))]
 
     def _frozen_states(
         self, rows: Sequence[Row], requests: Sequence[Request], groups: Sequence[AdapterGroup]
@@ -249,8 +249,8 @@ class AdapterBank:
         cuts = {group.cut for group in groups}
         keep = any(cut.keep for cut in cuts)
         deepest: dict[int, int] = {}
-        for (row, _), group in zip(requests, groups, strict=True):
-            deepest[row] = max(deepest.get(row, group.cut.depth), group.cut.depth)
+        for one, group in zip(requests, groups, strict=True):
+            deepest[one.row] = max(deepest.get(one.row, group.cut.depth), group.cut.depth)
         found: dict[Cut, dict[int, Tensor]] = {cut: {} for cut in cuts}
         here: dict[int, Tensor] = {}
         before: Cut | None = None
@@ -282,14 +282,12 @@ class AdapterBank:
             for group in present
         }
         for group in present:
-            rows = rows_of[group.name]
-            places = [asked[i].place for i in rows]
-            group.stack.route = route_of(places, rows, len(asked), device)
+            group.route_to(rows_of[group.name], asked, device)
         self._model.act(group.name for group in present)
         try:
             encoded = self._finish(pad_at_cut(self.backbone, states, lengths, cut))
             made = {
-                group.name: self._head_outputs(group, encoded, rows_of[group.name], asked)
+                group.name: self._read(group, encoded, rows_of[group.name], asked)
                 for group in present
             }
         finally:
@@ -300,6 +298,22 @@ class AdapterBank:
         for name, rows in rows_of.items():
             outputs.update(zip(rows, made[name], strict=True))
         return [outputs[i] for i in range(len(asked))]
+
+    def _read(
+        self, group: AdapterGroup, encoded: Encoded, rows: Sequence[int], asked: Sequence[Asked]
+    ) -> list[Tensor]:
+        """Return the output of each row of a group, or its embedding, as each row asks."""
+        found: dict[int, Tensor] = {}
+        for reads in ("output", "embedding"):
+            own = [row for row in rows if asked[row].reads == reads]
+            if not own:
+                continue
+            group.route_to(own, asked, encoded.hidden.device)
+            if reads == "embedding":
+                found |= zip(own, group.embeddings(encoded), strict=True)
+            else:
+                found |= zip(own, self._head_outputs(group, encoded, own, asked), strict=True)
+        return [found[row] for row in rows]
 
     def _head_outputs(
         self, group: AdapterGroup, encoded: Encoded, rows: Sequence[int], asked: Sequence[Asked]

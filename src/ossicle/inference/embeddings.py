@@ -1,4 +1,10 @@
-"""Embeddings of recordings: what the last layer of the head reads."""
+"""Embeddings of recordings: what the last layer of the head reads.
+
+Of a head with an output for each frame, it is the mean over the frames (`Head.embedding`).
+"""
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -7,9 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ossicle.adapters.model import AdaptedModel
-from ossicle.data import Clips
+from ossicle.backbones import Backbone
+from ossicle.data import Clips, windows
 from ossicle.errors import RunError
 from ossicle.frozen.batches import window_batches
+from ossicle.frozen.part import BatchRow
 from ossicle.heads import Head
 from ossicle.heads.head import PooledHead
 from ossicle.inference.single import SingleModel
@@ -28,6 +36,37 @@ class _EmbeddingHead(Head):
     ) -> Float[Tensor, "B E"]:
         """Return the embedding of each row."""
         return self.head.embedding(hidden, frame_mask)
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A source of embeddings: `SingleModel`, `Ensemble` or your own class."""
+
+    @property
+    def backbone(self) -> Backbone:
+        """The backbone, which defines the sample rate and the model input."""
+
+    def embeddings(self, rows: Sequence[BatchRow]) -> list[Float[Tensor, "B E"]]:
+        """Return the embeddings of a batch, of every member; a single model has one member."""
+
+
+def embed_wave(
+    model: Embedder, limit: int, wave: Float[np.ndarray, " N"]
+) -> list[Float[Tensor, " E"]]:
+    """Return the embedding of a recording, of every member: the mean of those of its windows.
+
+    Args:
+        model: The source of embeddings.
+        limit: Longest window, in samples.
+        wave: The recording at the sample rate of the backbone.
+    """
+    by_window = [
+        [of_one[0].cpu() for of_one in model.embeddings([BatchRow.of(row)])]
+        for row in (
+            model.backbone.row(wave[start:stop]) for start, stop in windows(len(wave), limit)
+        )
+    ]
+    return [torch.stack(of_one).mean(0) for of_one in zip(*by_window, strict=True)]
 
 
 def embed(

@@ -11,7 +11,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ossicle.adapters.folder import read_folder
 from ossicle.adapters.saving import load
@@ -19,6 +23,7 @@ from ossicle.backbones import Backbone
 from ossicle.errors import AdapterFileError, AttachError
 from ossicle.frozen.part import BatchRow
 from ossicle.heads import Outputs
+from ossicle.inference.adapter_group import Request
 from ossicle.inference.bank import AdapterBank
 from ossicle.inference.predictor import Group, Predictor, longest_piece
 from ossicle.inference.saved_task import read_task
@@ -52,12 +57,24 @@ class Ensemble:
 
     def outputs(self, rows: Sequence[BatchRow]) -> list[Outputs]:
         """Return the outputs for a batch, of every adapter."""
+        return [Outputs.of(found) for found in self._read(rows, "output")]
+
+    def embeddings(self, rows: Sequence[BatchRow]) -> list[Float[Tensor, "B E"]]:
+        """Return the embeddings of a batch, of every adapter."""
+        return [torch.stack(found) for found in self._read(rows, "embedding")]
+
+    def _read(
+        self, rows: Sequence[BatchRow], reads: Literal["output", "embedding"]
+    ) -> list[list[Tensor]]:
+        """Return what is read of each row, for every adapter."""
         given = [row for row in rows if row.model_input is not None]
         inputs = [row.model_input for row in given if row.model_input is not None]
-        requests = [(number, name) for name in self.names for number in range(len(inputs))]
+        requests = [
+            Request(number, name, reads) for name in self.names for number in range(len(inputs))
+        ]
         found = self.bank.run(inputs, requests, texts=[row.text for row in given])
         starts = range(0, len(found), len(inputs))
-        return [Outputs.of(found[start : start + len(inputs)]) for start in starts]
+        return [found[start : start + len(inputs)] for start in starts]
 
 
 def load_predictor(bank: AdapterBank, folders: Mapping[str, Path | str]) -> Predictor:

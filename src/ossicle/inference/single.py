@@ -9,6 +9,7 @@ from torch import Tensor
 from ossicle.adapters.model import AdaptedModel
 from ossicle.backbones import Backbone
 from ossicle.compute.precision import autocast, pick_precision
+from ossicle.errors import RunError
 from ossicle.frozen.cut import find_cut
 from ossicle.frozen.part import BatchRow, FrozenPart
 from ossicle.heads import Outputs
@@ -72,3 +73,19 @@ class SingleModel:
             encoded = self.frozen.encoded(self.model, rows)
             answers = self.model.answers(encoded, [row.text for row in rows])
         return [answers.float()]
+
+    @torch.no_grad()
+    def embeddings(self, rows: Sequence[BatchRow]) -> list[Float[Tensor, "B E"]]:
+        """Return the embeddings of a batch by the head of the only member, in evaluation mode.
+
+        Raises:
+            RunError: the model has no head.
+        """
+        if self.model.head is None:
+            raise RunError("the model has no head, so a recording has no embedding")
+        if self.model.training:
+            self.model.eval()
+        with autocast(self._device, self._dtype):
+            encoded = self.frozen.encoded(self.model, rows)
+            made = self.model.head.embedding(encoded.hidden, encoded.frame_mask)
+        return [made.float()]

@@ -80,7 +80,7 @@ class Stack:
 
         Args:
             prefix: Prefix of the keys of its tensors.
-            module: The module to run; its own values are not used.
+            module: The module to run, or one that has it as `inside`; its own values are not used.
             args: Tensors of the whole batch; None is passed on.
             supports_vmap: Whether the module works under vmap; if not, sets run one at a time.
         """
@@ -88,7 +88,7 @@ class Stack:
         assert route is not None, "a stack can only be called during a forward pass"
         names = [name for name, _ in module.named_parameters()]
         own = {
-            name: self.tensors[f"{prefix}{name.removeprefix('adapter.')}"].index_select(
+            name: self.tensors[f"{prefix}{name.removeprefix('inside.')}"].index_select(
                 0, route.members
             )
             for name in names
@@ -162,7 +162,7 @@ class _Before(nn.Module):
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
-        self.adapter = adapter
+        self.inside = adapter
 
     def forward(self, *args: Any) -> Any:
-        return self.adapter.before(*args)
+        return self.inside.before(*args)
