@@ -154,6 +154,7 @@ def test_a_verifier_keeps_its_cohort(settings: Configure, tmp_path: Path) -> Non
     assert (tmp_path / "run" / COHORT).is_file()
     test = metrics.test
     assert {"eer", "min_dcf_01", "min_dcf_05", "det", "s_norm", "as_norm"} <= set(test)
+    assert -1 <= metrics.valid["eer_threshold"] <= 1
     assert (test["loss"], log(tmp_path / "run")[0]["valid_loss"]) == (None, None)
     trained = Trained.open(tmp_path / "run", device="cpu")
     again = trained.evaluate(data, batch_size=4)

@@ -22,19 +22,40 @@ CHUNK = 50_000  # trials at a time, so that their vectors take no gigabytes
 
 @dataclass(frozen=True)
 class ErrorCurve:
-    """Miss and false alarm rates from the highest threshold to the lowest: (1, 0) to (0, 1)."""
+    """Miss and false alarm rates from the highest threshold to the lowest: (1, 0) to (0, 1).
+
+    Attributes:
+        miss: Miss rate at each threshold.
+        false_alarm: False alarm rate at each threshold.
+        thresholds: Lowest score that is accepted; infinite where none is.
+    """
 
     miss: Float[np.ndarray, " K"]
     false_alarm: Float[np.ndarray, " K"]
+    thresholds: Float[np.ndarray, " K"]
 
     @property
     def eer(self) -> float:
         """Equal error rate, from 0 to 1."""
-        last = int(np.argmax(self.false_alarm >= self.miss))
+        last = self._crossing
         fa0, fa1 = self.false_alarm[last - 1], self.false_alarm[last]
         miss0, miss1 = self.miss[last - 1], self.miss[last]
         along = (miss0 - fa0) / ((fa1 - fa0) + (miss0 - miss1))
         return float(fa0 + along * (fa1 - fa0))
+
+    @property
+    def eer_threshold(self) -> float:
+        """A score from which on pairs are accepted, with error rates near the EER.
+
+        It is halfway to the next lower score, where there is one: the errors are the same.
+        """
+        last = self._crossing
+        return float(self.thresholds[last : last + 2].mean())
+
+    @property
+    def _crossing(self) -> int:
+        """The first threshold whose false alarm rate is not below its miss rate."""
+        return int(np.argmax(self.false_alarm >= self.miss))
 
     def min_dcf(self, prior: float) -> float:
         """Return the minimum normalised detection cost at a prior of targets."""
@@ -81,6 +102,7 @@ class Trials:
         ordered = scores[self._order]
         self._same = same[self._order]
         self._ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+        self._thresholds = np.append(np.inf, ordered[self._ends])
 
     def curve(self, weights: Float[np.ndarray, " N"] | None = None) -> ErrorCurve | None:
         """Return the error rates; None without trials of one speaker or of two."""
@@ -91,7 +113,7 @@ class Trials:
             return None
         miss = 1 - np.append(0.0, targets[self._ends] / targets[-1])
         false_alarm = np.append(0.0, others[self._ends] / others[-1])
-        return ErrorCurve(np.clip(miss, 0, 1), false_alarm)
+        return ErrorCurve(np.clip(miss, 0, 1), false_alarm, self._thresholds)
 
 
 def trial_cosines(

@@ -208,7 +208,11 @@ class Verification(Task):
     def metrics(
         self, labels: Sequence[str], decoded: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return eer, min_dcf_01, min_dcf_05, the DET curve, and the same after each norm."""
+        """Return eer, min_dcf_01, min_dcf_05, the DET curve, and the same after each norm.
+
+        Pairs with a cosine from `eer_threshold` on are said to be of one speaker; see
+        `ErrorCurve.eer_threshold`.
+        """
         first, second, same = self._pairs(labels, decoded)
         scores = self._scores(decoded, first, second)
         found: dict[str, Any] = {}
@@ -222,6 +226,7 @@ class Verification(Task):
             found |= metrics if norm == "cosine" else {norm: metrics}
             if norm == "cosine":
                 found["det"] = curve.points(DET_POINTS)
+                found["eer_threshold"] = curve.eer_threshold
         counts = {"count": len(labels), "trials": len(same), "targets": int(same.sum())}
         return {**found, **counts}
 

@@ -37,6 +37,13 @@ def test_trials_that_score_alike_are_one_step():
     assert curve([1, 1, 1, 1], [1, 1, 0, 0]).eer == pytest.approx(0.5)
 
 
+def test_the_threshold_of_equal_errors_is_between_two_scores():
+    assert curve([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]).eer_threshold == pytest.approx(0.5)
+    # T N T N: with both of the first two accepted, half are missed and half are false alarms
+    assert curve([4, 3, 2, 1], [1, 0, 1, 0]).eer_threshold == 2.5
+    assert curve([1, 1, 1, 1], [1, 1, 0, 0]).eer_threshold == 1  # no score is lower
+
+
 def test_the_least_cost_by_hand():
     # Thresholds give (miss, false alarm): (1, 0), (1/2, 0), (1/2, 1/2), (0, 1/2), (0, 1). With
     # prior 0.05: 0.05, 0.025, 0.5, 0.475, 0.95, over 0.05.
