@@ -21,7 +21,8 @@
     ├── RunError                  a run folder cannot be started, resumed or read
     │   └── FolderLocked          ... because another process writes to it
     ├── HubError                  a repository on the hub cannot be read or written
-    └── SearchError               a search has nothing to choose from, or has found nothing
+    ├── SearchError               a search has nothing to choose from, or has found nothing
+    └── ServeError                a server cannot start, or cannot answer a request
 
 A message names the problem, the offending value, what was expected and how to fix it. The command
 line prints it without a traceback and exits with status 2.
@@ -117,6 +118,10 @@ class HubError(OssicleError):
 
 class SearchError(OssicleError):
     """A search has nothing to choose from, or has found nothing."""
+
+
+class ServeError(OssicleError):
+    """A server cannot start, or cannot answer a request."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -31,6 +31,7 @@ from ossicle.cli.recipes import recipes
 from ossicle.cli.report import report
 from ossicle.cli.run_options import RunCommand
 from ossicle.cli.search import SearchCommand, search
+from ossicle.cli.serve import serve
 from ossicle.cli.settings import settings
 from ossicle.cli.stop import Stopped, listening, stoppable
 from ossicle.cli.study import add_studies
@@ -56,6 +57,7 @@ for command, kind in (
     (prune, Hinting),
     (merge, Hinting),
     (push, Hinting),
+    (serve, Hinting),
     (report, Hinting),
     (params, Hinting),
     (recipes, Hinting),

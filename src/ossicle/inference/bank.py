@@ -22,15 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ossicle.adapters.folder import TENSORS, read_folder
 from ossicle.adapters.model import AdaptedModel
-from ossicle.adapters.saving import (
-    check_backbone,
-    check_finite,
-    check_shapes,
-    needs_decoder,
-    read_tensors,
-)
+from ossicle.adapters.saving import check_finite
 from ossicle.adapters.slots import Slot
 from ossicle.anatomy import VALUES
 from ossicle.backbones import Backbone, Encoded, PartialForward
@@ -38,7 +31,7 @@ from ossicle.errors import AttachError, RecipeMismatch, did_you_mean, listing
 from ossicle.frozen.cut import Cut, Row, find_cut, pad_at_cut, run_on, run_to_cut, summarised
 from ossicle.heads import Head, build_head
 from ossicle.inference.adapter_group import AdapterGroup, Asked, Request
-from ossicle.inference.saved_task import read_task
+from ossicle.inference.saved_adapter import SavedAdapter, read_adapter
 from ossicle.inference.stack import PLACES, Stack, StackedAdapter
 from ossicle.recipes.recipe import Recipe
 from ossicle.writing import Text
@@ -98,16 +91,17 @@ class AdapterBank:
             RecipeMismatch: it was trained on another backbone.
             AttachError: see `add`.
         """
-        opened = read_folder(Path(folder))
-        check_backbone(opened.path, opened.facts["backbone"], self.backbone)
-        head = opened.facts["head"] or {"name": None, "outputs": 0}
-        recipe = Recipe.from_dict(opened.facts["recipe"])
-        check_shapes(self.backbone, recipe, opened.facts["head"], opened.shapes, opened.path)
-        tensors, _ = read_tensors(opened.path / TENSORS)
-        self.add(name, recipe, head["name"], head["outputs"], tensors)
-        if opened.facts["task"] and needs_decoder(opened.facts):
-            task, _ = read_task(opened.path, opened.facts)
-            self.configure(name, task.with_tokens(self.backbone.tokens).configure)
+        self.put(name, read_adapter(Path(folder), self.backbone))
+
+    def put(self, name: str, saved: SavedAdapter) -> None:
+        """Add an adapter that `read_adapter` has read, which takes no further reading of files.
+
+        Raises:
+            AttachError: see `add`.
+        """
+        self.add(name, saved.recipe, saved.head, saved.num_outputs, saved.tensors)
+        if saved.configure is not None:
+            self.configure(name, saved.configure)
 
     def configure(self, name: str, tell: Callable[[Head], None]) -> None:
         """Take what tells the head what it does for an adapter, such as `Task.configure`.

@@ -156,11 +156,35 @@ def outputs_of_wave(
     Raises:
         DataError: windows would have to follow the texts of several members at once.
     """
-    goes_on, rate = task.goes_on and len(wave) > limit, model.backbone.sample_rate
-    if goes_on and model.num_members > 1:
+    return outputs_of_members(model, limit, [task] * model.num_members, wave, text)
+
+
+def outputs_of_members(
+    model: Model,
+    limit: int,
+    tasks: Sequence[Task],
+    wave: Float[np.ndarray, " N"],
+    text: Text,
+) -> list[Tensor]:
+    """Return the output of every member for a recording, windows combined by the member's task.
+
+    Args:
+        model: The source of outputs.
+        limit: Longest window, in samples.
+        tasks: The task of each member.
+        wave: The recording at the sample rate of the backbone.
+        text: Its prompt, for a task that writes text.
+
+    Raises:
+        DataError: windows would have to follow the texts of several members at once.
+    """
+    rate = model.backbone.sample_rate
+    goes_on = len(wave) > limit and any(task.goes_on for task in tasks)
+    if goes_on and len(tasks) > 1:
+        name = next(task.name for task in tasks if task.goes_on)
         raise DataError(
             f"the recording is longer than the window of {limit / rate:g} s, and each member of an "
-            f"ensemble with the task {task.name} would continue at another time; use one of its "
+            f"ensemble with the task {name} would continue at another time; use one of its "
             "members, or cut the recording"
         )
 
@@ -169,12 +193,17 @@ def outputs_of_wave(
         about = replace(text, seconds=(stop - start) / rate, times=text.times or goes_on)
         row = BatchRow.of(model.backbone.row(wave[start:stop]), text=about)
         rows = (one.cpu().rows()[0] for one in model.outputs([row]))
-        return [task.placed(one, start / rate, stop / rate, silent=silent) for one in rows]
+        return [
+            task.placed(one, start / rate, stop / rate, silent=silent)
+            for task, one in zip(tasks, rows, strict=True)
+        ]
 
     if goes_on:
+        (task,) = tasks
         return [task.combine_windows(list(_one_by_one(model, limit, task, len(wave), read)))]
     by_window = [read(start, stop) for start, stop in windows(len(wave), limit)]
-    return [task.combine_windows(of_one) for of_one in zip(*by_window, strict=True)]
+    of_members = zip(*by_window, strict=True)
+    return [task.combine_windows(one) for task, one in zip(tasks, of_members, strict=True)]
 
 
 def _one_by_one(

@@ -84,7 +84,7 @@ def open_members(
         elif isinstance(group.model, Ensemble):
             for name, place in zip(group.model.names, group.places, strict=True):
                 group.model.bank.configure(name, tasks[place].configure)
-    task = tasks[0] if len(members) == 1 else _shared_task(tasks[0], members)
+    task = tasks[0] if len(members) == 1 else shared_task(tasks[0], members)
     return Predictor(groups, _decoding(task, decoder, times=times))
 
 
@@ -94,7 +94,7 @@ def _decoding(task: Task, decoder: str | None, *, times: bool) -> Task:
     return task.with_times() if times else task
 
 
-def _shared_task(task: Task, members: Sequence[Member]) -> Task:
+def shared_task(task: Task, members: Sequence[Member]) -> Task:
     """Return the task of an ensemble; of a verification, with the cohorts of all members."""
     if not task.cohort_size:
         return task

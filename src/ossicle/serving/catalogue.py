@@ -1,0 +1,269 @@
+"""The adapters that are served, by name: what their folders say, without their tensors."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from ossicle.adapters.folder import AdapterFolder, read_folder
+from ossicle.errors import AdapterFileError, AttachError, did_you_mean, listing
+from ossicle.hub import name_of
+from ossicle.inference.ensemble import Source
+from ossicle.inference.saved_task import check_head, read_task
+from ossicle.recipes.recipe import Recipe
+from ossicle.serving.problems import Problem
+from ossicle.tasks import Task
+from ossicle.training.ensemble_folder import Member, is_ensemble, read_ensemble
+from ossicle.training.members import shared_task
+from ossicle.votes import Vote, read_vote
+
+
+@dataclass(eq=False)
+class Unit:
+    """A run, or a member of an ensemble: what a model runs as a whole.
+
+    Attributes:
+        source: Its name, folder and facts.
+        task: Its task.
+        in_place: Whether it changes the backbone itself, so that it needs one of its own.
+        num_parameters: Number of values in its tensors.
+        is_served: Whether an entry of the catalogue has it.
+    """
+
+    source: Source
+    task: Task
+    in_place: bool
+    num_parameters: int
+    is_served: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An adapter or an ensemble.
+
+    Attributes:
+        name: Its name in requests.
+        folder: Its folder.
+        units: Its members; of a run, the run.
+        task: Combines and decodes their outputs.
+        vote: How members decide; None: by the mean of their outputs.
+        temperature: What logits that members decide on are divided by; None: nothing.
+        is_ensemble: Whether it is an ensemble folder.
+    """
+
+    name: str
+    folder: Path
+    units: tuple[Unit, ...]
+    task: Task
+    vote: Vote | None = None
+    temperature: float | None = None
+    is_ensemble: bool = False
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a client sees of it."""
+        facts = [unit.source.facts for unit in self.units]
+        names = list(self.task.output_names)
+        return {
+            "name": self.name,
+            "task": self.task.name,
+            "labels": names or None,
+            "recipe": _one_or_all([one["expression"] for one in facts]),
+            "backbone": _one_or_all([one["backbone"]["name"] for one in facts]),
+            "parameters": sum(unit.num_parameters for unit in self.units),
+            "members": [unit.source.name for unit in self.units] if self.is_ensemble else None,
+        }
+
+
+def _one_or_all(values: Sequence[str]) -> str:
+    return "; ".join(dict.fromkeys(values))
+
+
+def read_entry(name: str, folder: Path) -> Entry:
+    """Return an adapter or an ensemble from its folder.
+
+    Raises:
+        AdapterFileError: it is neither, or is damaged; a member is missing or has changed.
+        AttachError: it was saved without a head.
+    """
+    if not is_ensemble(folder):
+        unit = _read_unit(Member(name, folder))
+        return Entry(name, folder, (unit,), unit.task)
+    ensemble = read_ensemble(folder)
+    units = tuple(_read_unit(member) for member in ensemble.members)
+    return Entry(
+        name,
+        folder,
+        units,
+        shared_task(units[0].task, ensemble.members),
+        read_vote(ensemble.vote),
+        ensemble.temperature,
+        is_ensemble=True,
+    )
+
+
+def _read_unit(member: Member) -> Unit:
+    opened = read_folder(member.folder)
+    facts = opened.facts
+    task, seconds = read_task(member.folder, facts)
+    if facts["head"] is None:
+        raise AttachError(f"'{member.folder}' was saved without a head; save it with one")
+    check_head(member.folder, task, facts["head"])
+    recipe = Recipe.from_dict(facts["recipe"])
+    in_place = any(one.method.part == "backbone" for one in recipe.placements)
+    source = Source(member.name, member.folder, facts, seconds)
+    return Unit(source, task, in_place, _num_values(opened))
+
+
+def _num_values(opened: AdapterFolder) -> int:
+    return sum(prod(shape) for shape in opened.shapes.values())
+
+
+@dataclass
+class Catalogue:
+    """The entries that are served.
+
+    Attributes:
+        most: Most entries.
+    """
+
+    most: int
+    _entries: dict[str, Entry] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def entries(self) -> list[Entry]:
+        """Return all entries, in the order in which they came."""
+        with self._lock:
+            return list(self._entries.values())
+
+    def check_new(self, name: str) -> None:
+        """Raise unless an entry of a name can be added.
+
+        Raises:
+            Problem: the name is taken, or there are as many as allowed.
+        """
+        with self._lock:
+            if name in self._entries:
+                raise Problem(
+                    f"there is an adapter '{name:.100}' already; remove it first, or choose "
+                    "another name",
+                    409,
+                    "name_taken",
+                )
+            if len(self._entries) >= self.most:
+                raise Problem(
+                    f"{self.most} adapters are served, which is the limit of this server; remove "
+                    "one first",
+                    409,
+                    "too_many_adapters",
+                )
+
+    def add(self, entry: Entry) -> None:
+        """Add an entry.
+
+        Raises:
+            Problem: see `check_new`.
+        """
+        self.check_new(entry.name)
+        with self._lock:
+            self._entries[entry.name] = entry
+
+    def remove(self, name: str) -> Entry:
+        """Remove an entry and return it.
+
+        Raises:
+            Problem: there is none of that name.
+        """
+        self.find(name)
+        with self._lock:
+            return self._entries.pop(name)
+
+    def find(self, name: str) -> Entry:
+        """Return the entry of a name.
+
+        Raises:
+            Problem: there is none.
+        """
+        with self._lock:
+            found, known = self._entries.get(name), list(self._entries)
+        if found is None:
+            raise Problem(
+                f"there is no adapter '{name:.100}'; available: {listing(known, 5) or 'none'}."
+                f"{did_you_mean(name, known)}",
+                404,
+                "not_found",
+            )
+        return found
+
+    def chosen(self, names: Sequence[str]) -> list[Entry]:
+        """Return the entries of names; of none, the only one there is.
+
+        Raises:
+            Problem: there is no such entry, one is named twice, or none is named and there are
+                several.
+        """
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise Problem(
+                f"adapter '{twice[0]:.100}' is named twice; name it once", 422, "bad_request"
+            )
+        if names:
+            return [self.find(name) for name in names]
+        entries = self.entries()
+        if len(entries) != 1:
+            shown = listing((one.name for one in entries), 5) or "none"
+            raise Problem(
+                f"the request names no adapter; name one with `adapter`. Available: {shown}",
+                422,
+                "no_adapter",
+            )
+        return entries
+
+
+def runs_below(root: Path) -> list[Path]:
+    """Return the folders of all runs and ensembles below a folder, sorted; none inside of others.
+
+    Raises:
+        AdapterFileError: it is no folder, or there is none below it.
+    """
+    if not root.is_dir():
+        raise AdapterFileError(f"'{root}' is not a folder; name the one that holds the runs")
+    found = _runs_in(root)
+    if not found:
+        raise AdapterFileError(
+            f"there is no run and no ensemble below '{root}'; train one there with `ossicle train "
+            f"--out {root}/NAME`, or leave --adapters out"
+        )
+    return found
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    found = []
+    for one in sorted(folder.iterdir()):
+        if not one.is_dir() or one.name.startswith("."):
+            continue
+        found += [one] if is_run(one) else _runs_in(one)
+    return found
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run that has an adapter, or an ensemble."""
+    return is_ensemble(folder) or (folder / "recipe.json").is_file()
+
+
+def names_for(folders: Sequence[Path]) -> dict[str, Path]:
+    """Return folders by their names; those of equal names get a number.
+
+    A folder that is named twice is there once.
+    """
+    named: dict[str, Path] = {}
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
+        base = name_of(folder)
+        name, number = base, 2
+        while name in named:
+            name, number = f"{base}-{number}", number + 1
+        named[name] = folder
+    return named

@@ -1,0 +1,247 @@
+"""The engine of a server: a recording and names of adapters in, decoded answers out.
+
+The HTTP application and the replicas of a cluster both call it.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ossicle.data.decode import Wave
+from ossicle.errors import OssicleError, RunError
+from ossicle.serving.catalogue import Catalogue, Entry, read_entry
+from ossicle.serving.decoding import decode
+from ossicle.serving.hearing import Hearing
+from ossicle.serving.hosts import Hosts
+from ossicle.serving.problems import bad_request, busy, unavailable
+from ossicle.serving.settings import ServeSettings
+from ossicle.serving.voting import joined
+from ossicle.writing import Text
+
+ENSEMBLE = "ensemble"  # the name of the answer of a vote
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A recording and what is asked about it.
+
+    Attributes:
+        audio: The content of its file.
+        file: The name that the client gives it; None: it gives none.
+        adapters: Names of adapters; none: the only one there is.
+        prompt: What was asked or said before, for a task that writes text.
+        timestamps: Whether texts get segments with times.
+        abstain: Give no label where the confidence is below this; None: always give one.
+        vote: How the adapters decide together; None: they do not.
+    """
+
+    audio: bytes
+    file: str | None = None
+    adapters: tuple[str, ...] = ()
+    prompt: str = ""
+    timestamps: bool = False
+    abstain: float | None = None
+    vote: str | None = None
+
+
+class Engine:
+    """Adapters in use.
+
+    Attributes:
+        settings: The limits.
+        catalogue: The adapters that are served.
+        hosts: The backbones in memory.
+        state: `loading` at first, then `ready`, and `draining` once it was told to stop.
+    """
+
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings = settings
+        self.catalogue = Catalogue(settings.max_adapters)
+        self.hosts = Hosts(settings)
+        self.state: Literal["loading", "ready", "draining"] = "loading"
+        self._requests = 0
+        self._changed = threading.Condition()
+        self._pool = ThreadPoolExecutor(settings.max_requests, thread_name_prefix="request")
+
+    def open(self, folders: Mapping[str, Path]) -> None:
+        """Load adapters at the start, with the backbones that their folders name.
+
+        Raises:
+            OssicleError: one cannot be served.
+        """
+        for name, folder in folders.items():
+            self.add(name, folder, trusted=True)
+        self.state = "ready"
+
+    def add(self, name: str, folder: Path, *, trusted: bool = False) -> Entry:
+        """Serve one more adapter; requests for others go on meanwhile.
+
+        Args:
+            name: Its name in requests.
+            folder: A run, adapter or ensemble folder.
+            trusted: Whether a backbone may be loaded from where the folder says.
+
+        Raises:
+            OssicleError: it cannot be served; nothing has changed.
+        """
+        self.catalogue.check_new(name)
+        entry = read_entry(name, folder)
+        try:
+            for unit in entry.units:
+                host = self.hosts.place(unit, trusted=trusted)
+                with host.residents.holding([unit], self.settings.max_answer_s):
+                    pass  # loaded once, so that a folder that does not fit is refused now
+            self.catalogue.add(entry)
+        except OssicleError:
+            self._forget(entry)
+            raise
+        return entry
+
+    def remove(self, name: str) -> None:
+        """Serve an adapter no more; requests that have begun are answered.
+
+        Raises:
+            Problem: there is none of that name.
+        """
+        self._forget(self.catalogue.remove(name))
+
+    def _forget(self, entry: Entry) -> None:
+        for unit in entry.units:
+            unit.is_served = False
+            self.hosts.forget(unit)
+
+    def is_resident(self, entry: Entry) -> bool:
+        """Return whether all members of an adapter are in memory."""
+        return all(unit in self.hosts.of(unit).residents for unit in entry.units)
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Count a request while it is answered.
+
+        Raises:
+            Problem: there are as many as allowed, or the server starts or stops.
+        """
+        with self._changed:
+            if self.state != "ready":
+                raise unavailable(
+                    "the server is stopping; send the request to another one"
+                    if self.state == "draining"
+                    else "the server is still loading; try again in a few seconds"
+                )
+            if self._requests >= self.settings.max_requests:
+                raise busy(
+                    f"{self.settings.max_requests} requests are being answered, which is the limit "
+                    "of this server; try again"
+                )
+            self._requests += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._requests -= 1
+                self._changed.notify_all()
+
+    def drain(self) -> None:
+        """Refuse new requests from now on."""
+        with self._changed:
+            self.state = "draining"
+
+    def wait_idle(self, max_wait_s: float) -> bool:
+        """Wait until no request is being answered; return whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._requests, max_wait_s)
+
+    def close(self) -> None:
+        """Finish what waits, and end all threads."""
+        self.drain()
+        for host in self.hosts.all():
+            host.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def predict(self, asked: Asked) -> dict[str, Any]:
+        """Return the answers about a recording, its length, and where the time went.
+
+        Raises:
+            Problem: it cannot be answered.
+            OssicleError: as above.
+        """
+        begun_s = time.perf_counter()
+        entries = self.catalogue.chosen(asked.adapters)
+        loop = asyncio.get_running_loop()
+        waves = await loop.run_in_executor(self._pool, decode, asked.audio, self.rates(entries))
+        decoded_s = time.perf_counter()
+        hearing = self.hearing(waves, asked)
+        answers = await loop.run_in_executor(self._pool, self._answers, hearing, asked, entries)
+        rate, wave = next(iter(waves.items()))
+        model_s = sum(one.done_s - one.begun_s for one in hearing.asked)
+        queue_s = sum(one.begun_s - one.came_s for one in hearing.asked)
+        times = {
+            "decode": decoded_s - begun_s,
+            "queue": queue_s,
+            "model": model_s,
+            "total": time.perf_counter() - begun_s,
+        }
+        return {
+            "answers": answers,
+            "duration_s": len(wave) / rate,
+            "ms": {stage: round(1000 * seconds, 3) for stage, seconds in times.items()},
+        }
+
+    def rates(self, entries: Sequence[Entry]) -> list[int]:
+        """Return the sample rates that some adapters need, in Hz."""
+        units = [unit for entry in entries for unit in entry.units]
+        return list(dict.fromkeys(self.hosts.of(unit).backbone.sample_rate for unit in units))
+
+    def hearing(self, waves: Mapping[int, Wave], asked: Asked) -> Hearing:
+        """Return what computes outputs of a recording."""
+        text = Text(prompt=asked.prompt, times=asked.timestamps)
+        return Hearing(self.hosts, waves, text, self.settings.max_answer_s)
+
+    def _answers(
+        self, hearing: Hearing, asked: Asked, entries: Sequence[Entry]
+    ) -> list[dict[str, Any]]:
+        """Return the answer of each adapter, and that of their vote."""
+        for entry in entries:
+            _check(hearing, asked, entry)
+        vote = None if asked.vote is None else joined(ENSEMBLE, entries, asked.vote, self.hosts)
+        every = [*entries, *([vote] if vote else [])]
+        hearing.hear(every)
+        return [self._answer(hearing, asked, entry) for entry in every]
+
+    def _answer(self, hearing: Hearing, asked: Asked, entry: Entry) -> dict[str, Any]:
+        found = hearing.decide(entry).decoded
+        answer = {"adapter": entry.name, "file": asked.file, **found}
+        if asked.abstain is not None:
+            confidence = entry.task.confidence(found)
+            is_sure = confidence is not None and confidence >= asked.abstain
+            label = found["label"] if is_sure else None
+            answer |= {"label": label, "confidence": confidence}
+        if entry.is_ensemble:
+            answer["members"] = hearing.member_answers(entry)
+        return answer
+
+
+def _check(hearing: Hearing, asked: Asked, entry: Entry) -> None:
+    """Raise for what the task of an adapter cannot do.
+
+    Raises:
+        Problem: it has no times, no prompt or no confidence, and they are asked for.
+    """
+    try:
+        task = hearing.task(entry)
+        if asked.prompt:
+            task.check_prompt(asked.prompt)
+    except RunError as error:
+        message = str(error).replace("--timestamps", "`timestamps`")
+        raise bad_request(f"adapter '{entry.name}': {message}") from error
+    if asked.abstain is not None and not task.has_confidence():
+        raise bad_request(
+            f"adapter '{entry.name}': answers of the task {task.name} have no confidence, so it "
+            "cannot abstain; leave `abstain` out"
+        )

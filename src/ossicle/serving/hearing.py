@@ -1,0 +1,130 @@
+"""What several adapters answer to one recording: as few passes of their models as possible.
+
+Adapters on one backbone with the same windows hear a recording as one row each window, so that the
+frozen part runs once however many they are.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from ossicle.data.decode import Wave
+from ossicle.inference.predictor import decide, longest_piece, outputs_of_members
+from ossicle.serving.batcher import Asked
+from ossicle.serving.catalogue import Entry, Unit
+from ossicle.serving.hosts import Host, Hosts, SharedModel
+from ossicle.serving.problems import Problem, bad_audio, unavailable
+from ossicle.tasks import Task
+from ossicle.votes import Decision
+from ossicle.writing import Text
+
+Part = tuple[Unit, int]  # an adapter, and its longest window in samples
+
+
+@dataclass
+class Hearing:
+    """A recording, and what was computed of it.
+
+    Attributes:
+        hosts: All backbones.
+        waves: The recording by sample rate.
+        text: What is written about it.
+        max_wait_s: Longest time to wait for a model.
+        outputs: The output of each adapter, windows combined.
+        asked: The rows that the models were given.
+    """
+
+    hosts: Hosts
+    waves: Mapping[int, Wave]
+    text: Text
+    max_wait_s: float
+    outputs: dict[Part, Tensor] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+
+    def hear(self, entries: Sequence[Entry]) -> None:
+        """Compute the outputs of all members of some adapters.
+
+        Raises:
+            Problem: the recording is too short or too long for one of them, or a model did not
+                answer in time.
+        """
+        together: dict[tuple[Host, int, Unit | None], list[Part]] = {}
+        for entry in entries:
+            for unit, limit in self.parts(entry.units):
+                host, size = self.hosts.of(unit), self._check(entry, unit, limit)
+                alone = unit if unit.task.goes_on and size > limit else None
+                parts = together.setdefault((host, min(size, limit), alone), [])
+                parts += [(unit, limit)] if (unit, limit) not in parts else []
+        for (host, limit, _), parts in together.items():
+            most = host.residents.most
+            for start in range(0, len(parts), most):
+                self._run(host, limit, parts[start : start + most])
+
+    def decide(self, entry: Entry) -> Decision:
+        """Return the decision of an adapter whose members were heard."""
+        outputs = [self.outputs[part] for part in self.parts(entry.units)]
+        return decide(self.task(entry), outputs, entry.vote, entry.temperature)
+
+    def member_answers(self, entry: Entry) -> dict[str, Any]:
+        """Return the label that each member of an ensemble gives."""
+        task = self.task(entry)
+        parts = self.parts(entry.units)
+        return {part[0].source.name: task.decode(self.outputs[part])["label"] for part in parts}
+
+    def task(self, entry: Entry) -> Task:
+        """Return the task of an adapter as it decodes: with tokens, and with times if asked."""
+        task = entry.task.with_tokens(self.hosts.of(entry.units[0]).backbone.tokens)
+        return task.with_times() if self.text.times else task
+
+    def parts(self, units: Sequence[Unit]) -> list[Part]:
+        """Return the members of an ensemble with their windows, which those of a host share."""
+        limits = [
+            longest_piece(self.hosts.of(unit).backbone, unit.source.seconds) for unit in units
+        ]
+        shared: dict[Host, int] = {}
+        for unit, limit in zip(units, limits, strict=True):
+            host = self.hosts.of(unit)
+            shared[host] = min(limit, shared.get(host, limit))
+        return [(unit, shared[self.hosts.of(unit)]) for unit in units]
+
+    def _check(self, entry: Entry, unit: Unit, limit: int) -> int:
+        """Return the number of samples of the recording for a member.
+
+        Raises:
+            Problem: it is too short, or too long to be read whole.
+        """
+        backbone = self.hosts.of(unit).backbone
+        size, rate = len(self.waves[backbone.sample_rate]), backbone.sample_rate
+        if size < backbone.min_samples:
+            raise bad_audio(
+                f"the recording is {1000 * size / rate:.0f} ms long, and adapter '{entry.name}' "
+                f"needs {1000 * backbone.min_samples / rate:.0f} ms; send a longer one"
+            )
+        if size > limit and unit.task.by_frame and not unit.task.goes_on:
+            raise Problem(
+                f"the recording is {size / rate:.1f} s long, and adapter '{entry.name}' takes at "
+                f"most {limit / rate:g} s: the task {unit.task.name} cannot combine windows. Cut "
+                "the recording",
+                413,
+                "too_long",
+            )
+        return size
+
+    def _run(self, host: Host, limit: int, parts: Sequence[Part]) -> None:
+        units = [unit for unit, _ in parts]
+        tasks = [unit.task.with_tokens(host.backbone.tokens) for unit in units]
+        with host.residents.holding(units, self.max_wait_s) as keys:
+            model = SharedModel(host, keys, self.max_wait_s)
+            wave = self.waves[host.backbone.sample_rate]
+            try:
+                found = outputs_of_members(model, limit, tasks, wave, self.text)
+            except FutureTimeout as error:
+                raise unavailable(
+                    f"the model gave no answer within {self.max_wait_s:g} s; try again later"
+                ) from error
+            finally:
+                self.asked += model.asked
+        self.outputs |= zip(parts, found, strict=True)
