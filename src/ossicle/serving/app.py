@@ -12,7 +12,7 @@ from ossicle import __version__
 from ossicle.errors import OssicleError
 from ossicle.serving.endpoints import adapters, health, predict
 from ossicle.serving.engine import Engine
-from ossicle.serving.problems import Problem, bad_request, problem_of
+from ossicle.serving.refusal import Refusal, invalid, refusal_of
 
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -27,38 +27,36 @@ def create_app(engine: Engine) -> FastAPI:
     app.state.engine = engine
     for endpoint in (predict, adapters, health):
         app.include_router(endpoint.router)
-    app.add_exception_handler(OssicleError, _on_problem)
+    app.add_exception_handler(OssicleError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(Exception, _on_bug)
     return app
 
 
-def _answer(problem: Problem) -> JSONResponse:
-    return JSONResponse(problem.body(), problem.status, problem.headers)
+def _answer(refusal: Refusal) -> JSONResponse:
+    return JSONResponse(refusal.content, refusal.status, refusal.headers)
 
 
-async def _on_problem(_: Request, error: Exception) -> JSONResponse:
+async def _on_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OssicleError)
-    return _answer(problem_of(error))
+    return _answer(refusal_of(error))
 
 
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
-    return _answer(bad_request(f"`{where:.100}`: {first['msg']}" if where else first["msg"]))
+    return _answer(invalid(f"`{where:.100}`: {first['msg']}" if where else first["msg"]))
 
 
 async def _on_http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    kinds = {404: "not_found", 405: "method_not_allowed"}
     told = {404: "there is no such page; see /docs", 405: "this page has other methods; see /docs"}
-    message = told.get(error.status_code, str(error.detail))
-    problem = Problem(message, error.status_code, kinds.get(error.status_code, "bad_request"))
-    return JSONResponse(problem.body(), problem.status, error.headers)
+    refusal = Refusal(error.status_code, told.get(error.status_code, str(error.detail)))
+    return JSONResponse(refusal.content, refusal.status, error.headers)
 
 
 async def _on_bug(_: Request, error: Exception) -> JSONResponse:
     _LOGGER.error(f"A request failed by a bug in ossicle: {type(error).__name__}", exc_info=error)
-    return _answer(Problem("the server failed by a bug of its own", 500, "internal"))
+    return _answer(Refusal(500, "the server failed by a bug of its own", "internal"))

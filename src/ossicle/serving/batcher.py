@@ -14,17 +14,18 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from torch import Tensor
 
 from ossicle.frozen.cut import Row
-from ossicle.serving.problems import unavailable
+from ossicle.inference.adapter_group import Request
+from ossicle.serving.refusal import unavailable
 from ossicle.writing import Text
 
 LENGTHS: Final = 1.5  # longest row of a batch by its oldest, and that by its shortest
-Request = tuple[int, str]
 Run = Callable[[Sequence[Row], Sequence[Request], Sequence[Text]], list[Tensor]]
+Reads = Literal["output", "embedding"]
 T = TypeVar("T")
 
 
@@ -36,6 +37,7 @@ class Asked:
         row: The row.
         names: Names of adapters in the model.
         text: What is written about the row.
+        reads: What is read of each adapter: the output of its head, or the embedding.
         came_s: When it came, by `time.perf_counter`.
         begun_s: When its batch began.
         done_s: When its batch ended.
@@ -45,6 +47,7 @@ class Asked:
     row: Row
     names: tuple[str, ...]
     text: Text
+    reads: Reads = "output"
     came_s: float = field(default_factory=time.perf_counter)
     begun_s: float = 0.0
     done_s: float = 0.0
@@ -86,9 +89,13 @@ class Batcher:
         """Return the number of rows that wait."""
         return len(self._waiting)
 
-    def submit(self, row: Row, names: Sequence[str], text: Text) -> Asked:
-        """Let a row wait for its batch."""
-        asked = Asked(row, tuple(names), text)
+    def submit(self, row: Row, names: Sequence[str], text: Text, reads: Reads = "output") -> Asked:
+        """Let a row wait for its batch.
+
+        Raises:
+            Refusal: the adapters have left with their backbone.
+        """
+        asked = Asked(row, tuple(names), text, reads)
         with self._changed:
             if self._closed:
                 raise unavailable("the adapter was removed while this request waited for it")
@@ -97,7 +104,11 @@ class Batcher:
         return asked
 
     def call(self, job: Callable[[], T]) -> T:
-        """Run a function in the thread, between two batches, and return its result."""
+        """Run a function in the thread, between two batches, and return its result.
+
+        Raises:
+            Refusal: the thread has ended.
+        """
         done: Future[T] = Future()
         with self._changed:
             if self._closed:
@@ -182,7 +193,11 @@ class Batcher:
 
     def _outputs(self, batch: Sequence[Asked]) -> list[list[Tensor]]:
         """Return the output of each adapter, for each row."""
-        requests = [(number, name) for number, one in enumerate(batch) for name in one.names]
+        requests = [
+            Request(number, name, one.reads)
+            for number, one in enumerate(batch)
+            for name in one.names
+        ]
         made = iter(self._run([one.row for one in batch], requests, [one.text for one in batch]))
         return [[next(made).cpu() for _ in one.names] for one in batch]
 

@@ -13,7 +13,7 @@ from ossicle.hub import name_of
 from ossicle.inference.ensemble import Source
 from ossicle.inference.saved_task import check_head, read_task
 from ossicle.recipes.recipe import Recipe
-from ossicle.serving.problems import Problem
+from ossicle.serving.refusal import Refusal, invalid
 from ossicle.tasks import Task
 from ossicle.training.ensemble_folder import Member, is_ensemble, read_ensemble
 from ossicle.training.members import shared_task
@@ -144,21 +144,21 @@ class Catalogue:
         """Raise unless an entry of a name can be added.
 
         Raises:
-            Problem: the name is taken, or there are as many as allowed.
+            Refusal: the name is taken, or there are as many as allowed.
         """
         with self._lock:
             if name in self._entries:
-                raise Problem(
+                raise Refusal(
+                    409,
                     f"there is an adapter '{name:.100}' already; remove it first, or choose "
                     "another name",
-                    409,
                     "name_taken",
                 )
             if len(self._entries) >= self.most:
-                raise Problem(
+                raise Refusal(
+                    409,
                     f"{self.most} adapters are served, which is the limit of this server; remove "
                     "one first",
-                    409,
                     "too_many_adapters",
                 )
 
@@ -166,7 +166,7 @@ class Catalogue:
         """Add an entry.
 
         Raises:
-            Problem: see `check_new`.
+            Refusal: see `check_new`.
         """
         self.check_new(entry.name)
         with self._lock:
@@ -176,7 +176,7 @@ class Catalogue:
         """Remove an entry and return it.
 
         Raises:
-            Problem: there is none of that name.
+            Refusal: there is none of that name.
         """
         self.find(name)
         with self._lock:
@@ -186,15 +186,15 @@ class Catalogue:
         """Return the entry of a name.
 
         Raises:
-            Problem: there is none.
+            Refusal: there is none.
         """
         with self._lock:
             found, known = self._entries.get(name), list(self._entries)
         if found is None:
-            raise Problem(
+            raise Refusal(
+                404,
                 f"there is no adapter '{name:.100}'; available: {listing(known, 5) or 'none'}."
                 f"{did_you_mean(name, known)}",
-                404,
                 "not_found",
             )
         return found
@@ -203,21 +203,19 @@ class Catalogue:
         """Return the entries of names; of none, the only one there is.
 
         Raises:
-            Problem: there is no such entry, one is named twice, or none is named and there are
+            Refusal: there is no such entry, one is named twice, or none is named and there are
                 several.
         """
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-            raise Problem(
-                f"adapter '{twice[0]:.100}' is named twice; name it once", 422, "bad_request"
-            )
+            raise invalid(f"adapter '{twice[0]:.100}' is named twice; name it once")
         if names:
             return [self.find(name) for name in names]
         entries = self.entries()
         if len(entries) != 1:
             shown = listing((one.name for one in entries), 5) or "none"
-            raise Problem(
-                f"the request names no adapter; name one with `adapter`. Available: {shown}",
+            raise Refusal(
                 422,
+                f"the request names no adapter; name one with `adapter`. Available: {shown}",
                 "no_adapter",
             )
         return entries

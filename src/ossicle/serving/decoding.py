@@ -7,7 +7,7 @@ from pathlib import Path
 from ossicle.data import load_wave
 from ossicle.data.decode import Wave
 from ossicle.errors import AudioError
-from ossicle.serving.problems import bad_audio
+from ossicle.serving.refusal import bad_audio
 
 
 def decode(data: bytes, rates: Sequence[int]) -> dict[int, Wave]:
@@ -18,7 +18,7 @@ def decode(data: bytes, rates: Sequence[int]) -> dict[int, Wave]:
         rates: The sample rates, in Hz.
 
     Raises:
-        Problem: it cannot be decoded, is silent, or has no samples.
+        Refusal: it cannot be decoded, is silent, or has no samples.
     """
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)

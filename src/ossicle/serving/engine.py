@@ -19,7 +19,7 @@ from ossicle.serving.catalogue import Catalogue, Entry, read_entry
 from ossicle.serving.decoding import decode
 from ossicle.serving.hearing import Hearing
 from ossicle.serving.hosts import Hosts
-from ossicle.serving.problems import bad_request, busy, unavailable
+from ossicle.serving.refusal import busy, invalid, unavailable
 from ossicle.serving.settings import ServeSettings
 from ossicle.serving.voting import joined
 from ossicle.writing import Text
@@ -107,7 +107,7 @@ class Engine:
         """Serve an adapter no more; requests that have begun are answered.
 
         Raises:
-            Problem: there is none of that name.
+            Refusal: there is none of that name.
         """
         self._forget(self.catalogue.remove(name))
 
@@ -125,7 +125,7 @@ class Engine:
         """Count a request while it is answered.
 
         Raises:
-            Problem: there are as many as allowed, or the server starts or stops.
+            Refusal: there are as many as allowed, or the server starts or stops.
         """
         with self._changed:
             if self.state != "ready":
@@ -168,7 +168,7 @@ class Engine:
         """Return the answers about a recording, its length, and where the time went.
 
         Raises:
-            Problem: it cannot be answered.
+            Refusal: it cannot be answered.
             OssicleError: as above.
         """
         begun_s = time.perf_counter()
@@ -231,7 +231,7 @@ def _check(hearing: Hearing, asked: Asked, entry: Entry) -> None:
     """Raise for what the task of an adapter cannot do.
 
     Raises:
-        Problem: it has no times, no prompt or no confidence, and they are asked for.
+        Refusal: it has no times, no prompt or no confidence, and they are asked for.
     """
     try:
         task = hearing.task(entry)
@@ -239,9 +239,9 @@ def _check(hearing: Hearing, asked: Asked, entry: Entry) -> None:
             task.check_prompt(asked.prompt)
     except RunError as error:
         message = str(error).replace("--timestamps", "`timestamps`")
-        raise bad_request(f"adapter '{entry.name}': {message}") from error
+        raise invalid(f"adapter '{entry.name}': {message}") from error
     if asked.abstain is not None and not task.has_confidence():
-        raise bad_request(
+        raise invalid(
             f"adapter '{entry.name}': answers of the task {task.name} have no confidence, so it "
             "cannot abstain; leave `abstain` out"
         )

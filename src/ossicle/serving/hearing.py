@@ -16,7 +16,7 @@ from ossicle.inference.predictor import decide, longest_piece, outputs_of_member
 from ossicle.serving.batcher import Asked
 from ossicle.serving.catalogue import Entry, Unit
 from ossicle.serving.hosts import Host, Hosts, SharedModel
-from ossicle.serving.problems import Problem, bad_audio, unavailable
+from ossicle.serving.refusal import Refusal, bad_audio, unavailable
 from ossicle.tasks import Task
 from ossicle.votes import Decision
 from ossicle.writing import Text
@@ -48,7 +48,7 @@ class Hearing:
         """Compute the outputs of all members of some adapters.
 
         Raises:
-            Problem: the recording is too short or too long for one of them, or a model did not
+            Refusal: the recording is too short or too long for one of them, or a model did not
                 answer in time.
         """
         together: dict[tuple[Host, int, Unit | None], list[Part]] = {}
@@ -94,7 +94,7 @@ class Hearing:
         """Return the number of samples of the recording for a member.
 
         Raises:
-            Problem: it is too short, or too long to be read whole.
+            Refusal: it is too short, or too long to be read whole.
         """
         backbone = self.hosts.of(unit).backbone
         size, rate = len(self.waves[backbone.sample_rate]), backbone.sample_rate
@@ -104,11 +104,11 @@ class Hearing:
                 f"needs {1000 * backbone.min_samples / rate:.0f} ms; send a longer one"
             )
         if size > limit and unit.task.by_frame and not unit.task.goes_on:
-            raise Problem(
+            raise Refusal(
+                413,
                 f"the recording is {size / rate:.1f} s long, and adapter '{entry.name}' takes at "
                 f"most {limit / rate:g} s: the task {unit.task.name} cannot combine windows. Cut "
                 "the recording",
-                413,
                 "too_long",
             )
         return size

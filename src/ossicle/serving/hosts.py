@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from ossicle.adapters.model import AdaptedModel
@@ -15,10 +17,11 @@ from ossicle.frozen.cut import Row
 from ossicle.frozen.part import BatchRow, FrozenPart
 from ossicle.heads import Outputs
 from ossicle.inference import AdapterBank, SingleModel
+from ossicle.inference.adapter_group import Request
 from ossicle.inference.saved_adapter import read_adapter
-from ossicle.serving.batcher import Asked, Batcher, Request
+from ossicle.serving.batcher import Asked, Batcher, Reads
 from ossicle.serving.catalogue import Unit
-from ossicle.serving.problems import Problem, unavailable
+from ossicle.serving.refusal import Refusal, unavailable
 from ossicle.serving.residents import Residents
 from ossicle.serving.settings import ServeSettings
 from ossicle.training.folder import places_of
@@ -85,9 +88,23 @@ class Host:
         if self._bank is not None:
             return self._bank.run(rows, requests, max_rows=self._max_rows, texts=texts)
         assert self._single is not None, "a host has a bank or a single model"
-        pairs = zip(rows, texts, strict=True)
-        (outputs,) = self._single.outputs([BatchRow.of(row, text=text) for row, text in pairs])
-        return outputs.rows()
+        found: list[Tensor | None] = [None] * len(requests)
+        for reads in ("output", "embedding"):
+            own = [number for number, one in enumerate(requests) if one.reads == reads]
+            if own:
+                given = [
+                    BatchRow.of(rows[requests[n].row], text=texts[requests[n].row]) for n in own
+                ]
+                made = _read(self._single, given, reads)
+                for number, one in zip(own, made, strict=True):
+                    found[number] = one
+        return [one for one in found if one is not None]
+
+
+def _read(single: SingleModel, rows: Sequence[BatchRow], reads: Reads) -> list[Tensor]:
+    if reads == "embedding":
+        return list(single.embeddings(rows)[0])
+    return single.outputs(rows)[0].rows()
 
 
 def _loaded(unit: Unit, backbone: Backbone) -> AdaptedModel:
@@ -122,14 +139,21 @@ class SharedModel:
 
     def outputs(self, rows: Sequence[BatchRow]) -> list[Outputs]:
         """Return the outputs for a batch, of every adapter."""
+        return [Outputs.of(list(of_one)) for of_one in self._read(rows, "output")]
+
+    def embeddings(self, rows: Sequence[BatchRow]) -> list[Float[Tensor, "B E"]]:
+        """Return the embeddings of a batch, of every adapter."""
+        return [torch.stack(of_one) for of_one in self._read(rows, "embedding")]
+
+    def _read(self, rows: Sequence[BatchRow], reads: Reads) -> list[tuple[Tensor, ...]]:
         asked = [
-            self._host.batcher.submit(row.model_input, self._names, row.text)
+            self._host.batcher.submit(row.model_input, self._names, row.text, reads)
             for row in rows
             if row.model_input is not None
         ]
         self.asked += asked
         found = [one.found.result(self._max_wait_s) for one in asked]
-        return [Outputs.of(list(of_one)) for of_one in zip(*found, strict=True)]
+        return list(zip(*found, strict=True))
 
 
 class Hosts:
@@ -149,7 +173,7 @@ class Hosts:
         """Return the host of an adapter that was placed.
 
         Raises:
-            Problem: it has left with its backbone.
+            Refusal: it has left with its backbone.
         """
         host = self._own.get(unit) if unit.in_place else self._shared[unit.source.fingerprint]
         if host is None:
@@ -164,7 +188,7 @@ class Hosts:
             trusted: Whether a backbone may be loaded from where its folder says.
 
         Raises:
-            Problem: there are as many backbones as allowed, or it may not be loaded.
+            Refusal: there are as many backbones as allowed, or it may not be loaded.
             OssicleError: it cannot be loaded.
         """
         with self._lock:
@@ -174,11 +198,11 @@ class Hosts:
             if known is None and not trusted:
                 self._refuse(unit)
             if len(self.all()) >= self._settings.max_backbones:
-                raise Problem(
+                raise Refusal(
+                    409,
                     f"{len(self.all())} backbones are in memory, which is the limit of this "
                     f"server, and '{unit.source.name}' needs one more; remove an adapter with a "
                     "backbone of its own, or serve with a higher --max-backbones",
-                    409,
                     "too_many_backbones",
                 )
             reload = known.reload if known is not None else self._loader(unit)
@@ -216,10 +240,10 @@ class Hosts:
 
     def _refuse(self, unit: Unit) -> None:
         shown = ", ".join(host.backbone.name for host in self._shared.values())
-        raise Problem(
+        raise Refusal(
+            422,
             f"'{unit.source.name}' was trained on '{unit.source.facts['backbone']['name']}', and "
             f"this server has: {shown}. Adapters that are loaded over HTTP run on these; start the "
             "server with a run on that backbone",
-            422,
             "other_backbone",
         )

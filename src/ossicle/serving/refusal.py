@@ -6,7 +6,14 @@
 import json
 from typing import Any, Final
 
-from ossicle.errors import OssicleError
+from ossicle.errors import (
+    AdapterFileError,
+    AttachError,
+    AudioError,
+    BackboneError,
+    OssicleError,
+    RecipeMismatch,
+)
 
 TYPE_BY_STATUS: Final = {
     400: "bad_request",
@@ -50,6 +57,10 @@ class Refusal(OssicleError):
         self.type = type or TYPE_BY_STATUS.get(status, "error")
         self.retry_after_s = retry_after_s
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what unpickles it, as processes that decode send their refusals."""
+        return _unpickled, (self.status, str(self), self.type, self.retry_after_s)
+
     @property
     def headers(self) -> dict[str, str]:
         """Headers of the response that depend on the error."""
@@ -64,3 +75,38 @@ class Refusal(OssicleError):
     def body(self) -> bytes:
         """Body of the response, in JSON."""
         return json.dumps(self.content).encode()
+
+
+def _unpickled(status: int, message: str, type: str, retry_after_s: int | None) -> Refusal:
+    return Refusal(status, message, type, retry_after_s=retry_after_s)
+
+
+def bad_audio(message: str) -> Refusal:
+    """Return the refusal of a recording that cannot be used."""
+    return Refusal(400, message, "bad_audio")
+
+
+def invalid(message: str) -> Refusal:
+    """Return the refusal of values that cannot be used."""
+    return Refusal(422, message)
+
+
+def busy(message: str, retry_after_s: int = 1) -> Refusal:
+    """Return the refusal of a request for which there is no room now."""
+    return Refusal(429, message, retry_after_s=retry_after_s)
+
+
+def unavailable(message: str, retry_after_s: int = 1) -> Refusal:
+    """Return the refusal of a request that cannot be answered now."""
+    return Refusal(503, message, retry_after_s=retry_after_s)
+
+
+def refusal_of(error: OssicleError) -> Refusal:
+    """Return an error of the library as the refusal of a request."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, AudioError):
+        return bad_audio(str(error))
+    if isinstance(error, AdapterFileError | AttachError | BackboneError | RecipeMismatch):
+        return Refusal(422, str(error), "bad_adapter")
+    return invalid(str(error))

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import UploadFile
 
 from ossicle.serving.engine import Asked
-from ossicle.serving.problems import Problem, bad_request
+from ossicle.serving.refusal import Refusal, invalid
 
 MULTIPART: Final = "multipart/form-data"
 JSON: Final = "application/json"
@@ -51,7 +51,7 @@ async def read_asked(request: Request) -> Asked:
     """Return what a request asks.
 
     Raises:
-        Problem: it has no recording, or a value cannot be used.
+        Refusal: it has no recording, or a value cannot be used.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == MULTIPART:
@@ -61,10 +61,10 @@ async def read_asked(request: Request) -> Asked:
     if kind == RAW or kind.startswith("audio/"):
         options = _options(Options, _by_name(request.query_params.multi_items()))
         return _asked(await request.body(), None, options)
-    raise Problem(
+    raise Refusal(
+        415,
         f"the content type is '{kind:.100}'; send a recording as {MULTIPART} with the field "
         f"`file`, as a body of the type audio/wav or {RAW}, or as {JSON} with `audio` in base64",
-        415,
         "unsupported_media_type",
     )
 
@@ -73,7 +73,7 @@ async def _of_form(request: Request) -> Asked:
     async with request.form(max_files=1, max_fields=1100) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
-            raise bad_request("the form has no file; send the recording in the field `file`")
+            raise invalid("the form has no file; send the recording in the field `file`")
         fields = [(key, value) for key, value in form.multi_items() if key != "file"]
         texts = [(key, value) for key, value in fields if isinstance(value, str)]
         options = _options(Options, _by_name(texts))
@@ -84,12 +84,12 @@ def _of_json(body: bytes) -> Asked:
     try:
         read = Body.model_validate_json(body)
     except ValidationError as error:
-        raise bad_request(_in_words(error)) from error
+        raise invalid(_in_words(error)) from error
     try:
         audio = base64.b64decode(read.audio, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Problem(
-            "`audio` is not base64; encode the bytes of a sound file", 400, "bad_audio"
+        raise Refusal(
+            400, "`audio` is not base64; encode the bytes of a sound file", "bad_audio"
         ) from error
     return _asked(audio, None, read)
 
@@ -110,7 +110,7 @@ def _by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Return fields by name; `adapter` may come several times, all others once.
 
     Raises:
-        Problem: another one comes twice.
+        Refusal: another one comes twice.
     """
     found: dict[str, Any] = {}
     for name, value in pairs:
@@ -118,7 +118,7 @@ def _by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
             found.setdefault("adapters", []).append(value)
         elif name in found or name == "adapters":
             known = "is named `adapter` here" if name == "adapters" else "is there twice"
-            raise bad_request(f"the field `{name:.100}` {known}; send it once")
+            raise invalid(f"the field `{name:.100}` {known}; send it once")
         else:
             found[name] = value
     return found
@@ -128,7 +128,7 @@ def _options(kind: type[Options], values: Mapping[str, Any]) -> Options:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise bad_request(_in_words(error)) from error
+        raise invalid(_in_words(error)) from error
 
 
 def _in_words(error: ValidationError) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ossicle.serving.catalogue import Unit
-from ossicle.serving.problems import unavailable
+from ossicle.serving.refusal import unavailable
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Residents:
             max_wait_s: Longest time to wait for places.
 
         Raises:
-            Problem: there was no place for them in that time.
+            Refusal: there was no place for them in that time.
             OssicleError: one of them cannot be loaded.
         """
         ends = time.monotonic() + max_wait_s

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ossicle.serving.problems import Problem
+from ossicle.serving.refusal import Refusal
 from ossicle.serving.settings import ServeSettings
 from ossicle.training.ensemble_folder import members_of
 
@@ -12,13 +12,13 @@ def check_allowed(settings: ServeSettings) -> Path:
     """Return the root.
 
     Raises:
-        Problem: adapters may not be loaded or removed over HTTP.
+        Refusal: adapters may not be loaded or removed over HTTP.
     """
     if settings.root is None or not settings.allow_loading:
-        raise Problem(
+        raise Refusal(
+            403,
             "this server does not load or remove adapters over HTTP; start it with --adapters "
             "FOLDER --allow-loading",
-            403,
             "not_allowed",
         )
     return settings.root
@@ -31,14 +31,14 @@ def folder_below(settings: ServeSettings, name: str) -> Path:
     folders, as an ensemble with --link does.
 
     Raises:
-        Problem: loading is not allowed, the folder is not below the root, or does not exist.
+        Refusal: loading is not allowed, the folder is not below the root, or does not exist.
         AdapterFileError: it is an ensemble that cannot be used.
     """
     root = Path(os.path.realpath(check_allowed(settings)))
     folder = _below(root, Path(name), name)
     if folder == root or not folder.is_dir():
-        raise Problem(
-            f"there is no folder '{name:.200}' below that of --adapters", 422, "bad_adapter"
+        raise Refusal(
+            422, f"there is no folder '{name:.200}' below that of --adapters", "bad_adapter"
         )
     for path in folder.rglob("*"):
         if path.is_symlink():
@@ -52,17 +52,17 @@ def _below(root: Path, path: Path, name: str) -> Path:
     """Return a path without links.
 
     Raises:
-        Problem: it is not below the root.
+        Refusal: it is not below the root.
     """
     try:
         found = Path(os.path.realpath(root / path))
     except ValueError:  # a zero byte
         found = root.parent
     if not found.is_relative_to(root):
-        raise Problem(
+        raise Refusal(
+            403,
             f"'{name:.200}' is not below the folder of --adapters, or leads out of it; name a "
             "folder there, relative to it",
-            403,
             "outside_root",
         )
     return found

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ossicle.errors import RunError
 from ossicle.serving.catalogue import Entry
 from ossicle.serving.hosts import Hosts
-from ossicle.serving.problems import bad_request
+from ossicle.serving.refusal import invalid
 from ossicle.training.chosen import LOSS_ONLY
 from ossicle.training.ensemble_folder import Member
 from ossicle.training.members import shared_task
@@ -22,36 +22,36 @@ def joined(name: str, entries: Sequence[Entry], vote: str, hosts: Hosts) -> Entr
         hosts: Their backbones.
 
     Raises:
-        Problem: there are fewer than two, they were trained for different tasks or labels, one is
+        Refusal: there are fewer than two, they were trained for different tasks or labels, one is
             an ensemble itself, or they have no such vote.
     """
     if len(entries) < 2:
-        raise bad_request("a vote needs two or more adapters; name them, or leave `vote` out")
+        raise invalid("a vote needs two or more adapters; name them, or leave `vote` out")
     first = entries[0]
     for entry in entries:
         if entry.is_ensemble:
-            raise bad_request(
+            raise invalid(
                 f"'{entry.name}' is an ensemble with a vote of its own; name single adapters, or "
                 "leave `vote` out"
             )
         if _labels(entry) != _labels(first):
-            raise bad_request(
+            raise invalid(
                 f"'{first.name}' and '{entry.name}' cannot vote together, because they were "
                 "trained for different tasks or labels; leave `vote` out"
             )
     try:
         kind = check_vote(vote, first.task)
     except RunError as error:
-        raise bad_request(str(error)) from error
+        raise invalid(str(error)) from error
     if kind.learns:
-        raise bad_request(
+        raise invalid(
             f"the vote '{vote}' learns from validation recordings; make an ensemble with "
             f"`ossicle ensemble --vote {vote}` and serve it, or use another vote"
         )
     units = tuple(unit for entry in entries for unit in entry.units)
     rates = {hosts.of(unit).backbone.frame_rate for unit in units}
     if first.task.by_frame and kind.needs_equal_frames and len(rates) > 1:
-        raise bad_request(
+        raise invalid(
             f"the vote '{vote}' compares the adapters frame by frame, and their backbones have "
             "different frames in a second; transcripts can be combined with the vote rover"
         )
