@@ -11,6 +11,8 @@ from ossicle.cli.early import check_trained
 from ossicle.errors import ServeError
 from ossicle.paths import expand
 
+MB = 1_000_000
+
 
 def serve(
     runs: Annotated[
@@ -21,29 +23,72 @@ def serve(
     ] = None,
     adapters: Annotated[
         Path | None,
-        typer.Option(help="Serve all runs and ensembles below this folder too."),
+        typer.Option(help="Serve all runs and ensembles below this folder, by their paths in it."),
     ] = None,
     allow_loading: Annotated[
         bool,
         typer.Option(
             "--allow-loading",
-            help="Let clients load adapters below the folder of --adapters, and remove adapters.",
+            help="Let clients load adapters from the folder of --adapters, and remove adapters.",
         ),
     ] = False,
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen on. Other than this computer's own needs a key in the "
+            help="Address to listen on. One that other computers reach needs a key, in the "
             "environment variable OSSICLE_API_KEY."
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")
+    ] = 8000,
     device: o.Device = "auto",
+    max_adapters: Annotated[int, typer.Option(min=1, help="Most adapters that are served.")] = 1000,
+    max_resident: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Most adapters of a backbone in memory. Others are loaded from disk on demand.",
+        ),
+    ] = 256,
+    max_backbones: Annotated[
+        int,
+        typer.Option(min=1, help="Most backbones in memory. An adapter `full` has one of its own."),
+    ] = 4,
+    max_rows: Annotated[int, typer.Option(min=1, help="Most rows of a batch.")] = 32,
+    max_wait_ms: Annotated[
+        float,
+        typer.Option(min=0, help="Longest time that a row waits for others to share its batch."),
+    ] = 5.0,
+    max_requests: Annotated[
+        int,
+        typer.Option(min=1, help="Most requests at a time. Further ones get the status 429."),
+    ] = 128,
+    max_body_mb: Annotated[
+        float, typer.Option(min=0.001, help="Largest body of a request, in MB.")
+    ] = 32.0,
+    max_recording_s: Annotated[float, typer.Option(min=0.001, help="Longest recording.")] = 600.0,
+    max_decoding_s: Annotated[
+        float, typer.Option(min=0.001, help="Longest time to decode a recording.")
+    ] = 10.0,
+    decoders: Annotated[
+        int, typer.Option(min=1, help="Number of processes that decode recordings.")
+    ] = 2,
+    max_sending_s: Annotated[
+        float,
+        typer.Option(min=0.001, help="Longest time that a client may take to send a request."),
+    ] = 30.0,
+    max_answer_s: Annotated[
+        float, typer.Option(min=0.001, help="Longest time that a request waits for the model.")
+    ] = 120.0,
+    drain_s: Annotated[
+        float,
+        typer.Option(min=0, help="Longest time to finish requests after SIGTERM or Ctrl-C."),
+    ] = 30.0,
 ) -> None:
-    """Serve adapters over HTTP, all on one backbone in memory.
+    """Serve trained adapters over HTTP, those on one backbone in common batches.
 
-    Requests for any adapters share batches. Stop it with Ctrl-C or SIGTERM: it answers what it has
-    begun, and refuses new requests.
+    Stop it with Ctrl-C or SIGTERM: it answers what it has begun, and refuses new requests.
     """
     from ossicle.serving.settings import KEY, ServeSettings
 
@@ -53,6 +98,19 @@ def serve(
         root=None if adapters is None else expand(adapters),
         allow_loading=allow_loading,
         device=device,
+        max_adapters=max_adapters,
+        max_resident=max_resident,
+        max_backbones=max_backbones,
+        max_rows=max_rows,
+        max_wait_ms=max_wait_ms,
+        max_requests=max_requests,
+        max_body_bytes=round(max_body_mb * MB),
+        max_recording_s=max_recording_s,
+        max_decoding_s=max_decoding_s,
+        decoders=decoders,
+        max_sending_s=max_sending_s,
+        max_answer_s=max_answer_s,
+        drain_s=drain_s,
     )
     settings.check_host(os.environ.get(KEY) or None)
     if not runs and adapters is None:
@@ -62,14 +120,20 @@ def serve(
     folders = [check_trained(run, None) for run in runs or ()]
     check_installed()
 
-    from ossicle.serving.catalogue import names_for, runs_below
+    from ossicle.serving.catalogue import named, runs_below
 
-    if settings.root is not None and not (allow_loading and not any(settings.root.iterdir())):
-        folders += runs_below(settings.root)
+    chosen = named(folders)
+    found = {} if settings.root is None else runs_below(settings.root)
+    found = {name: one for name, one in found.items() if one.resolve() not in chosen.values()}
+    if not folders and not found:
+        raise ServeError(
+            f"there is no run below '{settings.root}'; train one with `ossicle train --out "
+            f"{settings.root}/NAME`, or name a run as well"
+        )
 
     from ossicle.serving.run import serve as run_server
 
-    run_server(settings, names_for(folders))
+    run_server(settings, chosen, found)
 
 
 def check_installed() -> None:
@@ -80,6 +144,10 @@ def check_installed() -> None:
     """
     try:
         import fastapi  # noqa: F401
+        import pebble  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn  # noqa: F401
     except ImportError as error:
         raise ServeError(
             f"the package {error.name} is missing; install it with: pip install 'ossicle[serve]'"

@@ -25,6 +25,7 @@ from ossicle.writing import Text
 
 LENGTHS: Final = 1.5  # longest row of a batch by its oldest, and that by its shortest
 Run = Callable[[Sequence[Row], Sequence[Request], Sequence[Text]], list[Tensor]]
+CLOSING_S: Final = 10.0
 Reads = Literal["output", "embedding"]
 T = TypeVar("T")
 
@@ -118,11 +119,11 @@ class Batcher:
         return done.result()
 
     def close(self) -> None:
-        """Finish what waits, and end the thread."""
+        """Let the thread finish what waits and end; wait for that, though not for ever."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(CLOSING_S)
 
     def _work(self) -> None:
         while True:

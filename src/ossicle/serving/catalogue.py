@@ -1,14 +1,15 @@
 """The adapters that are served, by name: what their folders say, without their tensors."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from ossicle.adapters.folder import AdapterFolder, read_folder
+from ossicle.adapters.folder import FACTS, TENSORS, AdapterFolder, read_folder
 from ossicle.errors import AdapterFileError, AttachError, did_you_mean, listing
+from ossicle.files import FileState
 from ossicle.hub import name_of
 from ossicle.inference.ensemble import Source
 from ossicle.inference.saved_task import check_head, read_task
@@ -29,6 +30,7 @@ class Unit:
         task: Its task.
         in_place: Whether it changes the backbone itself, so that it needs one of its own.
         num_parameters: Number of values in its tensors.
+        stamps: Size and time of change of its files, as they were when it was read.
         is_served: Whether an entry of the catalogue has it.
     """
 
@@ -36,7 +38,22 @@ class Unit:
     task: Task
     in_place: bool
     num_parameters: int
+    stamps: tuple[tuple[int, ...], ...]
     is_served: bool = True
+
+    def check_unchanged(self) -> None:
+        """Raise unless its files are those that were read at first.
+
+        Raises:
+            Refusal: they have changed, so that other answers would come under the same name.
+        """
+        if _stamps(self.source.folder) != self.stamps:
+            raise Refusal(
+                409,
+                f"the files of adapter '{self.source.name}' have changed since it was loaded; "
+                "remove it and load it again",
+                "changed",
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +130,13 @@ def _read_unit(member: Member) -> Unit:
     recipe = Recipe.from_dict(facts["recipe"])
     in_place = any(one.method.part == "backbone" for one in recipe.placements)
     source = Source(member.name, member.folder, facts, seconds)
-    return Unit(source, task, in_place, _num_values(opened))
+    return Unit(source, task, in_place, _num_values(opened), _stamps(member.folder))
+
+
+def _stamps(folder: Path) -> tuple[tuple[int, ...], ...]:
+    """Return size and time of change of the files of an adapter; none of one that is not there."""
+    states = [FileState.of(folder / name) for name in (FACTS, TENSORS)]
+    return tuple(() if state is None else state.stamp[:2] for state in states)
 
 
 def _num_values(opened: AdapterFolder) -> int:
@@ -130,7 +153,7 @@ class Catalogue:
 
     most: int
     _entries: dict[str, Entry] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -168,8 +191,8 @@ class Catalogue:
         Raises:
             Refusal: see `check_new`.
         """
-        self.check_new(entry.name)
         with self._lock:
+            self.check_new(entry.name)
             self._entries[entry.name] = entry
 
     def remove(self, name: str) -> Entry:
@@ -178,8 +201,8 @@ class Catalogue:
         Raises:
             Refusal: there is none of that name.
         """
-        self.find(name)
         with self._lock:
+            self.find(name)
             return self._entries.pop(name)
 
     def find(self, name: str) -> Entry:
@@ -221,47 +244,33 @@ class Catalogue:
         return entries
 
 
-def runs_below(root: Path) -> list[Path]:
-    """Return the folders of all runs and ensembles below a folder, sorted; none inside of others.
+def runs_below(root: Path) -> dict[str, Path]:
+    """Return the runs and ensembles below a folder, by their paths relative to it, sorted.
 
     Raises:
-        AdapterFileError: it is no folder, or there is none below it.
+        AdapterFileError: it is not a folder.
     """
     if not root.is_dir():
         raise AdapterFileError(f"'{root}' is not a folder; name the one that holds the runs")
-    found = _runs_in(root)
-    if not found:
-        raise AdapterFileError(
-            f"there is no run and no ensemble below '{root}'; train one there with `ossicle train "
-            f"--out {root}/NAME`, or leave --adapters out"
-        )
-    return found
+    return {folder.relative_to(root).as_posix(): folder for folder in _runs_in(root)}
 
 
-def _runs_in(folder: Path) -> list[Path]:
-    found = []
+def _runs_in(folder: Path) -> Iterator[Path]:
     for one in sorted(folder.iterdir()):
-        if not one.is_dir() or one.name.startswith("."):
-            continue
-        found += [one] if is_run(one) else _runs_in(one)
-    return found
+        if one.is_dir() and not one.name.startswith("."):
+            if is_ensemble(one) or (one / FACTS).is_file():
+                yield one
+            else:
+                yield from _runs_in(one)
 
 
-def is_run(folder: Path) -> bool:
-    """Return whether a folder is a run that has an adapter, or an ensemble."""
-    return is_ensemble(folder) or (folder / "recipe.json").is_file()
-
-
-def names_for(folders: Sequence[Path]) -> dict[str, Path]:
-    """Return folders by their names; those of equal names get a number.
-
-    A folder that is named twice is there once.
-    """
-    named: dict[str, Path] = {}
+def named(folders: Sequence[Path]) -> dict[str, Path]:
+    """Return folders by their own names, such as `lora-2` where one is taken."""
+    found: dict[str, Path] = {}
     for folder in dict.fromkeys(folder.resolve() for folder in folders):
         base = name_of(folder)
         name, number = base, 2
-        while name in named:
+        while name in found:
             name, number = f"{base}-{number}", number + 1
-        named[name] = folder
-    return named
+        found[name] = folder
+    return found

@@ -4,6 +4,7 @@ The HTTP application and the replicas of a cluster both call it.
 """
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ossicle.data.decode import Wave
-from ossicle.errors import OssicleError, RunError
+from ossicle.errors import OssicleError, RunError, ServeError
 from ossicle.serving.catalogue import Catalogue, Entry, read_entry
 from ossicle.serving.decoding import decode
 from ossicle.serving.hearing import Hearing
@@ -24,7 +25,9 @@ from ossicle.serving.settings import ServeSettings
 from ossicle.serving.voting import joined
 from ossicle.writing import Text
 
-ENSEMBLE = "ensemble"  # the name of the answer of a vote
+ENSEMBLE: Final = "ensemble"  # the name of the answer of a vote
+NONE: Final[Mapping[str, Path]] = {}
+_LOGGER: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +72,27 @@ class Engine:
         self._changed = threading.Condition()
         self._pool = ThreadPoolExecutor(settings.max_requests, thread_name_prefix="request")
 
-    def open(self, folders: Mapping[str, Path]) -> None:
+    def open(self, folders: Mapping[str, Path], found: Mapping[str, Path] = NONE) -> None:
         """Load adapters at the start, with the backbones that their folders name.
 
+        Args:
+            folders: Adapters that must be served.
+            found: Further ones; those that cannot be served are logged and left out.
+
         Raises:
-            OssicleError: one cannot be served.
+            OssicleError: one of the first cannot be served, or none can be.
         """
         for name, folder in folders.items():
             self.add(name, folder, trusted=True)
-        self.state = "ready"
+        for name, folder in found.items():
+            try:
+                self.add(name, folder, trusted=True)
+            except OssicleError as error:
+                _LOGGER.warning(f"'{name}' is left out: {error}")
+        if not len(self.catalogue):
+            raise ServeError("there is no adapter to serve; name a finished run")
+        with self._changed:
+            self.state = "ready" if self.state == "loading" else self.state
 
     def add(self, name: str, folder: Path, *, trusted: bool = False) -> Entry:
         """Serve one more adapter; requests for others go on meanwhile.
@@ -118,7 +133,7 @@ class Engine:
 
     def is_resident(self, entry: Entry) -> bool:
         """Return whether all members of an adapter are in memory."""
-        return all(unit in self.hosts.of(unit).residents for unit in entry.units)
+        return all(self.hosts.has(unit) for unit in entry.units)
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
@@ -216,6 +231,7 @@ class Engine:
 
     def _answer(self, hearing: Hearing, asked: Asked, entry: Entry) -> dict[str, Any]:
         found = hearing.decide(entry).decoded
+        found |= entry.task.compare_with_first(found, found)  # as for the only file of a command
         answer = {"adapter": entry.name, "file": asked.file, **found}
         if asked.abstain is not None:
             confidence = entry.task.confidence(found)

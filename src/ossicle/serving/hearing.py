@@ -5,7 +5,6 @@ frozen part runs once however many they are.
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,7 @@ from ossicle.inference.predictor import decide, longest_piece, outputs_of_member
 from ossicle.serving.batcher import Asked
 from ossicle.serving.catalogue import Entry, Unit
 from ossicle.serving.hosts import Host, Hosts, SharedModel
-from ossicle.serving.refusal import Refusal, bad_audio, unavailable
+from ossicle.serving.refusal import Refusal, bad_audio
 from ossicle.tasks import Task
 from ossicle.votes import Decision
 from ossicle.writing import Text
@@ -119,12 +118,6 @@ class Hearing:
         with host.residents.holding(units, self.max_wait_s) as keys:
             model = SharedModel(host, keys, self.max_wait_s)
             wave = self.waves[host.backbone.sample_rate]
-            try:
-                found = outputs_of_members(model, limit, tasks, wave, self.text)
-            except FutureTimeout as error:
-                raise unavailable(
-                    f"the model gave no answer within {self.max_wait_s:g} s; try again later"
-                ) from error
-            finally:
-                self.asked += model.asked
+            found = outputs_of_members(model, limit, tasks, wave, self.text)
+        self.asked += model.asked
         self.outputs |= zip(parts, found, strict=True)

@@ -74,6 +74,7 @@ class Host:
 
     def _load(self, key: str, unit: Unit) -> None:
         if self._bank is not None:
+            unit.check_unchanged()
             bank, saved = self._bank, read_adapter(unit.source.folder, self.backbone)
             self.batcher.call(lambda: bank.put(key, saved))
 
@@ -152,7 +153,14 @@ class SharedModel:
             if row.model_input is not None
         ]
         self.asked += asked
-        found = [one.found.result(self._max_wait_s) for one in asked]
+        try:
+            found = [one.found.result(self._max_wait_s) for one in asked]
+        except TimeoutError as error:
+            for one in asked:
+                one.found.cancel()  # it leaves the queue, if its batch has not begun
+            raise unavailable(
+                f"the model gave no answer within {self._max_wait_s:g} s; try again later"
+            ) from error
         return list(zip(*found, strict=True))
 
 
@@ -179,6 +187,11 @@ class Hosts:
         if host is None:
             raise unavailable(f"adapter '{unit.source.name}' was removed")
         return host
+
+    def has(self, unit: Unit) -> bool:
+        """Return whether an adapter is in memory."""
+        shared = self._shared.get(unit.source.fingerprint)
+        return unit in self._own or (shared is not None and unit in shared.residents)
 
     def place(self, unit: Unit, *, trusted: bool) -> Host:
         """Return the host of a new adapter; its backbone is loaded if it is not in memory.

@@ -31,7 +31,11 @@ class Options(BaseModel):
     )
     timestamps: bool = Field(False, description="Whether texts get segments with times.")
     abstain: float | None = Field(
-        None, ge=0, le=1, description="Give no label where the confidence is below this."
+        None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Give no label where the confidence is below this.",
     )
     vote: str | None = Field(
         None,

@@ -67,7 +67,7 @@ class Residents:
             Refusal: there was no place for them in that time.
             OssicleError: one of them cannot be loaded.
         """
-        ends = time.monotonic() + max_wait_s
+        ends_s = time.monotonic() + max_wait_s
         with self._changed:
             if not self._changed.wait_for(lambda: self._has_room(units), max_wait_s):
                 raise unavailable(
@@ -81,13 +81,8 @@ class Residents:
                 self._unload(key)
             for unit in new:
                 self._fill(unit)
-            for place in places:
-                place.loaded.result(max(0.0, ends - time.monotonic()))
+            self._wait_loaded(places, ends_s)
             yield [place.key for place in places]
-        except TimeoutError as error:
-            raise unavailable(
-                f"an adapter was not loaded within {max_wait_s:g} s; try again"
-            ) from error
         finally:
             self._release(units, places)
 
@@ -100,6 +95,15 @@ class Residents:
             del self._places[unit]
             self._changed.notify_all()
         self._unload(place.key)
+
+    @staticmethod
+    def _wait_loaded(places: Sequence[_Place], ends_s: float) -> None:
+        """Wait until adapters are loaded, by this request or by another one."""
+        try:
+            for place in places:
+                place.loaded.result(max(0.0, ends_s - time.monotonic()))
+        except TimeoutError as error:
+            raise unavailable("an adapter could not be loaded in time; try again") from error
 
     def _has_room(self, units: Sequence[Unit]) -> bool:
         kept = sum(place.held > 0 or unit in units for unit, place in self._places.items())

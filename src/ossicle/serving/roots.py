@@ -24,8 +24,8 @@ def check_allowed(settings: ServeSettings) -> Path:
     return settings.root
 
 
-def folder_below(settings: ServeSettings, name: str) -> Path:
-    """Return a folder below the root.
+def folder_below(settings: ServeSettings, name: str) -> tuple[Path, Path]:
+    """Return the root, and a folder below it.
 
     Links are followed first: what lies elsewhere is refused, and so is a folder that names other
     folders, as an ensemble with --link does.
@@ -45,7 +45,7 @@ def folder_below(settings: ServeSettings, name: str) -> Path:
             _below(root, path, name)
     for member in members_of(folder):
         _below(root, member.folder, name)
-    return folder
+    return root, folder
 
 
 def _below(root: Path, path: Path, name: str) -> Path:

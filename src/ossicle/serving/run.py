@@ -1,6 +1,7 @@
 """A server process: load, answer, and stop when told to."""
 
 import logging
+import socket
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from ossicle.serving.engine import Engine
 from ossicle.serving.settings import ServeSettings
 
 _LOGGER: Final = logging.getLogger(__name__)
-_NOT_BOUND: Final = "the address is in use, or is not one of this computer"
+SENDING_S: Final = 5  # how long the last responses may take to be sent
 
 
 class DrainingServer(uvicorn.Server):
@@ -38,52 +39,68 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(settings: ServeSettings, folders: Mapping[str, Path]) -> None:
+def serve(settings: ServeSettings, folders: Mapping[str, Path], found: Mapping[str, Path]) -> None:
     """Serve adapters until SIGTERM or Ctrl-C.
 
     The port answers at once; adapters are loaded meanwhile, and `/readyz` says when they are.
 
     Args:
         settings: Where to listen, and the limits.
-        folders: Adapter folders by name.
+        folders: Folders of adapters that must be served, by name.
+        found: Folders of others; those that cannot be served are logged and left out.
 
     Raises:
         ServeError: the address cannot be used.
         OssicleError: an adapter cannot be loaded.
     """
+    listening = _listening(settings)
     engine = Engine(settings)
     config = uvicorn.Config(
         create_app(engine),
-        host=settings.host,
-        port=settings.port,
         log_level="error",
         access_log=False,  # its lines would hold prompts
         server_header=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=SENDING_S,
     )
     server = DrainingServer(config, engine)
     failed: list[Exception] = []
 
     def load() -> None:
         try:
-            engine.open(folders)
+            engine.open(folders, found)
         except Exception as error:
             failed.append(error)
             server.should_exit = True
         else:
-            what = "1 adapter" if len(folders) == 1 else f"{len(folders)} adapters"
-            _LOGGER.info(f"Serving {what} on http://{settings.host}:{settings.port}")
+            count = len(engine.catalogue)
+            what = "1 adapter" if count == 1 else f"{count} adapters"
+            _LOGGER.info(f"Serving {what} on {_address(listening)}; stop it with Ctrl-C")
 
-    loading = threading.Thread(target=load, name="loading", daemon=True)
-    loading.start()
+    threading.Thread(target=load, name="loading", daemon=True).start()
     try:
-        server.run()
-    except SystemExit as error:  # uvicorn cannot listen
-        raise ServeError(
-            f"cannot listen on {settings.host}:{settings.port}: {_NOT_BOUND}; choose another with "
-            "--host and --port"
-        ) from error
+        server.run([listening])
     finally:
         engine.close()
     if failed:
         raise failed[0]
+
+
+def _listening(settings: ServeSettings) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        ServeError: the address cannot be used.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family)
+    except OSError as error:
+        raise ServeError(
+            f"cannot listen on {settings.host}, port {settings.port}: "
+            f"{error.strerror or error}; choose others with --host and --port"
+        ) from error
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -26,8 +26,8 @@ class Loading(BaseModel):
         None,
         min_length=1,
         max_length=200,
-        pattern=r"^[^/\x00-\x1f]+$",
-        description="Its name. Default: that of the folder.",
+        pattern=r"^[^\x00-\x1f]+$",
+        description="Its name. Default: its folder.",
     )
 
 
@@ -42,12 +42,13 @@ async def adapters(request: Request) -> dict[str, Any]:
 async def load(request: Request, wanted: Loading) -> dict[str, Any]:
     """Load an adapter from a folder on the server; requests for others go on meanwhile."""
     engine: Engine = request.app.state.engine
-    folder = folder_below(engine.settings, wanted.folder)
+    root, folder = folder_below(engine.settings, wanted.folder)
+    name = wanted.name or folder.relative_to(root).as_posix()
     with engine.admitted():
-        return await run_in_threadpool(_load, engine, wanted.name or folder.name, folder)
+        return await run_in_threadpool(_load, engine, name, folder)
 
 
-@router.delete("/v1/adapters/{name}", status_code=204)
+@router.delete("/v1/adapters/{name:path}", status_code=204)
 async def remove(request: Request, name: str) -> Response:
     """Remove an adapter; requests that have begun are answered."""
     engine: Engine = request.app.state.engine

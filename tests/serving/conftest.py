@@ -1,0 +1,65 @@
+"""A server of a few adapters in this process, and what the library says without one."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from ossicle import Trained
+from ossicle.serving.app import create_app
+from ossicle.serving.engine import Engine
+from ossicle.serving.settings import ServeSettings
+from served import adapter
+
+RECIPES = {
+    "lora": "lora",
+    "other": "lora",
+    "wide": "bottleneck(width=5)",
+    "prompt": "prompt(length=2)",
+    "sum": "lora[1:] + weighted-sum",
+    "linear": "linear",
+}
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory, backbone: str) -> Path:
+    """A folder with a run of each recipe, and one below another folder."""
+    folder = tmp_path_factory.mktemp("served")
+    for seed, (name, recipe) in enumerate(RECIPES.items()):
+        adapter(folder / name, backbone, recipe, seed=seed)
+    adapter(folder / "team" / "full", backbone, "full", seed=9)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine(root: Path) -> Iterator[Engine]:
+    """An engine with three of the runs, which tests do not change."""
+    made = Engine(ServeSettings(device="cpu", max_rows=8))
+    made.open({name: root / name for name in ("lora", "other", "wide")})
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(engine: Engine) -> TestClient:
+    """A client of the application on that engine."""
+    return TestClient(create_app(engine), raise_server_exceptions=False)
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """Function from a folder and the content of a file to the answer of `Trained.predict`."""
+    opened: dict[Any, Trained] = {}
+    place = tmp_path_factory.mktemp("alone")
+
+    def answer(folder: Path, audio: bytes, *, times: bool = False, **asked: Any) -> dict[str, Any]:
+        if (folder, times) not in opened:
+            opened[folder, times] = Trained.open(folder, device="cpu", times=times)
+        file = place / "recording"
+        file.write_bytes(audio)
+        (found,) = opened[folder, times].predict([file], **asked)
+        return {key: value for key, value in found.items() if key != "file"}
+
+    return answer
