@@ -178,7 +178,7 @@ def test_a_bad_recording_is_refused_in_a_sentence(
     client: TestClient, audio: bytes, message: str
 ) -> None:
     found = sent(client, audio, adapter="lora")
-    assert (found.status_code, found.json()["error"]["type"]) == (400, "bad_audio")
+    assert (found.status_code, found.json()["error"]["type"]) == (422, "bad_audio")
     assert message in found.json()["error"]["message"]
 
 

@@ -120,7 +120,7 @@ def serve(
     folders = [check_trained(run, None) for run in runs or ()]
     check_installed()
 
-    from ossicle.serving.catalogue import named, runs_below
+    from ossicle.serving.roots import named, runs_below
 
     chosen = named(folders)
     found = {} if settings.root is None else runs_below(settings.root)

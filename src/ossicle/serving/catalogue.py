@@ -1,16 +1,15 @@
 """The adapters that are served, by name: what their folders say, without their tensors."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from ossicle.adapters.folder import FACTS, TENSORS, AdapterFolder, read_folder
-from ossicle.errors import AdapterFileError, AttachError, did_you_mean, listing
+from ossicle.errors import AttachError, did_you_mean, listing
 from ossicle.files import FileState
-from ossicle.hub import name_of
 from ossicle.inference.ensemble import Source
 from ossicle.inference.saved_task import check_head, read_task
 from ossicle.recipes.recipe import Recipe
@@ -242,35 +241,3 @@ class Catalogue:
                 "no_adapter",
             )
         return entries
-
-
-def runs_below(root: Path) -> dict[str, Path]:
-    """Return the runs and ensembles below a folder, by their paths relative to it, sorted.
-
-    Raises:
-        AdapterFileError: it is not a folder.
-    """
-    if not root.is_dir():
-        raise AdapterFileError(f"'{root}' is not a folder; name the one that holds the runs")
-    return {folder.relative_to(root).as_posix(): folder for folder in _runs_in(root)}
-
-
-def _runs_in(folder: Path) -> Iterator[Path]:
-    for one in sorted(folder.iterdir()):
-        if one.is_dir() and not one.name.startswith("."):
-            if is_ensemble(one) or (one / FACTS).is_file():
-                yield one
-            else:
-                yield from _runs_in(one)
-
-
-def named(folders: Sequence[Path]) -> dict[str, Path]:
-    """Return folders by their own names, such as `lora-2` where one is taken."""
-    found: dict[str, Path] = {}
-    for folder in dict.fromkeys(folder.resolve() for folder in folders):
-        base = name_of(folder)
-        name, number = base, 2
-        while name in found:
-            name, number = f"{base}-{number}", number + 1
-        found[name] = folder
-    return found

@@ -83,7 +83,7 @@ def _unpickled(status: int, message: str, type: str, retry_after_s: int | None) 
 
 def bad_audio(message: str) -> Refusal:
     """Return the refusal of a recording that cannot be used."""
-    return Refusal(400, message, "bad_audio")
+    return Refusal(422, message, "bad_audio")
 
 
 def invalid(message: str) -> Refusal:

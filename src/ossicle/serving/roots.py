@@ -1,11 +1,18 @@
-"""Folders that may be loaded over HTTP: those below one root, and nothing that leads out of it."""
+"""Folders of adapters: those that are found at the start, and those that HTTP may name.
+
+Over HTTP, they are below one root, and nothing in them leads out of it.
+"""
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ossicle.adapters.folder import FACTS
+from ossicle.errors import AdapterFileError
+from ossicle.hub import name_of
 from ossicle.serving.refusal import Refusal
 from ossicle.serving.settings import ServeSettings
-from ossicle.training.ensemble_folder import members_of
+from ossicle.training.ensemble_folder import is_ensemble, members_of
 
 
 def check_allowed(settings: ServeSettings) -> Path:
@@ -65,4 +72,36 @@ def _below(root: Path, path: Path, name: str) -> Path:
             "folder there, relative to it",
             "outside_root",
         )
+    return found
+
+
+def runs_below(root: Path) -> dict[str, Path]:
+    """Return the runs and ensembles below a folder, by their paths relative to it, sorted.
+
+    Raises:
+        AdapterFileError: it is not a folder.
+    """
+    if not root.is_dir():
+        raise AdapterFileError(f"'{root}' is not a folder; name the one that holds the runs")
+    return {folder.relative_to(root).as_posix(): folder for folder in _runs_in(root)}
+
+
+def _runs_in(folder: Path) -> Iterator[Path]:
+    for one in sorted(folder.iterdir()):
+        if one.is_dir() and not one.name.startswith("."):
+            if is_ensemble(one) or (one / FACTS).is_file():
+                yield one
+            else:
+                yield from _runs_in(one)
+
+
+def named(folders: Sequence[Path]) -> dict[str, Path]:
+    """Return folders by their own names, such as `lora-2` where one is taken."""
+    found: dict[str, Path] = {}
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
+        base = name_of(folder)
+        name, number = base, 2
+        while name in found:
+            name, number = f"{base}-{number}", number + 1
+        found[name] = folder
     return found
