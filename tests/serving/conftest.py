@@ -1,10 +1,13 @@
 """A server of a few adapters in this process, and what the library says without one."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from ossicle import Trained
@@ -12,6 +15,7 @@ from ossicle.serving.app import create_app
 from ossicle.serving.engine import Engine
 from ossicle.serving.settings import ServeSettings
 from served import adapter
+from served_adapters import write_adapters
 
 RECIPES = {
     "lora": "lora",
@@ -63,3 +67,40 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, A
         return {key: value for key, value in found.items() if key != "file"}
 
     return answer
+
+
+@pytest.fixture(scope="session")
+def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders of an adapter of each kind that the API tells apart, by name."""
+    return write_adapters(tmp_path_factory.mktemp("adapters"))
+
+
+@pytest.fixture(scope="session")
+def api_engine(adapters: dict[str, Path]) -> Iterator[Engine]:
+    """An engine that serves them."""
+    made = Engine(ServeSettings(device="cpu"))
+    made.open(adapters)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def api(api_engine: Engine) -> TestClient:
+    """A client of the application on that engine."""
+    return TestClient(create_app(api_engine), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def url(api_engine: Engine) -> Iterator[str]:
+    """The address of a server of that engine on loopback."""
+    config = uvicorn.Config(create_app(api_engine), port=0, log_level="error")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    ends = time.monotonic() + 30
+    while not server.started:
+        assert time.monotonic() < ends, "the server does not start"
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()

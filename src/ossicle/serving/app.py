@@ -10,7 +10,15 @@ from starlette.exceptions import HTTPException
 
 from ossicle import __version__
 from ossicle.errors import OssicleError
-from ossicle.serving.endpoints import adapters, health, predict
+from ossicle.serving.endpoints import (
+    adapters,
+    embeddings,
+    health,
+    models,
+    predict,
+    transcriptions,
+    verify,
+)
 from ossicle.serving.engine import Engine
 from ossicle.serving.refusal import Refusal, invalid, refusal_of
 
@@ -25,7 +33,7 @@ def create_app(engine: Engine) -> FastAPI:
     """
     app = FastAPI(title="ossicle", version=__version__, docs_url=None, redoc_url=None)
     app.state.engine = engine
-    for endpoint in (predict, adapters, health):
+    for endpoint in (predict, transcriptions, embeddings, verify, models, adapters, health):
         app.include_router(endpoint.router)
     app.add_exception_handler(OssicleError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)

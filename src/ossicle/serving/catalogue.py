@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ossicle.adapters.folder import FACTS, TENSORS, AdapterFolder, read_folder
 from ossicle.errors import AttachError, did_you_mean, listing
@@ -14,10 +14,14 @@ from ossicle.inference.ensemble import Source
 from ossicle.inference.saved_task import check_head, read_task
 from ossicle.recipes.recipe import Recipe
 from ossicle.serving.refusal import Refusal, invalid
-from ossicle.tasks import Task
+from ossicle.tasks import Task, Verification
 from ossicle.training.ensemble_folder import Member, is_ensemble, read_ensemble
+from ossicle.training.folder import METRICS
 from ossicle.training.members import shared_task
+from ossicle.training.result import read_result
 from ossicle.votes import Vote, read_vote
+
+THRESHOLD: Final = "eer_threshold"  # of the validation recordings
 
 
 @dataclass(eq=False)
@@ -67,6 +71,9 @@ class Entry:
         vote: How members decide; None: by the mean of their outputs.
         temperature: What logits that members decide on are divided by; None: nothing.
         is_ensemble: Whether it is an ensemble folder.
+        created_s: When the folder was written, in seconds since 1970.
+        threshold: Score from which on two recordings are said to be of one speaker; None: the run
+            knows none.
     """
 
     name: str
@@ -76,6 +83,8 @@ class Entry:
     vote: Vote | None = None
     temperature: float | None = None
     is_ensemble: bool = False
+    created_s: int = 0
+    threshold: float | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return what a client sees of it."""
@@ -103,9 +112,12 @@ def read_entry(name: str, folder: Path) -> Entry:
         AdapterFileError: it is neither, or is damaged; a member is missing or has changed.
         AttachError: it was saved without a head.
     """
+    created_s = int(folder.stat().st_mtime)
     if not is_ensemble(folder):
         unit = _read_unit(Member(name, folder))
-        return Entry(name, folder, (unit,), unit.task)
+        has_result = unit.task.name == Verification.name and (folder / METRICS).is_file()
+        threshold = read_result(folder).valid.get(THRESHOLD) if has_result else None
+        return Entry(name, folder, (unit,), unit.task, created_s=created_s, threshold=threshold)
     ensemble = read_ensemble(folder)
     units = tuple(_read_unit(member) for member in ensemble.members)
     return Entry(
@@ -116,6 +128,8 @@ def read_entry(name: str, folder: Path) -> Entry:
         read_vote(ensemble.vote),
         ensemble.temperature,
         is_ensemble=True,
+        created_s=created_s,
+        threshold=(ensemble.valid or {}).get(THRESHOLD),
     )
 
 

@@ -7,12 +7,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from ossicle.data.decode import Wave
 from ossicle.errors import OssicleError, RunError, ServeError
@@ -23,8 +23,10 @@ from ossicle.serving.hosts import Hosts
 from ossicle.serving.refusal import busy, invalid, unavailable
 from ossicle.serving.settings import ServeSettings
 from ossicle.serving.voting import joined
+from ossicle.tasks import Task
 from ossicle.writing import Text
 
+T = TypeVar("T")
 ENSEMBLE: Final = "ensemble"  # the name of the answer of a vote
 NONE: Final[Mapping[str, Path]] = {}
 _LOGGER: Final = logging.getLogger(__name__)
@@ -188,11 +190,10 @@ class Engine:
         """
         begun_s = time.perf_counter()
         entries = self.catalogue.chosen(asked.adapters)
-        loop = asyncio.get_running_loop()
-        waves = await loop.run_in_executor(self._pool, decode, asked.audio, self.rates(entries))
+        waves = await self.decoded(asked.audio, entries)
         decoded_s = time.perf_counter()
         hearing = self.hearing(waves, asked)
-        answers = await loop.run_in_executor(self._pool, self._answers, hearing, asked, entries)
+        answers = await self.in_thread(lambda: self._answers(hearing, asked, entries))
         rate, wave = next(iter(waves.items()))
         model_s = sum(one.done_s - one.begun_s for one in hearing.asked)
         queue_s = sum(one.begun_s - one.came_s for one in hearing.asked)
@@ -207,6 +208,22 @@ class Engine:
             "duration_s": len(wave) / rate,
             "ms": {stage: round(1000 * seconds, 3) for stage, seconds in times.items()},
         }
+
+    async def decoded(self, audio: bytes, entries: Sequence[Entry]) -> Mapping[int, Wave]:
+        """Return a recording at the sample rates that some adapters need.
+
+        Raises:
+            Refusal: it cannot be decoded.
+        """
+        return await self.in_thread(lambda: decode(audio, self.rates(entries)))
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Return the result of a function, which may wait for models, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def task(self, entry: Entry) -> Task:
+        """Return the task of an adapter, with the tokens of its backbone."""
+        return entry.task.with_tokens(self.hosts.of(entry.units[0]).backbone.tokens)
 
     def rates(self, entries: Sequence[Entry]) -> list[int]:
         """Return the sample rates that some adapters need, in Hz."""

@@ -4,13 +4,18 @@ Adapters on one backbone with the same windows hear a recording as one row each 
 frozen part runs once however many they are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from ossicle.data.decode import Wave
+from ossicle.inference.embeddings import embed_wave
 from ossicle.inference.predictor import decide, longest_piece, outputs_of_members
 from ossicle.serving.batcher import Asked
 from ossicle.serving.catalogue import Entry, Unit
@@ -89,19 +94,47 @@ class Hearing:
             shared[host] = min(limit, shared.get(host, limit))
         return [(unit, shared[self.hosts.of(unit)]) for unit in units]
 
+    def embed(self, entry: Entry) -> Float[Tensor, " E"]:
+        """Return the embedding of the recording: the mean of those of its windows.
+
+        Of an ensemble, the embeddings of its members at length 1, one after the other: the cosine
+        of two such embeddings is the mean of the members' cosines.
+
+        Raises:
+            Refusal: the recording is too short, or a model did not answer in time.
+        """
+        found = [self._embedding(entry, unit, limit) for unit, limit in self.parts(entry.units)]
+        return torch.cat([normalize(one, dim=0) for one in found]) if len(found) > 1 else found[0]
+
+    def _embedding(self, entry: Entry, unit: Unit, limit: int) -> Float[Tensor, " E"]:
+        host = self.hosts.of(unit)
+        self._size(entry, host)
+        with self._model(host, [unit]) as model:
+            (found,) = embed_wave(model, limit, self.waves[host.backbone.sample_rate])
+        return found
+
+    def _size(self, entry: Entry, host: Host) -> int:
+        """Return the number of samples of the recording for a backbone.
+
+        Raises:
+            Refusal: it is too short.
+        """
+        size, rate = len(self.waves[host.backbone.sample_rate]), host.backbone.sample_rate
+        if size < host.backbone.min_samples:
+            raise bad_audio(
+                f"the recording is {1000 * size / rate:.0f} ms long, and adapter '{entry.name}' "
+                f"needs {1000 * host.backbone.min_samples / rate:.0f} ms; send a longer one"
+            )
+        return size
+
     def _check(self, entry: Entry, unit: Unit, limit: int) -> int:
         """Return the number of samples of the recording for a member.
 
         Raises:
             Refusal: it is too short, or too long to be read whole.
         """
-        backbone = self.hosts.of(unit).backbone
-        size, rate = len(self.waves[backbone.sample_rate]), backbone.sample_rate
-        if size < backbone.min_samples:
-            raise bad_audio(
-                f"the recording is {1000 * size / rate:.0f} ms long, and adapter '{entry.name}' "
-                f"needs {1000 * backbone.min_samples / rate:.0f} ms; send a longer one"
-            )
+        host = self.hosts.of(unit)
+        size, rate = self._size(entry, host), host.backbone.sample_rate
         if size > limit and unit.task.by_frame and not unit.task.goes_on:
             raise Refusal(
                 413,
@@ -115,9 +148,21 @@ class Hearing:
     def _run(self, host: Host, limit: int, parts: Sequence[Part]) -> None:
         units = [unit for unit, _ in parts]
         tasks = [unit.task.with_tokens(host.backbone.tokens) for unit in units]
+        wave = self.waves[host.backbone.sample_rate]
+        with self._model(host, units) as model:
+            found = outputs_of_members(model, limit, tasks, wave, self.text)
+        self.outputs |= zip(parts, found, strict=True)
+
+    @contextmanager
+    def _model(self, host: Host, units: Sequence[Unit]) -> Iterator[SharedModel]:
+        """Hold adapters of a host, and give the model that runs them.
+
+        Raises:
+            Refusal: there was no room for them, or no answer, in time.
+        """
         with host.residents.holding(units, self.max_wait_s) as keys:
             model = SharedModel(host, keys, self.max_wait_s)
-            wave = self.waves[host.backbone.sample_rate]
-            found = outputs_of_members(model, limit, tasks, wave, self.text)
-        self.asked += model.asked
-        self.outputs |= zip(parts, found, strict=True)
+            try:
+                yield model
+            finally:
+                self.asked += model.asked

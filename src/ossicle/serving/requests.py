@@ -2,12 +2,12 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import UploadFile
 
 from ossicle.serving.engine import Asked
 from ossicle.serving.refusal import Refusal, invalid
@@ -15,6 +15,9 @@ from ossicle.serving.refusal import Refusal, invalid
 MULTIPART: Final = "multipart/form-data"
 JSON: Final = "application/json"
 RAW: Final = "application/octet-stream"
+T = TypeVar("T", bound=BaseModel)
+ADAPTERS: Final = {"adapter": "adapters"}
+_FILES: Final = "each field with a file has one"
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=1000)]
 
 
@@ -57,13 +60,13 @@ async def read_asked(request: Request) -> Asked:
     Raises:
         Refusal: it has no recording, or a value cannot be used.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = content_type(request)
     if kind == MULTIPART:
         return await _of_form(request)
     if kind == JSON:
         return _of_json(await request.body())
-    if kind == RAW or kind.startswith("audio/"):
-        options = _options(Options, _by_name(request.query_params.multi_items()))
+    if is_raw(kind):
+        options = checked(Options, values_by_name(request.query_params.multi_items()))
         return _asked(await request.body(), None, options)
     raise Refusal(
         415,
@@ -74,28 +77,93 @@ async def read_asked(request: Request) -> Asked:
 
 
 async def _of_form(request: Request) -> Asked:
-    async with request.form(max_files=1, max_fields=1100) as form:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise invalid("the form has no file; send the recording in the field `file`")
-        fields = [(key, value) for key, value in form.multi_items() if key != "file"]
-        texts = [(key, value) for key, value in fields if isinstance(value, str)]
-        options = _options(Options, _by_name(texts))
-        return _asked(await file.read(), file.filename or None, options)
+    (file,), fields = await read_form(request, ["file"])
+    return _asked(file.content, file.name, checked(Options, values_by_name(fields)))
 
 
 def _of_json(body: bytes) -> Asked:
+    read = checked_json(Body, body)
+    return _asked(from_base64(read.audio, "audio"), None, read)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of a form.
+
+    Attributes:
+        content: Its bytes.
+        name: The name that the client gives it; None: it gives none.
+    """
+
+    content: bytes
+    name: str | None
+
+
+async def read_form(
+    request: Request, files: Sequence[str]
+) -> tuple[list[Upload], list[tuple[str, str]]]:
+    """Return the files of a form, and its other fields.
+
+    Args:
+        request: A request with a form.
+        files: Names of the fields with files; all of them are needed.
+
+    Raises:
+        Refusal: a file is missing, is there twice, or another field has one.
+    """
+    async with request.form(max_files=len(files), max_fields=1100) as form:
+        found: dict[str, Upload] = {}
+        fields = []
+        for name, value in form.multi_items():
+            if isinstance(value, str) and name not in files:
+                fields.append((name, value))
+            elif isinstance(value, str):
+                raise invalid(f"the field `{name}` is a text; send the content of a sound file")
+            elif name not in files or name in found:
+                raise invalid(f"the file `{name:.100}` is there twice, or not expected; {_FILES}")
+            else:
+                found[name] = Upload(await value.read(), value.filename or None)
+    if missing := [name for name in files if name not in found]:
+        raise invalid(
+            f"the form has no file `{missing[0]}`; send the recording in the field `{missing[0]}`"
+        )
+    return [found[name] for name in files], fields
+
+
+def checked_json(kind: type[T], body: bytes) -> T:
+    """Return a body in JSON as a model that checks it.
+
+    Raises:
+        Refusal: it is not JSON, or a value cannot be used.
+    """
     try:
-        read = Body.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
-        raise invalid(_in_words(error)) from error
+        raise invalid(in_words(error)) from error
+
+
+def from_base64(text: str, name: str) -> bytes:
+    """Return the bytes of a field in base64.
+
+    Raises:
+        Refusal: it is not base64.
+    """
     try:
-        audio = base64.b64decode(read.audio, validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Refusal(
-            400, "`audio` is not base64; encode the bytes of a sound file", "bad_audio"
+            400, f"`{name}` is not base64; encode the bytes of a sound file", "bad_audio"
         ) from error
-    return _asked(audio, None, read)
+
+
+def content_type(request: Request) -> str:
+    """Return the content type of a request, without parameters, in lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def is_raw(kind: str) -> bool:
+    """Return whether a body of a content type is the recording itself."""
+    return kind == RAW or kind.startswith("audio/")
 
 
 def _asked(audio: bytes, file: str | None, options: Options) -> Asked:
@@ -110,36 +178,74 @@ def _asked(audio: bytes, file: str | None, options: Options) -> Asked:
     )
 
 
-def _by_name(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return fields by name; `adapter` may come several times, all others once.
+def values_by_name(
+    pairs: Iterable[tuple[str, str]], many: Mapping[str, str] = ADAPTERS
+) -> dict[str, Any]:
+    """Return fields by name.
+
+    Args:
+        pairs: Names and values, in their order.
+        many: Fields that may come several times, and the names of the lists of their values.
 
     Raises:
         Refusal: another one comes twice.
     """
     found: dict[str, Any] = {}
     for name, value in pairs:
-        if name == "adapter":
-            found.setdefault("adapters", []).append(value)
-        elif name in found or name == "adapters":
-            known = "is named `adapter` here" if name == "adapters" else "is there twice"
-            raise invalid(f"the field `{name:.100}` {known}; send it once")
+        if name in many:
+            found.setdefault(many[name], []).append(value)
+        elif name in many.values():
+            known = next(one for one, plural in many.items() if plural == name)
+            raise invalid(f"the field `{name}` is named `{known}` here; send it for each value")
+        elif name in found:
+            raise invalid(f"the field `{name:.100}` is there twice; send it once")
         else:
             found[name] = value
     return found
 
 
-def _options(kind: type[Options], values: Mapping[str, Any]) -> Options:
+def checked(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Return values as a model that checks them.
+
+    Raises:
+        Refusal: one cannot be used.
+    """
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise invalid(_in_words(error)) from error
+        raise invalid(in_words(error)) from error
 
 
-def _in_words(error: ValidationError) -> str:
+def in_words(error: ValidationError) -> str:
     """Return the first problem of values in words."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(map(str, first["loc"]))
-    return f"`{where:.100}`: {first['msg']}" if where else first["msg"]
+    if first["type"] == "extra_forbidden":
+        return f"there is no field `{where:.100}` here; leave it out"
+    if first["type"] == "missing":
+        return f"the field `{where:.100}` is missing"
+    said = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
+    return f"`{where:.100}`: {said}" if where else said
+
+
+def form_schema(kind: type[BaseModel], files: Sequence[str]) -> dict[str, Any]:
+    """Return the JSON schema of a form: files, and fields that a model checks."""
+    schema = kind.model_json_schema()
+    fields = {name: _present(one) for name, one in schema["properties"].items()}
+    binary = {"type": "string", "format": "binary"}
+    return {
+        "type": "object",
+        "properties": dict.fromkeys(files, binary) | fields,
+        "required": [*files, *schema.get("required", ())],
+        "additionalProperties": False,
+    }
+
+
+def _present(field: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field that may be left out, where it is there: a form has no null."""
+    kinds = [one for one in field.get("anyOf", ()) if one != {"type": "null"}]
+    rest = {key: value for key, value in field.items() if key not in ("anyOf", "default")}
+    return rest | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})
 
 
 PREDICT_BODY: Final = {

@@ -1,0 +1,184 @@
+"""`POST /v1/embeddings`: vectors of recordings, in the form of OpenAI's API."""
+
+import asyncio
+import base64
+from typing import Annotated, Final, Literal
+
+import numpy as np
+from fastapi import APIRouter, Request
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from ossicle.serving.catalogue import Entry
+from ossicle.serving.engine import Asked, Engine
+from ossicle.serving.refusal import Refusal, invalid
+from ossicle.serving.requests import (
+    JSON,
+    MULTIPART,
+    RAW,
+    checked,
+    checked_json,
+    content_type,
+    form_schema,
+    from_base64,
+    is_raw,
+    read_form,
+    values_by_name,
+)
+
+router = APIRouter()
+
+MOST: Final = 64  # recordings of a request
+Encoded = Annotated[str, Field(description="The content of a sound file, in base64.")]
+Encoding = Literal["float", "base64"]
+
+
+class Options(BaseModel):
+    """How embeddings are given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(
+        None, min_length=1, max_length=200, description="An adapter. Default: the only one."
+    )
+    adapter: str | None = Field(
+        None, min_length=1, max_length=200, description="Another name of `model`."
+    )
+    encoding_format: Encoding = Field(
+        "float", description="Numbers, or float32 in little-endian order in base64."
+    )
+    dimensions: int | None = Field(None, ge=1, description="The width of the adapter's embeddings.")
+
+
+class Body(Options):
+    """A request in JSON."""
+
+    input: Encoded | Annotated[list[Encoded], Field(min_length=1, max_length=MOST)] | None = Field(
+        None, description="One recording, or several."
+    )
+    audio: Encoded | None = Field(None, description="One recording: another name of `input`.")
+
+    @property
+    def recordings(self) -> list[bytes]:
+        """The content of each file.
+
+        Raises:
+            Refusal: there is none, it is there under both names, or is not base64.
+        """
+        if (self.input is None) == (self.audio is None):
+            raise invalid("send the recording in base64 as `input` or as `audio`, one of them")
+        name, given = ("input", self.input) if self.audio is None else ("audio", self.audio)
+        texts = given if isinstance(given, list) else [given]
+        return [from_base64(one, name) for one in texts if one is not None]
+
+
+class Embedding(BaseModel):
+    """The embedding of a recording."""
+
+    object: Literal["embedding"] = "embedding"
+    index: int = Field(description="Number of the recording in the request.")
+    embedding: list[float] | str
+
+
+class Usage(BaseModel):
+    """What OpenAI's API counts; recordings have no tokens."""
+
+    prompt_tokens: int = 0
+    total_tokens: int = 0
+
+
+class Embeddings(BaseModel):
+    """The embeddings of recordings."""
+
+    object: Literal["list"] = "list"
+    data: list[Embedding]
+    model: str = Field(description="The adapter.")
+    dimensions: int = Field(description="Width of the embeddings.")
+    usage: Usage = Usage()
+
+
+FORM: Final = form_schema(Options, ["file"])
+BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+BODY: Final = {
+    "required": True,
+    "content": {
+        JSON: {"schema": Body.model_json_schema()},
+        MULTIPART: {"schema": FORM},
+        RAW: BINARY,
+        "audio/*": BINARY,
+    },
+}
+
+
+@router.post("/v1/embeddings", openapi_extra={"requestBody": BODY})
+async def embeddings(request: Request) -> Embeddings:
+    """Return the embedding of each recording: what the last layer of the adapter's head reads.
+
+    Of a speaker verification, it is the speaker embedding; of a task with an output for each frame,
+    the mean over the frames. Longer recordings: the mean over windows. Recordings come as in
+    `/v1/predict`, or in base64 as `input`.
+    """
+    engine: Engine = request.app.state.engine
+    with engine.admitted():
+        recordings, options = await _read(request)
+        entry = chosen(engine, options.model, options.adapter)
+        vectors = await asyncio.gather(*(_embedding(engine, entry, one) for one in recordings))
+        width = len(vectors[0])
+        if options.dimensions not in (None, width):
+            raise invalid(
+                f"the embeddings of adapter '{entry.name}' have {width} dimensions, and none are "
+                "left out; leave `dimensions` out"
+            )
+        encode = _in_base64 if options.encoding_format == "base64" else _as_list
+        data = [Embedding(index=n, embedding=encode(one)) for n, one in enumerate(vectors)]
+        return Embeddings(data=data, model=entry.name, dimensions=width)
+
+
+def chosen(engine: Engine, *names: str | None) -> Entry:
+    """Return the adapter that one of several fields names; of none, the only one there is.
+
+    Raises:
+        Refusal: there is no such adapter, or there are several and none is named.
+    """
+    named = dict.fromkeys(name for name in names if name is not None)
+    if len(named) > 1:
+        raise invalid("`model` and `adapter` name two adapters; send one of them")
+    (entry,) = engine.catalogue.chosen(tuple(named))
+    return entry
+
+
+async def _read(request: Request) -> tuple[list[bytes], Options]:
+    """Return the recordings of a request, and its options.
+
+    Raises:
+        Refusal: it has no recording, or a value cannot be used.
+    """
+    kind = content_type(request)
+    if kind == JSON:
+        body = checked_json(Body, await request.body())
+        return body.recordings, body
+    if kind == MULTIPART:
+        (file,), fields = await read_form(request, ["file"])
+        return [file.content], checked(Options, values_by_name(fields, {}))
+    if is_raw(kind):
+        values = values_by_name(request.query_params.multi_items(), {})
+        return [await request.body()], checked(Options, values)
+    raise Refusal(
+        415,
+        f"the content type is '{kind:.100}'; send a recording as {MULTIPART} with the field "
+        f"`file`, as a body of the type audio/wav or {RAW}, or as {JSON} with `input` in base64",
+    )
+
+
+async def _embedding(engine: Engine, entry: Entry, audio: bytes) -> NDArray[np.float32]:
+    waves = await engine.decoded(audio, [entry])
+    hearing = engine.hearing(waves, Asked(audio))
+    return await engine.in_thread(lambda: hearing.embed(entry).numpy().astype(np.float32))
+
+
+def _in_base64(vector: NDArray[np.float32]) -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode()
+
+
+def _as_list(vector: NDArray[np.float32]) -> list[float]:
+    return [float(one) for one in vector]
