@@ -74,7 +74,7 @@ def write_adapters(root: Path) -> dict[str, Path]:
 
 def wave(hz: float = 440.0, seconds: float = 0.5) -> np.ndarray:
     """Return a tone at 16 kHz."""
-    return tone(hz, seconds, seed=int(hz))
+    return tone(hz, seconds, seed=int(hz)).astype(np.float32)
 
 
 def wav(hz: float = 440.0, seconds: float = 0.5) -> bytes:

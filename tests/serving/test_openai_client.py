@@ -6,10 +6,10 @@ import numpy as np
 import openai
 import pytest
 import soundfile
+from served_adapters import text_of, wav, wave
 
 from ossicle.subtitles import subtitles
 from ossicle.training.trained import Trained
-from served_adapters import text_of, wav, wave
 
 pytestmark = [pytest.mark.loopback, pytest.mark.thorough]
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_had_is_refused_in_a_sentence(ask, wanted, message):
 
 
 def test_a_model_that_is_not_there_and_a_recording_that_is_none(ask):
-    with pytest.raises(openai.NotFoundError, match="no adapter 'tall'.* Did you mean 'talk'"):
+    with pytest.raises(openai.NotFoundError, match=r"no adapter 'tall'.* Did you mean 'talk'"):
         ask.audio.transcriptions.create(model="tall", file=wav())
     with pytest.raises(openai.APIStatusError) as caught:
         ask.audio.transcriptions.create(model="talk", file=b"no sound")

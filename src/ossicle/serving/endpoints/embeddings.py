@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from fastapi import APIRouter, Request
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ossicle.serving.catalogue import Entry
 from ossicle.serving.engine import Asked, Engine
@@ -29,7 +29,14 @@ from ossicle.serving.requests import (
 router = APIRouter()
 
 MOST: Final = 64  # recordings of a request
-Encoded = Annotated[str, Field(description="The content of a sound file, in base64.")]
+TEXT: Final = {"type": "string", "description": "The content of a sound file, in base64."}
+SEVERAL: Final = {"type": "array", "items": TEXT, "minItems": 1, "maxItems": MOST}
+Recordings = Annotated[
+    list[str],
+    Field(min_length=1, max_length=MOST),
+    BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
+    WithJsonSchema({"anyOf": [TEXT, SEVERAL]}),
+]
 Encoding = Literal["float", "base64"]
 
 
@@ -53,10 +60,8 @@ class Options(BaseModel):
 class Body(Options):
     """A request in JSON."""
 
-    input: Encoded | Annotated[list[Encoded], Field(min_length=1, max_length=MOST)] | None = Field(
-        None, description="One recording, or several."
-    )
-    audio: Encoded | None = Field(None, description="One recording: another name of `input`.")
+    input: Recordings | None = Field(None, description="One recording in base64, or several.")
+    audio: str | None = Field(None, description="One recording: another name of `input`.")
 
     @property
     def recordings(self) -> list[bytes]:
@@ -67,9 +72,9 @@ class Body(Options):
         """
         if (self.input is None) == (self.audio is None):
             raise invalid("send the recording in base64 as `input` or as `audio`, one of them")
-        name, given = ("input", self.input) if self.audio is None else ("audio", self.audio)
-        texts = given if isinstance(given, list) else [given]
-        return [from_base64(one, name) for one in texts if one is not None]
+        if self.audio is not None:
+            return [from_base64(self.audio, "audio")]
+        return [from_base64(one, "input") for one in self.input or ()]
 
 
 class Embedding(BaseModel):
