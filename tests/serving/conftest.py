@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi.testclient import TestClient
+from served_adapters import write_adapters
 
 from ossicle import Trained
 from ossicle.serving.app import create_app
 from ossicle.serving.engine import Engine
 from ossicle.serving.settings import ServeSettings
 from served import adapter
-from served_adapters import write_adapters
 
 RECIPES = {
     "lora": "lora",

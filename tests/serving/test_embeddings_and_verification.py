@@ -33,9 +33,9 @@ def expected(folder, tmp_path, samples):
 
 
 @pytest.mark.parametrize("name", list(ADAPTERS))
-def test_an_embedding_is_what_the_last_layer_reads(client, adapters, tmp_path, name):
+def test_an_embedding_is_what_the_last_layer_reads(api, adapters, tmp_path, name):
     seconds = 0.5 if name in ("letters", "talk", "abroad") else 1.7
-    made = client.post("/v1/embeddings", json={"model": name, "input": text_of(wav(400, seconds))})
+    made = api.post("/v1/embeddings", json={"model": name, "input": text_of(wav(400, seconds))})
     assert made.status_code == 200, made.text
     (data,) = made.json()["data"]
     vector = expected(adapters[name], tmp_path, wave(400, seconds))
@@ -43,17 +43,17 @@ def test_an_embedding_is_what_the_last_layer_reads(client, adapters, tmp_path, n
     assert made.json()["dimensions"] == len(vector)
 
 
-def test_a_recording_comes_in_any_of_four_ways(client):
+def test_a_recording_comes_in_any_of_four_ways(api):
     sound, about = wav(400), {"model": "mood", "encoding_format": "base64"}
     made = [
-        client.post("/v1/embeddings", files={"file": ("a.wav", sound)}, data=about),
-        client.post("/v1/embeddings", params=about, content=sound, headers=_type("audio/wav")),
-        client.post("/v1/embeddings", json={**about, "audio": text_of(sound)}),
-        client.post("/v1/embeddings", json={**about, "input": [text_of(sound)]}),
+        api.post("/v1/embeddings", files={"file": ("a.wav", sound)}, data=about),
+        api.post("/v1/embeddings", params=about, content=sound, headers=_type("audio/wav")),
+        api.post("/v1/embeddings", json={**about, "audio": text_of(sound)}),
+        api.post("/v1/embeddings", json={**about, "input": [text_of(sound)]}),
     ]
     assert [one.status_code for one in made] == [200] * 4
     vectors = [base64.b64decode(one.json()["data"][0]["embedding"]) for one in made]
-    plain = client.post("/v1/embeddings", json={"adapter": "mood", "input": text_of(sound)})
+    plain = api.post("/v1/embeddings", json={"adapter": "mood", "input": text_of(sound)})
     for one in vectors:
         np.testing.assert_allclose(
             np.frombuffer(one, "<f4"), plain.json()["data"][0]["embedding"], **NEARLY
@@ -75,13 +75,13 @@ def test_a_recording_comes_in_any_of_four_ways(client):
         ({"model": "mood", "input": text_of(wav(400, 0.001))}, 400, "is 1 ms long, and"),
     ],
 )
-def test_embeddings_that_cannot_be_had_are_refused_in_a_sentence(client, body, status, message):
-    made = client.post("/v1/embeddings", json=body)
+def test_embeddings_that_cannot_be_had_are_refused_in_a_sentence(api, body, status, message):
+    made = api.post("/v1/embeddings", json=body)
     assert made.status_code == status, made.text
     assert message in made.json()["error"]["message"]
 
 
-def test_a_score_is_that_of_predict(client, adapters, tmp_path):
+def test_a_score_is_that_of_predict(api, adapters, tmp_path):
     names = []
     for hz in (300, 800):
         names.append(tmp_path / f"{hz}.wav")
@@ -93,7 +93,7 @@ def test_a_score_is_that_of_predict(client, adapters, tmp_path):
         {"json": {"model": "voice", "first": text_of(wav(300)), "second": text_of(wav(800))}},
     ]
     for one in sent:
-        made = client.post("/v1/verify", **one)
+        made = api.post("/v1/verify", **one)
         assert made.status_code == 200, made.text
         assert made.json() == {
             "adapter": "voice",
@@ -117,13 +117,13 @@ def test_a_score_is_that_of_predict(client, adapters, tmp_path):
         ),
     ],
 )
-def test_pairs_that_cannot_be_compared_are_refused(client, sent, status, message):
-    made = client.post("/v1/verify", **sent)
+def test_pairs_that_cannot_be_compared_are_refused(api, sent, status, message):
+    made = api.post("/v1/verify", **sent)
     assert made.status_code == status, made.text
     assert message in made.json()["error"]["message"]
 
 
-def test_a_run_knows_the_threshold_of_its_validation_pairs(client, engine, corpus, tmp_path):
+def test_a_run_knows_the_threshold_of_its_validation_pairs(api, api_engine, corpus, tmp_path):
     config = TrainConfig(
         backbone="tiny-hubert",
         recipe="lora",
@@ -135,16 +135,16 @@ def test_a_run_knows_the_threshold_of_its_validation_pairs(client, engine, corpu
     )
     result = train(config, tmp_path / "run", test=False)
     threshold = result.valid["eer_threshold"]
-    engine.add("verifier", tmp_path / "run", trusted=True)
+    api_engine.add("verifier", tmp_path / "run", trusted=True)
     try:
         for hz, same in ((2000, True), (300, None)):
             files = {"first": wav(2000), "second": wav(hz)}
-            made = client.post("/v1/verify", files=files, data={"model": "verifier"}).json()
+            made = api.post("/v1/verify", files=files, data={"model": "verifier"}).json()
             assert made["threshold"] == threshold
             assert made["same"] is (made["score"] >= threshold)
             assert same is None or made["same"] is same
     finally:
-        engine.remove("verifier")
+        api_engine.remove("verifier")
 
 
 def _type(kind: str) -> dict[str, str]:
