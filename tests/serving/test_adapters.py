@@ -46,7 +46,7 @@ def test_adapters_are_listed_with_what_they_answer(client: TestClient, backbone:
     assert first == {
         "name": "lora",
         "task": "classification",
-        "labels": ["angry", "calm"],
+        "labels": ["no", "yes"],
         "recipe": "lora",
         "backbone": backbone,
         "parameters": 2 * 2 * (8 * 64 + 64 * 8) + 2 * 64 + 2,  # q and v of 2 layers; the head

@@ -28,7 +28,7 @@ from ossicle.writing import Text
 
 T = TypeVar("T")
 ENSEMBLE: Final = "ensemble"  # the name of the answer of a vote
-NONE: Final[Mapping[str, Path]] = {}
+NONE: Final[Mapping[str, Path | str]] = {}
 _LOGGER: Final = logging.getLogger(__name__)
 
 
@@ -74,7 +74,9 @@ class Engine:
         self._changed = threading.Condition()
         self._pool = ThreadPoolExecutor(settings.max_requests, thread_name_prefix="request")
 
-    def open(self, folders: Mapping[str, Path], found: Mapping[str, Path] = NONE) -> None:
+    def open(
+        self, folders: Mapping[str, Path | str], found: Mapping[str, Path | str] = NONE
+    ) -> None:
         """Load adapters at the start, with the backbones that their folders name.
 
         Args:
@@ -96,7 +98,7 @@ class Engine:
         with self._changed:
             self.state = "ready" if self.state == "loading" else self.state
 
-    def add(self, name: str, folder: Path, *, trusted: bool = False) -> Entry:
+    def add(self, name: str, folder: Path | str, *, trusted: bool = False) -> Entry:
         """Serve one more adapter; requests for others go on meanwhile.
 
         Args:
@@ -108,7 +110,7 @@ class Engine:
             OssicleError: it cannot be served; nothing has changed.
         """
         self.catalogue.check_new(name)
-        entry = read_entry(name, folder)
+        entry = read_entry(name, Path(folder))
         try:
             for unit in entry.units:
                 host = self.hosts.place(unit, trusted=trusted)
