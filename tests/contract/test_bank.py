@@ -15,6 +15,7 @@ from ossicle.frozen.part import BatchRow
 from ossicle.heads import build_head
 from ossicle.inference import AdapterBank, Ensemble, SingleModel
 from ossicle.inference.adapter_group import Request
+from ossicle.inference.bank import UNUSED
 from ossicle.inference.embeddings import embed_wave
 from ossicle.methods import Adapter, Method
 from ossicle.recipes.placement import Placement
@@ -301,3 +302,19 @@ def test_an_embedding_of_a_long_recording_is_the_mean_of_its_windows(build, nois
         torch.testing.assert_close(of_bank, expected, **NEARLY)
         (of_model,) = embed_wave(SingleModel(model), 4000, wave)
         torch.testing.assert_close(of_model, expected, **NEARLY)
+
+
+@pytest.mark.thorough
+def test_recipes_without_adapters_take_no_memory_for_ever(build, noise):
+    bank, (wave,) = AdapterBank(build("hubert")), noise(3000)
+    kept, models = members(build, "hubert", "lora(rank=3)", count=1)
+    bank.add("kept", kept, "mean", 3, tensors(models[0]))
+    expected = bank.outputs([wave], ["kept"])[0]
+    for rank in (*range(4, 24), 4):
+        recipe, models = members(build, "hubert", f"lora(rank={rank})", count=1)
+        bank.add("new", recipe, "mean", 3, tensors(models[0]))
+        mine, theirs = bank.outputs([wave, wave], ["new", "kept"])
+        torch.testing.assert_close(mine, alone(models[0], wave), **NEARLY)
+        torch.testing.assert_close(theirs, expected, **NEARLY)
+        bank.remove("new")
+    assert len(bank._groups) == len(bank._model.sets) == UNUSED + 1

@@ -14,6 +14,7 @@ frames runs in a forward pass of its own.
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +38,7 @@ from ossicle.recipes.recipe import Recipe
 from ossicle.writing import Text
 
 ROWS: Final = 64
+UNUSED: Final = 8  # recipes without adapters that stay prepared
 WRITING: Final = (
     "adapters that write text share the encoder, and the text decoder runs for one after the other"
 )
@@ -73,6 +75,7 @@ class AdapterBank:
         self._finish: Finish = backbone.finish
         self._model = AdaptedModel(backbone).eval()
         self._groups: dict[str, AdapterGroup] = {}
+        self._numbers = count()
         self._group_by_name: dict[str, AdapterGroup] = {}
 
     def __len__(self) -> int:
@@ -166,6 +169,14 @@ class AdapterBank:
         group.configured.pop(name, None)
         group.free.append(group.places.pop(name))
         del self._group_by_name[name]
+        self._drop_unused()
+
+    def _drop_unused(self) -> None:
+        """Remove the tensors and modules of recipes without adapters, but for the latest ones."""
+        unused = [key for key, group in self._groups.items() if not group.places]
+        if self._compiler is None:  # which would have to compile again
+            for key in unused[:-UNUSED]:
+                self._model.remove(self._groups.pop(key).name)
 
     def outputs(
         self, waves: Sequence[NDArray[np.float32]], names: Sequence[str], *, max_rows: int = ROWS
@@ -321,7 +332,7 @@ class AdapterBank:
         key = json.dumps([recipe.to_dict()["placements"], head, num_outputs], sort_keys=True)
         if key in self._groups:
             return self._groups[key]
-        stack, name = Stack(self._places), f"group {len(self._groups)}"
+        stack, name = Stack(self._places), f"group {next(self._numbers)}"
         shapes: dict[str, torch.Size] = {}
 
         def stacked(slot: Slot) -> StackedAdapter:

@@ -112,13 +112,14 @@ def read_entry(name: str, folder: Path) -> Entry:
         AdapterFileError: it is neither, or is damaged; a member is missing or has changed.
         AttachError: it was saved without a head.
     """
-    created_s = int(folder.stat().st_mtime)
     if not is_ensemble(folder):
         unit = _read_unit(Member(name, folder))
+        created_s = int((folder / FACTS).stat().st_mtime)
         has_result = unit.task.name == Verification.name and (folder / METRICS).is_file()
         threshold = read_result(folder).valid.get(THRESHOLD) if has_result else None
         return Entry(name, folder, (unit,), unit.task, created_s=created_s, threshold=threshold)
     ensemble = read_ensemble(folder)
+    created_s = int(folder.stat().st_mtime)
     units = tuple(_read_unit(member) for member in ensemble.members)
     return Entry(
         name,
