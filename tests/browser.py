@@ -1,4 +1,4 @@
-"""A headless Chromium that opens reports, and what it says about them."""
+"""A headless Chromium that opens reports and the page of a server, and what it says about them."""
 
 import json
 import shutil
@@ -9,6 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# Every text on the page: its colour and the first opaque background behind it
+TEXTS = """
+const shown = (e) => e.getClientRects().length && getComputedStyle(e).visibility === "visible";
+const clear = (c) => c === "transparent" || /, 0\\)$/.test(c);
+const behind = (e) => {
+  for (; e; e = e.parentElement) {
+    const c = getComputedStyle(e).backgroundColor;
+    if (!clear(c)) return c;
+  }
+  return "rgb(255, 255, 255)";
+};
+return [...document.body.querySelectorAll("*:not(script)")]
+  .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && shown(e)
+    && !e.closest(".heatmaplayer, .barlayer, .unseen"))
+  .map((e) => [e.textContent.trim().slice(0, 40),
+    e.ownerSVGElement ? getComputedStyle(e).fill : getComputedStyle(e).color, behind(e)]);
+"""
 
 
 class Browser:
@@ -66,8 +84,8 @@ class Browser:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start Chromium; skip the test where it is not installed."""
+def chromium(*extra: str) -> Iterator[Browser]:
+    """Start Chromium, with further options; skip the test where it is not installed."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if program is None or driver is None:
         pytest.skip("needs Chromium: apt-get install chromium chromium-driver")
@@ -75,7 +93,8 @@ def chromium() -> Iterator[Browser]:
 
     options = webdriver.ChromeOptions()
     options.binary_location = program
-    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+    always = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
+    for option in (*always, *extra):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(driver)

@@ -14,31 +14,13 @@ from numpy.typing import NDArray
 
 import made_up
 import made_up_plots
-from browser import Browser, chromium
+from browser import TEXTS, Browser, chromium
 from colours import VISION, contrast, hexadecimal, lab, linear, rgb
 from ossicle.reports import Figure, write_report
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 MARKS = ".scatterlayer .trace, .barlayer .trace, .boxlayer .trace, .heatmaplayer .hm"
-
-# Every text on the page: its colour and the first opaque background behind it
-TEXTS = """
-const shown = (e) => e.getClientRects().length && getComputedStyle(e).visibility === "visible";
-const clear = (c) => c === "transparent" || /, 0\\)$/.test(c);
-const behind = (e) => {
-  for (; e; e = e.parentElement) {
-    const c = getComputedStyle(e).backgroundColor;
-    if (!clear(c)) return c;
-  }
-  return "rgb(255, 255, 255)";
-};
-return [...document.body.querySelectorAll("*:not(script)")]
-  .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) && shown(e)
-    && !e.closest(".heatmaplayer, .barlayer, .unseen"))
-  .map((e) => [e.textContent.trim().slice(0, 40),
-    e.ownerSVGElement ? getComputedStyle(e).fill : getComputedStyle(e).color, behind(e)]);
-"""
 
 
 @pytest.fixture(scope="module")

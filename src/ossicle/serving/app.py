@@ -15,6 +15,7 @@ from ossicle.serving.endpoints import (
     embeddings,
     health,
     models,
+    page,
     predict,
     transcriptions,
     verify,
@@ -33,7 +34,8 @@ def create_app(engine: Engine) -> FastAPI:
     """
     app = FastAPI(title="ossicle", version=__version__, docs_url=None, redoc_url=None)
     app.state.engine = engine
-    for endpoint in (predict, transcriptions, embeddings, verify, models, adapters, health):
+    api = (predict, transcriptions, embeddings, verify, models, adapters, health)
+    for endpoint in (*api, page):
         app.include_router(endpoint.router)
     app.add_exception_handler(OssicleError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)

@@ -7,8 +7,12 @@ const FIRST = 8;
 export function bars(probs, order = orderOf([probs])) {
   const pairs = order.map((label) => [label, probs[label]]);
   const rest = pairs.slice(FIRST);
-  return make("div", { class: "bars" }, list(pairs.slice(0, FIRST)),
-    rest.length ? make("details", {}, make("summary", {}, `${rest.length} more`), list(rest)) : null);
+  return make(
+    "div",
+    { class: "bars" },
+    list(pairs.slice(0, FIRST)),
+    rest.length ? make("details", {}, make("summary", {}, `${rest.length} more`), list(rest)) : null,
+  );
 }
 
 /** Return labels by their highest probability in any of several answers, so that rows line up. */
@@ -26,9 +30,18 @@ export function orders(answers) {
 }
 
 function list(pairs) {
-  return make("dl", {}, pairs.map(([label, prob]) => {
-    const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("span"));
-    bar.firstChild.style.width = `${100 * prob}%`;
-    return make("div", {}, make("dt", { dir: "auto" }, label), make("dd", {}, bar, make("span", { class: "share" }, percent(prob))));
-  }));
+  return make(
+    "dl",
+    {},
+    pairs.map(([label, prob]) => {
+      const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("span"));
+      bar.firstChild.style.width = `${100 * prob}%`;
+      return make(
+        "div",
+        {},
+        make("dt", { dir: "auto" }, label),
+        make("dd", {}, bar, make("span", { class: "share" }, percent(prob))),
+      );
+    }),
+  );
 }

@@ -31,6 +31,10 @@ export function percent(value) {
   return `${(100 * value).toFixed(1)} %`;
 }
 
+/** Return a number with three digits or more, and a minus as print has it. */
+export const number = (value) =>
+  (Math.abs(value) >= 100 ? value.toFixed(1) : value.toPrecision(3)).replace("-", "\u2212");
+
 /** Return "1 adapter" or "3 adapters". */
 export const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 

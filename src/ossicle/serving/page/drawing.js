@@ -6,7 +6,10 @@ import { spectrogram } from "./spectrum.js";
 export function drawWave(canvas, samples) {
   const [context, width, size] = fitted(canvas);
   context.fillStyle = colour("--wave");
-  const loudest = Math.max(0.05, samples.reduce((most, one) => Math.max(most, Math.abs(one)), 0));
+  const loudest = Math.max(
+    0.05,
+    samples.reduce((most, one) => Math.max(most, Math.abs(one)), 0),
+  );
   const place = (sample) => (size / 2) * (1 - (0.94 * sample) / loudest);
   for (let x = 0; x < width; x += 1) {
     const start = Math.floor((x * samples.length) / width);
@@ -54,7 +57,10 @@ function colours(stops) {
   const points = stops.map((one) => [1, 3, 5].map((at) => parseInt(one.slice(at, at + 2), 16)));
   return Array.from({ length: 256 }, (_, n) => {
     const at = (n / 255) * (points.length - 1);
-    const [low, part] = [Math.min(Math.floor(at), points.length - 2), at - Math.min(Math.floor(at), points.length - 2)];
+    const [low, part] = [
+      Math.min(Math.floor(at), points.length - 2),
+      at - Math.min(Math.floor(at), points.length - 2),
+    ];
     return [...points[low].map((one, channel) => one + part * (points[low + 1][channel] - one)), 255];
   });
 }

@@ -22,7 +22,7 @@ async function ask(path, options) {
     const answer = await send(path, options);
     if (answer.ok) return answer;
     if (answer.status !== 401) throw await refusal(answer);
-    if (used === key) key = await askForKey(used !== "");  // else another request has a new one
+    if (used === key) key = await askForKey(used !== ""); // else another request has a new one
   }
 }
 
@@ -45,5 +45,7 @@ async function refusal(answer) {
   }
   const wait = Number(answer.headers.get("Retry-After"));
   if (!(wait > 0)) return new Refusal(text);
-  return new Refusal(`${text.replace(/[.\s]*$/, "")}. Try again in ${wait} ${wait === 1 ? "second" : "seconds"}.`);
+  return new Refusal(
+    `${text.replace(/[.\s]*$/, "")}. Try again in ${wait} ${wait === 1 ? "second" : "seconds"}.`,
+  );
 }

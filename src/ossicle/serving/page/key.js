@@ -5,7 +5,9 @@ let open = null;
 
 /** Return the key that is typed in. Requests that ask at the same time share one dialog. */
 export function askForKey(wasWrong) {
-  open ??= show(wasWrong).finally(() => { open = null; });
+  open ??= show(wasWrong).finally(() => {
+    open = null;
+  });
   return open;
 }
 

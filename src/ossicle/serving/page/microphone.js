@@ -5,7 +5,8 @@ import { encodeWav, joined } from "./wav.js";
 export const LONGEST_S = 300;
 
 const REASONS = {
-  NotAllowedError: "The browser does not allow this page to use the microphone. Allow it in the address bar, or upload a file.",
+  NotAllowedError:
+    "The browser does not allow this page to use the microphone. Allow it in the address bar, or upload a file.",
   NotFoundError: "No microphone was found. Connect one, or upload a file.",
   NotReadableError: "The microphone is in use by another program. Close it there, or upload a file.",
 };
@@ -16,9 +17,13 @@ const REASONS = {
  */
 export async function record(heard) {
   if (!navigator.mediaDevices?.getUserMedia)
-    throw new Refusal("Browsers allow the microphone on https and on localhost only. Open this page there, or upload a file.");
+    throw new Refusal(
+      "Browsers allow the microphone on https and on localhost only. Open this page there, or upload a file.",
+    );
   const stream = await navigator.mediaDevices
-    .getUserMedia({ audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false } })
+    .getUserMedia({
+      audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+    })
     .catch((error) => {
       throw new Refusal(REASONS[error.name] ?? `The microphone cannot be used: ${error.message}.`);
     });
@@ -37,13 +42,23 @@ export async function record(heard) {
 
 async function listen(context, stream, heard, release) {
   await context.audioWorklet.addModule(new URL("tap.js", import.meta.url));
-  const [source, tap] = [context.createMediaStreamSource(stream), new AudioWorkletNode(context, "tap", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" })];
+  const [source, tap] = [
+    context.createMediaStreamSource(stream),
+    new AudioWorkletNode(context, "tap", {
+      numberOfOutputs: 0,
+      channelCount: 1,
+      channelCountMode: "explicit",
+    }),
+  ];
   const blocks = [];
   let size = 0;
   tap.port.onmessage = ({ data }) => {
     blocks.push(data);
     size += data.length;
-    heard(data.reduce((most, one) => Math.max(most, Math.abs(one)), 0), size / context.sampleRate);
+    heard(
+      data.reduce((most, one) => Math.max(most, Math.abs(one)), 0),
+      size / context.sampleRate,
+    );
   };
   source.connect(tap);
   return async () => {

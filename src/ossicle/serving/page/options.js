@@ -6,7 +6,11 @@ const SURE = ["classification", "intent"];
 const MEAN = ["soft", "By their mean"];
 const MAJORITY = ["majority", "By majority"];
 const ROVER = ["rover", "Word by word (ROVER)"];
-const VOTES = { regression: [MEAN], verification: [], ...Object.fromEntries(WRITTEN.map((one) => [one, [ROVER]])) };
+const VOTES = {
+  regression: [MEAN],
+  verification: [],
+  ...Object.fromEntries(WRITTEN.map((one) => [one, [ROVER]])),
+};
 for (const one of ["asr", "words", "phones"]) VOTES[one] = [MEAN, MAJORITY, ROVER];
 const FIELDS = ["vote", "abstain", "prompt", "times"];
 
@@ -30,7 +34,12 @@ export function showFor(chosen) {
 
 /** Return the options as fields of a request; those that are hidden or empty are left out. */
 export function read() {
-  const fields = { vote: at("vote").value, abstain: at("abstain").value, prompt: at("prompt").value.trim(), timestamps: at("times").checked ? "true" : "" };
+  const fields = {
+    vote: at("vote").value,
+    abstain: at("abstain").value,
+    prompt: at("prompt").value.trim(),
+    timestamps: at("times").checked ? "true" : "",
+  };
   const shown = { vote: "vote", abstain: "abstain", prompt: "prompt", timestamps: "times" };
   return Object.entries(fields).filter(([name, value]) => value !== "" && !at(`${shown[name]}-field`).hidden);
 }
@@ -43,5 +52,7 @@ function offer(votes) {
   at("vote").value = votes.some(([name]) => name === chosen) ? chosen : "";
 }
 
-const isLike = (one, other) => one.task === other.task
-  && one.task !== "verification" && JSON.stringify(one.labels) === JSON.stringify(other.labels);
+const isLike = (one, other) =>
+  one.task === other.task &&
+  one.task !== "verification" &&
+  JSON.stringify(one.labels) === JSON.stringify(other.labels);

@@ -1,20 +1,18 @@
 // The page: recordings, adapters, a request, answers.
-import { card, said } from "./answers.js";
-import { orders } from "./bars.js";
-import { at, count, isCalm, listed, make } from "./dom.js";
+import { at, count, listed, make } from "./dom.js";
 import { askJson } from "./http.js";
-import { latency } from "./latency.js";
 import { hide, read, showFor } from "./options.js";
-import { Picker, about } from "./picker.js";
+import { Picker } from "./picker.js";
 import { predict, verify } from "./requests.js";
+import { showAnswers, showNone } from "./results.js";
 import { samplesOf } from "./sound.js";
 import { Source } from "./source.js";
-import { lanesOf } from "./spans.js";
 import { Timeline } from "./timeline.js";
 
-const recordings = { first: null, second: null };  // the files
+const HINT = "Choose a recording and one or more adapters, then press Run.";
+const recordings = { first: null, second: null }; // the files
 const timelines = { first: null, second: null };
-let busy = false;
+let running = null; // what cancels the request that runs
 
 const picker = new Picker(at("picker"), changed);
 
@@ -42,81 +40,69 @@ function tellWhy() {
   if (needsPair() && !recordings.second) missing.push("a second recording");
   if (!picker.chosen.length) missing.push("an adapter");
   at("why").textContent = missing.length ? `Choose ${listed(missing)} first.` : "";
-  at("run").setAttribute("aria-disabled", String(busy || missing.length > 0));
+  at("run").setAttribute("aria-disabled", String(missing.length > 0));
   return missing.length === 0;
 }
 
-/** Take away answers, which belong to other recordings or adapters than those that come now. */
+/** Take away answers, and a request that still runs: they are about other recordings. */
 function clear() {
+  running?.abort();
   at("problem").hidden = true;
-  at("of").textContent = "";
-  at("latency").replaceChildren();
-  at("cards").classList.remove("many");
-  at("cards").replaceChildren(make("p", { class: "empty" }, "Choose a recording and one or more adapters, then press Run."));
+  showNone(HINT);
   timelines.first?.mark([]);
 }
 
 async function choose(which, file) {
   clear();
-  recordings[which] = file;
+  timelines[which]?.close();
+  [recordings[which], timelines[which]] = [file, null];
   tellWhy();
   const samples = await samplesOf(file);
   if (recordings[which] !== file) return;
-  timelines[which]?.close();
   const place = make("div", {});
-  timelines[which] = new Timeline(place, file, samples?.length ? samples : null, { name: which === "first" ? "recording" : "second recording" });
+  timelines[which] = new Timeline(place, file, samples?.length ? samples : null, {
+    name: which === "first" ? "recording" : "second recording",
+  });
   at(`${which}-sound`).replaceChildren(make("p", { class: "file" }, file.name), place);
   say(`${file.name} is ready.`);
 }
 
+/** Ask the chosen adapters; while they work, the same button cancels. */
 async function run() {
-  if (busy || !tellWhy()) return;
-  busy = true;
-  tellWhy();
+  if (running) return clear();
+  if (!tellWhy()) return;
   clear();
-  at("run").textContent = "Working";
-  at("cards").replaceChildren(make("p", { class: "empty" }, "Working."));
+  const mine = (running = new AbortController());
+  at("run").textContent = "Cancel";
   at("answers").setAttribute("aria-busy", "true");
+  showNone("Working.");
   say("Working.");
   try {
-    show(...(await answersOf(picker.chosen)));
+    say(showAnswers(await answersOf(picker.chosen, mine.signal), picker.all, timelines.first));
   } catch (error) {
-    say("");
-    clear();
-    fail(error);
+    say(mine.signal.aborted ? "Cancelled." : "");
+    if (!mine.signal.aborted) {
+      clear();
+      fail(error);
+    }
   } finally {
-    busy = false;
+    running = null;
     at("run").textContent = "Run";
     at("answers").setAttribute("aria-busy", "false");
     tellWhy();
   }
 }
 
-/** Return the answers of the adapters, in their order, the stages of the request, and its time. */
-async function answersOf(chosen) {
-  const start = performance.now();
-  const pairs = chosen.filter((one) => one.task === "verification");
-  const others = chosen.filter((one) => one.task !== "verification");
-  const asked = [...pairs.map((one) => verify(recordings.first, recordings.second, one.name))];
-  if (others.length) asked.unshift(predict(recordings.first, others.map((one) => one.name), read()));
-  const found = await Promise.all(asked);
-  const ms = others.length ? found[0].ms : {};
-  return [found.flatMap((one) => one.answers ?? [one]), ms ?? {}, performance.now() - start];
-}
-
-function show(answers, ms, all) {
-  const tasks = new Map(picker.all.map((one) => [one.name, about(one)]));
-  const first = timelines.first;
-  const votesFirst = [...answers].sort((one, other) => (other.adapter === "ensemble") - (one.adapter === "ensemble"));
-  const [ordered, probs] = [orders(votesFirst), new Map(answers.filter((one) => one.probs).map((one) => [one.adapter, one.probs]))];
-  const cardOf = (one, n) => card(one, { about: tasks.get(one.adapter) ?? "the chosen adapters together", order: ordered[n], probs: one.adapter === "ensemble" ? probs : new Map(), play: (from) => first?.playFrom(from) });
-  at("cards").replaceChildren(...votesFirst.map(cardOf));
-  at("cards").classList.toggle("many", answers.length > 1);
-  if (first?.duration) first.mark(answers.flatMap(lanesOf).map((lane, n) => ({ ...lane, hue: n % 6 })));
-  at("latency").replaceChildren(latency(ms, all));
-  at("of").textContent = recordings.first.name;
-  if (at("answers").getBoundingClientRect().top > innerHeight - 80) at("answers").scrollIntoView({ behavior: isCalm() ? "auto" : "smooth" });
-  say(votesFirst.map(said).join(". "));
+/** Return the answers of adapters, in their order, the stages of the request, and its time in ms. */
+async function answersOf(chosen, signal) {
+  const [start, { first, second }] = [performance.now(), recordings];
+  const pairs = chosen.filter((one) => one.task === "verification").map((one) => one.name);
+  const others = chosen.filter((one) => one.task !== "verification").map((one) => one.name);
+  const [one, ...scores] = await Promise.all([
+    others.length ? predict(first, others, read(), signal) : { answers: [], ms: {} },
+    ...pairs.map((name) => verify(first, second, name, signal)),
+  ]);
+  return { answers: [...one.answers, ...scores], ms: one.ms, all: performance.now() - start, file: first };
 }
 
 async function load() {
@@ -124,7 +110,9 @@ async function load() {
     const { adapters } = await askJson("v1/adapters");
     picker.show(adapters);
     const backbones = [...new Set(adapters.map((one) => one.backbone).filter(Boolean))];
-    at("about").textContent = adapters.length ? `${count(adapters.length, "adapter")} on ${listed(backbones)}` : "";
+    at("about").textContent = adapters.length
+      ? `${count(adapters.length, "adapter")} on ${listed(backbones)}`
+      : "";
   } catch (error) {
     fail(error);
   }
@@ -135,7 +123,7 @@ async function examples() {
     const { examples: found } = await askJson("examples");
     return found.map((one) => one.name ?? one);
   } catch {
-    return [];  // a server without the demo corpus has no examples, and works without
+    return []; // a server without the demo corpus has no examples, and works without
   }
 }
 
@@ -145,7 +133,12 @@ at("reload").addEventListener("click", load);
 for (const kind of ["dragover", "drop"]) addEventListener(kind, (event) => event.preventDefault());
 hide();
 tellWhy();
-const sources = [["first", "first recording"], ["second", "second recording"]].map(([id, noun]) => new Source(at(id), { id, noun, chosen: (file) => choose(id, file), failed: fail, say }));
+const sources = [
+  ["first", "first recording"],
+  ["second", "second recording"],
+].map(
+  ([id, noun]) => new Source(at(id), { id, noun, chosen: (file) => choose(id, file), failed: fail, say }),
+);
 await load();
 const names = await examples();
 for (const one of sources) one.offer(names);

@@ -10,7 +10,17 @@ export class Picker {
     this.all = [];
     this.chosenNames = new Set();
     this.shown = PAGE;
-    this.search = make("input", { type: "search", id: "search", autocomplete: "off", placeholder: "Name, task, label or method", input: () => { this.shown = PAGE; this.draw(); }, keydown: (event) => this.fromSearch(event) });
+    this.search = make("input", {
+      type: "search",
+      id: "search",
+      autocomplete: "off",
+      placeholder: "Name, task, label or method",
+      input: () => {
+        this.shown = PAGE;
+        this.draw();
+      },
+      keydown: (event) => this.fromSearch(event),
+    });
     this.field = make("div", { class: "field" }, make("label", { for: "search" }, "Search"), this.search);
     this.found = make("p", { class: "hint", role: "status" });
     this.chips = make("ul", { class: "chips", "aria-label": "Chosen adapters" });
@@ -59,15 +69,42 @@ export class Picker {
   }
 
   row(one) {
-    const box = make("input", { type: "checkbox", value: one.name, change: () => this.toggle(one.name, box.checked) });
+    const box = make("input", {
+      type: "checkbox",
+      value: one.name,
+      change: () => this.toggle(one.name, box.checked),
+    });
     box.checked = this.chosenNames.has(one.name);
-    return make("li", {}, make("label", {}, box, make("span", { class: "name" }, one.name), make("span", { class: "about" }, about(one))));
+    return make(
+      "li",
+      {},
+      make(
+        "label",
+        {},
+        box,
+        make("span", { class: "name" }, one.name),
+        make("span", { class: "about" }, about(one)),
+      ),
+    );
   }
 
   drawChips() {
     const chosen = this.all.length < 8 ? [] : this.chosen;
     this.chips.hidden = !chosen.length;
-    this.chips.replaceChildren(...chosen.map((one) => make("li", {}, make("button", { type: "button", "aria-label": `Leave out ${one.name}`, click: () => this.leaveOut(one.name) }, one.name, make("span", { "aria-hidden": "true" }, "\u00d7")))));
+    this.chips.replaceChildren(
+      ...chosen.map((one) =>
+        make(
+          "li",
+          {},
+          make(
+            "button",
+            { type: "button", "aria-label": `Leave out ${one.name}`, click: () => this.leaveOut(one.name) },
+            one.name,
+            make("span", { "aria-hidden": "true" }, "\u00d7"),
+          ),
+        ),
+      ),
+    );
   }
 
   leaveOut(name) {

@@ -12,9 +12,28 @@ export class Source {
     Object.assign(this, { id, noun, chosen, failed, say, stop: null });
     this.button = make("button", { type: "button", class: "record", click: () => this.toggle() });
     this.level = make("span", { class: "level", "aria-hidden": "true" }, make("span"));
-    this.file = make("input", { type: "file", class: "unseen", id: `${id}-file`, accept: "audio/*,.flac,.ogg,.opus,.mp3,.wav,.m4a,.webm", change: () => this.take(this.file.files) });
+    this.file = make("input", {
+      type: "file",
+      class: "unseen",
+      id: `${id}-file`,
+      accept: "audio/*,.flac,.ogg,.opus,.mp3,.wav,.m4a,.webm",
+      change: () => this.take(this.file.files),
+    });
     this.examples = make("div", { class: "field", hidden: true });
-    this.drop = make("div", { class: "source" }, make("div", { class: "ways" }, this.button, this.file, make("label", { class: "button", for: `${id}-file` }, "Upload")), this.level, this.examples, make("p", { class: "drop" }, "or drop a file here"));
+    this.drop = make(
+      "div",
+      { class: "source" },
+      make(
+        "div",
+        { class: "ways" },
+        this.button,
+        this.file,
+        make("label", { class: "button", for: `${id}-file` }, "Upload"),
+      ),
+      this.level,
+      this.examples,
+      make("p", { class: "drop" }, "or drop a file here"),
+    );
     this.allowDrop(this.drop);
     root.replaceChildren(this.drop);
     this.idle();
@@ -23,8 +42,19 @@ export class Source {
   /** Offer the examples of the server, by name. */
   offer(examples) {
     if (!examples.length) return;
-    const options = [...grouped(examples)].map(([name, of]) => make("optgroup", { label: name }, of.map((one) => make("option", { value: one }, shown(one)))));
-    const select = make("select", { id: `${this.id}-example`, change: () => select.value && this.fetch(select.value) }, make("option", { value: "" }, `Choose one of ${count(examples.length, "recording")}`), options);
+    const options = [...grouped(examples)].map(([name, of]) =>
+      make(
+        "optgroup",
+        { label: name },
+        of.map((one) => make("option", { value: one }, shown(one))),
+      ),
+    );
+    const select = make(
+      "select",
+      { id: `${this.id}-example`, change: () => select.value && this.fetch(select.value) },
+      make("option", { value: "" }, `Choose one of ${count(examples.length, "recording")}`),
+      options,
+    );
     this.select = select;
     this.examples.replaceChildren(make("label", { for: select.id }, "Or an example"), select);
     this.examples.hidden = false;

@@ -1,8 +1,8 @@
 // Power by time and frequency: a short-time Fourier transform, and a mel scale for its rows.
 
 export const TOP_HZ = 8000;
-const SIZE = 512;    // of a frame, 32 ms at 16 kHz
-const DEEPEST = 75;  // decibels below the loudest point that are still drawn
+const SIZE = 512; // of a frame, 32 ms at 16 kHz
+const DEEPEST = 75; // decibels below the loudest point that are still drawn
 
 /** Return where a frequency lies between 0 (bottom) and 1 (top). */
 export const height = (hz) => Math.log(1 + hz / 700) / Math.log(1 + TOP_HZ / 700);
@@ -11,9 +11,13 @@ const frequency = (at) => 700 * (Math.exp(at * Math.log(1 + TOP_HZ / 700)) - 1);
 
 /** Return levels from 0 to 1, row by row from the top, of `columns` times `rows` points. */
 export function spectrogram(samples, rate, columns, rows) {
-  const window = Float32Array.from({ length: SIZE }, (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / SIZE));
-  const bands = Array.from({ length: rows }, (_, row) => [(rows - row - 1) / rows, (rows - row) / rows]
-    .map((at) => (frequency(at) * SIZE) / rate));
+  const window = Float32Array.from(
+    { length: SIZE },
+    (_, n) => 0.5 - 0.5 * Math.cos((2 * Math.PI * n) / SIZE),
+  );
+  const bands = Array.from({ length: rows }, (_, row) =>
+    [(rows - row - 1) / rows, (rows - row) / rows].map((at) => (frequency(at) * SIZE) / rate),
+  );
   const levels = new Float32Array(columns * rows);
   const [real, imaginary] = [new Float32Array(SIZE), new Float32Array(SIZE)];
   for (let column = 0; column < columns; column += 1) {
@@ -57,7 +61,8 @@ export function transform(real, imaginary) {
   for (let half = 1; half < size; half *= 2)
     for (let turn = 0; turn < half; turn += 1) {
       const [cosine, sine] = [Math.cos((Math.PI * turn) / half), -Math.sin((Math.PI * turn) / half)];
-      for (let low = turn; low < size; low += 2 * half) butterfly(real, imaginary, low, low + half, cosine, sine);
+      for (let low = turn; low < size; low += 2 * half)
+        butterfly(real, imaginary, low, low + half, cosine, sine);
     }
 }
 

@@ -22,22 +22,60 @@ export class Timeline {
     this.lanes = make("div", { class: "lanes", "aria-hidden": "true" });
     this.button = make("button", { type: "button", class: "play", click: () => this.toggle() }, "Play");
     this.clock = make("span", { class: "clock" });
-    this.seek = make("input", { type: "range", class: "seek", min: 0, max: Math.max(this.duration, 0.01), step: 0.01, value: 0, "aria-label": `Play position of the ${name}`, input: () => this.go(Number(this.seek.value)) });
-    root.replaceChildren(samples ? this.tracks(samples) : this.undrawn(), make("div", { class: "transport" }, this.button, this.clock));
+    this.seek = make("input", {
+      type: "range",
+      class: "seek",
+      min: 0,
+      max: Math.max(this.duration, 0.01),
+      step: 0.01,
+      value: 0,
+      "aria-label": `Play position of the ${name}`,
+      input: () => this.go(Number(this.seek.value)),
+    });
+    root.replaceChildren(
+      samples ? this.tracks(samples) : this.undrawn(),
+      make("div", { class: "transport" }, this.button, this.clock),
+    );
     this.listen(name);
     this.show();
   }
 
   undrawn() {
-    return make("p", { class: "quiet" }, "This browser cannot read the format, so there is nothing to draw or play. The server may still be able to read it.");
+    return make(
+      "p",
+      { class: "quiet" },
+      "This browser cannot read the format, so there is nothing to draw or play. The server may still be able to read it.",
+    );
   }
 
   tracks(samples) {
-    const [wave, levels] = [make("canvas", { class: "wave", role: "img", "aria-label": "Waveform" }), make("canvas", { class: "levels", role: "img", "aria-label": "Spectrogram, up to 8 kilohertz" })];
+    const [wave, levels] = [
+      make("canvas", { class: "wave", role: "img", "aria-label": "Waveform" }),
+      make("canvas", { class: "levels", role: "img", "aria-label": "Spectrogram, up to 8 kilohertz" }),
+    ];
     keepDrawn(wave, () => drawWave(wave, samples));
     keepDrawn(levels, () => drawSpectrogram(levels, samples));
-    const pitch = make("div", { class: "pitch", "aria-hidden": "true" }, TICKS_HZ.map((hz) => placed(make("span", {}, hz < 1000 ? "0.5" : String(hz / 1000)), "bottom", height(hz))), make("span", { class: "unit" }, "kHz"));
-    const stage = make("div", { class: "stage", pointerdown: (event) => this.drag(event), pointermove: (event) => event.buttons && this.drag(event) }, wave, levels, this.lanes, this.axis(), this.cursor);
+    const pitch = make(
+      "div",
+      { class: "pitch", "aria-hidden": "true" },
+      TICKS_HZ.map((hz) =>
+        placed(make("span", {}, hz < 1000 ? "0.5" : String(hz / 1000)), "bottom", height(hz)),
+      ),
+      make("span", { class: "unit" }, "kHz"),
+    );
+    const stage = make(
+      "div",
+      {
+        class: "stage",
+        pointerdown: (event) => this.drag(event),
+        pointermove: (event) => event.buttons && this.drag(event),
+      },
+      wave,
+      levels,
+      this.lanes,
+      this.axis(),
+      this.cursor,
+    );
     this.stage = stage;
     return make("div", { class: "timeline" }, pitch, stage, this.seek);
   }
@@ -45,8 +83,20 @@ export class Timeline {
   axis() {
     const step = stepOf(this.duration);
     const ticks = Array.from({ length: Math.floor(this.duration / step + 1e-6) + 1 }, (_, n) => n * step);
-    const text = (at) => (this.duration >= 60 ? seconds(at).replace(/\.00? s| s/, "") : String(Number(at.toFixed(3)))) + (at ? "" : " s");
-    return make("div", { class: "axis", "aria-hidden": "true" }, ticks.map((at) => placed(make("span", { class: at > 0.96 * this.duration ? "last" : null }, text(at)), "left", at / this.duration)));
+    const text = (at) =>
+      (this.duration >= 60 ? seconds(at).replace(/\.00? s| s/, "") : String(Number(at.toFixed(3)))) +
+      (at ? "" : " s");
+    return make(
+      "div",
+      { class: "axis", "aria-hidden": "true" },
+      ticks.map((at) =>
+        placed(
+          make("span", { class: at > 0.96 * this.duration ? "last" : null }, text(at)),
+          "left",
+          at / this.duration,
+        ),
+      ),
+    );
   }
 
   listen(name) {
@@ -54,10 +104,18 @@ export class Timeline {
       this.button.textContent = text;
       this.button.setAttribute("aria-label", `${text} the ${name}`);
     };
-    this.sound.addEventListener("play", () => { say("Pause"); this.follow(); });
-    this.sound.addEventListener("pause", () => { say("Play"); this.show(); });
+    this.sound.addEventListener("play", () => {
+      say("Pause");
+      this.follow();
+    });
+    this.sound.addEventListener("pause", () => {
+      say("Play");
+      this.show();
+    });
     this.sound.addEventListener("timeupdate", () => this.show());
-    this.sound.addEventListener("error", () => { this.button.hidden = true; });
+    this.sound.addEventListener("error", () => {
+      this.button.hidden = true;
+    });
     say("Play");
   }
 
@@ -75,7 +133,10 @@ export class Timeline {
   }
 
   toggle() {
-    if (this.sound.paused) this.sound.play().catch(() => { this.button.hidden = true; });
+    if (this.sound.paused)
+      this.sound.play().catch(() => {
+        this.button.hidden = true;
+      });
     else this.sound.pause();
   }
 
@@ -96,13 +157,35 @@ export class Timeline {
 
   /** Show spans of `start_s`, `end_s` and `text` in lanes; with `isNamed` the title says the text. */
   mark(lanes) {
-    this.lanes.replaceChildren(...lanes.map(({ title, hue, spans, isNamed }) => make("div", { class: "lane" }, make("span", { class: "lane-title" }, title), make("div", { class: `lane-spans hue-${hue}` }, spans.map((one) => this.span(one, isNamed))))));
+    if (!this.duration) return;
+    this.lanes.replaceChildren(
+      ...lanes.map(({ title, hue, spans, isNamed }) =>
+        make(
+          "div",
+          { class: "lane" },
+          make("span", { class: "lane-title" }, title),
+          make(
+            "div",
+            { class: `lane-spans hue-${hue}` },
+            spans.map((one) => this.span(one, isNamed)),
+          ),
+        ),
+      ),
+    );
   }
 
   span({ start_s, end_s, text }, isNamed) {
-    const block = make("span", { class: "span", title: `${text}, ${seconds(start_s)} to ${seconds(end_s)}` }, isNamed ? null : text);
+    const block = make(
+      "span",
+      { class: "span", title: `${text}, ${seconds(start_s)} to ${seconds(end_s)}` },
+      isNamed ? null : text,
+    );
     placed(block, "left", start_s / this.duration);
-    return placed(block, "width", Math.max(0.002, (Math.min(end_s, this.duration) - start_s) / this.duration));
+    return placed(
+      block,
+      "width",
+      Math.max(0.002, (Math.min(end_s, this.duration) - start_s) / this.duration),
+    );
   }
 
   /** Stop the sound and free the recording. */

@@ -7,13 +7,13 @@ export function encodeWav(samples, rate) {
   text(0, "RIFF");
   view.setUint32(4, 36 + 2 * samples.length, true);
   text(8, "WAVEfmt ");
-  view.setUint32(16, 16, true);        // size of this part
-  view.setUint16(20, 1, true);         // PCM
-  view.setUint16(22, 1, true);         // channels
+  view.setUint32(16, 16, true); // size of this part
+  view.setUint16(20, 1, true); // PCM
+  view.setUint16(22, 1, true); // channels
   view.setUint32(24, rate, true);
-  view.setUint32(28, 2 * rate, true);  // bytes per second
-  view.setUint16(32, 2, true);         // bytes per sample of all channels
-  view.setUint16(34, 16, true);        // bits per sample
+  view.setUint32(28, 2 * rate, true); // bytes per second
+  view.setUint16(32, 2, true); // bytes per sample of all channels
+  view.setUint16(34, 16, true); // bits per sample
   text(36, "data");
   view.setUint32(40, 2 * samples.length, true);
   samples.forEach((one, n) => {
