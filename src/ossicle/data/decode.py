@@ -136,6 +136,10 @@ class Recording:
         for last, first, n in ends[done:]:
             yield n, _joined(held, first, last)
 
+    def stated(self) -> int:
+        """Return the number of samples that the headers state, of streams that state one."""
+        return sum(map(self._stated, self._streams))
+
     def count(self) -> int:
         """Return the number of samples, by decoding all of them."""
         return sum(map(len, self.blocks()))
@@ -145,6 +149,12 @@ class Recording:
         low, high = self._bytes
         with memoryview(self._data) as whole, whole[low:high] as part:
             return hashlib.blake2b(part, digest_size=16).hexdigest()
+
+    def _stated(self, stream: Stream) -> int:
+        if stream.fewest is not None:
+            return stream.fewest
+        with self._opened(stream.pieces) as file:
+            return file.frames if file.frames < _LENGTH_UNKNOWN else 0
 
     def _decoded(self, stream: Stream) -> Iterator[Wave]:
         count = 0
