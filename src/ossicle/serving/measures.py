@@ -1,0 +1,153 @@
+"""What a server measures, in the text format of Prometheus."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+STAGES: Final = ("decode", "queue", "model", "total")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
+_SECONDS: Final = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+_ROWS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_OTHER: Final = "other"  # the path of requests that no endpoint answers
+
+
+class Measures:
+    """Counters of one server, in a registry of their own; any thread may count."""
+
+    def __init__(self) -> None:
+        """Begin at zero."""
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "ossicle_requests",
+            "Requests by endpoint, method and status; 499: the client left.",
+            ("endpoint", "method", "status"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "ossicle_stage_seconds",
+            "Time of a request in each stage.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._batch = Histogram(
+            "ossicle_batch_rows",
+            "Rows of a batch, each a recording or a window of one.",
+            buckets=_ROWS,
+            registry=registry,
+        )
+        self._rows = Counter(
+            "ossicle_adapter_rows",
+            "Rows by adapter.",
+            ("adapter",),
+            registry=registry,
+        )
+        self._adapters: set[str] = set()
+        self._lock = threading.Lock()
+        for stage in STAGES:
+            self._seconds.labels(stage)
+        ProcessCollector(registry=registry)  # process_resident_memory_bytes and others
+
+    def gauge(self, name: str, about: str, read: Callable[[], float]) -> None:
+        """Add a value that is read whenever the measures are.
+
+        Args:
+            name: Its name, after `ossicle_`.
+            about: What it is.
+            read: Returns it.
+        """
+        Gauge(f"ossicle_{name}", about, registry=self._registry).set_function(read)
+
+    def request(self, scope: Mapping[str, Any], status: int) -> None:
+        """Count a request at its end, under the path of its endpoint, not its own."""
+        endpoint = getattr(scope.get("route"), "path", _OTHER)
+        method = scope["method"] if scope["method"] in _METHODS else _OTHER
+        self._requests.labels(endpoint, method, status).inc()
+
+    def stages(self, ms: Mapping[str, float]) -> None:
+        """Count the times of an answered request.
+
+        Args:
+            ms: Milliseconds by stage.
+        """
+        for stage in STAGES:
+            if stage in ms:
+                self._seconds.labels(stage).observe(ms[stage] / 1000)
+
+    def batch(self, rows: int) -> None:
+        """Count a batch."""
+        self._batch.observe(rows)
+
+    def adapter_rows(self, name: str, rows: int = 1) -> None:
+        """Count rows of an adapter, as long as it is served."""
+        with self._lock:
+            if name in self._adapters:
+                self._rows.labels(name).inc(rows)
+
+    def serve_adapters(self, names: Collection[str]) -> None:
+        """Set which adapters are served; counts of others end."""
+        with self._lock:
+            for name in self._adapters - set(names):
+                self._rows.remove(name)
+            for name in set(names) - self._adapters:
+                self._rows.labels(name)
+            self._adapters = set(names)
+
+    def text(self) -> bytes:
+        """Return all measures, in the format of `CONTENT_TYPE`."""
+        return generate_latest(self._registry)
+
+
+class Throughput:
+    """Answered requests over the last seconds, from which follows when to try again."""
+
+    def __init__(self, window_s: float = 10.0) -> None:
+        """Begin without any.
+
+        Args:
+            window_s: Time over which answers are counted.
+        """
+        self._window_s = window_s
+        self._times: deque[float] = deque()
+        self._lock = threading.Lock()
+
+    def answered(self) -> None:
+        """Count an answer."""
+        with self._lock:
+            self._times.append(time.monotonic())
+            self._forget()
+
+    def per_s(self) -> float:
+        """Return the answers a second; 0 if there was none."""
+        with self._lock:
+            self._forget()
+            if not self._times:
+                return 0.0
+            # Not over less than a second, or the first answers would seem very fast.
+            return len(self._times) / max(1.0, time.monotonic() - self._times[0])
+
+    def retry_after_s(self, waiting: int) -> int:
+        """Return after how many whole seconds a queue is answered at the present rate, 1 to 60.
+
+        Args:
+            waiting: Requests in the queue.
+        """
+        rate = self.per_s()
+        return min(60, max(1, -int(-waiting // rate))) if rate else 1
+
+    def _forget(self) -> None:
+        oldest = time.monotonic() - self._window_s
+        while self._times and self._times[0] < oldest:
+            self._times.popleft()
