@@ -90,10 +90,7 @@ def test_a_head_that_never_ends_is_refused(port: int, sent: bytes) -> None:
 
 def test_a_head_of_a_byte_a_moment_is_refused(port: int) -> None:
     client = connected(port)
-    with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe
-        for byte in HEAD * 10:
-            client.sendall(bytes([byte]))
-            time.sleep(0.05)
+    assert not _drips(client, HEAD * 2)
     client.close()
     assert ask(port).text == "5"
 
@@ -104,25 +101,28 @@ def test_a_second_head_that_never_ends_is_refused(port: int) -> None:
     start = time.monotonic()
     while client.recv(1000):
         pass
-    assert time.monotonic() - start < 4
+    client.close()
+    assert time.monotonic() - start < 9  # uvicorn's own limit, of 5 s
 
 
 def test_a_body_of_a_byte_a_moment_is_refused_with_an_answer(port: int) -> None:
     client = connected(port, HEAD)
-    sender = threading.Thread(target=_drip, args=(client,))
+    sender = threading.Thread(target=_drips, args=(client, b"x" * 100))
     sender.start()
     status, error = rest_of(client)
     assert (status, error["type"]) == (408, "too_slow")
     sender.join()
 
 
-def _drip(client: socket.socket) -> None:
+def _drips(client: socket.socket, content: bytes) -> bool:
+    """Send a byte every 50 ms; return whether all could be sent."""
     try:
-        for _ in range(100):
-            client.sendall(b"x")
+        for byte in content:
+            client.sendall(bytes([byte]))
             time.sleep(0.05)
     except OSError:
-        pass
+        return False
+    return True
 
 
 def test_many_connections_that_send_nothing_do_not_keep_others_out(port: int) -> None:
@@ -139,10 +139,11 @@ def test_many_connections_that_send_nothing_do_not_keep_others_out(port: int) ->
 def test_a_client_that_does_not_read_is_dropped(port: int) -> None:
     client = connected(port, b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
     time.sleep(2.5)
-    with pytest.raises(ConnectionResetError):
-        while client.recv(1 << 20):
-            pass
+    received = 0
+    while part := client.recv(1 << 20):
+        received += len(part)
     client.close()
+    assert received < 50_000_000
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -164,10 +165,7 @@ def test_a_body_that_is_shorter_than_stated_is_dropped(port: int) -> None:
     "sent",
     [
         b"\x00\x01\x02\x03\r\n\r\n",
-        b"GET / HTTP/9.9\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",  # no host
-        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
-        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\nx",
@@ -178,6 +176,15 @@ def test_what_is_not_http_is_refused(port: int, sent: bytes) -> None:
     status, error = rest_of(connected(port, sent))
     assert 400 <= status < 500 or status == 501
     assert error["message"].endswith(".")
+    assert ask(port).text == "5"
+
+
+@pytest.mark.parametrize("sent", [b"GET /", b"GET / HTTP/1.1\r\nHost: x\r\nX: "])
+def test_a_head_of_megabytes_is_cut_off(port: int, sent: bytes) -> None:
+    client = connected(port, sent)
+    with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe
+        client.sendall(b"a" * 50_000_000)
+    client.close()
     assert ask(port).text == "5"
 
 

@@ -1,6 +1,5 @@
 """`ossicle serve`: trained adapters over HTTP."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -90,7 +89,7 @@ def serve(
 
     Stop it with Ctrl-C or SIGTERM: it answers what it has begun, and refuses new requests.
     """
-    from ossicle.serving.settings import KEY, ServeSettings
+    from ossicle.serving.settings import ServeSettings, read_key
 
     settings = ServeSettings(
         host=host,
@@ -112,7 +111,7 @@ def serve(
         max_answer_s=max_answer_s,
         drain_s=drain_s,
     )
-    settings.check_host(os.environ.get(KEY) or None)
+    settings.check_host(read_key())
     if not runs and adapters is None:
         raise ServeError("there is nothing to serve; name a run, or a folder with --adapters")
     if allow_loading and adapters is None:

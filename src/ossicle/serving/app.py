@@ -1,6 +1,7 @@
 """The HTTP application."""
 
 import logging
+from collections.abc import Collection
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -21,22 +22,29 @@ from ossicle.serving.endpoints import (
     verify,
 )
 from ossicle.serving.engine import Engine
+from ossicle.serving.guard import Guard, GuardLimits
 from ossicle.serving.refusal import Refusal, invalid, refusal_of
 
 _LOGGER: Final = logging.getLogger(__name__)
 
 
-def create_app(engine: Engine) -> FastAPI:
+def create_app(engine: Engine, *, key: str | None = None, hosts: Collection[str] = ()) -> FastAPI:
     """Return the application that answers with an engine.
 
     Args:
         engine: The engine; it may still be loading.
+        key: What clients have to send; None: everybody is answered.
+        hosts: Names by which the server may be called; none: any. See `Guard`.
     """
+    limits = GuardLimits(
+        max_body_bytes=engine.settings.max_body_bytes, max_sending_s=engine.settings.max_sending_s
+    )
     app = FastAPI(title="ossicle", version=__version__, docs_url=None, redoc_url=None)
     app.state.engine = engine
     api = (predict, transcriptions, embeddings, verify, models, adapters, health)
     for endpoint in (*api, page):
         app.include_router(endpoint.router)
+    app.add_middleware(Guard, limits, key=key, hosts=hosts)
     app.add_exception_handler(OssicleError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)

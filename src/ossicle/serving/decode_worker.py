@@ -1,7 +1,7 @@
 """The process that decodes recordings of strangers; see `decoding`.
 
 It imports numpy, libsndfile and soxr, and no torch. Orders and answers are a line of JSON with the
-sizes of what follows it:
+sizes of what follows it, after a line that says that the process is ready:
 
     {"bytes": 120044, "rates": [16000]}                      and the content of the file
     {"duration_s": 3.75, "samples": [60000]}                 and the wave at each rate, in float32
@@ -41,16 +41,18 @@ def main() -> None:
     limits = json.loads(sys.argv[1])
     source, sink = _own_streams()
     _limit_process(limits["memory_bytes"])
+    sink.write(b"ready\n")
+    sink.flush()
     while line := source.readline():
         # Also ends this process when its parent was killed while it decodes.
-        signal.alarm(2 * limits["time_s"] + 1)
+        signal.setitimer(signal.ITIMER_REAL, 2 * limits["time_s"] + 1)
         order = json.loads(line)
         answer, waves = _answer(source, order, limits)
         sink.write(json.dumps(answer).encode() + b"\n")
         for wave in waves:
             sink.write(wave.tobytes())
         sink.flush()
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _own_streams() -> tuple[BinaryIO, BinaryIO]:

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, LifoQueue
@@ -22,8 +22,12 @@ from typing import Any, Final
 import numpy as np
 
 from ossicle.data.decode import Wave
-from ossicle.serving.refusal import Refusal
+from ossicle.serving.refusal import Refusal, bad_audio, unavailable
 
+_USUAL_HZ: Final = 48_000
+_BYTES_PER_SAMPLE: Final = 24  # float32: blocks, the whole wave, checks, resampled and clipped
+_SPARE_BYTES: Final = 2**28  # for the file itself and the decoder
+_STARTING_S: Final = 60.0  # time for a worker to start
 _ENDING_S: Final = 2.0  # time for workers to end by themselves
 _WITHOUT: Final = ("OSSICLE_API_KEY",)  # variables that no decoder needs to know
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -35,17 +39,26 @@ class DecodingLimits:
 
     Attributes:
         duration_s: Longest recording, in seconds.
-        samples: Most samples of a recording, at its own sample rate.
-        time_s: Longest time to decode it, in whole seconds.
-        memory_bytes: Most memory of a worker, beyond what it needs when idle.
+        time_s: Longest time to decode it, in seconds.
         wait_s: Longest wait for a free worker, in seconds.
+        samples: Most samples of a recording, at its own sample rate. 0: those of the longest
+            recording at 48 kHz.
+        memory_bytes: Most memory of a worker, beyond what it needs when idle. 0: what so many
+            samples need.
     """
 
     duration_s: float = 600.0
-    samples: int = 2**25
-    time_s: int = 10
-    memory_bytes: int = 2**30
+    time_s: float = 10.0
     wait_s: float = 10.0
+    samples: int = 0
+    memory_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        """Derive limits from others."""
+        samples = self.samples or int(max(self.duration_s, 60.0) * _USUAL_HZ)
+        memory_bytes = self.memory_bytes or _SPARE_BYTES + _BYTES_PER_SAMPLE * samples
+        object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "memory_bytes", memory_bytes)
 
     def to_json(self) -> str:
         """Return the limits as a worker reads them."""
@@ -97,11 +110,11 @@ class Decoder:
             The wave that `load_wave` returns, at each rate.
 
         Raises:
-            Refusal: the file is not a usable recording (422), it is too long or needs too much
+            Refusal: the file is not a usable recording (400), it is too long or needs too much
                 memory or time (413), no worker is free (429), or nobody waits (408).
         """
         if not data:
-            raise Refusal(422, "The recording is empty. Send an audio file.", "bad_audio")
+            raise bad_audio("The recording is empty. Send an audio file.")
         if len(data) >= self.limits.memory_bytes:
             most = self.limits.memory_bytes >> 20
             raise Refusal(413, f"The file is larger than {most} MiB. Send a shorter recording.")
@@ -157,7 +170,7 @@ class _Worker:
 
     def __init__(self, limits: DecodingLimits) -> None:
         self._limits = limits
-        self._is_killed = False
+        self._is_ready = self._is_killed = False
         environment = {name: text for name, text in os.environ.items() if name not in _WITHOUT}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "ossicle.serving.decode_worker", limits.to_json()],
@@ -166,6 +179,9 @@ class _Worker:
             env=environment | _ONE_THREAD,
             start_new_session=True,  # Ctrl-C reaches the server alone, which ends the workers last
         )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._sink, self._source = self._process.stdin, self._process.stdout
 
     @property
     def pid(self) -> int:
@@ -179,24 +195,18 @@ class _Worker:
         """Decode a recording; kill the worker if that fails in any other way than it says itself.
 
         Raises:
-            Refusal: the worker refuses it, exceeds its time or crashes.
+            Refusal: the worker refuses it, exceeds its time, crashes, or does not start.
         """
-        expired = Event()
-        timer = Timer(self._limits.time_s, self._expire, [expired])
-        timer.start()
-        try:
+        if not self._is_ready:
+            message = "The decoder does not start. Try again, and look at the output of the server."
+            with self._within(_STARTING_S, lambda _: unavailable(message)):
+                self._is_ready = bool(self._source.readline() or _ended())
+        with self._within(self._limits.time_s, self._refusal):
             answer, content = self._exchange(data, rates)
-        except BaseException as error:
-            self._kill()  # what it sends from now on would belong to the next recording
-            if isinstance(error, OSError | EOFError):
-                raise self._refusal(expired.is_set()) from error
-            raise
-        finally:
-            timer.cancel()
-            timer.join()  # it may be killing the worker just now
         if "error" in answer:
-            status = 422 if answer["error"] == "bad_audio" else 413
-            raise Refusal(status, answer["message"], answer["error"])
+            if answer["error"] == "bad_audio":
+                raise bad_audio(answer["message"])
+            raise Refusal(413, answer["message"], answer["error"])
         return Decoded(dict(zip(rates, content, strict=True)), answer["duration_s"])
 
     def _exchange(
@@ -208,18 +218,40 @@ class _Worker:
             OSError: the worker has ended before it was sent.
             EOFError: it ends before the answer is complete.
         """
-        sink, source = self._process.stdin, self._process.stdout
-        assert sink is not None
-        assert source is not None
-        sink.write(json.dumps({"bytes": len(data), "rates": rates}).encode() + b"\n")
-        sink.write(data)
-        sink.flush()
-        answer = json.loads(source.readline() or _ended())
+        self._sink.write(json.dumps({"bytes": len(data), "rates": rates}).encode() + b"\n")
+        self._sink.write(data)
+        self._sink.flush()
+        answer = json.loads(self._source.readline() or _ended())
         waves = [np.empty(size, np.float32) for size in answer.get("samples", ())]
         for wave in waves:
-            if source.readinto(wave.data) < wave.nbytes:  # type: ignore[attr-defined]
+            if self._source.readinto(wave.data) < wave.nbytes:  # type: ignore[attr-defined]
                 _ended()
         return answer, waves
+
+    @contextmanager
+    def _within(self, seconds: float, refused: Callable[[bool], Refusal]) -> Iterator[None]:
+        """Kill the worker if it takes longer than so many seconds, or ends.
+
+        Args:
+            seconds: The seconds.
+            refused: Returns what to raise, given whether the time was exceeded.
+
+        Raises:
+            Refusal: one of both.
+        """
+        expired = Event()
+        timer = Timer(seconds, self._expire, [expired])
+        timer.start()
+        try:
+            yield
+        except BaseException as error:
+            self._kill()  # what it sends from now on would belong to the next recording
+            if isinstance(error, OSError | EOFError):
+                raise refused(expired.is_set()) from error
+            raise
+        finally:
+            timer.cancel()
+            timer.join()  # it may be killing the worker just now
 
     def _expire(self, expired: Event) -> None:
         expired.set()
@@ -233,28 +265,22 @@ class _Worker:
         if expired:
             return Refusal(
                 413,
-                f"The recording takes longer than {self._limits.time_s} s to decode. Send a "
+                f"The recording takes longer than {self._limits.time_s:g} s to decode. Send a "
                 "shorter one, or one in another format.",
                 "too_long",
             )
-        return Refusal(
-            422,
-            "The recording crashes the decoder. Export it again, as wav or flac.",
-            "bad_audio",
-        )
+        return bad_audio("The recording crashes the decoder. Export it again, as wav or flac.")
 
     def end(self) -> None:
         """Let the process end, and kill it if it does not."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with suppress(OSError):  # what it has not read yet
-            self._process.stdin.close()
+            self._sink.close()
         try:
             self._process.wait(_ENDING_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        self._source.close()
 
 
 def _ended() -> bytes:

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeVar
 from ossicle.data.decode import Wave
 from ossicle.errors import OssicleError, RunError, ServeError
 from ossicle.serving.catalogue import Catalogue, Entry, read_entry
-from ossicle.serving.decoding import decode
+from ossicle.serving.decoding import Decoder, DecodingLimits
 from ossicle.serving.hearing import Hearing
 from ossicle.serving.hosts import Hosts
 from ossicle.serving.refusal import busy, invalid, unavailable
@@ -62,6 +62,7 @@ class Engine:
         settings: The limits.
         catalogue: The adapters that are served.
         hosts: The backbones in memory.
+        decoder: The processes that decode recordings.
         state: `loading` at first, then `ready`, and `draining` once it was told to stop.
     """
 
@@ -69,6 +70,14 @@ class Engine:
         self.settings = settings
         self.catalogue = Catalogue(settings.max_adapters)
         self.hosts = Hosts(settings)
+        self.decoder = Decoder(
+            settings.decoders,
+            DecodingLimits(
+                duration_s=settings.max_recording_s,
+                time_s=settings.max_decoding_s,
+                wait_s=settings.max_answer_s,
+            ),
+        )
         self.state: Literal["loading", "ready", "draining"] = "loading"
         self._requests = 0
         self._changed = threading.Condition()
@@ -181,6 +190,7 @@ class Engine:
         self.drain()
         for host in self.hosts.all():
             host.close()
+        self.decoder.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def predict(self, asked: Asked) -> dict[str, Any]:
@@ -217,7 +227,7 @@ class Engine:
         Raises:
             Refusal: it cannot be decoded.
         """
-        return await self.in_thread(lambda: decode(audio, self.rates(entries)))
+        return await self.in_thread(lambda: self.decoder.decode(audio, self.rates(entries)).waves)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Return the result of a function, which may wait for models, in a thread."""

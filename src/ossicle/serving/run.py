@@ -12,8 +12,9 @@ import uvicorn
 
 from ossicle.errors import ServeError
 from ossicle.serving.app import create_app
+from ossicle.serving.connections import ConnectionLimits, limited_protocol
 from ossicle.serving.engine import Engine
-from ossicle.serving.settings import ServeSettings
+from ossicle.serving.settings import LOOPBACK, ServeSettings, read_key
 
 _LOGGER: Final = logging.getLogger(__name__)
 SENDING_S: Final = 5  # how long the last responses may take to be sent
@@ -55,8 +56,11 @@ def serve(settings: ServeSettings, folders: Mapping[str, Path], found: Mapping[s
     """
     listening = _listening(settings)
     engine = Engine(settings)
+    key = read_key()
     config = uvicorn.Config(
-        create_app(engine),
+        create_app(engine, key=key, hosts=() if key else {*LOOPBACK, settings.host}),
+        http=limited_protocol(ConnectionLimits()),
+        ws="none",
         log_level="error",
         access_log=False,  # its lines would hold prompts
         server_header=False,

@@ -1,5 +1,6 @@
 """The settings of a server: where it listens, what it serves, and its limits."""
 
+import os
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from ossicle.errors import ServeError
 
 KEY = "OSSICLE_API_KEY"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class ServeSettings:
     max_requests: int = 128
     max_body_bytes: int = 32_000_000
     max_recording_s: float = 600.0
-    max_decoding_s: float = 10.0
+    max_decoding_s: float = 30.0
     decoders: int = 2
     max_sending_s: float = 30.0
     max_answer_s: float = 120.0
@@ -65,6 +67,22 @@ class ServeSettings:
                 f"server; set the environment variable {KEY} to a long random text that clients "
                 "send, or leave --host out to serve this computer alone"
             )
+
+
+def read_key() -> str | None:
+    """Return the key that clients have to send; None: there is none.
+
+    Raises:
+        ServeError: the environment variable is set, but clients cannot send what it holds.
+    """
+    key = os.environ.get(KEY)
+    if key is not None and not (key.isascii() and key.isprintable() and key == key.strip() != ""):
+        raise ServeError(
+            f"the environment variable {KEY} is empty, or has spaces at its ends or characters "
+            "that are not ASCII; set it to a long random text, or unset it to serve this computer "
+            "alone without a key"
+        )
+    return key
 
 
 def is_loopback(host: str) -> bool:
