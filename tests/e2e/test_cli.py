@@ -352,6 +352,7 @@ def test_a_run_reports_its_cache_and_the_next_reads_it(
 
 @pytest.mark.slow
 @pytest.mark.thorough
+@pytest.mark.exhaustive
 def test_processes_that_share_a_cache_end_in_the_same_bits(
     backbone: str, corpus: Path, tmp_path: Path
 ) -> None:
@@ -379,6 +380,7 @@ def test_processes_that_share_a_cache_end_in_the_same_bits(
 
 @pytest.mark.slow
 @pytest.mark.thorough
+@pytest.mark.exhaustive
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_run_is_the_run_and_says_how_long_it_took(
     backbone: str, corpus: Path, tmp_path: Path

@@ -54,6 +54,14 @@ TRAINS = [
 all_pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
+def marks(page):
+    """CI trains as a new user would; the guides that train too take 20 to 50 s each."""
+    if page not in TRAINS:
+        return []
+    in_ci = page.parent in (ROOT, DOCS / "tutorials")
+    return [pytest.mark.thorough, *([] if in_ci else [pytest.mark.exhaustive])]
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Create a folder to run a page in, where `ossicle` and `python` are the ones under test."""
@@ -73,9 +81,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page",
-    [pytest.param(page, marks=[pytest.mark.thorough] if page in TRAINS else []) for page in RUN],
-    ids=name_of,
+    "page", [pytest.param(page, marks=marks(page)) for page in RUN], ids=name_of
 )
 def test_the_blocks_of_a_page_run(page, folder):
     namespace = {"__name__": "__main__"}

@@ -33,7 +33,7 @@ from ossicle.tasks import Classification, Events, Task, Verification
 
 THREE = Classification(["a", "b", "c"])
 ONCE = sorted(rotation(pairs(ALONE.values()), turn=0))
-FEW = ONCE[::8]
+FEW = ONCE[::16]
 PARTS = {"few": FEW, "rest": [pair for pair in ONCE if pair not in FEW]}
 
 

@@ -126,7 +126,7 @@ def _maps(found: Mapping[str, Attributions], missing: int) -> Figure:
         "xgap": 0,
         "ygap": 0,
         "meta": {"scale": "diverging"},
-        "colorbar": {"title": {"text": "share of the largest"}},
+        "colorbar": {"title": {"text": "share of the largest", "side": "right"}},
     }
     return Figure(
         name="attribution",

@@ -112,7 +112,7 @@ def _trace(classes: Sequence[str], counts: NDArray[np.int64]) -> dict[str, Any]:
         "zmin": 0,
         "zmax": 1,
         "hoverongaps": False,
-        "colorbar": {"title": {"text": "fraction"}, "tickformat": ".0%"},
+        "colorbar": {"title": {"text": "fraction", "side": "right"}, "tickformat": ".0%"},
         "customdata": [
             [f"{n} of {total}" for n in row]
             for row, total in zip(counts.tolist(), totals.tolist(), strict=True)

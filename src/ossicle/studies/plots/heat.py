@@ -87,7 +87,7 @@ def heat(
         "x": [str(one) for one in columns],
         "z": [list(row) for row in values],
         "hoverongaps": False,
-        "colorbar": {"title": {"text": colours}},
+        "colorbar": {"title": {"text": colours, "side": "right"}},
     }
     if len(rows) * len(columns) <= MOST_WRITTEN:
         trace["text"] = [
