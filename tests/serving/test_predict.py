@@ -2,6 +2,7 @@
 
 import base64
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,21 @@ def test_a_text_has_times_and_a_prompt_if_asked(tasks: Any, alone: Alone) -> Non
     assert equal(without(found), alone(folders["seq2seq"], audio, prompt="ab"))
 
 
+def test_an_ensemble_of_texts_takes_no_longer_recordings(tmp_path: Path) -> None:
+    folders = {
+        name: adapter(tmp_path / name, WHISPER, recipe, task="seq2seq", seed=seed, max_seconds=1.0)
+        for seed, (name, recipe) in enumerate({"a": "lora@dec.attn.q", "b": "lora"}.items())
+    }
+    engine = Engine(ServeSettings(device="cpu"))
+    engine.open(folders)
+    client, both = TestClient(create_app(engine)), {"adapter": ["a", "b"], "vote": "rover"}
+    assert sent(client, wav(0.8), **both).status_code == 200
+    found = sent(client, wav(1.8), **both)
+    assert (found.status_code, found.json()["error"]["type"]) == (413, "too_long")
+    assert sent(client, wav(1.8), adapter="a").status_code == 200
+    engine.close()
+
+
 REFUSED = [
     ({"adapter": "loar"}, 404, "not_found", "no adapter 'loar'.*Did you mean 'lora'"),
     ({}, 422, "no_adapter", "names no adapter.*lora, other, wide"),
@@ -182,11 +198,24 @@ def test_a_bad_recording_is_refused_in_a_sentence(
     assert message in found.json()["error"]["message"]
 
 
+def test_an_upload_is_not_written_to_a_file(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rolled: list[object] = []
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rolled.append)
+    assert sent(client, wav(40), adapter="lora").status_code == 200  # more than a MB
+    assert not rolled
+
+
 def test_requests_of_other_forms_are_refused(client: TestClient) -> None:
     found = client.post("/v1/predict", content=b"x", headers={"content-type": "text/html"})
     assert found.status_code == 415
     assert client.post("/v1/predict", data={"adapter": "lora"}).status_code == 415
     assert client.post("/v1/predict", json={"audio": "?"}).json()["error"]["type"] == "bad_audio"
     assert client.post("/v1/predict", json=[1]).status_code == 422
+    form = {"content-type": "multipart/form-data; boundary=x"}
+    for kind, body in ((form, b"not a form"), ({"content-type": "multipart/form-data"}, b"--x")):
+        found = client.post("/v1/predict", content=body, headers=kind)
+        assert (found.status_code, found.json()["error"]["type"]) == (400, "bad_request")
     assert client.get("/v1/predict").status_code == 405
     assert client.get("/v2").json()["error"]["type"] == "not_found"

@@ -143,7 +143,6 @@ def check_installed() -> None:
     """
     try:
         import fastapi  # noqa: F401
-        import pebble  # noqa: F401
         import prometheus_client  # noqa: F401
         import python_multipart  # noqa: F401
         import uvicorn  # noqa: F401

@@ -143,6 +143,14 @@ class Hearing:
                 "the recording",
                 "too_long",
             )
+        if size > limit and unit.task.goes_on and len(entry.units) > 1:
+            raise Refusal(
+                413,
+                f"the recording is {size / rate:.1f} s long, longer than the window of "
+                f"{limit / rate:g} s, and each member of '{entry.name}' would continue at another "
+                "time; name a single adapter, or cut the recording",
+                "too_long",
+            )
         return size
 
     def _run(self, host: Host, limit: int, parts: Sequence[Part]) -> None:

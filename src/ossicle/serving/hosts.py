@@ -1,9 +1,7 @@
 """Backbones in memory, each with a model, a thread that runs it, and the adapters in it."""
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import torch
 from jaxtyping import Float
@@ -26,8 +24,6 @@ from ossicle.serving.residents import Residents
 from ossicle.serving.settings import ServeSettings
 from ossicle.training.folder import places_of
 from ossicle.writing import Text
-
-_LOGGER: Final = logging.getLogger(__name__)
 
 
 class Host:

@@ -2,12 +2,17 @@
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ossicle.serving.engine import Asked
 from ossicle.serving.refusal import Refusal, invalid
@@ -17,6 +22,7 @@ JSON: Final = "application/json"
 RAW: Final = "application/octet-stream"
 T = TypeVar("T", bound=BaseModel)
 ADAPTERS: Final = {"adapter": "adapters"}
+MOST_FIELDS: Final = 1100
 _FILES: Final = "each field with a file has one"
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=1000)]
 
@@ -99,6 +105,33 @@ class Upload:
     name: str | None
 
 
+class _InMemory(MultiPartParser):
+    """A parser of forms that writes no upload to a file; the guard bounds their size."""
+
+    spool_max_size = sys.maxsize
+
+
+@asynccontextmanager
+async def _parsed(request: Request, max_files: int) -> AsyncIterator[FormData]:
+    """Give the form of a request.
+
+    Raises:
+        Refusal: it is not a form of that type, or has too many fields.
+    """
+    parser = _InMemory(
+        request.headers, request.stream(), max_files=max_files, max_fields=MOST_FIELDS
+    )
+    try:
+        form = await parser.parse()
+    except (MultiPartException, FormParserError) as error:
+        why = str(getattr(error, "message", error)).rstrip(".")
+        raise Refusal(400, f"the form cannot be read: {why}") from error
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
 async def read_form(
     request: Request, files: Sequence[str]
 ) -> tuple[list[Upload], list[tuple[str, str]]]:
@@ -111,7 +144,7 @@ async def read_form(
     Raises:
         Refusal: a file is missing, is there twice, or another field has one.
     """
-    async with request.form(max_files=len(files), max_fields=1100) as form:
+    async with _parsed(request, len(files)) as form:
         found: dict[str, Upload] = {}
         fields = []
         for name, value in form.multi_items():

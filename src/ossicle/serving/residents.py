@@ -6,7 +6,7 @@ held does not leave; if all places are held, the next request waits for one.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class Residents:
         """Hold adapters, at most as many as there are places, and give their keys.
 
         Args:
-            units: The adapters.
+            units: The adapters; one may be there several times.
             max_wait_s: Longest time to wait for places.
 
         Raises:
@@ -69,22 +69,23 @@ class Residents:
         """
         ends_s = time.monotonic() + max_wait_s
         with self._changed:
-            if not self._changed.wait_for(lambda: self._has_room(units), max_wait_s):
+            each = list(dict.fromkeys(units))
+            if not self._changed.wait_for(lambda: self._has_room(each), max_wait_s):
                 raise unavailable(
                     f"all {self.most} places for adapters were in use for {max_wait_s:g} s; try "
                     "again, or serve with a higher --max-resident"
                 )
-            leaving, new = self._take(units)
-            places = [self._places[unit] for unit in units]
+            leaving, new = self._take(each)
+            places = {unit: self._places[unit] for unit in each}
         try:
             for key in leaving:
                 self._unload(key)
             for unit in new:
                 self._fill(unit)
-            self._wait_loaded(places, ends_s)
-            yield [place.key for place in places]
+            self._wait_loaded(places.values(), ends_s)
+            yield [places[unit].key for unit in units]
         finally:
-            self._release(units, places)
+            self._release(places)
 
     def forget(self, unit: Unit) -> None:
         """Let an adapter leave: now, or once no request holds it."""
@@ -97,7 +98,7 @@ class Residents:
         self._unload(place.key)
 
     @staticmethod
-    def _wait_loaded(places: Sequence[_Place], ends_s: float) -> None:
+    def _wait_loaded(places: Iterable[_Place], ends_s: float) -> None:
         """Wait until adapters are loaded, by this request or by another one."""
         try:
             for place in places:
@@ -137,11 +138,11 @@ class Residents:
         else:
             place.loaded.set_result(None)
 
-    def _release(self, units: Sequence[Unit], places: Sequence[_Place]) -> None:
+    def _release(self, places: Mapping[Unit, _Place]) -> None:
         """End a hold; adapters that are not served any more leave."""
         leaving = []
         with self._changed:
-            for unit, place in zip(units, places, strict=True):
+            for unit, place in places.items():
                 place.held -= 1
                 is_here = self._places.get(unit) is place
                 if is_here and not place.held and not unit.is_served:
