@@ -147,7 +147,7 @@ def test_an_ensemble_of_texts_takes_no_longer_recordings(tmp_path: Path) -> None
     }
     engine = Engine(ServeSettings(device="cpu"))
     engine.open(folders)
-    client, both = TestClient(create_app(engine)), {"adapter": ["a", "b"], "vote": "rover"}
+    client, both = TestClient(create_app(engine)), {"adapter": ["a", "b"], "vote": "soft"}
     assert sent(client, wav(0.8), **both).status_code == 200
     found = sent(client, wav(1.8), **both)
     assert (found.status_code, found.json()["error"]["type"]) == (413, "too_long")
