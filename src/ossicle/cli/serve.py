@@ -1,5 +1,6 @@
 """`ossicle serve`: trained adapters over HTTP."""
 
+import importlib.util
 from pathlib import Path
 from typing import Annotated
 
@@ -84,6 +85,20 @@ def serve(
         float,
         typer.Option(min=0, help="Longest time to finish requests after SIGTERM or Ctrl-C."),
     ] = 30.0,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="local: one process here. ray: replicas on the Ray cluster that `ray start` has "
+            "made."
+        ),
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT of the head of the Ray cluster. Default: that of this node."),
+    ] = None,
+    replicas: Annotated[
+        int, typer.Option(min=1, help="Processes with a backbone each, with --engine ray.")
+    ] = 2,
 ) -> None:
     """Serve trained adapters over HTTP, those on one backbone in common batches.
 
@@ -116,6 +131,7 @@ def serve(
         raise ServeError("there is nothing to serve; name a run, or a folder with --adapters")
     if allow_loading and adapters is None:
         raise ServeError("--allow-loading needs --adapters, the folder that clients load from")
+    check_engine(engine, address, allow_loading=allow_loading)
     folders = [check_trained(run, None) for run in runs or ()]
     check_installed()
 
@@ -130,9 +146,42 @@ def serve(
             f"{settings.root}/NAME`, or name a run as well"
         )
 
+    if engine == "ray":
+        from ossicle.serving.ray_engine import serve_on_ray
+
+        serve_on_ray(settings, chosen, found, address=address, replicas=replicas)
+        return
+
     from ossicle.serving.run import serve as run_server
 
     run_server(settings, chosen, found)
+
+
+def check_engine(engine: str, address: str | None, *, allow_loading: bool) -> None:
+    """Raise unless the engine can be used with these options.
+
+    Raises:
+        ServeError: it is unknown, lacks a package, or does not go with another option.
+        RunError: the address is not that of a head.
+    """
+    if engine not in ("local", "ray"):
+        raise ServeError(f"--engine is '{engine}'; use local or ray")
+    if engine == "local":
+        if address is not None:
+            raise ServeError("--address is that of a Ray cluster; give --engine ray as well")
+        return
+    from ossicle.trials.ray_engine import RayEngine
+
+    RayEngine(address)
+    if importlib.util.find_spec("grpc_reflection") is None:  # comes with ray[serve] alone
+        raise ServeError(
+            "--engine ray needs Ray Serve, which is missing: pip install 'ossicle[ray]'"
+        )
+    if allow_loading:
+        raise ServeError(
+            "--allow-loading is for one process, and replicas would differ; leave it out with "
+            "--engine ray, and start again with other adapters"
+        )
 
 
 def check_installed() -> None:

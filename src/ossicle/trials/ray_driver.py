@@ -14,9 +14,10 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from threading import Lock, Timer
@@ -226,8 +227,12 @@ def _last(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]
 
 
-def connect(address: str, parent: _Parent) -> None:
+def connect(address: str, say: Callable[[str], None]) -> None:
     """Connect to a cluster.
+
+    Args:
+        address: HOST:PORT of its head, or `auto`.
+        say: Called, before the process is ended, with the reason why it is.
 
     Raises:
         RunError: that is not possible.
@@ -235,9 +240,7 @@ def connect(address: str, parent: _Parent) -> None:
     start = "Start a cluster with `ray start --head`, or give --address HOST:PORT of its head"
 
     def give_up() -> None:
-        parent.send(
-            "error", f"no Ray cluster answers at '{address}' within {CONNECT_S:.0f} s. {start}"
-        )
+        say(f"no Ray cluster answers at '{address}' within {CONNECT_S:.0f} s. {start}")
         os._exit(FAILED)
 
     timer = Timer(CONNECT_S, give_up)
@@ -246,7 +249,7 @@ def connect(address: str, parent: _Parent) -> None:
     import ray
 
     try:
-        with _no_stderr():
+        with no_stderr():
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
@@ -256,7 +259,7 @@ def connect(address: str, parent: _Parent) -> None:
 
 
 @contextmanager
-def _no_stderr() -> Iterator[None]:
+def no_stderr() -> Iterator[None]:
     """Hide what Ray's C++ code writes about each attempt to connect; errors are exceptions."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
@@ -279,7 +282,7 @@ def main() -> None:
     os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # it would upload the working directory
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
     try:
-        connect(order["address"], parent)
+        connect(order["address"], partial(parent.send, "error"))
         _Driver(order, parent).run()
     except OssicleError as error:
         parent.send("error", str(error))
