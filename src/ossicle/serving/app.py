@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from ossicle import __version__
 from ossicle.errors import OssicleError
+from ossicle.serving.documented import OF_ADAPTERS, OF_PAGES, OF_RECORDINGS, refused
 from ossicle.serving.endpoints import (
     adapters,
     embeddings,
@@ -41,9 +42,11 @@ def create_app(engine: Engine, *, key: str | None = None, hosts: Collection[str]
     )
     app = FastAPI(title="ossicle", version=__version__, docs_url=None, redoc_url=None)
     app.state.engine = engine
-    api = (predict, transcriptions, embeddings, verify, models, adapters, health)
-    for endpoint in (*api, page):
-        app.include_router(endpoint.router)
+    for endpoint in (predict, transcriptions, embeddings, verify):
+        app.include_router(endpoint.router, responses=refused(OF_RECORDINGS))
+    app.include_router(adapters.router, responses=refused(OF_ADAPTERS))
+    for pages in (models, health, page):
+        app.include_router(pages.router, responses=refused(OF_PAGES))
     app.add_middleware(Guard, limits, key=key, hosts=hosts)
     app.add_exception_handler(OssicleError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)

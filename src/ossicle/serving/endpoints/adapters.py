@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from ossicle.serving.catalogue import Entry
+from ossicle.serving.documented import Adapter, Adapters
 from ossicle.serving.engine import Engine
 from ossicle.serving.roots import check_allowed, folder_below
 
@@ -31,14 +32,14 @@ class Loading(BaseModel):
     )
 
 
-@router.get("/v1/adapters")
+@router.get("/v1/adapters", response_model=Adapters)
 async def adapters(request: Request) -> dict[str, Any]:
     """Return all adapters."""
     engine: Engine = request.app.state.engine
     return {"adapters": [_about(engine, entry) for entry in engine.catalogue.entries()]}
 
 
-@router.post("/v1/adapters", status_code=201)
+@router.post("/v1/adapters", status_code=201, response_model=Adapter)
 async def load(request: Request, wanted: Loading) -> dict[str, Any]:
     """Load an adapter from a folder on the server; requests for others go on meanwhile."""
     engine: Engine = request.app.state.engine

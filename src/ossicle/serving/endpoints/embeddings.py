@@ -103,11 +103,12 @@ class Embeddings(BaseModel):
 
 
 FORM: Final = form_schema(Options, ["file"])
+ONE_OF: Final = {"oneOf": [{"required": ["input"]}, {"required": ["audio"]}]}
 BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 BODY: Final = {
     "required": True,
     "content": {
-        JSON: {"schema": Body.model_json_schema()},
+        JSON: {"schema": Body.model_json_schema() | ONE_OF},
         MULTIPART: {"schema": FORM},
         RAW: BINARY,
         "audio/*": BINARY,

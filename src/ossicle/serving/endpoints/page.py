@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Response
 
+from ossicle.serving.documented import refused
 from ossicle.serving.refusal import Refusal
 
 router = APIRouter()
@@ -28,7 +29,7 @@ HEADERS: Final = {
 }
 _RECORDING: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"audio/ogg": {}}, "description": "An Ogg file."},
-    404: {"description": "There is none of that name."},
+    **refused((404,)),
 }
 
 

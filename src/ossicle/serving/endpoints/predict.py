@@ -4,12 +4,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from ossicle.serving.documented import Answers
 from ossicle.serving.requests import PREDICT_BODY, read_asked
 
 router = APIRouter()
 
 
-@router.post("/v1/predict", openapi_extra={"requestBody": PREDICT_BODY})
+@router.post("/v1/predict", openapi_extra={"requestBody": PREDICT_BODY}, response_model=Answers)
 async def predict(request: Request) -> dict[str, Any]:
     """Return what adapters answer to a recording.
 

@@ -1,6 +1,6 @@
 """`POST /v1/audio/transcriptions`: transcripts for clients of OpenAI's API."""
 
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -47,11 +47,19 @@ class Form(BaseModel):
         "", max_length=10_000, description="What was said before, for a text decoder."
     )
     response_format: Layout = Field("json", description="srt and vtt are subtitles.")
-    temperature: float = Field(0, description="0: adapters write the most likely text.")
+    temperature: float = Field(
+        0,
+        description="0: adapters write the most likely text.",
+        json_schema_extra={"minimum": 0, "maximum": 0},
+    )
     granularities: list[Literal["segment", "word"]] = Field(
         [], alias=GRANULARITIES, max_length=2, description="With verbose_json alone: segment."
     )
-    stream: bool = Field(False, description="false: transcripts are sent as a whole.")
+    stream: bool = Field(
+        False,
+        description="false: transcripts are sent as a whole.",
+        json_schema_extra={"const": False},
+    )
 
     @field_validator("temperature")
     @classmethod
@@ -75,6 +83,31 @@ class Form(BaseModel):
         return Wish(self.response_format, self.language, self.prompt, tuple(self.granularities))
 
 
+class Segment(BaseModel):
+    """A part of a transcript, as verbose_json has it."""
+
+    id: int
+    seek: int = Field(description="Start of its window, in hundredths of a second.")
+    start: float = Field(description="In seconds.")
+    end: float = Field(description="In seconds.")
+    text: str
+    tokens: list[int]
+    temperature: float
+    avg_logprob: float = Field(description="Mean over the tokens of its window.")
+    compression_ratio: float = Field(description="Of the text of its window.")
+    no_speech_prob: float = Field(description="Of its window.")
+
+
+class Transcript(BaseModel):
+    """A transcript: `text` alone, or with the rest in verbose_json."""
+
+    text: str
+    task: Literal["transcribe"] = "transcribe"
+    language: str = Field("", description="As in ISO 639; und: the adapter does not know it.")
+    duration: float = Field(0, description="Length of the recording, in seconds.")
+    segments: list[Segment] = Field([], description="Of an adapter with a text decoder.")
+
+
 BODY: Final = {"required": True, "content": {MULTIPART: {"schema": form_schema(Form, ["file"])}}}
 TEXTS: Final = {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values()}
 
@@ -83,7 +116,8 @@ TEXTS: Final = {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.val
     "/v1/audio/transcriptions",
     openapi_extra={"requestBody": BODY},
     responses={200: {"content": TEXTS}},
-    response_model=dict[str, Any],
+    response_model=Transcript,
+    response_model_exclude_unset=True,
 )
 async def transcriptions(request: Request) -> Response:
     """Return the transcript of a recording, in the form of OpenAI's API.
