@@ -37,6 +37,8 @@ OPERATIONS = (
     "GET /v1/models",
     "GET /healthz",
     "GET /readyz",
+    "GET /examples",
+    "GET /examples/{name}",
 )
 WITH_BODY = [one for one in OPERATIONS if one.startswith("POST")]
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from ossicle import __version__
 from ossicle.errors import OssicleError
-from ossicle.serving.documented import OF_ADAPTERS, OF_PAGES, OF_RECORDINGS, refused
+from ossicle.serving.documented import OF_PAGES, OF_REQUESTS, refused
 from ossicle.serving.endpoints import (
     adapters,
     embeddings,
@@ -42,9 +42,8 @@ def create_app(engine: Engine, *, key: str | None = None, hosts: Collection[str]
     )
     app = FastAPI(title="ossicle", version=__version__, docs_url=None, redoc_url=None)
     app.state.engine = engine
-    for endpoint in (predict, transcriptions, embeddings, verify):
-        app.include_router(endpoint.router, responses=refused(OF_RECORDINGS))
-    app.include_router(adapters.router, responses=refused(OF_ADAPTERS))
+    for endpoint in (predict, transcriptions, embeddings, verify, adapters):
+        app.include_router(endpoint.router, responses=refused(OF_REQUESTS))
     for pages in (models, health, page):
         app.include_router(pages.router, responses=refused(OF_PAGES))
     app.add_middleware(Guard, limits, key=key, hosts=hosts)

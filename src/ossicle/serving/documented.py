@@ -10,17 +10,15 @@ MEANING: Final = {
     403: "It is not allowed.",
     404: "There is no such adapter.",
     408: "The request was sent too slowly.",
-    409: "The name is taken, or there are as many as allowed.",
-    411: "The length of the body is not stated.",
+    409: "The name is taken, there are as many as allowed, or files have changed.",
     413: "The body or the recording is too large.",
     415: "The content type is not known.",
     422: "A value cannot be used.",
     429: "The server is busy; try again after `Retry-After` seconds.",
     503: "The server starts or stops; try again after `Retry-After` seconds.",
 }
-OF_RECORDINGS: Final = (400, 401, 404, 408, 411, 413, 415, 422, 429, 503)
-OF_ADAPTERS: Final = (400, 401, 403, 404, 408, 409, 411, 413, 415, 422, 429, 503)
-OF_PAGES: Final = (401,)
+OF_REQUESTS: Final = (400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503)
+OF_PAGES: Final = (401, 403, 503)
 
 
 class Error(BaseModel):
