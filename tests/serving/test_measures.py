@@ -40,12 +40,14 @@ def test_requests_are_counted_by_endpoint_and_not_by_path() -> None:
 
 def test_stages_are_observed_in_seconds() -> None:
     measures = Measures()
-    measures.stages({"decode": 15.0, "queue": 1.0, "model": 40.0, "total": 60.0})
-    measures.stages({"decode": 3.0})
+    for seconds in (0.015, 0.003):
+        measures.stage("decode", seconds)
+    measures.stage("total", 0.06)
     found = read(measures)
     assert found[key("stage_seconds_sum", stage="decode")] == pytest.approx(0.018)
     assert found[key("stage_seconds_count", stage="decode")] == 2
     assert found[key("stage_seconds_bucket", stage="decode", le="0.01")] == 1
+    assert found[key("stage_seconds_count", stage="queue")] == 0
     assert found[key("stage_seconds_sum", stage="total")] == pytest.approx(0.06)
 
 

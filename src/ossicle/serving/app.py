@@ -46,7 +46,7 @@ def create_app(engine: Engine, *, key: str | None = None, hosts: Collection[str]
         app.include_router(endpoint.router, responses=refused(OF_REQUESTS))
     for pages in (models, health, page):
         app.include_router(pages.router, responses=refused(OF_PAGES))
-    app.add_middleware(Guard, limits, key=key, hosts=hosts)
+    app.add_middleware(Guard, limits, key=key, hosts=hosts, observe=engine.measures.request)
     app.add_exception_handler(OssicleError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)

@@ -10,16 +10,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 from ossicle.data.decode import Wave
 from ossicle.errors import OssicleError, RunError, ServeError
+from ossicle.serving.batcher import Asked as Row
 from ossicle.serving.catalogue import Catalogue, Entry, read_entry
+from ossicle.serving.client import CLIENT, Client, client
 from ossicle.serving.decoding import Decoder, DecodingLimits
 from ossicle.serving.hearing import Hearing
 from ossicle.serving.hosts import Hosts
+from ossicle.serving.measures import Measures, Throughput
 from ossicle.serving.refusal import busy, invalid, unavailable
 from ossicle.serving.settings import ServeSettings
 from ossicle.serving.voting import joined
@@ -63,13 +67,25 @@ class Engine:
         catalogue: The adapters that are served.
         hosts: The backbones in memory.
         decoder: The processes that decode recordings.
+        measures: What `/metrics` shows.
         state: `loading` at first, then `ready`, and `draining` once it was told to stop.
     """
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
         self.catalogue = Catalogue(settings.max_adapters)
-        self.hosts = Hosts(settings)
+        self.measures = Measures()
+        self._throughput = Throughput()
+        self.hosts = Hosts(settings, self._observe)
+        self.measures.gauge("queue_rows", "Rows that wait for a batch.", self._queued)
+        self.measures.gauge(
+            "adapters_resident",
+            "Adapters in memory.",
+            lambda: sum(len(host.residents) for host in self.hosts.all()),
+        )
+        self.measures.gauge(
+            "requests_active", "Requests that are being answered.", lambda: self._requests
+        )
         self.decoder = Decoder(
             settings.decoders,
             DecodingLimits(
@@ -129,6 +145,7 @@ class Engine:
         except OssicleError:
             self._forget(entry)
             raise
+        self._count_adapters()
         return entry
 
     def remove(self, name: str) -> None:
@@ -138,6 +155,19 @@ class Engine:
             Refusal: there is none of that name.
         """
         self._forget(self.catalogue.remove(name))
+        self._count_adapters()
+
+    def _count_adapters(self) -> None:
+        self.measures.serve_adapters([entry.name for entry in self.catalogue.entries()])
+
+    def _queued(self) -> int:
+        return sum(len(host.batcher) for host in self.hosts.all())
+
+    def _observe(self, batch: Sequence[Row]) -> None:
+        self.measures.batch(sum(len(row.names) for row in batch))
+        for row in batch:
+            self.measures.stage("queue", row.begun_s - row.came_s)
+            self.measures.stage("model", row.done_s - row.begun_s)
 
     def _forget(self, entry: Entry) -> None:
         for unit in entry.units:
@@ -165,12 +195,16 @@ class Engine:
             if self._requests >= self.settings.max_requests:
                 raise busy(
                     f"{self.settings.max_requests} requests are being answered, which is the limit "
-                    "of this server; try again"
+                    "of this server; try again",
+                    self._throughput.retry_after_s(self._requests),
                 )
             self._requests += 1
+        begun_s = time.perf_counter()
         try:
             yield
         finally:
+            self.measures.stage("total", time.perf_counter() - begun_s)
+            self._throughput.answered()
             with self._changed:
                 self._requests -= 1
                 self._changed.notify_all()
@@ -227,11 +261,25 @@ class Engine:
         Raises:
             Refusal: it cannot be decoded.
         """
-        return await self.in_thread(lambda: self.decoder.decode(audio, self.rates(entries)).waves)
+        begun_s = time.perf_counter()
+        rates = self.rates(entries)
+        found = await self.in_thread(lambda: self.decoder.decode(audio, rates, client().gone))
+        self.measures.stage("decode", time.perf_counter() - begun_s)
+        return found.waves
 
     async def in_thread(self, work: Callable[[], T]) -> T:
-        """Return the result of a function, which may wait for models, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        """Return the result of a function, which may wait for models, in a thread.
+
+        When this is cancelled, because the client has left, what the function waits for is dropped.
+        """
+        waiting, context = Client(), copy_context()
+        context.run(CLIENT.set, waiting)
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._pool, lambda: context.run(work))
+        except asyncio.CancelledError:
+            waiting.leave()
+            raise
 
     def task(self, entry: Entry) -> Task:
         """Return the task of an adapter, with the tokens of its backbone."""
@@ -245,7 +293,9 @@ class Engine:
     def hearing(self, waves: Mapping[int, Wave], asked: Asked) -> Hearing:
         """Return what computes outputs of a recording."""
         text = Text(prompt=asked.prompt, times=asked.timestamps)
-        return Hearing(self.hosts, waves, text, self.settings.max_answer_s)
+        return Hearing(
+            self.hosts, waves, text, self.settings.max_answer_s, self.measures.adapter_rows
+        )
 
     def _answers(
         self, hearing: Hearing, asked: Asked, entries: Sequence[Entry]

@@ -4,7 +4,8 @@ Adapters on one backbone with the same windows hear a recording as one row each 
 frozen part runs once however many they are.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,16 +38,20 @@ class Hearing:
         waves: The recording by sample rate.
         text: What is written about it.
         max_wait_s: Longest time to wait for a model.
+        count_rows: Called with the name of an adapter and how many rows it has heard.
         outputs: The output of each adapter, windows combined.
         asked: The rows that the models were given.
+        rows: How many of them each adapter has heard.
     """
 
     hosts: Hosts
     waves: Mapping[int, Wave]
     text: Text
     max_wait_s: float
+    count_rows: Callable[[str, int], None] = lambda _name, _rows: None
     outputs: dict[Part, Tensor] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    rows: Counter[Unit] = field(default_factory=Counter)
 
     def hear(self, entries: Sequence[Entry]) -> None:
         """Compute the outputs of all members of some adapters.
@@ -66,6 +71,8 @@ class Hearing:
             most = host.residents.most
             for start in range(0, len(parts), most):
                 self._run(host, limit, parts[start : start + most])
+        for entry in entries:
+            self._count(entry)
 
     def decide(self, entry: Entry) -> Decision:
         """Return the decision of an adapter whose members were heard."""
@@ -104,7 +111,11 @@ class Hearing:
             Refusal: the recording is too short, or a model did not answer in time.
         """
         found = [self._embedding(entry, unit, limit) for unit, limit in self.parts(entry.units)]
+        self._count(entry)
         return torch.cat([normalize(one, dim=0) for one in found]) if len(found) > 1 else found[0]
+
+    def _count(self, entry: Entry) -> None:
+        self.count_rows(entry.name, sum(self.rows[unit] for unit in set(entry.units)))
 
     def _embedding(self, entry: Entry, unit: Unit, limit: int) -> Float[Tensor, " E"]:
         host = self.hosts.of(unit)
@@ -174,3 +185,4 @@ class Hearing:
                 yield model
             finally:
                 self.asked += model.asked
+                self.rows.update(dict.fromkeys(units, len(model.asked)))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 
 import torch
 from jaxtyping import Float
@@ -19,11 +20,14 @@ from ossicle.inference.adapter_group import Request
 from ossicle.inference.saved_adapter import read_adapter
 from ossicle.serving.batcher import Asked, Batcher, Reads
 from ossicle.serving.catalogue import Unit
+from ossicle.serving.client import client
 from ossicle.serving.refusal import Refusal, unavailable
 from ossicle.serving.residents import Residents
 from ossicle.serving.settings import ServeSettings
 from ossicle.training.folder import places_of
 from ossicle.writing import Text
+
+Observe = Callable[[Sequence[Asked]], None]
 
 
 class Host:
@@ -42,6 +46,7 @@ class Host:
         reload: Callable[[], Backbone],
         settings: ServeSettings,
         alone: Unit | None = None,
+        observe: Observe | None = None,
     ) -> None:
         """Prepare a backbone.
 
@@ -50,6 +55,7 @@ class Host:
             reload: Loads the same backbone once more.
             settings: The limits.
             alone: The only adapter, which changes the backbone itself; None: there is a bank.
+            observe: Called after each batch, with its rows.
         """
         self.backbone, self.reload = backbone, reload
         self._bank = AdapterBank(backbone) if alone is None else None
@@ -62,6 +68,7 @@ class Host:
             self._run,
             max_rows=settings.max_rows,
             max_wait_s=settings.max_wait_ms / 1000,
+            observe=observe,
         )
 
     def close(self) -> None:
@@ -149,6 +156,7 @@ class SharedModel:
             if row.model_input is not None
         ]
         self.asked += asked
+        client().waits_for([one.found for one in asked])
         try:
             found = [one.found.result(self._max_wait_s) for one in asked]
         except TimeoutError as error:
@@ -157,14 +165,22 @@ class SharedModel:
             raise unavailable(
                 f"the model gave no answer within {self._max_wait_s:g} s; try again later"
             ) from error
+        except CancelledError as error:
+            raise Refusal(408, "the client left before its recording was answered") from error
         return list(zip(*found, strict=True))
 
 
 class Hosts:
     """All backbones in memory."""
 
-    def __init__(self, settings: ServeSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: ServeSettings, observe: Observe | None = None) -> None:
+        """Begin with none.
+
+        Args:
+            settings: The limits.
+            observe: Called after each batch, with its rows.
+        """
+        self._settings, self._observe = settings, observe
         self._shared: dict[str, Host] = {}
         self._own: dict[Unit, Host] = {}
         self._lock = threading.Lock()
@@ -215,7 +231,8 @@ class Hosts:
                     "too_many_backbones",
                 )
             reload = known.reload if known is not None else self._loader(unit)
-            host = Host(reload(), reload, self._settings, unit if unit.in_place else None)
+            alone = unit if unit.in_place else None
+            host = Host(reload(), reload, self._settings, alone, self._observe)
             if unit.in_place:
                 self._own[unit] = host
             else:

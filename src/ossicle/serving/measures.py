@@ -37,14 +37,14 @@ class Measures:
         )
         self._seconds = Histogram(
             "ossicle_stage_seconds",
-            "Time of a request in each stage.",
+            "Time of each stage: decode and total by request, queue and model by row.",
             ("stage",),
             buckets=_SECONDS,
             registry=registry,
         )
         self._batch = Histogram(
             "ossicle_batch_rows",
-            "Rows of a batch, each a recording or a window of one.",
+            "Rows of a batch: a recording or a window of one, with one adapter.",
             buckets=_ROWS,
             registry=registry,
         )
@@ -76,15 +76,14 @@ class Measures:
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         self._requests.labels(endpoint, method, status).inc()
 
-    def stages(self, ms: Mapping[str, float]) -> None:
-        """Count the times of an answered request.
+    def stage(self, name: str, seconds: float) -> None:
+        """Count the time of a request in a stage: queue and model once for each of its rows.
 
         Args:
-            ms: Milliseconds by stage.
+            name: One of `STAGES`.
+            seconds: The time.
         """
-        for stage in STAGES:
-            if stage in ms:
-                self._seconds.labels(stage).observe(ms[stage] / 1000)
+        self._seconds.labels(name).observe(seconds)
 
     def batch(self, rows: int) -> None:
         """Count a batch."""

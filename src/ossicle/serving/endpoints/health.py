@@ -1,7 +1,9 @@
-"""`GET /healthz` and `GET /readyz`."""
+"""`GET /healthz`, `GET /readyz` and `GET /metrics`."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+
+from ossicle.serving.measures import CONTENT_TYPE
 
 router = APIRouter()
 
@@ -17,3 +19,13 @@ async def readyz(request: Request) -> JSONResponse:
     """Return whether requests are answered: 503 while adapters are loaded, and while it stops."""
     state = request.app.state.engine.state
     return JSONResponse({"status": state}, 200 if state == "ready" else 503)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "In the format of Prometheus."}},
+)
+async def metrics(request: Request) -> Response:
+    """Return requests, latency by stage, queue, batches, rows by adapter and memory."""
+    return Response(request.app.state.engine.measures.text(), media_type=CONTENT_TYPE)
