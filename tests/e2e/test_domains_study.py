@@ -25,6 +25,7 @@ def said(done: Any) -> str:
 
 @pytest.mark.browser
 @pytest.mark.thorough
+@pytest.mark.exhaustive
 def test_two_domains_are_compared_and_the_report_opens(ossicle: Command, tmp_path: Path) -> None:
     options = (
         "--domains=calm,excited",

@@ -16,15 +16,9 @@ from tones import write_corpus
 
 @pytest.mark.slow
 @pytest.mark.thorough
+@pytest.mark.exhaustive
 # one way of each kind: a sum over parameters, a teacher, batches of earlier recordings
-@pytest.mark.parametrize(
-    "way",
-    [
-        "ewc",
-        pytest.param("lwf", marks=pytest.mark.exhaustive),
-        pytest.param("dann", marks=pytest.mark.exhaustive),
-    ],
-)
+@pytest.mark.parametrize("way", ["ewc", "lwf", "dann"])
 def test_two_processes_keep_what_one_keeps(tmp_path: Path, way: str) -> None:
     """Batches of five: two rows in the second process, and one row alone in the last batch."""
     for number, name in enumerate(("source", "target")):

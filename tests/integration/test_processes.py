@@ -44,7 +44,7 @@ def launched(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("options", "more"),
     [
-        ("", ["--task=classification"]),
+        pytest.param("", ["--task=classification"], marks=pytest.mark.exhaustive),
         ("?label=valence", ["--task=regression", "--accumulate=2"]),  # its loss sees all rows
     ],
 )
