@@ -46,7 +46,7 @@ def server(root: Path) -> "Iterator[subprocess.Popen[str]]":
     """A server of all runs of a folder, with one run more that is damaged."""
     (root / "damaged").mkdir(exist_ok=True)
     (root / "damaged" / "recipe.json").write_text("{}")
-    made = command("--adapters", root, "--device", "cpu", "--max-wait-ms", "1500")
+    made = command("--adapters", root, "--device", "cpu", "--max-wait-ms", "4000")
     yield made
     made.kill()
     made.wait()
@@ -59,7 +59,7 @@ def server(root: Path) -> "Iterator[subprocess.Popen[str]]":
 def test_sigterm_lets_requests_finish_and_refuses_others(
     server: "subprocess.Popen[str]",
 ) -> None:
-    with httpx.Client(base_url=address(server), timeout=20) as client:
+    with httpx.Client(base_url=address(server), timeout=60) as client:
         names = [one["name"] for one in client.get("/v1/adapters").json()["adapters"]]
         assert {"lora", "team/full"} <= set(names)
         assert "damaged" not in names
@@ -69,15 +69,15 @@ def test_sigterm_lets_requests_finish_and_refuses_others(
             return client.post("/v1/predict?adapter=lora", content=wav(0.3), headers=RAW)
 
         with ThreadPoolExecutor(1) as pool:
-            begun = pool.submit(ask)  # its row waits 1.5 s for others
-            time.sleep(0.7)
+            begun = pool.submit(ask)  # its row waits 4 s for others
+            time.sleep(1.5)
             server.send_signal(signal.SIGTERM)
             time.sleep(0.3)
             assert ask().status_code == 503
             assert client.get("/readyz").status_code == 503
             assert client.get("/healthz").status_code == 200
             assert begun.result().status_code == 200
-        assert server.wait(15) == 0
+        assert server.wait(60) == 0
 
 
 @pytest.mark.thorough
@@ -97,7 +97,7 @@ def test_what_cannot_be_served_is_said_before_anything_is_loaded(
     root: Path, arguments: list[str], message: str
 ) -> None:
     server = command(*[one.format(root=root) for one in arguments])
-    _, said = server.communicate(timeout=30)
+    _, said = server.communicate(timeout=120)
     assert server.returncode == 2
     assert message in said
 
