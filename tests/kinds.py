@@ -114,9 +114,10 @@ def rotation(pairs: Iterable[Pair], turn: int) -> set[Pair]:
     }
 
 
-def half(pairs: Iterable[Pair], turn: int) -> set[Pair]:
-    """Return every second pair; the others for a turn that is odd where this one is even."""
-    return {pair for number, pair in enumerate(sorted(pairs)) if number % 2 == turn % 2}
+def third(pairs: Iterable[Pair], turn: int) -> set[Pair]:
+    """Return every third pair, of each recipe in turn; the next turn begins one pair later."""
+    by_recipe = sorted(pairs, key=lambda pair: (pair[1], pair[0]))
+    return {pair for number, pair in enumerate(by_recipe) if number % 3 == turn % 3}
 
 
 def attached(backbone: Backbone, recipe: Recipe) -> AdaptedModel:

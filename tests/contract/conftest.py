@@ -10,8 +10,8 @@ other kinds (here x and o).
     wavlm          o      x                 out have the mark `thorough` and run in `make test-all`.
     whisper               o      x
 
-CI runs about half of the other pairs, again different ones for each property. The rest has the mark
-`exhaustive` too.
+CI runs about a third of the other pairs, again different ones for each property. The rest has the
+mark `exhaustive` too.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from zlib import crc32
 
 import pytest
 
-from kinds import Pair, half, rotation
+from kinds import Pair, rotation, third
 
 HERE = Path(__file__).parent
 
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             by_property[item.nodeid.partition("[")[0]].append((pair, item))
     for name, tests in by_property.items():
         pairs, turn = [pair for pair, _ in tests], crc32(name.encode())
-        quick, in_ci = rotation(pairs, turn), half(pairs, turn)
+        quick, in_ci = rotation(pairs, turn), third(pairs, turn)
         for pair, item in tests:
             if pair not in quick:
                 item.add_marker("thorough")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kinds import ALONE, KINDS, SETTINGS, half, pairs, rotation
+from kinds import ALONE, KINDS, SETTINGS, pairs, rotation, third
 
 ALL = pairs(SETTINGS)
 
@@ -26,11 +26,11 @@ def test_other_turns_choose_other_pairs_until_all_are_met():
     assert set().union(*(rotation(alone, turn) for turn in range(len(KINDS)))) == alone
 
 
-def test_ci_meets_every_recipe_and_every_kind_in_each_property_and_every_pair_in_two():
-    even, odd = half(ALL, turn=4), half(ALL, turn=7)
-    assert even.isdisjoint(odd)
-    assert even | odd == set(ALL)
-    for chosen in (even, odd):
+def test_ci_meets_every_recipe_and_every_kind_in_each_property_and_every_pair_in_three():
+    thirds = [third(ALL, turn) for turn in (4, 8, 9)]
+    assert sum(map(len, thirds)) == len(ALL)
+    assert set().union(*thirds) == set(ALL)
+    for chosen in thirds:
         assert {kind for kind, _ in chosen} == set(KINDS)
         met = {recipe for _, recipe in chosen}
-        assert {recipe for recipe in SETTINGS if len(pairs([recipe])) > 1} <= met
+        assert {recipe for recipe in SETTINGS if len(pairs([recipe])) > 2} <= met
