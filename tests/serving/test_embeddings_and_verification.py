@@ -60,6 +60,19 @@ def test_a_recording_comes_in_any_of_four_ways(api):
         )
 
 
+def test_many_recordings_come_back_in_their_order(api):
+    sounds = [text_of(wav(200 + 30 * number)) for number in range(20)]
+    made = api.post("/v1/embeddings", json={"model": "mood", "input": sounds}).json()
+    for number in (0, 7, 19):
+        (alone,) = api.post(
+            "/v1/embeddings", json={"model": "mood", "input": sounds[number]}
+        ).json()["data"]
+        np.testing.assert_allclose(made["data"][number]["embedding"], alone["embedding"], **NEARLY)
+    sounds[3] = text_of(b"no sound")
+    refused = api.post("/v1/embeddings", json={"model": "mood", "input": sounds})
+    assert (refused.status_code, refused.json()["error"]["type"]) == (422, "bad_audio")
+
+
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 import numpy as np
@@ -29,6 +30,7 @@ from ossicle.serving.requests import (
 router = APIRouter()
 
 MOST: Final = 64  # recordings of a request
+AT_ONCE: Final = 8  # of them are worked on, so that other requests get their turns
 TEXT: Final = {"type": "string", "description": "The content of a sound file, in base64."}
 SEVERAL: Final = {"type": "array", "items": TEXT, "minItems": 1, "maxItems": MOST}
 Recordings = Annotated[
@@ -128,7 +130,7 @@ async def embeddings(request: Request) -> Embeddings:
     with engine.admitted():
         recordings, options = await _read(request)
         entry = chosen(engine, options.model, options.adapter)
-        vectors = await asyncio.gather(*(_embedding(engine, entry, one) for one in recordings))
+        vectors = await _vectors(engine, entry, recordings)
         width = len(vectors[0])
         if options.dimensions not in (None, width):
             raise invalid(
@@ -176,10 +178,26 @@ async def _read(request: Request) -> tuple[list[bytes], Options]:
     )
 
 
-async def _embedding(engine: Engine, entry: Entry, audio: bytes) -> NDArray[np.float32]:
-    waves = await engine.decoded(audio, [entry])
-    hearing = engine.hearing(waves, Asked(audio))
-    return await engine.in_thread(lambda: hearing.embed(entry).numpy().astype(np.float32))
+async def _vectors(
+    engine: Engine, entry: Entry, recordings: Sequence[bytes]
+) -> list[NDArray[np.float32]]:
+    """Return the embedding of each recording; after the first that fails, no further one begins."""
+    turns = asyncio.Semaphore(AT_ONCE)
+    work = [asyncio.ensure_future(_embedding(engine, entry, one, turns)) for one in recordings]
+    try:
+        return await asyncio.gather(*work)
+    finally:
+        for one in work:
+            one.cancel()
+
+
+async def _embedding(
+    engine: Engine, entry: Entry, audio: bytes, turns: asyncio.Semaphore
+) -> NDArray[np.float32]:
+    async with turns:
+        waves = await engine.decoded(audio, [entry])
+        hearing = engine.hearing(waves, Asked(audio))
+        return await engine.in_thread(lambda: hearing.embed(entry).float().numpy())
 
 
 def _in_base64(vector: NDArray[np.float32]) -> str:
