@@ -17,15 +17,10 @@ TYPES: Final = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
-# No script or style but the files of the page; sound is played from memory (blob:).
+# The guard adds what all responses have, such as the policy that scripts come from here alone.
 HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self'; media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
+    "Cache-Control": "no-cache",  # kept, and asked for again: it changes with ossicle
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
 }
 _RECORDING: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {"audio/ogg": {}}, "description": "An Ogg file."},

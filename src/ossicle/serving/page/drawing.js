@@ -40,7 +40,10 @@ export function keepDrawn(canvas, draw) {
     if (canvas.clientWidth !== last && canvas.clientWidth) draw();
     last = canvas.clientWidth;
   }).observe(canvas);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  // a listener that stayed would keep every recording in memory
+  const redraw = () => (canvas.isConnected ? draw() : scheme.removeEventListener("change", redraw));
+  scheme.addEventListener("change", redraw);
 }
 
 function fitted(canvas) {

@@ -9,13 +9,16 @@ const STAGES = [
   ["way", "transfer", "between this page and the server"],
 ];
 
-/** Return the stages of a request. `ms` is the server's account, `all` what the page measured. */
-export function latency(ms, all) {
+/**
+ * Return the stages of a request. `ms` is the server's account of it; the page has measured that it
+ * took `own`, and `all` with those that were sent at the same time, in milliseconds.
+ */
+export function latency(ms, own, all) {
   const title = make("h3", {}, `Answered in ${time(all)}`);
   if (!("total" in ms)) return make("div", { class: "latency" }, title);
   const inside = ms.total;
   const known = (ms.decode ?? 0) + (ms.queue ?? 0) + (ms.model ?? 0);
-  const of = { ...ms, rest: Math.max(0, inside - known), way: Math.max(0, all - inside) };
+  const of = { ...ms, rest: Math.max(0, inside - known), way: Math.max(0, own - inside) };
   const shown = STAGES.filter(([key]) => typeof of[key] === "number");
   const sum = Math.max(
     1e-9,

@@ -98,18 +98,28 @@ async function answersOf(chosen, signal) {
   const [start, { first, second }] = [performance.now(), recordings];
   const pairs = chosen.filter((one) => one.task === "verification").map((one) => one.name);
   const others = chosen.filter((one) => one.task !== "verification").map((one) => one.name);
+  let own = 0; // time of the request that has stages; scores are asked for at the same time
+  const asked = async () => {
+    const found = await predict(first, others, read(), signal);
+    own = performance.now() - start;
+    return found;
+  };
   const [one, ...scores] = await Promise.all([
-    others.length ? predict(first, others, read(), signal) : { answers: [], ms: {} },
+    others.length ? asked() : { answers: [], ms: {} },
     ...pairs.map((name) => verify(first, second, name, signal)),
   ]);
-  return { answers: [...one.answers, ...scores], ms: one.ms, all: performance.now() - start, file: first };
+  const all = performance.now() - start;
+  return { answers: [...one.answers, ...scores], ms: one.ms, own, all, file: first };
 }
+
+/** Return the name of a backbone without its folder, owner and settings. */
+const short = (name) => name.split("?")[0].split("/").at(-1);
 
 async function load() {
   try {
     const { adapters } = await askJson("v1/adapters");
     picker.show(adapters);
-    const backbones = [...new Set(adapters.map((one) => one.backbone).filter(Boolean))];
+    const backbones = [...new Set(adapters.map((one) => short(one.backbone)))];
     at("about").textContent = adapters.length
       ? `${count(adapters.length, "adapter")} on ${listed(backbones)}`
       : "";

@@ -20,7 +20,7 @@ export function showNone(text) {
  * Show answers, with that of a vote first; return them in words, for screen readers.
  * `adapters` are all that the server has, `timeline` is that of the recording.
  */
-export function showAnswers({ answers, ms, all, file }, adapters, timeline) {
+export function showAnswers({ answers, ms, own, all, file }, adapters, timeline) {
   const voteFirst = [...answers.filter(isVote), ...answers.filter((one) => !isVote(one))];
   const tasks = new Map(adapters.map((one) => [one.name, about(one)]));
   const probs = new Map(answers.filter((one) => one.probs).map((one) => [one.adapter, one.probs]));
@@ -36,7 +36,7 @@ export function showAnswers({ answers, ms, all, file }, adapters, timeline) {
   at("cards").replaceChildren(...cards);
   at("cards").classList.toggle("many", cards.length > 1);
   timeline?.mark(answers.flatMap(lanesOf).map((lane, n) => ({ ...lane, hue: n % HUES })));
-  at("latency").replaceChildren(latency(ms, all));
+  at("latency").replaceChildren(latency(ms, own, all));
   at("of").textContent = file.name;
   bringIntoView(at("answers"));
   return voteFirst.map(said).join(". ");

@@ -72,7 +72,7 @@ export class Source {
 
   take(files) {
     if (!files?.length) return;
-    this.forget("file");
+    this.forget();
     this.chosen(files[0]);
     this.file.value = "";
   }

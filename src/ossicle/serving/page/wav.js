@@ -17,8 +17,7 @@ export function encodeWav(samples, rate) {
   text(36, "data");
   view.setUint32(40, 2 * samples.length, true);
   samples.forEach((one, n) => {
-    const clipped = Math.max(-1, Math.min(1, one));
-    view.setInt16(44 + 2 * n, Math.round(clipped * (clipped < 0 ? 32768 : 32767)), true);
+    view.setInt16(44 + 2 * n, Math.max(-32768, Math.min(32767, Math.round(32768 * one))), true);
   });
   return new Blob([view.buffer], { type: "audio/wav" });
 }
