@@ -140,6 +140,7 @@ def test_a_text_has_times_and_a_prompt_if_asked(tasks: Any, alone: Alone) -> Non
     assert equal(without(found), alone(folders["seq2seq"], audio, prompt="ab"))
 
 
+@pytest.mark.exhaustive
 def test_an_ensemble_of_texts_takes_no_longer_recordings(tmp_path: Path) -> None:
     folders = {
         name: adapter(tmp_path / name, WHISPER, recipe, task="seq2seq", seed=seed, max_seconds=1.0)

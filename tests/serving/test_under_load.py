@@ -53,7 +53,7 @@ def ask_many(client: TestClient, names: list[str], expected: Any, count: int, se
     return count
 
 
-@pytest.mark.parametrize("max_resident", [256, 3])
+@pytest.mark.parametrize("max_resident", [3, pytest.param(256, marks=pytest.mark.exhaustive)])
 def test_mixed_methods_from_many_threads(
     folders: dict[str, Path], expected: Any, max_resident: int
 ) -> None:
