@@ -38,7 +38,7 @@ def test_two_domains_are_compared_and_the_report_opens(ossicle: Command, tmp_pat
     assert "5 of 6 trials are finished" in said(done)
     done = study(ossicle, tmp_path / "two", *options)
     assert done.status == 0, done.err
-    assert "Claim of Lashkarashvili et al. 2024: On excited, training on calm" in said(done)
+    assert "Claim of Lashkarashvili et al. 2024: On the target domain, training on" in said(done)
     assert "Every model on both domains: calm → excited" in done.out
     report = json.loads((tmp_path / "two" / "report.json").read_text())
     names = [part.get("name") for section in report["sections"] for part in section["parts"]]

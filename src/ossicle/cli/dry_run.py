@@ -46,7 +46,7 @@ def dry_run(
         "trials": len(outcomes),
         "finished": sum(one.state == "finished" for one in outcomes),
         "refused": reasons(checked.refused),
-        "notes": list(checked.notes),
+        "notes": [*checked.notes, *filter(None, [study.outlook(grid)])],
         "estimate_s": seconds,
     }
     if json:

@@ -45,7 +45,8 @@ Recipes = Annotated[
 Seeds = Annotated[
     str,
     typer.Option(
-        help="Seeds, separated by commas. Default: 0; of the studies domains and prune, 0 to 4.",
+        help="Seeds, separated by commas. Default: 0; of the studies claims, domains, prune and "
+        "search, 0 to 4.",
         rich_help_panel=GRID,
         show_default=False,
     ),
@@ -152,6 +153,11 @@ def _study_command(study_type: type[Study]) -> type[RunCommand]:
         own: ClassVar[frozenset[str]] = REPLACED | {one.name for one in fields(study_type)}
 
         def __init__(self, *given: Any, params: list[Any], **others: Any) -> None:
+            for one in params:
+                if default := {"backbone": study_type.backbones, "data": study_type.data}.get(
+                    one.name
+                ):
+                    one.required, one.default = False, list(default)
             super().__init__(*given, params=[*options_from(study_type), *params], **others)
 
         def invoke(self, ctx: Any) -> Any:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from ossicle.lazy import lazy_names
+from ossicle.studies.claims import Claims
 from ossicle.studies.combination import Combination
 from ossicle.studies.cost import Cost
 from ossicle.studies.data_size import DataSize
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STUDIES",
+    "Claims",
     "Combination",
     "Cost",
     "DataSize",
@@ -66,6 +68,7 @@ STUDIES: Final[dict[str, type[Study]]] = {
         Prune,
         Search,
         Cost,
+        Claims,
     )
 }
 

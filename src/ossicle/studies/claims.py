@@ -1,171 +1,131 @@
-"""Claims of publications that a study of their recipes can test."""
+"""What four publications claim, asked of one backbone and corpus: a verdict for each claim."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
-from ossicle.studies.analysis.claim import Claim, judge
+from ossicle.errors import RunError
+from ossicle.reports.parts import Section
+from ossicle.settings import Help, Limits, check_value
+from ossicle.studies.analysis.listed import chosen_claims, content
+from ossicle.studies.grid import Grid
+from ossicle.studies.study import Study
+from ossicle.studies.values import OWN
 from ossicle.trials.outcome import Outcome
+from ossicle.trials.trial import Trial
+
+SIZES = Limits(choices=("quick", "full"))
+PREPARED = ("lr", "epochs", "shots", "parent")  # settings of a run that the study fills in
 
 
-def _ast(*names: str) -> tuple[str, ...]:
-    return tuple(f"ast/{name}" for name in names)
+@dataclass(frozen=True, kw_only=True)
+class Claims(Study):
+    """Chooses rate and epochs of each recipe on validation, trains it with all seeds, and judges.
 
-
-_D: Final = "Cappellazzo et al. 2023"
-_POINT: Final = 0.01
-
-CLAIMS: Final[tuple[Claim, ...]] = (
-    Claim(
-        statement="Houlsby adapters and LoRA lead prompts, prefixes, BitFit and a linear probe",
-        source=f"{_D}, table I",
-        first=_ast("hou-par", "hou-seq", "lora-qv"),
-        second=_ast("spt-300", "dpt-25", "prefix-24", "bitfit", "linear"),
-    ),
-    Claim(
-        statement="Adapters in parallel are better than the same in sequence",
-        source=f"{_D}, table I",
-        first=_ast("pf-par", "hou-par", "convpass-pf-par", "convpass-hou-par"),
-        second=_ast("pf-seq", "hou-seq", "convpass-pf-seq", "convpass-hou-seq"),
-        zipped=True,
-    ),
-    Claim(
-        statement="Convpass is no better than a bottleneck, to within one point",
-        source=f"{_D}, table I",
-        first=_ast("convpass-pf-par", "convpass-pf-seq", "convpass-hou-par", "convpass-hou-seq"),
-        second=_ast("pf-par", "pf-seq", "hou-par", "hou-seq"),
-        at_most=_POINT,
-    ),
-    Claim(
-        statement="Of six placements of an adapter, parallel to attention and before it is best",
-        source=f"{_D}, table III",
-        first=_ast("mhsa-par-before"),
-        second=_ast(
-            "ffn-after", "ffn-seq-before", "ffn-par-before", "mhsa-after", "mhsa-seq-before"
-        ),
-    ),
-    Claim(
-        statement="Sequential adapters before a block are worse than all other placements",
-        source=f"{_D}, table III",
-        first=_ast("ffn-after", "ffn-par-before", "mhsa-after", "mhsa-par-before"),
-        second=_ast("ffn-seq-before", "mhsa-seq-before"),
-    ),
-    Claim(
-        statement="LoRA at q,k,v,o and at q,v is better than at q and at q,k",
-        source=f"{_D}, table IV",
-        first=_ast("lora-qkvo", "lora-qv"),
-        second=_ast("lora-q", "lora-qk"),
-    ),
-    Claim(
-        statement="LoRA at q,k,v,o is better than at q,v",
-        source=f"{_D}, table IV",
-        first=_ast("lora-qkvo"),
-        second=_ast("lora-qv"),
-    ),
-    Claim(
-        statement="Combining adapters, LoRA and prompts brings nothing over LoRA alone, to within "
-        "one point",
-        source=f"{_D}, table VI",
-        first=_ast("adapter+lora", "adapter+dpt-25", "adapter+dpt-14+lora"),
-        second=_ast("lora-x2"),
-        at_most=_POINT,
-    ),
-    Claim(
-        statement="Sequential adapters need their residual, and parallel ones must not have it",
-        source=f"{_D}, table VII",
-        first=_ast("ffn-after", "ffn-par-before"),
-        second=_ast("seq-no-residual", "par-residual"),
-        zipped=True,
-    ),
-    Claim(
-        statement="Full fine-tuning is no better than E-, L- and P-adapters, to within one point",
-        source="Inoue et al. 2024",
-        first=("elp/full",),
-        second=("elp/elp",),
-        at_most=_POINT,
-    ),
-    Claim(
-        statement="In transcription, E-adapters matter more than L-adapters",
-        source="Inoue et al. 2024",
-        task="asr",
-        first=("elp/ep",),
-        second=("elp/lp",),
-    ),
-    Claim(
-        statement="In speaker verification, L-adapters matter more than E-adapters",
-        source="Inoue et al. 2024",
-        task="verification",
-        first=("elp/lp",),
-        second=("elp/ep",),
-    ),
-    Claim(
-        statement="In emotion and other classification, L-adapters matter more than E-adapters",
-        source="Inoue et al. 2024",
-        task="classification",
-        first=("elp/lp",),
-        second=("elp/ep",),
-    ),
-    Claim(
-        statement="In categorical emotion, leaving the weighted sum or the gate out of the "
-        "combination of all four is worse",
-        source="Lashkarashvili et al. 2024",
-        task="classification",
-        first=("ser/lora+ba+ws+wg",),
-        second=("ser/lora+ba+wg", "ser/lora+ba+ws"),
-    ),
-    Claim(
-        statement="In dimensional emotion, adding a weighted sum or a gate to LoRA and a "
-        "bottleneck brings nothing, to within 0.01",
-        source="Lashkarashvili et al. 2024",
-        task="regression",
-        first=("ser/lora+ba+ws", "ser/lora+ba+wg", "ser/lora+ba+ws+wg"),
-        second=("ser/lora+ba",),
-        at_most=_POINT,
-    ),
-)
-_FEW: Final = "With few labelled recordings of each class, adapters lead LoRA"
-_MANY: Final = "With more parameters, LoRA leads adapters"
-_BY_SHOTS: Final = (
-    Claim(
-        statement=_FEW,
-        source=f"{_D}, table II",
-        first=_ast("pf-par"),
-        second=_ast("lora-qv"),
-    ),
-    Claim(statement=_FEW, source=f"{_D}, table II", first=("bottleneck",), second=("lora",)),
-)
-_BY_BUDGET: Final = (
-    Claim(
-        statement=_MANY,
-        source=f"{_D}, scaling",
-        first=_ast("lora-qv"),
-        second=_ast("pf-par"),
-    ),
-    Claim(statement=_MANY, source=f"{_D}, scaling", first=("lora",), second=("bottleneck",)),
-)
-_BY_FRACTION: Final = (
-    Claim(
-        statement="Full fine-tuning is no better than adapters, to within one point",
-        source="Inoue et al. 2024, who leave open whether it is with more data",
-        first=("full",),
-        second=("lora", "houlsby"),
-        at_most=_POINT,
-    ),
-)
-
-
-SPECIAL: Final[Mapping[str, tuple[Claim, ...]]] = {
-    "shots": _BY_SHOTS,
-    "budget": _BY_BUDGET,
-    "fraction": _BY_FRACTION,
-}
-
-
-def claims_on(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return a sentence for each claim that the recipes of a study can test.
-
-    Claims about few recordings, fractions of them and budgets are tested where the outcomes have
-    such a label, and the others where they have none.
+    The first trials choose: they are trained and validated, but not tested. `following` declares
+    those with the chosen settings.
     """
-    labels = {name for one in outcomes for name in one.trial.labels}
-    chosen = [claims for name, claims in SPECIAL.items() if name in labels]
-    return judge(chosen[0] if chosen else CLAIMS, outcomes)
+
+    name: ClassVar[str] = "claims"
+    about: ClassVar[str] = "what publications claim, with a verdict for each claim"
+    source: ClassVar[str] = "claims.toml"
+    seeds: ClassVar[tuple[int, ...]] = (0, 1, 2, 3, 4)
+    backbones: ClassVar[tuple[str, ...]] = ("tiny-hubert",)
+    data: ClassVar[tuple[str, ...]] = ("demo",)
+
+    only: Annotated[
+        str,
+        Help(
+            "Claims to ask, separated by commas, as in 'A2,D3a'; D3 is all of D3. Default: all "
+            "that can be asked.",
+            OWN,
+        ),
+    ] = ""
+    size: Annotated[
+        str,
+        Help(
+            "Size of the grid of rates and epochs, and of few-shot, scaling and search: quick or "
+            "full.",
+            OWN,
+        ),
+        SIZES,
+    ] = "quick"
+    domains: Annotated[
+        str,
+        Help(
+            "Two data strings with the same labels, separated by a semicolon: the source and the "
+            "target domain of claims about adaptation in two stages.",
+            OWN,
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        check_value("size", self.size, (str,), SIZES, RunError)
+        chosen_claims(self.only)
+        if self.domains and len(self.pair) != 2:
+            raise RunError(
+                f"--domains has {len(self.pair)} data strings; expected two, separated by a "
+                "semicolon: the source and the target"
+            )
+
+    @property
+    def pair(self) -> tuple[str, ...]:
+        """The data strings of the source and the target domain; empty without domains."""
+        return tuple(one.strip() for one in self.domains.split(";") if one.strip())
+
+    def filled(self, grid: Grid) -> Grid:
+        """Return the grid, which has no recipes.
+
+        Raises:
+            RunError: it has recipes, a budget, a baseline, or settings that the study chooses.
+        """
+        for name in ("recipes", "budgets", "baselines"):
+            if getattr(grid, name):
+                raise RunError(
+                    f"the study claims has recipes and budgets of its own; leave "
+                    f"--{'budget' if name == 'budgets' else name.removesuffix('s')} out"
+                    if name != "recipes"
+                    else "the study claims takes its recipes from the claims; leave --recipes out. "
+                    "--only chooses among claims"
+                )
+        given = [name for name in PREPARED if getattr(grid.config, name) is not None]
+        if given:
+            raise RunError(
+                f"the study claims chooses {given[0]} itself; leave "
+                f"--{'from' if given[0] == 'parent' else given[0]} out. --size chooses the grid"
+            )
+        return grid
+
+    def trials(self, grid: Grid) -> list[Trial]:
+        """Return the trials that need no chosen settings.
+
+        Raises:
+            OssicleError: bad input, or no claim can be asked of these data.
+        """
+        from ossicle.studies.replication.plan import first_trials  # imports torch
+
+        return first_trials(self, self.filled(grid))
+
+    def following(self, grid: Grid, outcomes: Sequence[Outcome]) -> list[Trial]:
+        """Return the trials with the settings that earlier ones have chosen."""
+        from ossicle.studies.replication.plan import chosen_trials
+
+        return chosen_trials(self, self.filled(grid), outcomes)
+
+    def outlook(self, grid: Grid) -> str:
+        """Return how many trials follow."""
+        from ossicle.studies.replication.plan import expected
+
+        return expected(self, self.filled(grid))
+
+    def analyse(self, outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:
+        """Return the verdicts and the sections of the report."""
+        from ossicle.studies.replication.report import report_claims
+
+        return report_claims(self, outcomes)
+
+    @property
+    def grid_of_settings(self) -> tuple[list[float], list[int]]:
+        """The rates and the numbers of epochs that are tried."""
+        size = content()["sizes"][self.size]
+        return size["rates"], size["epochs"]

@@ -69,6 +69,31 @@ def published_result(
     return None
 
 
+def published_difference(
+    first: str, second: str, shots: Label | None = None
+) -> tuple[float, int] | None:
+    """Return the mean difference of two presets over the corpora of a publication; None if unknown.
+
+    Args:
+        first: Name of a preset.
+        second: Name of the preset to subtract.
+        shots: Training recordings of each class; None: all.
+
+    Returns:
+        The difference as a fraction, and the number of corpora.
+    """
+    for table in _content()["tables"]:
+        rows = table["rows"]
+        found = [
+            (rows[first][number] - rows[second][number]) / 100
+            for number, column in enumerate(table["columns"])
+            if first in rows and second in rows and column.get("shots") == shots
+        ]
+        if found:
+            return sum(found) / len(found), len(found)
+    return None
+
+
 def published_values(
     found: Sequence[Cell],
 ) -> tuple[dict[int, PublishedResult], list[str]]:

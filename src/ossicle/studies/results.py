@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from ossicle.reports.parts import Figure, Part, Section
-from ossicle.studies.analysis import over_data, ranks_table, summary_table, verdict
-from ossicle.studies.claims import claims_on
+from ossicle.studies.analysis import Claim, judge, over_data, ranks_table, summary_table, verdict
+from ossicle.studies.analysis.listed import listed_claims
 from ossicle.studies.explain import HOW_TO_EXPLAIN, explained
 from ossicle.studies.explain import TITLE as INSIDE
 from ossicle.studies.plots import critical_difference, data_maps, for_each_panel, standard_figures
@@ -59,7 +59,23 @@ def results(
         Section(title=INSIDE, parts=inside),
     ]
     said = verdict(outcomes, against=against)
-    return [*said, *claims_on(outcomes)], [one for one in sections if one.parts]
+    return [*said, *judge(claims_on(outcomes), outcomes)], [one for one in sections if one.parts]
+
+
+def claims_on(outcomes: Sequence[Outcome]) -> list[Claim]:
+    """Return the listed claims that may be asked of a study of recipes.
+
+    Claims about few recordings, fractions of them and budgets are asked where the outcomes have
+    such a label, and the others where they have none.
+    """
+    labels = {name for one in outcomes for name in one.trial.labels}
+    varied = {one.over for one in listed_claims().values()} & labels
+    return [
+        one
+        for one in listed_claims().values()
+        if not one.cannot
+        and (one.over in varied if varied else not one.over and one.study == "methods")
+    ]
 
 
 def _over_data(outcomes: Sequence[Outcome], against: str) -> list[Part]:

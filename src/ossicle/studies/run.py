@@ -44,7 +44,7 @@ from ossicle.trials.naming import Naming
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.run import Standing, run_trials
 from ossicle.trials.shard import Shard
-from ossicle.trials.trial import names_of_roots
+from ossicle.trials.trial import Trial, names_of_roots
 
 _LOGGER: Final = logging.getLogger(__name__)
 TRIALS: Final = "trials"
@@ -138,27 +138,35 @@ def run_study(
         )
     folder = expand(out)
     check_study(folder, study.name)
-    checked = check_trials(study.trials(grid))
     naming = Naming(progress=progress)
-    names = [naming.name(trial) for trial in checked.trials]
-    described = {name: describe(one) for name, one in zip(names, checked.trials, strict=True)}
-    on_declared(checked, described)
     inside = trials_folder is None
     place = folder / TRIALS if trials_folder is None else expand(trials_folder).absolute()
     threads = read_threads(folder)
-    if engine is None:
-        engine = _local_engine(checked, workers, threads)
-        threads = engine.threads
-    _declare(study, grid, folder, checked, names, TRIALS if inside else str(place), threads)
-    roots = names_of_roots(checked.trials, names)
-    part = (shard or Shard(1, 1)).of(list(zip(checked.trials, names, strict=True)), roots)
-    known = run_trials(
-        [trial for trial, _ in part],
-        [name for _, name in part],
-        place,
-        engine=engine,
-        on_event=on_event,
-    )
+
+    def compute(trials: Sequence[Trial]) -> list[Outcome]:
+        nonlocal engine, threads
+        checked = check_trials(trials)
+        names = [naming.name(trial) for trial in checked.trials]
+        described = {name: describe(one) for name, one in zip(names, checked.trials, strict=True)}
+        on_declared(checked, described)
+        if engine is None:
+            engine = local = _local_engine(checked, workers, threads)
+            threads = local.threads
+        _declare(study, grid, folder, checked, names, TRIALS if inside else str(place), threads)
+        roots = names_of_roots(checked.trials, names)
+        part = (shard or Shard(1, 1)).of(list(zip(checked.trials, names, strict=True)), roots)
+        return run_trials(
+            [trial for trial, _ in part],
+            [name for _, name in part],
+            place,
+            engine=engine,
+            on_event=on_event,
+        )
+
+    first = study.trials(grid)
+    known = compute(first)
+    if more := study.following(grid, known):
+        known = compute([*first, *more])
     return _reported(folder, write=report, known=known)
 
 

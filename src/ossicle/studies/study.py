@@ -25,6 +25,8 @@ class Study(ABC):
         source: The publication whose experiment it follows; empty without one.
         recipes: Recipes, or names of sets of them, that are compared where none are given.
         seeds: Seeds that the command line takes where none are given.
+        backbones: Backbones that it takes where none are given; empty: they must be given.
+        data: Data strings that it takes where none are given; empty: they must be given.
         compared: What the label `recipe` holds, as a heading.
     """
 
@@ -33,6 +35,8 @@ class Study(ABC):
     source: ClassVar[str] = ""
     recipes: ClassVar[tuple[str, ...]] = ()
     seeds: ClassVar[tuple[int, ...]] = (0,)
+    backbones: ClassVar[tuple[str, ...]] = ()
+    data: ClassVar[tuple[str, ...]] = ()
     compared: ClassVar[str] = "Recipes"
 
     def trials(self, grid: Grid) -> list[Trial]:
@@ -43,6 +47,14 @@ class Study(ABC):
         """
         grid = self.filled(grid)
         return product(grid, self.cells(recipe_cells(grid)))
+
+    def following(self, grid: Grid, outcomes: Sequence[Outcome]) -> list[Trial]:  # noqa: ARG002
+        """Return the trials that depend on the outcomes of those before, to be run after them."""
+        return []
+
+    def outlook(self, grid: Grid) -> str:  # noqa: ARG002
+        """Return what will follow the trials, as a sentence; empty if nothing will."""
+        return ""
 
     def filled(self, grid: Grid) -> Grid:
         """Return the grid with the study's own values where none are given.

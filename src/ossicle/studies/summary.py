@@ -22,6 +22,7 @@ from ossicle.trials.trial import Trial
 TABLE: Final = "trials.csv"
 PACKAGES: Final = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "statsmodels")
 MOST_SPLITS: Final = 10
+VARIED: Final = frozenset({"shots", "train_fraction", "lr", "epochs"})  # fields that are labels too
 
 
 def describe(trial: Trial) -> str:
@@ -92,7 +93,11 @@ def _facts(study: Study, record: Record, outcomes: Sequence[Outcome]) -> dict[st
     grid = record.grid
     known = [one.measured for one in outcomes if one.measured is not None]
     shared = record.trials[0].config
-    own = REPLACED | set(record.options) | {"shots", "train_fraction", "lr"} & _varied(record)
+    own = (
+        REPLACED
+        | set(record.options)
+        | {"shots", "train_fraction", "lr", "epochs"} & _varied(record)
+    )
     settings = changed_settings(shared, frozenset(own))
     facts = {
         "Source": study.source,

@@ -8,7 +8,12 @@ from ossicle.training.config import TrainConfig
 
 Label: TypeAlias = str | int | float
 BEFORE: Final = "the trial before"
-TRAINING: Final = ("train", "outputs", "domains")  # runners that train the recipe of a trial
+TRAINING: Final = (
+    "train",
+    "validated",
+    "outputs",
+    "domains",
+)  # runners that train the recipe of a trial
 
 
 @dataclass(frozen=True, kw_only=True)

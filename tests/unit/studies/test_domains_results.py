@@ -8,11 +8,13 @@ from adaptation import SIZE, model, pair
 
 from ossicle.reports.parts import Table
 from ossicle.studies.adaptation.between import between
-from ossicle.studies.adaptation.claims import claims_on_pair
+from ossicle.studies.adaptation.claims import ask_pair
 from ossicle.studies.adaptation.gains import gain_parts, questions, transfer_table
 from ossicle.studies.adaptation.models import Pair, pools
 from ossicle.studies.adaptation.plots import Placed, front, placed, scatter
 from ossicle.studies.adaptation.report import report_domains
+from ossicle.studies.analysis.judging import decide
+from ossicle.studies.analysis.sentences import sentence
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.runners.domains import CURVE
 
@@ -112,7 +114,7 @@ def test_a_seed_is_compared_with_the_model_that_it_started_from() -> None:
 def claimed(outcomes: Sequence[Outcome]) -> dict[str, str]:
     """Return the word of each claim by its statement."""
     found = {}
-    for line in claims_on_pair(the_pair(outcomes)):
+    for line in map(sentence, decide(ask_pair(the_pair(outcomes)))):
         statement, _, rest = line.removeprefix("Claim of Lashkarashvili et al. 2024: ").partition(
             "."
         )
@@ -120,17 +122,24 @@ def claimed(outcomes: Sequence[Outcome]) -> dict[str, str]:
     return found
 
 
-HELPS = "On t, training on s first is better than training on t alone"
-KEEPS = "With lora frozen in the second stage, at most one point is lost on s"
-LESS = "On s, the second stage is better with lora frozen than with all modules trained"
+HELPS = (
+    "On the target domain, training on the source domain first is better than training on the "
+    "target alone, and than no training on it"
+)
+KEEPS = "With lora frozen in the second stage, nothing is lost on the source domain"
+LESS = (
+    "On the source domain, the second stage is better with lora frozen than with all modules "
+    "trained"
+)
 
 
 def test_claims_hold_where_the_tests_say_so(outcomes: list[Outcome]) -> None:
     found = claimed(outcomes)
     assert found[HELPS] == "holds"
     assert found[LESS] == "holds"
-    assert found[KEEPS] == "holds"
-    assert "With bottleneck frozen in the second stage, at most one point is lost on s" not in found
+    # the same answers, but a loss of a point cannot be ruled out by so few recordings
+    assert found[KEEPS] == "is not decided at this size"
+    assert KEEPS.replace("lora", "bottleneck") not in found
 
 
 def test_claims_do_not_hold_where_the_opposite_is_decided() -> None:
@@ -141,8 +150,8 @@ def test_claims_do_not_hold_where_the_opposite_is_decided() -> None:
     assert found[KEEPS] == "does not hold"
 
 
-def test_claims_are_not_decided_by_five_seeds_or_small_differences() -> None:
-    few = claimed(pair(SOURCE, TARGET, JOINT, WAYS, seeds=5))
+def test_claims_are_not_decided_by_four_seeds_or_small_differences() -> None:
+    few = claimed(pair(SOURCE, TARGET, JOINT, WAYS, seeds=4))
     assert few[HELPS] == "is not decided at this size"
     near = {"plain": (16, 10), "freeze lora": (16, 10)}
     close = claimed(pair(SOURCE, TARGET, JOINT, near))

@@ -8,8 +8,10 @@ import pytest
 from outcomes import outcome, rows
 
 from ossicle.reports.parts import Table
+from ossicle.studies.analysis.judging import decide
+from ossicle.studies.analysis.sentences import sentence
 from ossicle.studies.ensembles.agreement import agreement_parts
-from ossicle.studies.ensembles.claims import claim_on_learning, claims_on_votes
+from ossicle.studies.ensembles.claims import ask_learning, ask_votes
 from ossicle.studies.ensembles.differ import Differ
 from ossicle.studies.ensembles.gains import gain_parts
 from ossicle.studies.ensembles.mistakes import mistake_parts
@@ -70,7 +72,7 @@ def test_methods_are_compared_with_each_other_and_seeds_with_seeds() -> None:
     assert more is not None
     assert more.recipes == (4 / 8 + 3 / 8) / 2  # a recipe with seed 0, the other with seed 1
     assert more.seeds == (1 / 8 + 0) / 2
-    assert more.repeats.difference == pytest.approx(7 / 16 - 1 / 16)
+    assert more.scores.mean == pytest.approx(7 / 16 - 1 / 16)
 
 
 def test_the_table_of_pairs_has_the_statistics_of_both_seeds() -> None:
@@ -129,15 +131,16 @@ def large(kind: str, changed: int) -> Pool:
 
 
 def test_methods_learn_differently_if_they_differ_more_than_seeds() -> None:
-    (said,) = claim_on_learning(Differ(large("methods", 1)))
-    assert said.startswith("Claim of Lin et al. 2024: Different methods learn differently. This")
-    assert "This holds: Cochran's Q over 3 methods is significant with 6 of 6 seeds" in said
-    assert "over 3 seeds of one method in 0 of 18 sets" in said
+    (verdict,) = decide(ask_learning(Differ(large("methods", 1))))
+    assert verdict.word == "holds"
+    said = sentence(verdict)
+    assert said.startswith("Claim of Lin et al. 2024: Different methods learn differently: two")
+    assert "in disagreement over 6 seeds and 40 recordings" in said
 
 
 def test_methods_that_differ_as_seeds_do_are_not_said_to_learn_differently() -> None:
-    (said,) = claim_on_learning(Differ(large("alike", 12)))
-    assert "This is not decided at this size" in said or "This does not hold" in said
+    (verdict,) = decide(ask_learning(Differ(large("alike", 12))))
+    assert verdict.word != "holds"
 
 
 def test_claims_are_about_single_recipes_with_as_many_parameters() -> None:
@@ -148,12 +151,11 @@ def test_claims_are_about_single_recipes_with_as_many_parameters() -> None:
         for recipe, one in right.items()
         for seed in range(2)
     ]
-    said = claims_on_votes(made, vote="majority", singles=("lora",), seeds=None)
-    assert len(said) == 2  # the weighted vote is not there
-    assert said[0].startswith("Claim of Lin et al. 2024: A majority vote over different methods")
-    assert "mixed: majority against lora, +50.0 in macro-F1" in said[0]
-    assert said[1].startswith("Left open by Lin et al. 2024: The soft vote is better")
-    assert len(claims_on_votes(made, vote="majority", singles=(), seeds=None)) == 1
+    asked = ask_votes(made, vote="majority", singles=("lora",), seeds=None)
+    assert [one.claim.name for one in asked] == ["A2", "A5a"]  # no weighted vote, no hybrid
+    assert asked[0].claim.statement.startswith("A majority vote over different methods")
+    assert asked[0].evidence[0].estimate.value == 0.5
+    assert len(ask_votes(made, vote="majority", singles=(), seeds=None)) == 1
 
 
 def test_recordings_gained_and_lost_are_counted() -> None:

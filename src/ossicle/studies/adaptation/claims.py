@@ -1,71 +1,60 @@
-"""What Lashkarashvili et al. 2024 claim about adaptation in two stages, judged on a pair.
+"""What Lashkarashvili et al. 2024 claim about adaptation in two stages, asked of a pair.
 
 That it helps the target is a claim on the target domain, and that frozen modules keep the source
-one on the source domain. How claims are judged: `ossicle.studies.analysis.claim`.
+one on the source domain.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-from ossicle.studies.adaptation.models import SOURCE_ONLY, TARGET_ONLY, TWO_STAGE, Pair
-from ossicle.studies.analysis.claim import Claim, judge
+from ossicle.studies.adaptation.models import Pair
+from ossicle.studies.analysis.claim import Claim
+from ossicle.studies.analysis.judging import Asked, ask_all
+from ossicle.studies.analysis.listed import claims_about
 from ossicle.trials.outcome import Outcome
 
-SOURCE: Final = "Lashkarashvili et al. 2024"
-MARGIN: Final = 0.01
 MODULES: Final = (("lora",), ("bottleneck",), ("lora", "bottleneck"))  # frozen there, LoRA and BA
+ON: Final = {"target": " on the target", "source": " on the source"}
 
 
-def claims_on_pair(pair: Pair) -> list[str]:
-    """Return a sentence for each claim that the models of a pair can test."""
+def ask_pair(pair: Pair, claims: Sequence[Claim] | None = None) -> list[Asked]:
+    """Ask each claim that the models of a pair can test.
+
+    Args:
+        pair: The pair.
+        claims: The claims; None: all about domains.
+    """
+    every = claims_about("domains") if claims is None else claims
+    filled = [one for claim in every for one in _filled(claim, pair)]
     return [
-        *judge(_on_target(pair), _finished(pair.on_target)),
-        *judge(_on_source(pair), _finished(pair.on_source)),
+        *ask_all([one for one in filled if _is_on(one, "target")], _named(pair, "target")),
+        *ask_all([one for one in filled if _is_on(one, "source")], _named(pair, "source")),
     ]
 
 
-def _finished(outcomes: list[Outcome]) -> list[Outcome]:
-    return [one for one in outcomes if one.measured is not None]
-
-
-def _on_target(pair: Pair) -> list[Claim]:
-    text = f"On {pair.target}, training on {pair.source} first is better than"
+def _filled(claim: Claim, pair: Pair) -> list[Claim]:
+    """Return a claim about frozen modules for each set of them that the pair has."""
+    if "{frozen}" not in " ".join(claim.recipes):
+        return [claim]
+    names = {" and ".join(modules): pair.frozen(modules) for modules in MODULES}
     return [
-        Claim(
-            statement=f"{text} training on {pair.target} alone",
-            source=SOURCE,
-            first=(TWO_STAGE,),
-            second=(TARGET_ONLY,),
-        ),
-        Claim(
-            statement=f"{text} no training on {pair.target}",
-            source=SOURCE,
-            first=(TWO_STAGE,),
-            second=(SOURCE_ONLY,),
-        ),
+        claim.filled(modules=[modules], frozen=[name])
+        for modules, name in names.items()
+        if name is not None
     ]
 
 
-def _on_source(pair: Pair) -> list[Claim]:
-    found = []
-    for modules in MODULES:
-        what, name = " and ".join(modules), pair.frozen(modules)
-        if name is None:
-            continue
-        found += [
-            Claim(
-                statement=f"On {pair.source}, the second stage is better with {what} frozen than "
-                "with all modules trained",
-                source=SOURCE,
-                first=(name,),
-                second=(TWO_STAGE,),
-            ),
-            Claim(
-                statement=f"With {what} frozen in the second stage, at most one point is lost on "
-                f"{pair.source}",
-                source=SOURCE,
-                first=(SOURCE_ONLY,),
-                second=(name,),
-                at_most=MARGIN,
-            ),
-        ]
-    return found
+def _is_on(claim: Claim, domain: str) -> bool:
+    return claim.recipes[0].endswith(ON[domain])
+
+
+def _named(pair: Pair, domain: str) -> list[Outcome]:
+    """Return the finished outcomes on a domain, labelled as the claims name them."""
+    outcomes = pair.on_target if domain == "target" else pair.on_source
+    return [
+        replace(one, trial=replace(one.trial, labels=labels))
+        for one in outcomes
+        if one.measured is not None
+        for labels in [{**one.trial.labels, "recipe": f"{one.trial.labels['recipe']}{ON[domain]}"}]
+    ]

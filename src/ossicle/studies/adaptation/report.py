@@ -6,7 +6,7 @@ from typing import Final
 from ossicle.reports.parts import Cell as Shown
 from ossicle.reports.parts import Part, Section, Table
 from ossicle.studies.adaptation.between import between
-from ossicle.studies.adaptation.claims import claims_on_pair
+from ossicle.studies.adaptation.claims import ask_pair
 from ossicle.studies.adaptation.gains import gain_parts, mean_of
 from ossicle.studies.adaptation.matrix import chains, matrix_parts
 from ossicle.studies.adaptation.models import (
@@ -22,6 +22,8 @@ from ossicle.studies.adaptation.plan import ARROW
 from ossicle.studies.adaptation.plots import front, placed, scatter
 from ossicle.studies.analysis import summary_table
 from ossicle.studies.analysis.cell import Cell
+from ossicle.studies.analysis.judging import decide
+from ossicle.studies.analysis.sentences import sentence
 from ossicle.studies.analysis.text import count
 from ossicle.studies.analysis.verdict import unfinished
 from ossicle.trials.outcome import Outcome
@@ -130,7 +132,7 @@ def _tables(pair: Pair, number: int) -> list[Part]:
 
 def _said(pair: Pair) -> list[str]:
     """Return the verdict on a pair."""
-    found = [_levels(pair), _best(pair), *claims_on_pair(pair)]
+    found = [_levels(pair), _best(pair), *map(sentence, decide(ask_pair(pair)))]
     place = f"{pair.name}: "
     return [place + line for line in found if line]
 

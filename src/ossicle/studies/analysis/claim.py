@@ -1,38 +1,40 @@
-"""Whether the outcomes of a study support a published claim: one word, and the evidence for it.
+"""A claim of a publication as data: what is compared, which difference matters, and who says so.
 
-A claim that some recipes are better than others consists of pairs.
+A claim consists of comparisons, each the difference of a first cell to a second in the score of a
+recording (higher is better), or a growth of such a difference. What is claimed of each:
 
-    holds              every pair is decided that way
-    does not hold      a pair is decided the other way
-    not decided ...    anything else
+    better        the difference is above 0
+    not better    the difference is below the margin
+    equal         the difference is within the margin, in either direction
 
-A pair is decided if the permutation tests over recordings and over repeats both have a p below
-0.05 after Holm's correction over the pairs of the claim. That all pairs must be decided for a claim
-to hold needs no correction; that one is enough to contradict it does.
-
-A claim that the best of some recipes is at most so much better than the best of others is judged by
-the 95 % interval of their difference in score, over seeds and recordings or speakers:
-
-    holds              the whole interval is below the margin
-    does not hold      the whole interval is above zero
-    not decided ...    anything else
-
-The two are chosen by their means on the same results, which favours neither side. One seed has no
-such interval that covers training again, so two are needed.
+The margin is the smallest difference that matters. A claim with several comparisons, such as an
+order of three recipes, is about all of them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from ossicle.studies.analysis.cell import Cell, cells, describe, groups, varying
-from ossicle.studies.analysis.difference import SIDES, Difference
-from ossicle.studies.analysis.rows import Row, compare, corrected
-from ossicle.studies.analysis.text import NOT_DECIDED, count, p_text, score
-from ossicle.trials.outcome import Outcome
+from ossicle.trials.trial import Label
 
-Word: TypeAlias = Literal["holds", "does not hold", "not decided at this size"]
+Kind: TypeAlias = Literal["better", "not better", "equal"]
+KINDS: Final[tuple[Kind, ...]] = ("better", "not better", "equal")
+POINT: Final = 0.01
+CellKey: TypeAlias = tuple[str, Label | None]  # recipe, and the value of `Claim.over`
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is compared.
+
+    Attributes:
+        name: What it is, as text.
+        terms: Cells to add (+1) and to subtract (-1).
+    """
+
+    name: str
+    terms: tuple[tuple[int, CellKey], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,133 +42,92 @@ class Claim:
     """A claim of a publication about recipes.
 
     Attributes:
-        statement: The claim, as a sentence.
+        statement: The claim, as a sentence without a full stop.
         source: The publication, and the table or section.
-        first: Recipes that are claimed to be better, or at most a little better.
-        second: Recipes that they are compared with.
-        zipped: Whether the first is compared with the first, the second with the second, and so
-            on; otherwise each with each.
-        task: Name of the task that the claim is about; None: any.
-        at_most: If given, the claim is that the best of `first` is at most this much better than
-            the best of `second`, as a fraction in the score of a recording.
+        kind: What is claimed of each comparison.
+        pairs: First and second recipe of each comparison.
+        margin: The smallest difference that matters, as a fraction.
+        name: Its name in the list of claims, such as D5a; empty for one that is not listed.
+        over: Label whose values the comparisons are made at, such as `shots`; empty without one.
+        values: These values, in ascending order.
+        growth: Whether the claim is about how much a difference grows from the first value to the
+            last, instead of about the difference at each of them.
+        tasks: Names of the tasks that the claim is about; empty: any.
+        by_metric: Whether to compare the primary metric of the task instead of recording scores.
         is_open: Whether the publication leaves it open, and does not assert it.
+        study: Name of the study whose trials bear on it.
+        published: The published figure, as text, where the publication has one in words alone.
+        cannot: Why no study can be asked; empty if one can.
     """
 
     statement: str
     source: str
-    first: tuple[str, ...]
-    second: tuple[str, ...]
-    zipped: bool = False
-    task: str | None = None
-    at_most: float | None = None
+    kind: Kind = "better"
+    pairs: tuple[tuple[str, str], ...] = ()
+    margin: float = POINT
+    name: str = ""
+    over: str = ""
+    values: tuple[Label, ...] = ()
+    growth: bool = False
+    tasks: tuple[str, ...] = ()
+    by_metric: bool = False
     is_open: bool = False
+    study: str = "methods"
+    published: str = ""
+    cannot: str = ""
+
+    @property
+    def recipes(self) -> list[str]:
+        """The recipes that it compares."""
+        return list(dict.fromkeys(one for pair in self.pairs for one in pair))
+
+    def filled(self, **words: Sequence[str]) -> "Claim":
+        """Return the claim with words in braces replaced; each pair for each of several words."""
+        choices = [dict(zip(words, one, strict=True)) for one in product(*words.values())]
+        pairs = dict.fromkeys(
+            (first.format(**chosen), second.format(**chosen))
+            for chosen in choices
+            for first, second in self.pairs
+        )
+        statement = self.statement.format(**choices[0]) if choices else self.statement
+        return replace(self, pairs=tuple(pairs), statement=statement)
+
+    def at(self, values: Sequence[Label]) -> "Claim":
+        """Return the claim at other values of its label."""
+        return replace(self, values=tuple(values))
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """What is compared, in order."""
+        if not self.growth:
+            return [
+                Comparison(self._name(pair, value), _terms(pair, value))
+                for value in self.values or (None,)
+                for pair in self.pairs
+            ]
+        low, high = self.values[0], self.values[-1]
+        return [
+            Comparison(
+                f"{self._name(pair)} from {self.over} {low} to {high}",
+                (*_terms(pair, high), *((-sign, key) for sign, key in _terms(pair, low))),
+            )
+            for pair in self.pairs
+        ]
+
+    def _name(self, pair: tuple[str, str], value: Label | None = None) -> str:
+        place = "" if value is None else f" at {self.over} {value}"
+        return f"{pair[0]} against {pair[1]}{place}"
 
 
-def judge(claims: Sequence[Claim], outcomes: Sequence[Outcome]) -> list[str]:
-    """Return a sentence for each claim and each group of comparable cells that can test it.
-
-    Args:
-        claims: Claims about recipes, by the label `recipe`.
-        outcomes: Outcomes of a study; claims about recipes that are not among them are left out.
-    """
-    found = cells(outcomes)
-    names = [name for name in varying(found) if name != "recipe"]
-    said = []
-    for one in claims:
-        for group in groups(found, ("recipe",)):
-            by_recipe = {
-                str(cell.labels.get("recipe")): cell
-                for cell in group
-                if cell.repeats and one.task in (None, cell.task.name)
-            }
-            if by_recipe.keys() >= {*one.first, *one.second}:
-                where = describe(group[0].labels, names)
-                said.append(_sentence(one, by_recipe, where))
-    return said
+def _terms(pair: tuple[str, str], value: Label | None) -> tuple[tuple[int, CellKey], ...]:
+    return (1, (pair[0], value)), (-1, (pair[1], value))
 
 
-def _sentence(claim: Claim, by_recipe: Mapping[str, Cell], where: str) -> str:
-    word, evidence = (_ordered if claim.at_most is None else _bounded)(claim, by_recipe)
-    place = f" with {where}" if where else ""
-    verb = "is " if word == NOT_DECIDED else ""
-    what = "Left open by" if claim.is_open else "Claim of"
-    return f"{what} {claim.source}: {claim.statement}. This {verb}{word}{place}: {evidence}."
+def each_with_each(first: Sequence[str], second: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return all pairs of two lists of recipes."""
+    return tuple(product(first, second))
 
 
-def _ordered(claim: Claim, by_recipe: Mapping[str, Cell]) -> tuple[Word, str]:
-    """Judge a claim that recipes are better than others."""
-    pairs = zip(claim.first, claim.second, strict=True) if claim.zipped else None
-    chosen = list(pairs or product(claim.first, claim.second))
-    rows = corrected(
-        [compare(by_recipe[first], by_recipe[second], SIDES) for first, second in chosen]
-    )
-    faults = [row.fault for row in rows if row.fault is not None]
-    known = [row for row in rows if row.difference is not None]
-    if faults or not known:
-        return NOT_DECIDED, faults[0] if faults else "no repeat of two compared recipes is finished"
-    gains = {id(row): row.difference.gain for row in known if row.difference is not None}
-    for_it = sum(row.decided and gains[id(row)] > 0 for row in known)
-    against = sum(row.decided and gains[id(row)] < 0 for row in known)
-    word: Word = NOT_DECIDED
-    if against:
-        word = "does not hold"
-    elif for_it == len(rows):
-        word = "holds"
-    worst = min(known, key=lambda row: (not row.decided or gains[id(row)] > 0, gains[id(row)]))
-    if len(rows) == 1:
-        return word, _pair(worst)
-    agreeing = sum(gain > 0 for gain in gains.values())
-    return word, (
-        f"{agreeing} of {len(rows)} comparisons point that way, {for_it} of them decided, and "
-        f"{against} are decided the other way; least in favour is {_pair(worst)}"
-    )
-
-
-def _pair(row: Row) -> str:
-    """Return a comparison with its difference and tests."""
-    if row.difference is None or row.reference is None:
-        return ""
-    task = row.cell.task
-    metric = task.reported[row.difference.metric]
-    tests = [
-        f"p {p_text(p)} over {name}"
-        for p, name in ((row.p_recordings, _units(row.difference)), (row.p_repeats, "repeats"))
-        if p is not None
-    ]
-    return (
-        f"{_recipe(row.cell)} against {_recipe(row.reference)}, "
-        f"{metric.difference(row.difference.value)} in {metric.label} "
-        f"({', '.join([*tests, count(row.difference.repeats.num_repeats, 'repeat')])})"
-    )
-
-
-def _units(found: Difference) -> str:
-    return "recordings" if found.recordings is None else f"{found.recordings.unit}s"
-
-
-def _bounded(claim: Claim, by_recipe: Mapping[str, Cell]) -> tuple[Word, str]:
-    """Judge a claim that recipes are at most a little better than others."""
-    first, second = (
-        max((by_recipe[name] for name in names), key=score) for names in (claim.first, claim.second)
-    )
-    row = compare(first, second, SIDES)
-    if row.difference is None:
-        return NOT_DECIDED, row.fault or "no repeat of the two is finished"
-    measure = first.task.recording_score
-    if row.difference.scores is None or measure is None:
-        return NOT_DECIDED, f"the task {first.task.name} has no score for each recording"
-    low, high = row.difference.scores.interval()
-    margin = claim.at_most or 0.0
-    word: Word = NOT_DECIDED
-    if len(first.only(second.repeats.keys()).seeds) > 1:
-        word = "holds" if high < margin else "does not hold" if low > 0 else NOT_DECIDED
-    return word, (
-        f"{_recipe(first)} against {_recipe(second)}, the best of each by mean, differ by "
-        f"{measure.difference(row.difference.scores.mean)} in {measure.label}, 95 % interval "
-        f"{measure.difference(low)} to {measure.difference(high)} over seeds and "
-        f"{_units(row.difference)}, for a margin of {measure.difference(margin)}"
-    )
-
-
-def _recipe(cell: Cell) -> str:
-    return describe(cell.labels, ("recipe",))
+def labelled(labels: Mapping[str, Label], over: str) -> CellKey:
+    """Return the key of a cell with these labels."""
+    return str(labels.get("recipe")), labels.get(over) if over else None

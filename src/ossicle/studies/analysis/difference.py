@@ -15,48 +15,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float
 
 from ossicle.errors import RunError
-from ossicle.statistics.paired import PairedTest, paired_test_of_sums, units_of
+from ossicle.statistics.paired import PairedTest
 from ossicle.statistics.repeats import RepeatsTest, repeats_test
-from ossicle.statistics.summary import crossed_interval, summary
+from ossicle.statistics.summary import summary
 from ossicle.studies.analysis.cell import Cell, Repeat
+from ossicle.studies.analysis.scores import Scores, scores_of
 
 SIDES: Final = ("train", "valid", "test")
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Differences between the scores of two cells for each recording.
-
-    Attributes:
-        sums: Sum of the differences with seed s on recording n.
-        counts: Number of the differences: 0 where a seed has not tested the recording.
-        speakers: Speaker of each recording; None if any is unknown.
-    """
-
-    sums: Float[np.ndarray, "S N"]
-    counts: Float[np.ndarray, "S N"]
-    speakers: list[str] | None
-
-    @property
-    def mean(self) -> float:
-        """The mean difference, first minus second."""
-        return float(self.sums.sum() / self.counts.sum())
-
-    def test(self) -> PairedTest:
-        """Return the test over recordings, or over speakers if they are known and enough."""
-        return paired_test_of_sums(self.sums.sum(axis=0), int(self.counts.sum()), self.speakers)
-
-    def interval(self) -> tuple[float, float]:
-        """Return the interval of the mean difference over seeds and recordings or speakers."""
-        _, units = units_of(self.sums.shape[1], self.speakers)
-        by_unit = [
-            np.stack([np.bincount(units, weights=of_seed) for of_seed in table])
-            for table in (self.sums, self.counts)
-        ]
-        return crossed_interval(*by_unit)
 
 
 @dataclass(frozen=True)
@@ -117,7 +84,7 @@ def difference(
             f"'{first.name}' and '{second.name}' cannot be compared: their tasks are "
             f"{first.task.name} and {second.task.name}"
         )
-    _check_splits(first, second, common, sides)
+    check_splits(first, second, common, sides)
     first, second = first.only(common), second.only(common)
     key = metric or first.task.primary_metric
     changes = first.values(key) - second.values(key)  # (S, F)
@@ -125,7 +92,7 @@ def difference(
     if means[0] is None or means[1] is None or np.isnan(changes).all():
         return None
     value = means[0] - means[1]
-    scores = _scores(first, second)
+    scores = scores_of([(1, first), (-1, second)])
     return Difference(
         metric=key,
         value=value,
@@ -137,10 +104,14 @@ def difference(
     )
 
 
-def _check_splits(
+def check_splits(
     first: Cell, second: Cell, common: Collection[Repeat], sides: Collection[str]
 ) -> None:
-    """Raise unless both have the same recordings in each of their common repeats."""
+    """Raise unless both have the same recordings in each of their common repeats.
+
+    Raises:
+        RunError: they have not.
+    """
     for seed, fold in common:
         prints = [cell.repeats[seed, fold].split_fingerprint for cell in (first, second)]
         for side in sides:
@@ -151,28 +122,3 @@ def _check_splits(
                     f"{side} recordings differ. The data have changed since the older of the two "
                     "was run; run it again"
                 )
-
-
-def _scores(first: Cell, second: Cell) -> Scores | None:
-    """Return the differences in score of two cells with the same repeats."""
-    pairs = [(seed, one, second.repeats[seed, fold]) for (seed, fold), one in first.repeats.items()]
-    if any(one.scores is None or other.scores is None for _, one, other in pairs):
-        return None
-    speaker_of: dict[str, str | None] = {}
-    for rows in {id(one.rows): one.rows for _, one, _ in pairs}.values():
-        speaker_of.update(zip(rows.keys, rows.speakers, strict=True))
-    position = {key: number for number, key in enumerate(speaker_of)}
-    columns = {
-        id(one.rows): np.array([position[key] for key in one.rows.keys])
-        for cell in (first, second)
-        for one in cell.repeats.values()
-    }
-    sums = np.zeros((len(first.seeds), len(position)))
-    counts = np.zeros_like(sums)
-    for seed, one, other in pairs:
-        row = first.seeds.index(seed)
-        for sign, measured in ((1, one), (-1, other)):
-            sums[row, columns[id(measured.rows)]] += sign * np.asarray(measured.scores, float)
-        counts[row, columns[id(one.rows)]] += 1
-    named = [speaker for speaker in speaker_of.values() if speaker is not None]
-    return Scores(sums, counts, named if len(named) == len(position) else None)

@@ -20,8 +20,7 @@ from ossicle.statistics.agreement import (
     pair_agreement,
 )
 from ossicle.statistics.correction import holm
-from ossicle.statistics.paired import PairedTest, paired_test
-from ossicle.statistics.repeats import RepeatsTest, repeats_test
+from ossicle.studies.analysis.scores import Scores
 from ossicle.studies.ensembles.models import (
     Answers,
     member_answers,
@@ -67,14 +66,12 @@ class Disagreement:
     Attributes:
         recipes: Mean disagreement of two recipes with successive seeds.
         seeds: Mean disagreement of one recipe with successive seeds.
-        recordings: Test over recordings or speakers.
-        repeats: Test over seeds and folds; successive seeds share models.
+        scores: The difference of the two on each recording; successive seeds share models.
     """
 
     recipes: float
     seeds: float
-    recordings: PairedTest
-    repeats: RepeatsTest
+    scores: Scores
 
 
 @dataclass(frozen=True)
@@ -154,14 +151,11 @@ class Differ:
         some = next(iter(self.by_seed.values()))[0]
         speakers = [one for one in some.speakers if one is not None]
         more = recipes - seeds
-        by_fold = [more[:, some.folds == fold].mean(axis=1) for fold in np.unique(some.folds)]
+        known = speakers if len(speakers) == len(some.keys) else None
         return Disagreement(
             recipes=float(recipes.mean()),
             seeds=float(seeds.mean()),
-            recordings=paired_test(
-                recipes, seeds, speakers if len(speakers) == len(some.keys) else None
-            ),
-            repeats=repeats_test(np.concatenate(by_fold)),
+            scores=Scores(more, np.ones_like(more), known),
         )
 
     def _changed(self, seed: Label, other: Label, *, same: bool) -> Float[np.ndarray, " N"] | None:

@@ -6,11 +6,13 @@ from typing import Final
 
 from ossicle.errors import listing
 from ossicle.reports.parts import Part, Section
-from ossicle.studies.analysis import summary_table, verdict
+from ossicle.studies.analysis import Claim, summary_table, verdict
+from ossicle.studies.analysis.judging import Asked, decide
+from ossicle.studies.analysis.sentences import sentence
 from ossicle.studies.analysis.verdict import unfinished
 from ossicle.studies.calibration import TITLE as CALIBRATION
 from ossicle.studies.ensembles.agreement import agreement_parts
-from ossicle.studies.ensembles.claims import MAJORITY, claim_on_learning, claims_on_votes
+from ossicle.studies.ensembles.claims import MAJORITY, ask_learning, ask_votes
 from ossicle.studies.ensembles.confidence import confidence_parts
 from ossicle.studies.ensembles.differ import Differ
 from ossicle.studies.ensembles.gains import BySeed, gain_parts
@@ -83,8 +85,8 @@ def report_ensembles(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Secti
     """
     if not any(one.measured is not None for one in outcomes):
         return ["No trial is finished yet."], []
-    found = [_results(pool, number) for number, pool in enumerate(pools(outcomes), start=1)]
-    others = [_relabelled(one) for one in outcomes if one.trial.runner == "mfcc"]
+    found = [results_of(pool, number) for number, pool in enumerate(pools(outcomes), start=1)]
+    others = [relabelled(one) for one in outcomes if one.trial.runner == "mfcc"]
     inside = explained(_trained(found))
     sections = [
         Section(title="Results", parts=[part for one in found for part in _tables(one, others)]),
@@ -134,12 +136,11 @@ def _gains(found: Results) -> list[Part]:
     return gain_parts(best, member, votes, found.number, found.pool.where)
 
 
-def _results(pool: Pool, number: int) -> Results:
+def results_of(pool: Pool, number: int = 1) -> Results:
+    """Return the trials and the ensembles of a pool."""
     share = f" at 1/{len(pool.recipes)}"
-    members = tuple(
-        _relabelled(one, share if pool.singles else "") for one in pool.members.values()
-    )
-    singles = tuple(_relabelled(one) for one in pool.singles.values())
+    members = tuple(relabelled(one, share if pool.singles else "") for one in pool.members.values())
+    singles = tuple(relabelled(one) for one in pool.singles.values())
     return Results(
         pool=pool,
         number=number,
@@ -149,7 +150,7 @@ def _results(pool: Pool, number: int) -> Results:
     )
 
 
-def _relabelled(outcome: Outcome, share: str = "") -> Outcome:
+def relabelled(outcome: Outcome, share: str = "") -> Outcome:
     """Return an outcome without its budget, which its recipe names instead."""
     labels = {key: value for key, value in outcome.trial.labels.items() if key != BUDGET}
     labels["recipe"] = f"{labels['recipe']}{share}"
@@ -241,24 +242,39 @@ def _said(found: Results) -> list[str]:
     """Return the verdict on a pool."""
     place = f"{found.pool.where}: " if found.pool.where else ""
     whole = [*found.singles, *found.of_kind("mixed", "seeds")]
-    said = [*_claims(found, whole), *verdict([one for one in whole if one.measured is not None])]
+    said = [
+        *map(sentence, decide(ask_claims(found))),
+        *verdict([one for one in whole if one.measured is not None]),
+    ]
     return [f"{place}{line}" for line in said]
 
 
-def _claims(found: Results, whole: Sequence[Outcome]) -> list[str]:
-    """Return the claims of the publication, judged on a pool."""
+def ask_claims(
+    found: Results, claims: Sequence[Claim] | None = None, others: Sequence[Outcome] = ()
+) -> list[Asked]:
+    """Ask the claims about ensembles of a pool.
+
+    Args:
+        found: The trials and ensembles of the pool.
+        claims: The claims; None: all about ensembles.
+        others: Outcomes of further recipes with as many parameters.
+    """
     if found.vote is None:
         return []
+    whole = [*found.singles, *others, *found.of_kind("mixed", "seeds")]
     seeds = [plan for plan, _ in found.ensembles if plan.kind == "seeds"]
     of_vote = next((plan.label for plan in seeds if plan.vote.name == found.vote), None)
     singles = [str(one.trial.labels["recipe"]) for one in found.singles]
-    said = claims_on_votes(
+    asked = ask_votes(
         whole,
         vote=found.vote,
         singles=tuple(dict.fromkeys(singles)) if found.members else (),
         seeds=of_vote,
+        claims=claims,
     )
-    return said + (claim_on_learning(Differ(found.pool)) if has_right_and_wrong(found.pool) else [])
+    if not has_right_and_wrong(found.pool):
+        return asked
+    return asked + ask_learning(Differ(found.pool), claims)
 
 
 def _trained(found: Sequence[Results]) -> list[Outcome]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from ossicle.reports.parts import Part, Section, Table
 from ossicle.studies.analysis import Claim, judge, summary_table, verdict
+from ossicle.studies.analysis.listed import claims_about
 from ossicle.studies.plots.groups import panels
 from ossicle.studies.searching.agreement import agreement_table
 from ossicle.studies.searching.costs import continued_table, cost_table
@@ -19,8 +20,6 @@ from ossicle.studies.searching.plots import (
 from ossicle.trials.outcome import Outcome
 
 EVERYWHERE: Final = "uniform"  # the control: one candidate in all layers
-MARGIN: Final = 0.01  # in the score of a recording
-SOURCE: Final = "Lin et al. 2024"
 
 
 def report_searches(outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:
@@ -59,18 +58,10 @@ def claims(found: Sequence[Found]) -> list[Claim]:
     strategies = by_strategy(found)
     if EVERYWHERE not in strategies:
         return []
-    return [
-        Claim(
-            statement=f"The differentiable search {name} over layers does not beat one method in "
-            f"all layers by more than {MARGIN:g} in the score of a recording",
-            source=SOURCE,
-            first=(name,),
-            second=(EVERYWHERE,),
-            at_most=MARGIN,
-        )
-        for name, part in strategies.items()
-        if any(one.gates is not None for one in part)
+    gated = [
+        name for name, part in strategies.items() if any(one.gates is not None for one in part)
     ]
+    return [one.filled(strategy=[name]) for one in claims_about("search") for name in gated]
 
 
 def _results(outcomes: Sequence[Outcome], number: int, place: str) -> Table:

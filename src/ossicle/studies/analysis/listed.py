@@ -1,0 +1,62 @@
+"""Claims of publications, listed in `claims.toml`, and the settings to ask them with."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from ossicle.errors import RunError
+from ossicle.settings import check_known
+from ossicle.studies.analysis.claim import Claim, each_with_each
+
+FILE: Final = Path(__file__).parent.parent / "claims.toml"
+
+
+@cache
+def listed_claims() -> Mapping[str, Claim]:
+    """Return every listed claim by its name."""
+    return {row["name"]: _claim(dict(row)) for row in content()["claims"]}
+
+
+def claims_about(study: str) -> list[Claim]:
+    """Return the claims that the trials of a study bear on."""
+    return [one for one in listed_claims().values() if one.study == study and not one.cannot]
+
+
+def chosen_claims(only: str) -> list[Claim]:
+    """Return the claims that a text names, separated by commas: `D5a`, or `D5` for all of D5.
+
+    Args:
+        only: The text; empty: all claims.
+
+    Raises:
+        RunError: there is no such claim, or one is named twice.
+    """
+    every = listed_claims()
+    wanted = [part.strip() for part in only.split(",") if part.strip()]
+    if not wanted:
+        return list(every.values())
+    found: dict[str, Claim] = {}
+    for text in wanted:
+        named = {name: one for name, one in every.items() if text in (name, name.rstrip("abc"))}
+        if not named:
+            check_known("claim", text, every)
+        if twice := [name for name in named if name in found]:
+            raise RunError(f"--only names the claim {twice[0]} twice")
+        found |= named
+    return [one for name, one in every.items() if name in found]
+
+
+@cache
+def content() -> Mapping[str, Any]:
+    """Return the content of the file."""
+    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+
+
+def _claim(row: dict[str, Any]) -> Claim:
+    """Return a claim from an entry of the file."""
+    pairs: Sequence[Sequence[str]] = row.pop("compare", ())
+    first, second = row.pop("first", ()), row.pop("second", ())
+    every = (*((one, other) for one, other in pairs), *each_with_each(first, second))
+    return Claim(**row | {"pairs": every, "tasks": tuple(row.get("tasks", ()))})

@@ -1,0 +1,1 @@
+"""Parts of the study of claims: what is trained for them, and the table of verdicts."""

@@ -1,0 +1,152 @@
+"""The report of the study of claims: the table of verdicts first."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ossicle.reports.parts import Part, Section
+from ossicle.studies.analysis.judging import CANNOT, Asked, Verdict, decide
+from ossicle.studies.analysis.notes import FEWEST_SEEDS
+from ossicle.studies.analysis.table import summary_table
+from ossicle.studies.analysis.text import NOT_DECIDED, count
+from ossicle.studies.analysis.verdict import unfinished
+from ossicle.studies.replication.plan import CHOSEN, PUBLISHED, SETTINGS
+from ossicle.studies.replication.tables import (
+    SMALL,
+    comparison_table,
+    mean_parameters,
+    seconds_by_settings,
+    settings_table,
+    verdict_table,
+)
+from ossicle.studies.replication.verdicts import OVER, Place, ask_place, places
+from ossicle.trials.outcome import Outcome
+
+if TYPE_CHECKING:
+    from ossicle.studies.claims import Claims
+
+
+def report_claims(study: "Claims", outcomes: Sequence[Outcome]) -> tuple[list[str], list[Section]]:
+    """Return the verdicts and the sections of the report.
+
+    Args:
+        study: The study.
+        outcomes: The outcomes of all trials; some may be missing or failed.
+    """
+    every = places(outcomes)
+    verdicts = decide([one for place in every for one in ask_place(study, place)])
+    beside = decide(_compared([one for p in every for one in ask_place(study, p, PUBLISHED)]))
+    parameters = mean_parameters(outcomes)
+    compared = comparison_table(verdicts)
+    chosen = settings_table(outcomes)
+    published = [one for one in beside if one.evidence is not None]
+    sections = [
+        Section(title="Verdicts", parts=[verdict_table(verdicts, published, parameters)]),
+        Section(title="Comparisons", parts=[] if compared is None else [compared]),
+        Section(title="Settings", parts=[*_costs(study, outcomes), *([chosen] if chosen else [])]),
+        Section(title="With the settings of the publications", parts=_beside(published)),
+        Section(title="Results", parts=_results(every)),
+    ]
+    said = [*_said(verdicts), *_size(parameters), *unfinished(outcomes)]
+    return said, [one for one in sections if one.parts]
+
+
+def _compared(asked: Sequence[Asked]) -> list[Asked]:
+    return [one for one in asked if one.evidence]
+
+
+def _said(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return how many claims have which verdict, and the names of those that are decided."""
+    words = Counter(one.word for one in verdicts)
+    names = {
+        word: ", ".join(dict.fromkeys(o.asked.claim.name for o in verdicts if o.word == word))
+        for word in words
+    }
+    parts = [
+        f"{words[word]} {text}" + (f" ({names[word]})" if word != CANNOT else "")
+        for word, text in (
+            ("holds", "hold"),
+            ("does not hold", "do not hold"),
+            (NOT_DECIDED, "are not decided at this size"),
+            (CANNOT, "cannot be asked here"),
+        )
+        if words[word]
+    ]
+    seeds = max((one.evidence.estimate.seeds for one in verdicts if one.evidence), default=0)
+    said = [f"Of {count(len(verdicts), 'claim')}: {'; '.join(parts)}."]
+    if 0 < seeds < FEWEST_SEEDS:
+        said.append(
+            f"Nothing is decided with fewer than {FEWEST_SEEDS} seeds; {count(seeds, 'seed')} "
+            f"{'is' if seeds == 1 else 'are'} finished."
+        )
+    return said
+
+
+def _size(parameters: float | None) -> list[str]:
+    """Return what a small backbone means for the verdicts."""
+    if parameters is None or parameters >= SMALL:
+        return []
+    return [
+        f"The backbone has about {parameters / 1e6:.1f} million parameters, those of the "
+        "publications more than 80 million: the verdicts are about this backbone and these "
+        "recordings. They neither confirm nor refute what the publications report of theirs."
+    ]
+
+
+def _costs(study: "Claims", outcomes: Sequence[Outcome]) -> list[Part]:
+    """Return the grid, and what choosing and the rest cost."""
+    rates, epochs = study.grid_of_settings
+    spent = seconds_by_settings(outcomes)
+    if not spent:
+        return []
+    times = ", ".join(f"{seconds / 60:,.1f} min for {name}" for name, seconds in spent.items())
+    return [
+        f"The grid is the same for all recipes: rates {', '.join(f'{one:g}' for one in rates)}, "
+        f"and {', '.join(map(str, epochs))} epochs. Training and test took {times} "
+        f"({sum(spent.values()) / 3600:,.2f} h in all, added up over workers). choice: trainings "
+        "that choose; chosen: with what they chose; published: with the settings of the "
+        "publications, next to them."
+    ]
+
+
+def _beside(published: Sequence[Verdict]) -> list[Part]:
+    """Return the verdicts with the settings of the publications."""
+    if not published:
+        return []
+    about = (
+        "Optimiser, schedule, rates and weight decay are those of the publications as far as they "
+        "state them, and epochs too, up to the most of this size; corpora, batches and backbone "
+        "are not. These verdicts are corrected among themselves."
+    )
+    table = verdict_table(
+        published, [], None, name="verdicts-published", title="Verdicts with published settings"
+    )
+    return [about, table]
+
+
+def _results(every: Sequence[Place]) -> list[Part]:
+    """Return the metrics of each recipe, of what varies together."""
+    found: list[Part] = []
+    for place in every:
+        for over in ("", *OVER):
+            part = [_shown(one) for one in place.of(None, CHOSEN) if _over(one) == over]
+            if any(one.measured is not None for one in part):
+                where = ", ".join(filter(None, (place.name, over and f"by {over}")))
+                found.append(
+                    summary_table(
+                        part,
+                        name=f"summary-{len(found) + 1}",
+                        title=f"Results: {where}" if where else "Results",
+                    )
+                )
+    return found
+
+
+def _over(outcome: Outcome) -> str:
+    return next((name for name in OVER if name in outcome.trial.labels), "")
+
+
+def _shown(outcome: Outcome) -> Outcome:
+    labels = {k: v for k, v in outcome.trial.labels.items() if k != SETTINGS}
+    return replace(outcome, trial=replace(outcome.trial, labels=labels))

@@ -1,0 +1,52 @@
+"""`ossicle study claims`: one claim from nothing to its verdict, and again from what is stored."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Command = Callable[..., Any]
+GIVEN = ("study", "claims", "--only=D5b,B2a", "--train-fraction=0.1", "--track=none")
+
+
+def verdicts(folder: Path) -> dict[str, dict[str, str]]:
+    with (folder / "tables" / "verdicts.csv").open() as file:
+        return {row["claim"]: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.thorough
+@pytest.mark.exhaustive
+def test_a_claim_is_asked_of_the_demo_corpus_and_its_report_is_rebuilt(
+    ossicle: Command, tmp_path: Path
+) -> None:
+    out, trials = tmp_path / "claims", tmp_path / "trials"
+    done = ossicle(*GIVEN, f"--trials={trials}", f"--out={out}")
+    assert done.status == 0, done.err
+    assert "Of 2 claims: " in done.out
+    found = verdicts(out)
+    assert list(found) == ["D5b", "B2a"]
+    assert found["D5b"]["seeds"] == "5"
+    assert int(found["D5b"]["recordings"]) > 20
+    assert "about asr, and the task of these data is" in found["B2a"]["verdict"]
+    with (out / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    counts = {name: sum(row["settings"] == name for row in rows) for name in ("choice", "chosen")}
+    assert counts == {"choice": 2 * 4 * 2, "chosen": 2 * 5}
+    names = {one.name for one in trials.iterdir()}
+
+    (out / "report.html").unlink()
+    again = ossicle("report", out)
+    assert again.status == 0, again.err
+    assert verdicts(out) == found
+    assert (out / "report.html").is_file()
+
+    done = ossicle(*GIVEN, f"--trials={trials}", f"--out={tmp_path / 'again'}")
+    assert (done.status, done.err) == (0, "")  # every trial is taken over: nothing had to run
+    assert verdicts(tmp_path / "again") == found
+    assert {one.name for one in trials.iterdir()} == names
+
+    few = json.loads((out / "report.json").read_text())
+    assert few["sections"][0]["title"] == "Verdicts"

@@ -1,0 +1,229 @@
+"""The study of claims: its trials, what it chooses, and its table of verdicts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from outcomes import outcome, rows
+
+from ossicle.errors import RunError
+from ossicle.reports.parts import Table
+from ossicle.studies import Claims, Grid
+from ossicle.studies.replication.plan import choices, chosen_trials, first_trials
+from ossicle.studies.replication.report import report_claims
+from ossicle.training.config import TrainConfig
+from ossicle.trials.outcome import Outcome
+from ossicle.trials.trial import Trial
+
+CONFIG = TrainConfig(backbone="tiny-hubert", recipe="", data="demo")
+GRID = Grid(config=CONFIG, seeds=(0, 1, 2, 3, 4))
+ORDERED = Claims(only="D5b")
+QKVO, QV = "ast/lora-qkvo", "ast/lora-qv"
+LABELS = ["a", "b"] * 60
+
+
+def finished(trial: Trial, right: float, state: str = "finished") -> Outcome:
+    """Return the outcome of a trial that is right about so often."""
+    tested = rows(LABELS)
+    drawn = np.random.default_rng([trial.config.seed, sum(str(trial.labels["recipe"]).encode())])
+    is_right = drawn.random(len(LABELS)) < right
+    said = np.where(is_right == (np.arange(len(LABELS)) % 2 == 0), "a", "b").tolist()
+    one = outcome(trial.labels, tested, said, state=state)
+    return replace(one, trial=trial)
+
+
+def trained(trials: Sequence[Trial], right: dict[str, float]) -> list[Outcome]:
+    return [finished(one, right[str(one.labels["recipe"])]) for one in trials]
+
+
+def texts(table: Table) -> list[dict[str, str]]:
+    return [
+        {name: cell.text for name, cell in zip(table.columns, row, strict=True)}
+        for row in table.rows
+    ]
+
+
+def run(study: Claims, right: dict[str, float]) -> list[Outcome]:
+    """Return the outcomes of all trials of a study, the second part after the first."""
+    first = trained(first_trials(study, GRID), right)
+    return first + trained(chosen_trials(study, GRID, first), right)
+
+
+def test_each_recipe_is_tried_at_every_rate_and_number_of_epochs_without_a_test() -> None:
+    trials = first_trials(ORDERED, GRID)
+    tried = [one for one in trials if one.labels["settings"] == "choice"]
+    assert {one.runner for one in tried} == {"validated"}
+    assert {one.config.seed for one in tried} == {0}
+    rates, epochs = ORDERED.grid_of_settings
+    for recipe in (QKVO, QV):
+        own = [one for one in tried if one.labels["recipe"] == recipe]
+        grid = {(one.config.lr, one.config.epochs) for one in own}
+        assert grid == {(rate, number) for rate in rates for number in epochs}
+        assert len(own) == len(grid)
+    published = [one for one in trials if one.labels["settings"] == "published"]
+    assert {(one.config.lr, one.config.schedule, one.config.seed) for one in published} == {
+        (5e-3, "cosine", seed) for seed in range(5)
+    }
+
+
+def test_the_best_on_validation_is_trained_with_all_seeds() -> None:
+    first = first_trials(ORDERED, GRID)
+    tried = [one for one in first if one.labels["settings"] == "choice"]
+    best = {QKVO: (3e-3, 5), QV: (1e-3, 2)}
+
+    def good(trial: Trial) -> float:
+        own = best[str(trial.labels["recipe"])]
+        return 0.9 if (trial.config.lr, trial.config.epochs) == own else 0.5
+
+    outcomes = [finished(one, good(one)) for one in tried]
+    chosen = chosen_trials(ORDERED, GRID, outcomes)
+    for recipe, settings in best.items():
+        own = [one.config for one in chosen if one.labels["recipe"] == recipe]
+        assert [one.seed for one in own] == [0, 1, 2, 3, 4]
+        assert {(one.lr, one.epochs) for one in own} == {settings}
+    assert {one.runner for one in chosen} == {"train"}
+
+
+def test_nothing_is_chosen_before_all_are_tried_and_a_failed_one_does_not_stop_it() -> None:
+    tried = [one for one in first_trials(ORDERED, GRID) if one.labels["settings"] == "choice"]
+    outcomes = [finished(one, 0.7) for one in tried]
+    assert len(choices(outcomes)) == 2
+    assert len(choices([replace(outcomes[0], measured=None, state="pending"), *outcomes[1:]])) == 1
+    failed = [replace(outcomes[0], measured=None, state="failed"), *outcomes[1:]]
+    assert len(choices(failed)) == 2
+
+
+@pytest.mark.parametrize(
+    ("right", "word"),
+    [
+        ({QKVO: 0.95, QV: 0.6}, "holds on this small backbone"),
+        ({QKVO: 0.6, QV: 0.95}, "does not hold on this small backbone"),
+        ({QKVO: 0.8, QV: 0.8}, "not decided at this size"),
+    ],
+)
+def test_the_report_begins_with_the_table_of_verdicts(right: dict[str, float], word: str) -> None:
+    outcomes = run(ORDERED, right)
+    for one in outcomes:
+        assert one.measured is not None
+        one.measured.parameters["total"] = 3e6  # type: ignore[index] # a dict
+    said, sections = report_claims(ORDERED, outcomes)
+    table = sections[0].parts[0]
+    assert isinstance(table, Table)
+    (row,) = texts(table)
+    assert row["claim"] == "D5b"
+    assert row["verdict"] == word
+    assert row["of"] == "ast/lora-qkvo against ast/lora-qv"
+    assert (row["seeds"], row["recordings"]) == ("5", "120")
+    # of table IV: (-0.30 - 0.32 + 0.47 + 2.90) / 4
+    assert row["published difference"] == "+0.7, mean of 4 corpora"
+    assert row["matters from"] == "0.5"
+    assert float(row["could have been found"]) > 0.5
+    assert row["with published settings"].startswith(word.removesuffix(" on this small backbone"))
+    assert "neither confirm nor refute" in " ".join(said)
+    assert [one.title for one in sections] == [
+        *("Verdicts", "Comparisons", "Settings", "With the settings of the publications"),
+        "Results",
+    ]
+
+
+def test_what_choosing_cost_is_shown() -> None:
+    _, sections = report_claims(ORDERED, run(ORDERED, {QKVO: 0.8, QV: 0.8}))
+    about, table = next(one.parts for one in sections if one.title == "Settings")
+    assert isinstance(table, Table)
+    rates, epochs = ORDERED.grid_of_settings
+    number = len(rates) * len(epochs)
+    assert [row["tried"] for row in texts(table)] == [str(number)] * 2
+    assert [row["seconds"] for row in texts(table)] == [str(2 * number)] * 2  # 2 s each
+    assert isinstance(about, str)
+    assert "for choice" in about
+
+
+def test_claims_that_cannot_be_asked_say_why_and_come_last() -> None:
+    study = Claims(only="B2a,B3,C4a,D5b")
+    said, sections = report_claims(study, run(study, {QKVO: 0.95, QV: 0.6}))
+    table = sections[0].parts[0]
+    assert isinstance(table, Table)
+    verdicts = {row["claim"]: row["verdict"] for row in texts(table)}
+    assert list(verdicts) == ["D5b", "B2a", "B3", "C4a"]
+    assert verdicts["B2a"] == (
+        "cannot be asked here: it is about asr, and the task of these data is classification"
+    )
+    assert "a corpus here has one task" in verdicts["B3"]
+    assert "give --domains 'SOURCE; TARGET'" in verdicts["C4a"]
+    assert said[0] == "Of 4 claims: 1 hold (D5b); 3 cannot be asked here."
+
+
+def test_a_recipe_that_does_not_fit_the_backbone_is_the_reason() -> None:
+    study = Claims(only="D5b")
+    trials = first_trials(study, GRID)
+    refused = [
+        Outcome(trial=one, name="", folder=Path("nowhere"), state="failed", reason="no")
+        for one in trials
+        if one.labels["recipe"] == QKVO
+    ]
+    known = trained([one for one in trials if one.labels["recipe"] == QV], {QV: 0.7})
+    _, sections = report_claims(study, [*known, *refused])
+    table = sections[0].parts[0]
+    assert isinstance(table, Table)
+    assert texts(table)[0]["verdict"] == "cannot be asked here: ast/lora-qkvo: no"
+
+
+def test_an_unfinished_study_says_what_is_missing() -> None:
+    trials = first_trials(ORDERED, GRID)
+    pending = [finished(one, 0.5, state="pending") for one in trials]
+    said, sections = report_claims(ORDERED, pending)
+    table = sections[0].parts[0]
+    assert isinstance(table, Table)
+    assert "no result of ast/lora-qkvo, ast/lora-qv is finished" in texts(table)[0]["verdict"]
+    assert any("0 of" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipes": ("lora",)}, "leave --recipes out"),
+        ({"budgets": (1000,)}, "leave --budget out"),
+        ({"config": replace(CONFIG, lr=1e-3)}, "leave --lr out"),
+    ],
+)
+def test_what_the_study_decides_itself_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        ORDERED.trials(replace(GRID, **changes))
+
+
+def test_wrong_options_are_refused_at_once() -> None:
+    with pytest.raises(RunError, match="no claim 'D0'"):
+        Claims(only="D0")
+    with pytest.raises(RunError, match="expected two, separated by a semicolon"):
+        Claims(domains="emodb:x")
+    with pytest.raises(RunError, match="quick"):
+        Claims(size="tiny")
+
+
+def test_claims_over_a_label_and_of_other_studies_have_trials_of_their_own() -> None:
+    study = Claims(only="A2,A4a,B5b,D3")
+    first = first_trials(study, GRID)
+    outcomes = [finished(one, 0.7) for one in first]
+    found = chosen_trials(study, GRID, outcomes)
+    over = {
+        name: {
+            one.labels[name] for one in found if name in one.labels and "study" not in one.labels
+        }
+        for name in ("shots", "budget", "fraction")
+    }
+    assert over == {"shots": {2, 8}, "budget": {5_000, 40_000}, "fraction": {0.1, 1.0}}
+    whole = [one for one in found if one.labels.get("fraction") == 1.0]
+    assert {one.config.train_fraction for one in whole} == {None}
+    members = [one for one in found if one.labels.get("study") == "ensemble"]
+    assert {(one.labels["recipe"], one.labels["budget"]) for one in members} == {
+        *(
+            (f"superb/{name}", n)
+            for name in ("houlsby", "parallel", "lora")
+            for n in (30_000, 10_000)
+        ),
+        ("superb/hybrid", 30_000),
+    }
+    assert {one.runner for one in members} == {"outputs"}
+    assert "further trials follow" in study.outlook(GRID)
