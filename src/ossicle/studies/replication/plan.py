@@ -124,7 +124,7 @@ def choices(outcomes: Sequence[Outcome]) -> dict[Key, Mapping[str, Any]]:
     for one in outcomes:
         if one.trial.labels.get(SETTINGS) == CHOICE:
             by_key.setdefault(key_of(one.trial), []).append(one)
-    found = {}
+    found: dict[Key, Mapping[str, Any]] = {}
     for key, tried in by_key.items():
         scored = [(score, one) for one in tried if (score := validation(one.measured)) is not None]
         if scored and all(one.state in ("finished", "failed") for one in tried):

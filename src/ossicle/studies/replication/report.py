@@ -58,8 +58,8 @@ def _compared(asked: Sequence[Asked]) -> list[Asked]:
 
 def _said(verdicts: Sequence[Verdict]) -> list[str]:
     """Return how many claims have which verdict, and the names of those that are decided."""
-    words = Counter(one.word for one in verdicts)
-    names = {
+    words = Counter[str](one.word for one in verdicts)
+    names: dict[str, str] = {
         word: ", ".join(dict.fromkeys(o.asked.claim.name for o in verdicts if o.word == word))
         for word in words
     }

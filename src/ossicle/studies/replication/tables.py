@@ -10,7 +10,7 @@ from ossicle.studies.analysis.cell import describe
 from ossicle.studies.analysis.judging import CANNOT, LEVEL, POWER, Evidence, Verdict
 from ossicle.studies.analysis.text import NOT_DECIDED, p_text
 from ossicle.studies.published import published_difference
-from ossicle.studies.replication.plan import choices, key_of, validation
+from ossicle.studies.replication.plan import Key, choices, key_of, validation
 from ossicle.tasks import TASKS
 from ossicle.trials.outcome import Outcome
 
@@ -115,7 +115,7 @@ def comparison_table(verdicts: Sequence[Verdict]) -> Table | None:
 
 def settings_table(outcomes: Sequence[Outcome]) -> Table | None:
     """Return what was chosen for each recipe, and what choosing cost; None without choices."""
-    tried: dict[tuple[tuple[str, object], ...], list[Outcome]] = {}
+    tried: dict[Key, list[Outcome]] = {}
     for one in outcomes:
         if one.trial.labels.get("settings") == "choice":
             tried.setdefault(key_of(one.trial), []).append(one)
