@@ -1,0 +1,1 @@
+"""A server under load: an open-loop client, two servers, and what they are measured with."""

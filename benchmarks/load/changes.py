@@ -1,0 +1,139 @@
+"""Adapters that come and go under load, and the memory of a server over time."""
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+
+from load.figures import answered, percentile, summary
+from load.mixed import GOAL_LOAD, Setting
+from load.servers import Server, begin, end, play, started
+from ossicle.adapters.saving import load
+from ossicle.backbones import Backbone
+
+AT_A_TIME = 10  # adapters that come and go and are there
+EVERY_S = 2.0  # time between two looks at the memory
+
+
+def soak(setting: Setting, capacity: float, minutes: float) -> dict[str, Any]:
+    """Return the memory over time, with a quarter of the adapters resident at a time."""
+    names = list(setting.folders)
+    limits = {**setting.limits, "max_resident": max(2, len(names) // 4)}
+    with started("ossicle", setting.folders, limits) as server:
+        plan = setting.plan(server, names, rate=GOAL_LOAD * capacity)
+        play(plan)
+        client = begin(_longer(plan, 60 * minutes))
+        begun, sizes = time.monotonic(), []
+        while time.monotonic() < begun + 60 * minutes:
+            sizes.append((time.monotonic() - begun, server.memory_mb()))
+            time.sleep(EVERY_S)
+        notes = end(client)
+    seconds, memory = np.array(sizes).T
+    half = len(memory) // 2
+    return {
+        "minutes": minutes,
+        "resident": limits["max_resident"],
+        "adapters": len(names),
+        **summary(notes),
+        "first_mb": float(memory[0]),
+        "most_mb": float(memory.max()),
+        "last_mb": float(memory[-1]),
+        "growth_of_second_half_mb_per_minute": float(
+            60 * np.polyfit(seconds[half:], memory[half:], 1)[0]
+        ),
+    }
+
+
+def _longer(plan: Any, seconds: float) -> Any:
+    return type(plan)(**{**vars(plan), "seconds": seconds})
+
+
+def loading(setting: Setting, capacity: float, root: Path) -> dict[str, Any]:
+    """Return how long adding an adapter takes, idle and under load, and what it costs others."""
+    first, *others = setting.folders
+    times: dict[str, list[float]] = {"idle": [], "under load": []}
+    with started("ossicle", {first: setting.folders[first]}, setting.limits, root) as server:
+        plan = setting.plan(server, [first], rate=GOAL_LOAD * capacity)
+        without = play(plan)
+        for number, name in enumerate(others[: len(others) // 2]):
+            label = "idle" if number % 2 else "under load"
+            client = begin(_longer(plan, 1.5)) if label == "under load" else None
+            time.sleep(0.5 if client else 0.0)
+            times[label].append(_added(server, name, setting.folders[name].name))
+            if client:
+                end(client)
+        client = begin(plan)
+        for name in others[len(others) // 2 :]:
+            _added(server, name, setting.folders[name].name)
+        during = end(client)
+    return {
+        "added_ms": {key: 1000 * statistics.median(found) for key, found in times.items()},
+        "p99_ms_of_others": {
+            "without": 1000 * percentile(answered(without), 0.99),
+            "while adapters are added": 1000 * percentile(answered(during), 0.99),
+        },
+    }
+
+
+def _added(server: Server, name: str, folder: str) -> float:
+    begun = time.perf_counter()
+    status, answer = server.request("POST", "/v1/adapters", {"folder": folder, "name": name})
+    assert status == 201, answer
+    return time.perf_counter() - begun
+
+
+def come_and_go(
+    setting: Setting, capacity: float, root: Path, backbone: Backbone
+) -> dict[str, Any]:
+    """Return how answers differ from those of their adapter alone, while adapters come and go."""
+    first, *others = setting.folders
+    with started("ossicle", {first: setting.folders[first]}, setting.limits, root) as server:
+        seconds = max(setting.part_s, 0.3 * len(others))
+        plan = setting.plan(server, list(setting.folders), rate=GOAL_LOAD * capacity, keep=True)
+        client = begin(_longer(plan, seconds))
+        present: list[str] = []
+        while client.poll() is None and others:
+            present.append(others.pop(0))
+            _added(server, present[-1], setting.folders[present[-1]].name)
+            if len(present) > AT_A_TIME:
+                status, answer = server.request("DELETE", f"/v1/adapters/{present.pop(0)}")
+                assert status == 204, answer
+            time.sleep(seconds / len(setting.folders) / 2)
+        notes = end(client)
+    statuses = [note["status"] for note in notes]
+    checked = [note for note in notes if note["status"] == 200]
+    differences = _differences(checked, setting, backbone)
+    return {
+        "added": len(setting.folders) - 1 - len(others),
+        "answers": len(checked),
+        "adapters_that_answered": len({note["adapter"] for note in checked}),
+        "largest_difference": max(differences, default=None),
+        "statuses": {str(status): statuses.count(status) for status in sorted(set(statuses))},
+    }
+
+
+def _differences(
+    notes: Sequence[Mapping[str, Any]], setting: Setting, backbone: Backbone
+) -> list[float]:
+    """Return how far the probabilities of each answer are from those of its adapter alone."""
+    found = []
+    for name in {note["adapter"] for note in notes}:
+        model = load(setting.folders[name], backbone).eval()
+        alone: dict[int, Any] = {}
+        for note in (one for one in notes if one["adapter"] == name):
+            number = note["recording"]
+            if number not in alone:
+                wave = soundfile.read(setting.recordings[number], dtype="float32")[0]
+                with torch.no_grad():
+                    alone[number] = model(*backbone.batch([wave]))[0].softmax(-1)
+            probs = note["answer"]["answers"][0]["probs"].values()
+            found.append(
+                max(abs(a - b) for a, b in zip(probs, alone[number].tolist(), strict=True))
+            )
+        model.remove_taps()
+    return found
