@@ -53,8 +53,11 @@ function typeOf(given, api, depth = 0) {
     .join(" ");
 }
 
+/** Return rows as a table, without columns that are empty in all of them. */
 function table(heads, rows) {
   if (!rows.length) return null;
+  const used = heads.map((_, n) => rows.some((row) => row.children[n].textContent));
+  for (const row of rows) [...row.children].forEach((cell, n) => used[n] || cell.remove());
   return make(
     "div",
     { class: "wide-table" },
@@ -67,7 +70,7 @@ function table(heads, rows) {
         make(
           "tr",
           {},
-          heads.map((one) => make("th", { scope: "col" }, one)),
+          heads.filter((_, n) => used[n]).map((one) => make("th", { scope: "col" }, one)),
         ),
       ),
       make("tbody", {}, rows),
