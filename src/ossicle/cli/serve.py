@@ -70,7 +70,7 @@ def serve(
     max_recording_s: Annotated[float, typer.Option(min=0.001, help="Longest recording.")] = 600.0,
     max_decoding_s: Annotated[
         float, typer.Option(min=0.001, help="Longest time to decode a recording.")
-    ] = 10.0,
+    ] = 30.0,
     decoders: Annotated[
         int, typer.Option(min=1, help="Number of processes that decode recordings.")
     ] = 2,
