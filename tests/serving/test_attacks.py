@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,7 +107,7 @@ def test_hours_in_a_small_file(client: TestClient, made: bytes) -> None:
         b"",
         b"--b",
         END,
-        LORA + part("file", GOOD, "a.wav"),  # no end
+        LORA + part("file", GOOD, "a.wav") + part("prompt", b"half of it")[:-2],  # no end
         (LORA + part("file", GOOD, "a.wav") + END)[:5_000],
         b"--c\r\n\r\n" + GOOD,
         part("adapter", b"lora") * 1_200 + part("file", GOOD, "a") + END,
@@ -134,7 +133,7 @@ def test_bad_forms(client: TestClient, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc/passwd", "a\u202eb.wav", "a" * 10_000, "\N{GRINNING FACE}", "a%00b"]
+    "name", ["../../etc/passwd", "a\u202eb.wav", "a" * 1_000, "\N{GRINNING FACE}", "a%00b"]
 )
 def test_names_of_files_are_only_shown(client: TestClient, name: str) -> None:
     body = LORA + part("file", GOOD, name) + END
@@ -143,8 +142,9 @@ def test_names_of_files_are_only_shown(client: TestClient, name: str) -> None:
     assert isinstance(response.json()["answers"][0]["file"], str)
 
 
-def test_a_name_of_a_file_that_is_not_utf_8(client: TestClient) -> None:
-    body = LORA + part("file", GOOD, "NAME").replace(b"NAME", b"\xff\xfe.wav") + END
+@pytest.mark.parametrize("name", [b"\xff\xfe.wav", b"a" * 10_000])
+def test_a_name_of_a_file_that_is_no_name(client: TestClient, name: bytes) -> None:
+    body = LORA + part("file", GOOD, "NAME").replace(b"NAME", name) + END
     response = client.post("/v1/predict", content=body, headers=FORM)
     assert response.status_code == 200 or refused(response)
 
@@ -230,12 +230,13 @@ def test_memory_comes_back_after_large_requests(client: TestClient, engine: Engi
         own = psutil.Process()
         return sum(one.memory_info().rss for one in (own, *own.children(recursive=True)))
 
-    for _ in range(2):
-        refused(client.post("/v1/predict?adapter=lora", content=noise, headers=RAW))
+    def ask(times: int) -> None:
+        for _ in range(times):
+            refused(client.post("/v1/predict?adapter=lora", content=noise, headers=RAW))
+            refused(client.post("/v1/predict?adapter=lora", content=noise * 2, headers=RAW))
+
+    ask(4)
     before = total()
-    for _ in range(6):
-        refused(client.post("/v1/predict?adapter=lora", content=noise, headers=RAW))
-        refused(client.post("/v1/predict?adapter=lora", content=noise * 2, headers=RAW))
-    time.sleep(0.1)
-    assert total() - before < 40e6
+    ask(8)  # of 720 MB
+    assert total() - before < 70e6
     assert len(engine.decoder.pids) == engine.settings.decoders

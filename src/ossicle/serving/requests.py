@@ -109,6 +109,16 @@ class _InMemory(MultiPartParser):
     """A parser of forms that writes no upload to a file; the guard bounds their size."""
 
     spool_max_size = sys.maxsize
+    is_whole = False
+
+    def on_end(self) -> None:
+        """Note that the last boundary has come."""
+        self.is_whole = True
+
+    def close(self) -> None:
+        """Forget the uploads of a form that is not used."""
+        for file in self._files_to_close_on_error:
+            file.close()
 
 
 @asynccontextmanager
@@ -126,6 +136,9 @@ async def _parsed(request: Request, max_files: int) -> AsyncIterator[FormData]:
     except (MultiPartException, FormParserError) as error:
         why = str(getattr(error, "message", error)).rstrip(".")
         raise Refusal(400, f"the form cannot be read: {why}") from error
+    if not parser.is_whole:
+        parser.close()
+        raise Refusal(400, "the form ends before its last boundary; send the whole of it")
     try:
         yield form
     finally:
