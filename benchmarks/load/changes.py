@@ -1,5 +1,6 @@
 """Adapters that come and go under load, and the memory of a server over time."""
 
+import copy
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from load.servers import Server, begin, end, play, started
 from ossicle.adapters.saving import load
 from ossicle.backbones import Backbone
 
-AT_A_TIME = 10  # adapters that come and go and are there
+AT_A_TIME = 50  # adapters that come and go and are there
 EVERY_S = 2.0  # time between two looks at the memory
 
 
@@ -87,6 +88,11 @@ def _added(server: Server, name: str, folder: str) -> float:
     return time.perf_counter() - begun
 
 
+def _remove(server: Server, name: str) -> None:
+    status, answer = server.request("DELETE", f"/v1/adapters/{name}")
+    assert status == 204, answer
+
+
 def come_and_go(
     setting: Setting, capacity: float, root: Path, backbone: Backbone
 ) -> dict[str, Any]:
@@ -101,9 +107,10 @@ def come_and_go(
             present.append(others.pop(0))
             _added(server, present[-1], setting.folders[present[-1]].name)
             if len(present) > AT_A_TIME:
-                status, answer = server.request("DELETE", f"/v1/adapters/{present.pop(0)}")
-                assert status == 204, answer
+                _remove(server, present.pop(0))
             time.sleep(seconds / len(setting.folders) / 2)
+        for name in present:
+            _remove(server, name)
         notes = end(client)
     statuses = [note["status"] for note in notes]
     checked = [note for note in notes if note["status"] == 200]
@@ -123,7 +130,7 @@ def _differences(
     """Return how far the probabilities of each answer are from those of its adapter alone."""
     found = []
     for name in {note["adapter"] for note in notes}:
-        model = load(setting.folders[name], backbone).eval()
+        model = load(setting.folders[name], copy.deepcopy(backbone)).eval()
         alone: dict[int, Any] = {}
         for note in (one for one in notes if one["adapter"] == name):
             number = note["recording"]
@@ -135,5 +142,4 @@ def _differences(
             found.append(
                 max(abs(a - b) for a, b in zip(probs, alone[number].tolist(), strict=True))
             )
-        model.remove_taps()
     return found
