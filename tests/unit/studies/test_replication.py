@@ -152,7 +152,7 @@ def test_claims_that_cannot_be_asked_say_why_and_come_last() -> None:
     )
     assert "a corpus here has one task" in verdicts["B3"]
     assert "give --domains 'SOURCE; TARGET'" in verdicts["C4a"]
-    assert said[0] == "Of 4 claims: 1 hold (D5b); 3 cannot be asked here."
+    assert said[0] == "Of 4 claims: 1 holds (D5b); 3 cannot be asked here."
 
 
 def test_a_recipe_that_does_not_fit_the_backbone_is_the_reason() -> None:

@@ -64,12 +64,13 @@ def _said(verdicts: Sequence[Verdict]) -> list[str]:
         for word in words
     }
     parts = [
-        f"{words[word]} {text}" + (f" ({names[word]})" if word != CANNOT else "")
-        for word, text in (
-            ("holds", "hold"),
-            ("does not hold", "do not hold"),
-            (NOT_DECIDED, "are not decided at this size"),
-            (CANNOT, "cannot be asked here"),
+        f"{words[word]} {one if words[word] == 1 else several}"
+        + (f" ({names[word]})" if word != CANNOT else "")
+        for word, one, several in (
+            ("holds", "holds", "hold"),
+            ("does not hold", "does not hold", "do not hold"),
+            (NOT_DECIDED, f"is {NOT_DECIDED}", f"are {NOT_DECIDED}"),
+            (CANNOT, CANNOT, CANNOT),
         )
         if words[word]
     ]
