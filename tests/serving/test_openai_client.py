@@ -6,8 +6,10 @@ import numpy as np
 import openai
 import pytest
 import soundfile
+import torch
 from served_adapters import text_of, wav, wave
 
+from ossicle.serving.speech import segments
 from ossicle.subtitles import subtitles
 from ossicle.training.trained import Trained
 
@@ -32,11 +34,12 @@ def answers(adapters, tmp_path):
     return of
 
 
-def test_a_transcript_of_a_text_decoder_in_every_format(ask, answers):
-    create, sound = ask.audio.transcriptions.create, {"file": ("a.wav", wav(seconds=2.5))}
-    plain = answers("talk", wave(seconds=2.5))["label"]
-    timed = answers("talk", wave(seconds=2.5), times=True)
-    assert len(timed["segments"]) > 2
+@pytest.mark.parametrize(("seconds", "least"), [(0.5, 1), (2.5, 3)])  # of one window and of three
+def test_a_transcript_of_a_text_decoder_in_every_format(ask, answers, seconds, least):
+    create, sound = ask.audio.transcriptions.create, {"file": ("a.wav", wav(seconds=seconds))}
+    plain = answers("talk", wave(seconds=seconds))["label"]
+    timed = answers("talk", wave(seconds=seconds), times=True)
+    assert len(timed["segments"]) >= least
     assert create(model="talk", **sound).text == plain
     assert create(model="talk", **sound, language="de", temperature=0, stream=False).text == plain
     assert create(model="talk", **sound, response_format="text") == f"{plain}\n"
@@ -45,7 +48,7 @@ def test_a_transcript_of_a_text_decoder_in_every_format(ask, answers):
         assert found == subtitles(timed["segments"], kind)
     for granularities in ({}, {"timestamp_granularities": ["segment"]}):
         found = create(model="talk", **sound, response_format="verbose_json", **granularities)
-        assert (found.text, found.language, found.duration) == (timed["label"], "de", 2.5)
+        assert (found.text, found.language, found.duration) == (timed["label"], "de", seconds)
         segments = [(one.start, one.end, one.text) for one in found.segments]
         assert segments == [(s["start_s"], s["end_s"], s["text"]) for s in timed["segments"]]
         assert [one.id for one in found.segments] == list(range(len(segments)))
@@ -121,3 +124,16 @@ def test_embeddings_are_those_of_the_library(ask, answers):
         np.testing.assert_allclose(one.embedding, expected, rtol=1e-5, atol=1e-5)
     (plain,) = ask.embeddings.create(model="voice", input=sounds[0], encoding_format="float").data
     np.testing.assert_allclose(plain.embedding, found.data[0].embedding, rtol=1e-6)
+
+
+def test_a_segment_has_its_times_and_those_of_its_window(adapters):
+    task = Trained.open(adapters["talk"], device="cpu", times=True).task
+    tokens = task.tokens
+    letter = tokens.encode("ab")[-1]
+    assert tokens.decode([letter])
+    ids = [tokens.no_speech, tokens.first_time + 5, letter, tokens.first_time + 20, tokens.end]
+    rows = torch.tensor([[one, -0.5] for one in ids])
+    (found,) = segments(task, task.placed(rows, 3.0, 4.0))
+    assert (found["start"], found["end"], found["seek"]) == (3.0, 3.4, 300)
+    assert (found["text"], found["avg_logprob"]) == (tokens.decode([letter]), -0.5)
+    assert found["no_speech_prob"] == pytest.approx(np.exp(-0.5))
