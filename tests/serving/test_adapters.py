@@ -48,7 +48,7 @@ def test_adapters_are_listed_with_what_they_answer(client: TestClient, backbone:
         "task": "classification",
         "labels": ["no", "yes"],
         "recipe": "lora",
-        "backbone": backbone,
+        "backbone": Path(backbone).name,  # not the folder that it is in
         "parameters": 2 * 2 * (8 * 64 + 64 * 8) + 2 * 64 + 2,  # q and v of 2 layers; the head
         "members": None,
         "resident": True,

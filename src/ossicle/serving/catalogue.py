@@ -95,10 +95,17 @@ class Entry:
             "task": self.task.name,
             "labels": names or None,
             "recipe": _one_or_all([one["expression"] for one in facts]),
-            "backbone": _one_or_all([one["backbone"]["name"] for one in facts]),
+            "backbone": _one_or_all([_public(one["backbone"]["name"]) for one in facts]),
             "parameters": sum(unit.num_parameters for unit in self.units),
             "members": [unit.source.name for unit in self.units] if self.is_ensemble else None,
         }
+
+
+def _public(backbone: str) -> str:
+    """Return the name of a backbone; of a folder, without where it is on this machine."""
+    place, mark, options = backbone.partition("?")
+    is_folder = place.startswith((".", "~")) or Path(place).is_absolute()
+    return f"{Path(place).name if is_folder else place}{mark}{options}"
 
 
 def _one_or_all(values: Sequence[str]) -> str:
