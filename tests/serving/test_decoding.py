@@ -1,14 +1,17 @@
 """Recordings are decoded in workers, within limits that hold."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from typing import IO
 
 import numpy as np
 import pytest
@@ -26,6 +29,11 @@ def decoder() -> Iterator[Decoder]:
     made = Decoder(2, DecodingLimits(duration_s=60.0, samples=2**23, time_s=20))
     yield made
     made.close()
+
+
+def unread(sink: IO[bytes]) -> int:
+    """Return the number of bytes in a pipe that its reader has not read."""
+    return int.from_bytes(fcntl.ioctl(sink, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def refused(decoder: Decoder, data: bytes) -> Refusal:
@@ -137,10 +145,11 @@ def test_a_crash_costs_the_request_that_caused_it_alone() -> None:
     try:
         decoder.decode(encoded(tone()), [16_000])
         (pid,) = decoder.pids
+        (worker,) = decoder._free.queue
         os.kill(pid, signal.SIGSTOP)
         with ThreadPoolExecutor() as threads:
             first = threads.submit(refused, decoder, encoded(tone()))
-            while decoder.pids:
+            while not unread(worker._sink):  # before that, a dead worker would be replaced
                 time.sleep(0.01)
             os.kill(pid, signal.SIGSEGV)
             os.kill(pid, signal.SIGCONT)
