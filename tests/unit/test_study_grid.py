@@ -184,7 +184,7 @@ def test_every_study_has_a_name_a_description_and_different_trials(study: str) -
     assert kind.name == study
     assert kind.about
     one = kind()
-    recipes = () if one.recipes or study in ("leave-one-out", "search") else ("lora",)
+    recipes = () if one.recipes or study in ("leave-one-out", "search", "claims") else ("lora",)
     voices = [f"demo?where=speaker={name}" for name in ("andy", "belinda")]
     budgets = (5000,) if study == "search" else ()
     data = tuple(voices) if study == "domains" else ()

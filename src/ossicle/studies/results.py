@@ -5,8 +5,12 @@ from dataclasses import replace
 from typing import Final
 
 from ossicle.reports.parts import Figure, Part, Section
-from ossicle.studies.analysis import Claim, judge, over_data, ranks_table, summary_table, verdict
+from ossicle.studies.analysis.claim import Claim
 from ossicle.studies.analysis.listed import listed_claims
+from ossicle.studies.analysis.over_data import over_data, ranks_table
+from ossicle.studies.analysis.sentences import judge
+from ossicle.studies.analysis.table import summary_table
+from ossicle.studies.analysis.verdict import verdict
 from ossicle.studies.explain import HOW_TO_EXPLAIN, explained
 from ossicle.studies.explain import TITLE as INSIDE
 from ossicle.studies.plots import critical_difference, data_maps, for_each_panel, standard_figures

@@ -9,8 +9,8 @@ from outcomes import outcome, rows, study
 from ossicle.errors import RunError
 from ossicle.statistics.paired import paired_test
 from ossicle.statistics.repeats import repeats_test
-from ossicle.studies.analysis import cells, difference
-from ossicle.studies.analysis.cell import groups
+from ossicle.studies.analysis.cell import cells, groups
+from ossicle.studies.analysis.difference import difference
 
 
 def test_seed_and_fold_tell_repeats_apart_and_other_labels_cells():

@@ -3,7 +3,7 @@
 import pytest
 from outcomes import outcome, rows, study
 
-from ossicle.studies.analysis import over_data, ranks_table
+from ossicle.studies.analysis.over_data import over_data, ranks_table
 
 FOUR = rows(["a", "b", "a", "b"])
 WRONG = {0: ["a", "b", "a", "b"], 1: ["b", "b", "a", "b"], 2: ["b", "a", "a", "b"]}

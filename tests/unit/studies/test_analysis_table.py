@@ -6,7 +6,10 @@ import pytest
 from outcomes import outcome, rows, study
 
 from ossicle.statistics.correction import holm
-from ossicle.studies.analysis import cells, difference, summary_table, verdict
+from ossicle.studies.analysis.cell import cells
+from ossicle.studies.analysis.difference import difference
+from ossicle.studies.analysis.table import summary_table
+from ossicle.studies.analysis.verdict import verdict
 
 
 def column(table, heading):

@@ -6,7 +6,7 @@ import pytest
 from outcomes import outcome, rows
 
 from ossicle.recipes.presets import PRESETS
-from ossicle.studies.analysis import summary_table
+from ossicle.studies.analysis.table import summary_table
 from ossicle.studies.published import _content, published_result
 
 # Means over the data sets as the paper prints them, in tables I, III, IV and V.

@@ -20,10 +20,10 @@ from ossicle.studies.adaptation.models import (
 )
 from ossicle.studies.adaptation.plan import ARROW
 from ossicle.studies.adaptation.plots import front, placed, scatter
-from ossicle.studies.analysis import summary_table
 from ossicle.studies.analysis.cell import Cell
 from ossicle.studies.analysis.judging import decide
 from ossicle.studies.analysis.sentences import sentence
+from ossicle.studies.analysis.table import summary_table
 from ossicle.studies.analysis.text import count
 from ossicle.studies.analysis.verdict import unfinished
 from ossicle.trials.outcome import Outcome

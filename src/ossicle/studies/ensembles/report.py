@@ -6,10 +6,11 @@ from typing import Final
 
 from ossicle.errors import listing
 from ossicle.reports.parts import Part, Section
-from ossicle.studies.analysis import Claim, summary_table, verdict
+from ossicle.studies.analysis.claim import Claim
 from ossicle.studies.analysis.judging import Asked, decide
 from ossicle.studies.analysis.sentences import sentence
-from ossicle.studies.analysis.verdict import unfinished
+from ossicle.studies.analysis.table import summary_table
+from ossicle.studies.analysis.verdict import unfinished, verdict
 from ossicle.studies.calibration import TITLE as CALIBRATION
 from ossicle.studies.ensembles.agreement import agreement_parts
 from ossicle.studies.ensembles.claims import MAJORITY, ask_learning, ask_votes

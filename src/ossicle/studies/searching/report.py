@@ -5,8 +5,11 @@ from dataclasses import replace
 from typing import Final
 
 from ossicle.reports.parts import Part, Section, Table
-from ossicle.studies.analysis import Claim, judge, summary_table, verdict
+from ossicle.studies.analysis.claim import Claim
 from ossicle.studies.analysis.listed import claims_about
+from ossicle.studies.analysis.sentences import judge
+from ossicle.studies.analysis.table import summary_table
+from ossicle.studies.analysis.verdict import verdict
 from ossicle.studies.plots.groups import panels
 from ossicle.studies.searching.agreement import agreement_table
 from ossicle.studies.searching.costs import continued_table, cost_table
