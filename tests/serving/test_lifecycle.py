@@ -1,6 +1,7 @@
 """From the command to SIGTERM: a server starts, says when it is ready, drains, and stops."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from ossicle.errors import OssicleError
 from ossicle.serving.app import create_app
 from ossicle.serving.engine import Engine
 from ossicle.serving.settings import ServeSettings
@@ -116,3 +118,17 @@ def test_a_server_that_is_loading_or_full_says_so() -> None:
         assert not engine.wait_idle(0)
     assert engine.wait_idle(0)
     engine.close()
+
+
+@pytest.mark.thorough
+def test_a_server_is_not_ready_before_its_decoders_are(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    engine = Engine(ServeSettings(device="cpu"))
+    try:
+        with pytest.raises(OssicleError, match=r"^The decoder does not start\."):
+            engine.open({"lora": root / "lora"})
+        assert TestClient(create_app(engine)).get("/readyz").status_code == 503
+    finally:
+        engine.close()

@@ -12,6 +12,7 @@ from ossicle.errors import ServeError
 from ossicle.paths import expand
 
 MB = 1_000_000
+PACKAGES = ("fastapi", "prometheus_client", "python_multipart", "uvicorn")
 
 
 def serve(
@@ -190,12 +191,8 @@ def check_installed() -> None:
     Raises:
         ServeError: one is missing.
     """
-    try:
-        import fastapi  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise ServeError(
-            f"the package {error.name} is missing; install it with: pip install 'ossicle[serve]'"
-        ) from error
+    for package in PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise ServeError(
+                f"the package {package} is missing; install it with: pip install 'ossicle[serve]'"
+            )

@@ -124,6 +124,20 @@ class Decoder:
                 raise Refusal(408, "The client has gone before its recording was decoded.")
             return worker.decode(data, rates)
 
+    def wait_ready(self) -> None:
+        """Wait until all workers have started, before the first recording is decoded.
+
+        Raises:
+            Refusal: one does not start.
+        """
+        workers = [self._free.get() for _ in range(self._count)]
+        try:
+            for worker in workers:
+                worker.start()
+        finally:
+            for worker in workers:
+                self._free.put(worker)
+
     @contextmanager
     def _worker(self) -> Iterator["_Worker"]:
         """Lend a worker, and replace it if it has ended.
@@ -191,16 +205,25 @@ class _Worker:
     def is_alive(self) -> bool:
         return self._process.poll() is None and not self._is_killed
 
+    def start(self) -> None:
+        """Wait until the process takes orders.
+
+        Raises:
+            Refusal: it does not start.
+        """
+        if self._is_ready:
+            return
+        message = "The decoder does not start. Try again, and look at the output of the server."
+        with self._within(_STARTING_S, lambda _: unavailable(message)):
+            self._is_ready = bool(self._source.readline() or _ended())
+
     def decode(self, data: bytes | bytearray | memoryview, rates: Sequence[int]) -> Decoded:
         """Decode a recording; kill the worker if that fails in any other way than it says itself.
 
         Raises:
             Refusal: the worker refuses it, exceeds its time, crashes, or does not start.
         """
-        if not self._is_ready:
-            message = "The decoder does not start. Try again, and look at the output of the server."
-            with self._within(_STARTING_S, lambda _: unavailable(message)):
-                self._is_ready = bool(self._source.readline() or _ended())
+        self.start()
         with self._within(self._limits.time_s, self._refusal):
             answer, content = self._exchange(data, rates)
         if "error" in answer:

@@ -27,7 +27,6 @@ from ossicle.serving.measures import Measures, Throughput
 from ossicle.serving.refusal import busy, invalid, unavailable
 from ossicle.serving.settings import ServeSettings
 from ossicle.serving.voting import joined
-from ossicle.tasks import Task
 from ossicle.writing import Text
 
 T = TypeVar("T")
@@ -120,6 +119,7 @@ class Engine:
                 _LOGGER.warning(f"'{name}' is left out: {error}")
         if not len(self.catalogue):
             raise ServeError("there is no adapter to serve; name a finished run")
+        self.decoder.wait_ready()
         with self._changed:
             self.state = "ready" if self.state == "loading" else self.state
 
@@ -280,10 +280,6 @@ class Engine:
         except asyncio.CancelledError:
             waiting.leave()
             raise
-
-    def task(self, entry: Entry) -> Task:
-        """Return the task of an adapter, with the tokens of its backbone."""
-        return entry.task.with_tokens(self.hosts.of(entry.units[0]).backbone.tokens)
 
     def rates(self, entries: Sequence[Entry]) -> list[int]:
         """Return the sample rates that some adapters need, in Hz."""

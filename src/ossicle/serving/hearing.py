@@ -87,7 +87,7 @@ class Hearing:
 
     def task(self, entry: Entry) -> Task:
         """Return the task of an adapter as it decodes: with tokens, and with times if asked."""
-        task = entry.task.with_tokens(self.hosts.of(entry.units[0]).backbone.tokens)
+        task = self.hosts.task(entry)
         return task.with_times() if self.text.times else task
 
     def parts(self, units: Sequence[Unit]) -> list[Part]:

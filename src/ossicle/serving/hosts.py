@@ -19,11 +19,12 @@ from ossicle.inference import AdapterBank, SingleModel
 from ossicle.inference.adapter_group import Request
 from ossicle.inference.saved_adapter import read_adapter
 from ossicle.serving.batcher import Asked, Batcher, Reads
-from ossicle.serving.catalogue import Unit
+from ossicle.serving.catalogue import Entry, Unit
 from ossicle.serving.client import client
 from ossicle.serving.refusal import Refusal, unavailable
 from ossicle.serving.residents import Residents
 from ossicle.serving.settings import ServeSettings
+from ossicle.tasks import Task
 from ossicle.training.folder import places_of
 from ossicle.writing import Text
 
@@ -204,6 +205,10 @@ class Hosts:
         """Return whether an adapter is in memory."""
         shared = self._shared.get(unit.source.fingerprint)
         return unit in self._own or (shared is not None and unit in shared.residents)
+
+    def task(self, entry: Entry) -> Task:
+        """Return the task of an adapter, with the tokens of its backbone."""
+        return entry.task.with_tokens(self.of(entry.units[0]).backbone.tokens)
 
     def place(self, unit: Unit, *, trusted: bool) -> Host:
         """Return the host of a new adapter; its backbone is loaded if it is not in memory.

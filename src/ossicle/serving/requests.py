@@ -20,11 +20,15 @@ from ossicle.serving.refusal import Refusal, invalid
 MULTIPART: Final = "multipart/form-data"
 JSON: Final = "application/json"
 RAW: Final = "application/octet-stream"
+BINARY: Final = {"type": "string", "format": "binary"}
 T = TypeVar("T", bound=BaseModel)
 ADAPTERS: Final = {"adapter": "adapters"}
 MOST_FIELDS: Final = 1100
 _FILES: Final = "each field with a file has one"
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(max_length=1000)]
+
+
+AdapterName = Annotated[str | None, Field(min_length=1, max_length=200)]
 
 
 class Options(BaseModel):
@@ -278,10 +282,9 @@ def form_schema(kind: type[BaseModel], files: Sequence[str]) -> dict[str, Any]:
     """Return the JSON schema of a form: files, and fields that a model checks."""
     schema = kind.model_json_schema()
     fields = {name: _present(one) for name, one in schema["properties"].items()}
-    binary = {"type": "string", "format": "binary"}
     return {
         "type": "object",
-        "properties": dict.fromkeys(files, binary) | fields,
+        "properties": dict.fromkeys(files, BINARY) | fields,
         "required": [*files, *schema.get("required", ())],
         "additionalProperties": False,
     }
@@ -294,26 +297,19 @@ def _present(field: Mapping[str, Any]) -> dict[str, Any]:
     return rest | (kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {})
 
 
+def _predict_form() -> dict[str, Any]:
+    """Return the JSON schema of the form of a prediction, where each adapter has a field."""
+    schema = form_schema(Options, ["file"])
+    schema["properties"]["adapter"] = schema["properties"].pop("adapters")
+    return schema
+
+
 PREDICT_BODY: Final = {
     "required": True,
     "content": {
-        MULTIPART: {
-            "schema": {
-                "type": "object",
-                "required": ["file"],
-                "additionalProperties": False,
-                "properties": {
-                    "file": {"type": "string", "format": "binary"},
-                    "adapter": {"type": "array", "items": {"type": "string"}},
-                    "prompt": {"type": "string"},
-                    "timestamps": {"type": "boolean"},
-                    "abstain": {"type": "number", "minimum": 0, "maximum": 1},
-                    "vote": {"type": "string"},
-                },
-            }
-        },
+        MULTIPART: {"schema": _predict_form()},
         JSON: {"schema": Body.model_json_schema()},
-        RAW: {"schema": {"type": "string", "format": "binary"}},
-        "audio/*": {"schema": {"type": "string", "format": "binary"}},
+        RAW: {"schema": BINARY},
+        "audio/*": {"schema": BINARY},
     },
 }

@@ -14,9 +14,11 @@ from ossicle.serving.catalogue import Entry
 from ossicle.serving.engine import Asked, Engine
 from ossicle.serving.refusal import Refusal, invalid
 from ossicle.serving.requests import (
+    BINARY,
     JSON,
     MULTIPART,
     RAW,
+    AdapterName,
     checked,
     checked_json,
     content_type,
@@ -47,12 +49,8 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    model: str | None = Field(
-        None, min_length=1, max_length=200, description="An adapter. Default: the only one."
-    )
-    adapter: str | None = Field(
-        None, min_length=1, max_length=200, description="Another name of `model`."
-    )
+    model: AdapterName = Field(None, description="An adapter. Default: the only one.")
+    adapter: AdapterName = Field(None, description="Another name of `model`.")
     encoding_format: Encoding = Field(
         "float", description="Numbers, or float32 in little-endian order in base64."
     )
@@ -106,14 +104,13 @@ class Embeddings(BaseModel):
 
 FORM: Final = form_schema(Options, ["file"])
 ONE_OF: Final = {"oneOf": [{"required": ["input"]}, {"required": ["audio"]}]}
-BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 BODY: Final = {
     "required": True,
     "content": {
         JSON: {"schema": Body.model_json_schema() | ONE_OF},
         MULTIPART: {"schema": FORM},
-        RAW: BINARY,
-        "audio/*": BINARY,
+        RAW: {"schema": BINARY},
+        "audio/*": {"schema": BINARY},
     },
 }
 

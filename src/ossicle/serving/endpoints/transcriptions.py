@@ -137,7 +137,7 @@ async def transcriptions(request: Request) -> Response:
 
 async def _transcript(engine: Engine, audio: bytes, form: Form) -> Response:
     entry, wish = engine.catalogue.find(form.model), form.wish
-    task = engine.task(entry)
+    task = engine.hosts.task(entry)
     check_wish(entry, task, wish)
     asked = Asked(
         audio, adapters=(entry.name,), prompt=wish.prompt, timestamps=has_times(task, wish)

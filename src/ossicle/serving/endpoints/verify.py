@@ -13,6 +13,7 @@ from ossicle.serving.refusal import Refusal, invalid
 from ossicle.serving.requests import (
     JSON,
     MULTIPART,
+    AdapterName,
     checked,
     checked_json,
     content_type,
@@ -31,12 +32,8 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    adapter: str | None = Field(
-        None, min_length=1, max_length=200, description="An adapter. Default: the only one."
-    )
-    model: str | None = Field(
-        None, min_length=1, max_length=200, description="Another name of `adapter`."
-    )
+    adapter: AdapterName = Field(None, description="An adapter. Default: the only one.")
+    model: AdapterName = Field(None, description="Another name of `adapter`.")
 
 
 class Body(Options):

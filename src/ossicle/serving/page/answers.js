@@ -1,6 +1,6 @@
 // Answers as cards: each form that an answer can have, and what it shows.
 import { bars } from "./bars.js";
-import { make, number, percent, seconds } from "./dom.js";
+import { make, number, percent, seconds, table } from "./dom.js";
 import { shown } from "./label.js";
 import { votes } from "./members.js";
 import { eventsIn } from "./spans.js";
@@ -121,19 +121,6 @@ function timed(spans, play, none, title) {
   return make(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}s with times` },
-    make(
-      "table",
-      {},
-      make(
-        "thead",
-        {},
-        make(
-          "tr",
-          {},
-          ["Start", "End", title].map((one) => make("th", { scope: "col" }, one)),
-        ),
-      ),
-      make("tbody", {}, spans.map(row)),
-    ),
+    table(["Start", "End", title], spans.map(row)),
   );
 }

@@ -1,5 +1,5 @@
 // The documentation of the API, drawn from /openapi.json.
-import { at, make } from "./dom.js";
+import { at, make, table } from "./dom.js";
 import { askJson } from "./http.js";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
@@ -54,28 +54,11 @@ function typeOf(given, api, depth = 0) {
 }
 
 /** Return rows as a table, without columns that are empty in all of them. */
-function table(heads, rows) {
+function filled(heads, rows) {
   if (!rows.length) return null;
   const used = heads.map((_, n) => rows.some((row) => row.children[n].textContent));
   for (const row of rows) [...row.children].forEach((cell, n) => used[n] || cell.remove());
-  return make(
-    "div",
-    { class: "wide-table" },
-    make(
-      "table",
-      {},
-      make(
-        "thead",
-        {},
-        make(
-          "tr",
-          {},
-          heads.filter((_, n) => used[n]).map((one) => make("th", { scope: "col" }, one)),
-        ),
-      ),
-      make("tbody", {}, rows),
-    ),
-  );
+  return make("div", { class: "wide-table" }, table(heads.filter((_, n) => used[n]), rows));
 }
 
 function field(name, schema, isRequired, description, api) {
@@ -92,7 +75,7 @@ function field(name, schema, isRequired, description, api) {
 function fields(schema, api) {
   const of = resolved(schema, api);
   const required = new Set(of.required ?? []);
-  return table(
+  return filled(
     ["Field", "Type", "About"],
     Object.entries(of.properties ?? {}).map(([name, one]) => field(name, one, required.has(name), null, api)),
   );
@@ -110,7 +93,7 @@ function parameters(operation, api) {
         api,
       ),
     );
-  return rows.length ? [make("h3", {}, "Parameters"), table(["Name", "Type", "About"], rows)] : [];
+  return rows.length ? [make("h3", {}, "Parameters"), filled(["Name", "Type", "About"], rows)] : [];
 }
 
 function body(operation, api) {
@@ -134,7 +117,7 @@ function responses(operation, api) {
       make("td", {}, coded(resolved(one, api).description ?? "")),
     ),
   );
-  return rows.length ? [make("h3", {}, "Answers"), table(["Status", "Meaning"], rows)] : [];
+  return rows.length ? [make("h3", {}, "Answers"), filled(["Status", "Meaning"], rows)] : [];
 }
 
 /** Return a command that sends a request, where it is a form with files or has no body. */

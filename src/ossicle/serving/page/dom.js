@@ -12,6 +12,20 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Return a table. A heading is its text, or its text and the class of its column. */
+export function table(heads, rows) {
+  const head = (one) => {
+    const [text, kind] = [one].flat();
+    return make("th", { scope: "col", class: kind }, text);
+  };
+  return make(
+    "table",
+    {},
+    make("thead", {}, make("tr", {}, heads.map(head))),
+    make("tbody", {}, rows),
+  );
+}
+
 /** Return the element with an id. */
 export const at = (id) => document.getElementById(id);
 

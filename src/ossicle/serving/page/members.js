@@ -1,5 +1,5 @@
 // The votes of an ensemble.
-import { count, make, percent } from "./dom.js";
+import { count, make, percent, table } from "./dom.js";
 import { shown } from "./label.js";
 import { eventsIn } from "./spans.js";
 
@@ -28,28 +28,13 @@ export function votes(answer, probs) {
   const heads = [
     "Member",
     "Answer",
-    ...(probs.size ? ["Probability"] : []),
+    ...(probs.size ? [["Probability", "number"]] : []),
     ...(answer.values ? [] : ["Vote"]),
   ];
   return make(
     "div",
     { class: "votes" },
     make("h4", {}, count(members.length, "member")),
-    make(
-      "table",
-      {},
-      make(
-        "thead",
-        {},
-        make(
-          "tr",
-          {},
-          heads.map((one) =>
-            make("th", { scope: "col", class: one === "Probability" ? "number" : null }, one),
-          ),
-        ),
-      ),
-      make("tbody", {}, members.map(row)),
-    ),
+    table(heads, members.map(row)),
   );
 }
