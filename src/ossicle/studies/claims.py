@@ -79,14 +79,15 @@ class Claims(Study):
         Raises:
             RunError: it has recipes, a budget, a baseline, or settings that the study chooses.
         """
-        for name in ("recipes", "budgets", "baselines"):
-            if getattr(grid, name):
+        if grid.recipes:
+            raise RunError(
+                "the study claims takes its recipes from the claims; leave --recipes out. --only "
+                "chooses among claims"
+            )
+        for option, values in (("budget", grid.budgets), ("baseline", grid.baselines)):
+            if values:
                 raise RunError(
-                    f"the study claims has recipes and budgets of its own; leave "
-                    f"--{'budget' if name == 'budgets' else name.removesuffix('s')} out"
-                    if name != "recipes"
-                    else "the study claims takes its recipes from the claims; leave --recipes out. "
-                    "--only chooses among claims"
+                    f"the study claims has recipes and budgets of its own; leave --{option} out"
                 )
         given = [name for name in PREPARED if getattr(grid.config, name) is not None]
         if given:
