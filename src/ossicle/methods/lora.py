@@ -128,8 +128,7 @@ class LoRAAdapter(Adapter):
     ) -> Float[Tensor, "B T D_out"]:
         """Return y plus the scaled low-rank path of x."""
         low = F.linear(F.dropout(x, self.dropout, self.training), self.down)  # (B, T, R)
-        path = F.linear(low, self.up)  # (B, T, D_out)
-        return y + (path if self.scale == 1 else path * self.scale)
+        return y + F.linear(low, self.up) * self.scale
 
     def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add the product of the two matrices."""

@@ -8,12 +8,8 @@ from ossicle.training.config import TrainConfig
 
 Label: TypeAlias = str | int | float
 BEFORE: Final = "the trial before"
-TRAINING: Final = (
-    "train",
-    "validated",
-    "outputs",
-    "domains",
-)  # runners that train the recipe of a trial
+# Runners that train the recipe of a trial
+TRAINING: Final = ("train", "validated", "outputs", "domains")
 
 
 @dataclass(frozen=True, kw_only=True)
