@@ -362,6 +362,6 @@ def _check_host(scope: Scope, hosts: Collection[str]) -> None:
 def _name(host: bytes) -> str:
     """Return the name in a header Host, without the port."""
     try:
-        return urlsplit(b"//" + host).hostname.decode() if host else ""  # type: ignore[union-attr]
-    except (AttributeError, ValueError):
+        return (urlsplit(b"//" + host).hostname or b"").decode()
+    except ValueError:  # not a name, or not UTF-8
         return ""
