@@ -205,3 +205,20 @@ def test_no_text_is_lost_on_the_way_to_the_page(tmp_path: Path) -> None:
     page = re.sub("</?span>", "", write_report(report, tmp_path).read_text())
     for text in (report.command, *report.facts.values(), *report.environment):
         assert text in page
+
+
+@pytest.mark.thorough
+def test_an_opening_section_is_shown_before_what_was_run(tmp_path: Path) -> None:
+    answer, detail = (Section(title=name, parts=[f"{name}."]) for name in ("Answer", "Detail"))
+    report = replace(made_up.full(), sections=[answer, detail])
+    titles = {
+        False: ["What was run", "Answer", "Detail"],
+        True: ["Answer", "What was run", "Detail"],
+    }
+    for opens, expected in titles.items():
+        shown = replace(report, sections=[replace(answer, opens=opens), detail])
+        page = write_report(shown, tmp_path).read_text()
+        assert re.findall(r"<h2>(.*?)</h2>", page)[:3] == expected
+        assert re.findall(r'<li><a href="#[^"]*">(.*?)</a>', page)[:3] == expected
+        links = re.findall(r'<li><a href="#([^"]*)">', page)
+        assert set(links) <= set(re.findall(r'<section id="([^"]*)">', page))

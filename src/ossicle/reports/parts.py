@@ -102,10 +102,17 @@ Part: TypeAlias = Table | Figure | str
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A heading with paragraphs (text), tables and figures."""
+    """A heading with paragraphs (text), tables and figures.
+
+    Attributes:
+        title: The heading.
+        parts: What is below it.
+        opens: Whether the section is shown before what was run, because the report is made for it.
+    """
 
     title: str
     parts: Sequence[Part]
+    opens: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

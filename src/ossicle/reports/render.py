@@ -31,8 +31,13 @@ def render(report: Report) -> str:
     return environment.get_template("page.html").render(
         report=report,
         sections=[
-            {"title": section.title, "parts": [_shown(part) for part in section.parts]}
-            for section in report.sections
+            {
+                "id": f"section-{number}",
+                "title": section.title,
+                "opens": section.opens,
+                "parts": [_shown(part) for part in section.parts],
+            }
+            for number, section in enumerate(report.sections, 1)
         ],
         contents=_contents(report),
         failed=_shown(failed) if (failed := failed_table(report)) else None,
@@ -79,9 +84,15 @@ def _shown(part: Part) -> Any:
 
 def _contents(report: Report) -> list[tuple[str, str]]:
     """Return the sections of the page: where each is, and its title."""
+    numbered = list(enumerate(report.sections, 1))
+    opening, others = (
+        [(f"section-{number}", one.title) for number, one in numbered if one.opens is opens]
+        for opens in (True, False)
+    )
     return [
+        *opening,
         ("what-was-run", "What was run"),
-        *((f"section-{number}", one.title) for number, one in enumerate(report.sections, 1)),
+        *others,
         *([("failed-trials", "Failed trials")] if report.failed else []),
         *([("environment", "Environment")] if report.environment else []),
     ]

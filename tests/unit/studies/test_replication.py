@@ -11,7 +11,8 @@ from outcomes import outcome, rows
 from ossicle.errors import RunError
 from ossicle.reports.parts import Table
 from ossicle.studies import Claims, Grid
-from ossicle.studies.replication.plan import choices, chosen_trials, first_trials
+from ossicle.studies.replication.choosing import choices
+from ossicle.studies.replication.plan import chosen_trials, first_trials
 from ossicle.studies.replication.report import report_claims
 from ossicle.training.config import TrainConfig
 from ossicle.trials.outcome import Outcome
@@ -110,6 +111,7 @@ def test_the_report_begins_with_the_table_of_verdicts(right: dict[str, float], w
         one.measured.parameters["total"] = 3e6  # type: ignore[index] # a dict
     said, sections = report_claims(ORDERED, outcomes)
     table = sections[0].parts[0]
+    assert [one.title for one in sections if one.opens] == ["Verdicts"]
     assert isinstance(table, Table)
     (row,) = texts(table)
     assert row["claim"] == "D5b"

@@ -42,7 +42,7 @@ def domains_of(study: "Domains", grid: Grid) -> dict[str, str]:
         found = {one: with_where(grid.data[0], study.by, [one]) for one in values}
     else:
         found = dict(zip(names_of(grid.data), grid.data, strict=True))
-    return _with_same_labels(found, common=study.common_labels)
+    return with_same_labels(found, common=study.common_labels)
 
 
 def names_of(specs: Sequence[str]) -> list[str]:
@@ -67,7 +67,7 @@ def _chosen(source: Source) -> str:
     return " ".join(texts) or source.reader
 
 
-def _with_same_labels(domains: Mapping[str, str], *, common: bool) -> dict[str, str]:
+def with_same_labels(domains: Mapping[str, str], *, common: bool) -> dict[str, str]:
     """Return the data strings with the labels that all have, if there are classes at all.
 
     Raises:

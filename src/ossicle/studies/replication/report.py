@@ -11,7 +11,7 @@ from ossicle.studies.analysis.notes import FEWEST_SEEDS
 from ossicle.studies.analysis.table import summary_table
 from ossicle.studies.analysis.text import NOT_DECIDED, count
 from ossicle.studies.analysis.verdict import unfinished
-from ossicle.studies.replication.plan import CHOSEN, PUBLISHED, SETTINGS
+from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED, SETTINGS
 from ossicle.studies.replication.tables import (
     SMALL,
     comparison_table,
@@ -42,7 +42,11 @@ def report_claims(study: "Claims", outcomes: Sequence[Outcome]) -> tuple[list[st
     chosen = settings_table(outcomes)
     published = [one for one in beside if one.evidence is not None]
     sections = [
-        Section(title="Verdicts", parts=[verdict_table(verdicts, published, parameters)]),
+        Section(
+            title="Verdicts",
+            parts=[verdict_table(verdicts, published, parameters)],
+            opens=True,
+        ),
         Section(title="Comparisons", parts=[] if compared is None else [compared]),
         Section(title="Settings", parts=[*_costs(study, outcomes), *([chosen] if chosen else [])]),
         Section(title="With the settings of the publications", parts=_beside(published)),

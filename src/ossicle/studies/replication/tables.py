@@ -10,7 +10,7 @@ from ossicle.studies.analysis.cell import describe
 from ossicle.studies.analysis.judging import CANNOT, LEVEL, POWER, Evidence, Verdict
 from ossicle.studies.analysis.text import NOT_DECIDED, p_text
 from ossicle.studies.published import published_difference
-from ossicle.studies.replication.plan import Key, choices, key_of, validation
+from ossicle.studies.replication.choosing import Key, choices, key_of, validation
 from ossicle.tasks import TASKS
 from ossicle.trials.outcome import Outcome
 

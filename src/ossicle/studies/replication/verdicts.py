@@ -13,17 +13,9 @@ from ossicle.studies.analysis.judging import Asked, ask, ask_all
 from ossicle.studies.analysis.listed import chosen_claims
 from ossicle.studies.ensembles.pool import pools
 from ossicle.studies.ensembles.report import ask_claims, relabelled, results_of
-from ossicle.studies.replication.plan import (
-    CHOICE,
-    CHOSEN,
-    HYBRID,
-    PLAIN,
-    SETTINGS,
-    STUDY,
-    has_ensembles,
-    size_of,
-    values_of,
-)
+from ossicle.studies.replication.choosing import CHOICE, CHOSEN, SETTINGS, STUDY, size_of
+from ossicle.studies.replication.own_studies import HYBRID
+from ossicle.studies.replication.plan import PLAIN, has_ensembles, values_of
 from ossicle.studies.searching.found import found_in
 from ossicle.studies.searching.report import claims as claims_on_searches
 from ossicle.trials.outcome import Outcome
