@@ -114,10 +114,10 @@ def rotation(pairs: Iterable[Pair], turn: int) -> set[Pair]:
     }
 
 
-def third(pairs: Iterable[Pair], turn: int) -> set[Pair]:
-    """Return every third pair, of each recipe in turn; the next turn begins one pair later."""
+def every(nth: int, pairs: Iterable[Pair], turn: int) -> set[Pair]:
+    """Return every nth pair, of each recipe in turn; the next turn begins one pair later."""
     by_recipe = sorted(pairs, key=lambda pair: (pair[1], pair[0]))
-    return {pair for number, pair in enumerate(by_recipe) if number % 3 == turn % 3}
+    return {pair for number, pair in enumerate(by_recipe) if number % nth == turn % nth}
 
 
 def attached(backbone: Backbone, recipe: Recipe) -> AdaptedModel:

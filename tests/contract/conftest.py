@@ -5,13 +5,13 @@ a family alone, shows in all of its pairs, so one of them is enough. `make test`
 property on one kind for each recipe: the next kind for the next recipe, and for another property
 other kinds (here x and o).
 
-                  lora   bias   gate        Properties that depend on how the two fit have the mark
-    hubert         x             o          `every_pair` and run on all pairs. Pairs that are left
-    wavlm          o      x                 out have the mark `thorough` and run in `make test-all`.
-    whisper               o      x
+                  lora   bias   gate        Pairs that are left out have the mark `thorough`. CI
+    hubert         x             o          runs about a sixth of them, again different ones for
+    wavlm          o      x                 each property; the rest has the mark `exhaustive` too
+    whisper               o      x          and runs in `make test-all`.
 
-CI runs about a third of the other pairs, again different ones for each property. The rest has the
-mark `exhaustive` too.
+Properties that depend on how the two fit have the mark `every_pair`: `make test` runs about a third
+of their pairs, and CI all.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from zlib import crc32
 
 import pytest
 
-from kinds import Pair, rotation, third
+from kinds import Pair, every, rotation
 
 HERE = Path(__file__).parent
 
@@ -32,13 +32,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.parent != HERE or not hasattr(item, "callspec"):
             continue
         pair = item.callspec.params.get("pair")
-        if pair and not item.get_closest_marker("every_pair"):
+        if pair:
             by_property[item.nodeid.partition("[")[0]].append((pair, item))
     for name, tests in by_property.items():
         pairs, turn = [pair for pair, _ in tests], crc32(name.encode())
-        quick, in_ci = rotation(pairs, turn), third(pairs, turn)
+        once = rotation(pairs, turn)
+        third, sixth = every(3, pairs, turn), every(6, pairs, turn)
         for pair, item in tests:
-            if pair not in quick:
+            if pair in once:
+                continue
+            if not item.get_closest_marker("every_pair"):
                 item.add_marker("thorough")
-                if pair not in in_ci:
+                if pair not in sixth:
                     item.add_marker("exhaustive")
+            elif pair not in third:
+                item.add_marker("thorough")

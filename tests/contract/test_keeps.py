@@ -43,6 +43,11 @@ def is_quick(number: int) -> bool:
     return recipe == "lora" and KINDS.index(kind) == list(KEEPS).index(name) and added(name)
 
 
+def rarely(number: int) -> list[pytest.MarkDecorator]:
+    """Return the mark of two combinations in three, which CI leaves out."""
+    return [pytest.mark.exhaustive] if number % 3 else []
+
+
 def added(name: str) -> bool:
     """Return whether a way adds something to the loss."""
     return KEEPS[name].penalty is not Keep.penalty
@@ -54,7 +59,7 @@ each_combination = pytest.mark.parametrize(
         pytest.param(
             *one,
             id=f"{one[0].name}-{one[1]}-{one[2]}",
-            marks=() if is_quick(number) else pytest.mark.thorough,
+            marks=() if is_quick(number) else [pytest.mark.thorough, *rarely(number)],
         )
         for number, one in enumerate(EVERY)
     ],

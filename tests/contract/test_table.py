@@ -52,6 +52,7 @@ def table() -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_the_table_of_the_reference_is_what_attaches():
     rows = table()
     refused = {

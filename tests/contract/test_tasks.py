@@ -77,6 +77,7 @@ def outputs(task: Task, count: int) -> list[torch.Tensor]:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_task_memorises_eight_utterances(
     task: Task, utterances: tuple[Utterance, ...], build: Callable[..., Backbone]
 ) -> None:

@@ -85,6 +85,7 @@ def test_a_task_that_fails_does_not_stop_the_others(capsys):
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_a_row_on_the_gpu_has_ratio_speed_and_every_variant():
     training, speed = (
         importlib.import_module("gpu.training"),

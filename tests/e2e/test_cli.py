@@ -35,7 +35,14 @@ finally:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["recipes"], ["corpora", "fsdd"], ["inspect"]]
+    "arguments",
+    [
+        pytest.param(["--help"], marks=pytest.mark.thorough),
+        pytest.param(["--version"], marks=pytest.mark.thorough),
+        ["recipes"],
+        pytest.param(["corpora", "fsdd"], marks=pytest.mark.thorough),
+        ["inspect"],
+    ],
 )
 def test_a_light_command_imports_no_framework(arguments: list[str], run: Path) -> None:
     given = [*arguments, str(run)] if arguments == ["inspect"] else arguments
@@ -47,6 +54,7 @@ def test_a_light_command_imports_no_framework(arguments: list[str], run: Path) -
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_process_trains_and_another_predicts_from_another_folder(
     ossicle: Command,
     backbone: str,

@@ -55,9 +55,9 @@ all_pages = pytest.mark.parametrize("page", PAGES, ids=name_of)
 
 
 def marks(page):
-    """CI trains as a new user would; the guides that train too take 20 to 50 s each."""
+    """Commands start processes of seconds; CI trains as a new user would, not in every guide."""
     if page not in TRAINS:
-        return []
+        return [pytest.mark.thorough] if blocks(page, "console") else []
     in_ci = page.parent in (ROOT, DOCS / "tutorials")
     return [pytest.mark.thorough, *([] if in_ci else [pytest.mark.exhaustive])]
 

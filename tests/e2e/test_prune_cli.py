@@ -176,6 +176,7 @@ def test_a_member_of_an_ensemble_is_pruned_by_itself(
 
 @pytest.mark.browser
 @pytest.mark.thorough
+@pytest.mark.exhaustive
 def test_a_study_prunes_what_it_has_trained_and_its_report_opens(
     ossicle: Command, backbone: str, corpus: Path, tmp_path: Path
 ) -> None:

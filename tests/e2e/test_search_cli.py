@@ -96,6 +96,7 @@ def test_a_control_that_is_better_on_validation_is_recommended(
 
 
 @pytest.mark.thorough
+@pytest.mark.exhaustive
 def test_a_killed_search_is_continued_by_the_same_command(
     asked: SearchRecord, tmp_path: Path
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_search_that_was_killed_goes_on_to_the_same_bits(
 
 @pytest.mark.slow
 @pytest.mark.thorough
+@pytest.mark.exhaustive
 def test_a_search_killed_while_it_writes_any_file_goes_on_to_the_same_bits(
     settings: Callable[..., TrainConfig], searched: Path, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def test_a_batch_of_noise_has_the_length_and_size_asked_for(setup):
 
 
 @pytest.mark.thorough
+@pytest.mark.exhaustive
 def test_a_trial_measures_every_recipe_that_fits(tmp_path):
     recipes = {"lora": "lora", "elsewhere": "lora@ffn1.in", "full": "full"}
     settings = {"recipes": json.dumps(recipes), "rounds": 3, "batch_size": 4, "seconds": 1.0}

@@ -89,6 +89,7 @@ def test_a_grid_without_an_ensemble_is_refused(
         Ensemble().trials(replace(grid, **changes))
 
 
+@pytest.mark.thorough
 def test_an_ensemble_of_kept_outputs_is_that_of_its_adapters(pool: Pool, corpus: Path) -> None:
     (plan,) = (one for one in plans(pool) if one.label == "mixed: soft")
     found = decide(pool, plan, 1, "")

@@ -77,6 +77,7 @@ def test_two_processes_train_to_the_result_of_one(
 
 @pytest.mark.slow
 @pytest.mark.thorough
+@pytest.mark.exhaustive
 def test_two_processes_evaluate_predict_and_fail_as_one(data: Path, tmp_path: Path) -> None:
     spec, run = f"audiofolder:{data}", tmp_path / "run"
     train = subprocess.run(

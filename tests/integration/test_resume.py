@@ -104,7 +104,10 @@ def test_one_seed_gives_the_same_bits_and_another_seed_others(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "timed"),
-    [([5, 8], 0), pytest.param([1, 4, 7, 10, 11], 2, marks=pytest.mark.thorough)],
+    [
+        pytest.param([5, 8], 0, marks=pytest.mark.thorough),
+        pytest.param([1, 4, 7, 10, 11], 2, marks=[pytest.mark.thorough, pytest.mark.exhaustive]),
+    ],
 )
 def test_a_run_killed_at_any_moment_leaves_whole_files_and_goes_on_to_the_same_bits(
     settings: Callable[..., TrainConfig], tmp_path: Path, files: list[int], timed: int

@@ -53,6 +53,7 @@ def log(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
 
 
+@pytest.mark.thorough
 def test_a_recogniser_learns_and_has_its_own_metrics(
     settings: Configure, texts: str, tmp_path: Path
 ) -> None:
@@ -167,6 +168,7 @@ def test_a_verifier_keeps_its_cohort(settings: Configure, tmp_path: Path) -> Non
     assert "s_norm" not in Trained.open(tmp_path / "run", device="cpu").evaluate(data)
 
 
+@pytest.mark.thorough
 def test_events_are_found_in_time(settings: Configure, tmp_path: Path) -> None:
     data = write(
         tmp_path, lambda _, number: "0.3-0.6:high" if number % 2 else "0-0.3:high|0.3-0.6:low"

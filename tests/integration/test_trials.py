@@ -127,6 +127,7 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="finds processes
 
 @pytest.mark.thorough
 @needs_proc
+@pytest.mark.exhaustive
 def test_a_worker_that_is_killed_costs_its_running_trial_alone(
     settings: Settings, tmp_path: Path
 ) -> None:

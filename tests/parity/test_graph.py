@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kinds import ALONE, KINDS, attached, pairs, shake, tiny_backbone
+from kinds import ALONE, KINDS, attached, every, pairs, shake, tiny_backbone
 from ossicle.backbones import Backbone
 from ossicle.backbones.graph import run_together
 from ossicle.convert.onnx.graph import Graph
@@ -21,6 +21,9 @@ from ossicle.tasks import Classification
 
 QUICK = ("hubert", "w2v-bert", "whisper", "whisper-own-length", "ast")
 OWN_LENGTH = {"ast": {"length": "own"}, "whisper": {"length": "0.5"}}
+ALL = pairs(ALONE.values())
+IN_CI = every(3, ALL, 0)
+PAIRS = [pytest.param(one, marks=() if one in IN_CI else pytest.mark.exhaustive) for one in ALL]
 FORMS = [*((kind, {}) for kind in KINDS), *OWN_LENGTH.items()]
 
 
@@ -67,7 +70,7 @@ def test_a_front_end_computes_the_model_input_of_the_feature_extractor(
 
 @torch.no_grad()
 @pytest.mark.thorough
-@pytest.mark.parametrize("pair", pairs(ALONE.values()), ids=" ".join)
+@pytest.mark.parametrize("pair", PAIRS, ids=" ".join)
 def test_rows_of_a_graph_are_what_they_are_alone(
     pair: tuple[str, str], noise: Callable[..., list[NDArray[np.float32]]]
 ) -> None:

@@ -118,6 +118,7 @@ def test_a_search_that_is_repeated_proposes_the_same(name: str) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", ["tpe", "nsga2"])
+@pytest.mark.exhaustive
 def test_a_search_finds_a_planted_architecture_more_often_than_random_ones(name: str) -> None:
     of_name, of_random = (
         [searched(one, problem(trials=16, seed=seed))[1] for seed in range(5)]

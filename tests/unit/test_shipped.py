@@ -110,8 +110,10 @@ def nearest_mean(features: np.ndarray, labels: np.ndarray, train: np.ndarray) ->
 @pytest.mark.parametrize(
     ("name", "corpus", "better_by"),
     [
-        ("tiny-hubert", "demo", 0.2),
-        pytest.param("tiny-hubert", "fsdd", 0.2, marks=pytest.mark.thorough),
+        pytest.param("tiny-hubert", "demo", 0.2, marks=pytest.mark.thorough),
+        pytest.param(
+            "tiny-hubert", "fsdd", 0.2, marks=[pytest.mark.thorough, pytest.mark.exhaustive]
+        ),
         pytest.param("tiny-ast", "esc10", 0.1, marks=pytest.mark.thorough),
     ],
 )

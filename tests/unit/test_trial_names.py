@@ -66,6 +66,7 @@ def test_a_setting_that_decides_the_result_changes_the_name(
     assert named(**change) != named()
 
 
+@pytest.mark.thorough
 def test_weights_of_a_decoder_change_the_names_of_tasks_that_write_text(
     named: Named, tmp_path: Path
 ) -> None:
