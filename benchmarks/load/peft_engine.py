@@ -67,8 +67,10 @@ class PeftEngine(Engine):
     def _outputs(self, name: str, wave: Wave) -> Tensor:
         values, _ = self._backbone.row(wave)
         with self._lock:
+            begun_s = time.perf_counter()
             self._model.set_adapter(name)
             hidden = self._model(values[None]).last_hidden_state
+            self.pace.ran(begun_s, time.perf_counter())
         return F.linear(hidden.mean(1), *self._heads[name])[0]
 
     def rates(self, entries: Sequence[Entry]) -> list[int]:  # noqa: ARG002 - of the base class

@@ -17,6 +17,8 @@ from fastapi.testclient import TestClient
 from ossicle.errors import OssicleError
 from ossicle.serving.app import create_app
 from ossicle.serving.engine import Engine
+from ossicle.serving.measures import Pace
+from ossicle.serving.refusal import Refusal
 from ossicle.serving.settings import ServeSettings
 from served import wav
 
@@ -117,6 +119,35 @@ def test_a_server_that_is_loading_or_full_says_so() -> None:
         assert (found.status_code, found.headers["retry-after"]) == (429, "1")
         assert not engine.wait_idle(0)
     assert engine.wait_idle(0)
+    engine.close()
+
+
+@pytest.mark.thorough
+def test_a_request_that_would_be_answered_too_late_is_refused_at_once() -> None:
+    engine = Engine(ServeSettings(max_answer_s=10.0))
+    engine.state, engine.pace = "ready", Pace(kept=1.0)
+    engine.pace.ran(0.0, 5.0)
+    for _ in range(3):  # 5 s for three answers
+        engine.pace.answered()
+    client = TestClient(create_app(engine))
+    with engine.admitted(), engine.admitted(), engine.admitted():  # which take 5 s
+        with engine.admitted(asks_models=False):
+            pass
+        found = client.post("/v1/predict", content=b"x", headers=RAW)
+        assert (found.status_code, found.headers["retry-after"]) == (429, "5")
+        assert "about 5.0 s" in found.json()["error"]["message"]
+    assert engine.pace.seconds_for(6) == pytest.approx(5.0)  # the three have made six answers
+    engine.close()
+
+
+@pytest.mark.thorough
+def test_a_slow_answer_closes_no_idle_server() -> None:
+    engine = Engine(ServeSettings(max_answer_s=10.0))
+    engine.state = "ready"
+    with engine.admitted():
+        engine.pace.ran(0.0, 50.0)
+    with engine.admitted(), pytest.raises(Refusal, match=r"about 50\.0 s"), engine.admitted():
+        pass
     engine.close()
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ossicle.serving.measures import Measures, Throughput
+from ossicle.serving.measures import Measures, Pace
 
 
 def read(measures: Measures) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -88,17 +88,21 @@ def test_two_servers_of_a_process_count_apart() -> None:
     assert read(other)[key("batch_rows_count")] == 0
 
 
-def test_a_queue_is_tried_again_when_it_will_be_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    throughput = Throughput(window_s=10)
-    assert throughput.retry_after_s(50) == 1  # nothing is known yet
-    for _ in range(20):  # four a second for five seconds
-        throughput.answered()
-        now[0] += 0.25
-    assert throughput.per_s() == pytest.approx(4.0)
-    assert throughput.retry_after_s(10) == 3
-    assert throughput.retry_after_s(0) == 1
-    assert throughput.retry_after_s(10_000) == 60
-    now[0] += 11
-    assert throughput.per_s() == 0
+def test_the_time_for_requests_is_that_of_the_last_batches() -> None:
+    pace = Pace(kept=0.5)
+    assert pace.seconds_for(10) == 0  # nothing is known yet
+    pace.ran(100.0, 102.0)
+    for _ in range(4):
+        pace.answered()
+    assert pace.seconds_for(10) == pytest.approx(10 * 2 / 4)
+    pace.ran(110.0, 113.0)
+    pace.answered()
+    assert pace.seconds_for(1) == pytest.approx((0.5 * 2 + 3) / (0.5 * 4 + 1))
+
+
+def test_time_in_which_two_models_compute_counts_once() -> None:
+    pace = Pace(kept=1.0)
+    for begun_s, done_s in ((0.0, 2.0), (1.0, 3.0), (1.5, 2.5)):
+        pace.ran(begun_s, done_s)
+        pace.answered()
+    assert pace.seconds_for(3) == pytest.approx(3.0)

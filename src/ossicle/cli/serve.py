@@ -80,7 +80,12 @@ def serve(
         typer.Option(min=0.001, help="Longest time that a client may take to send a request."),
     ] = 30.0,
     max_answer_s: Annotated[
-        float, typer.Option(min=0.001, help="Longest time that a request waits for the model.")
+        float,
+        typer.Option(
+            min=0.001,
+            help="Longest time for an answer. A request that is likely to take longer gets the "
+            "status 429 at once.",
+        ),
     ] = 120.0,
     drain_s: Annotated[
         float,

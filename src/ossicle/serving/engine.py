@@ -5,6 +5,7 @@ The HTTP application and the replicas of a cluster both call it.
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from ossicle.serving.client import CLIENT, Client, client
 from ossicle.serving.decoding import Decoder, DecodingLimits
 from ossicle.serving.hearing import Hearing
 from ossicle.serving.hosts import Hosts
-from ossicle.serving.measures import Measures, Throughput
+from ossicle.serving.measures import Measures, Pace
 from ossicle.serving.refusal import busy, invalid, unavailable
 from ossicle.serving.settings import ServeSettings
 from ossicle.serving.voting import joined
@@ -31,6 +32,8 @@ from ossicle.writing import Text
 
 T = TypeVar("T")
 ENSEMBLE: Final = "ensemble"  # the name of the answer of a vote
+EXPECTED: Final = 0.6  # share of the longest time for an answer; the rest: batches, long recordings
+LATEST_S: Final = 60  # in Retry-After
 NONE: Final[Mapping[str, Path | str]] = {}
 _LOGGER: Final = logging.getLogger(__name__)
 
@@ -67,6 +70,7 @@ class Engine:
         hosts: The backbones in memory.
         decoder: The processes that decode recordings.
         measures: What `/metrics` shows.
+        pace: How long the models compute for an answer.
         state: `loading` at first, then `ready`, and `draining` once it was told to stop.
     """
 
@@ -74,7 +78,7 @@ class Engine:
         self.settings = settings
         self.catalogue = Catalogue(settings.max_adapters)
         self.measures = Measures()
-        self._throughput = Throughput()
+        self.pace = Pace()
         self.hosts = Hosts(settings, self._observe)
         self.measures.gauge("queue_rows", "Rows that wait for a batch.", self._queued)
         self.measures.gauge(
@@ -165,6 +169,7 @@ class Engine:
 
     def _observe(self, batch: Sequence[Row]) -> None:
         self.measures.batch(sum(len(row.names) for row in batch))
+        self.pace.ran(batch[0].begun_s, batch[0].done_s)
         for row in batch:
             self.measures.stage("queue", row.begun_s - row.came_s)
             self.measures.stage("model", row.done_s - row.begun_s)
@@ -179,11 +184,15 @@ class Engine:
         return all(self.hosts.has(unit) for unit in entry.units)
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
+    def admitted(self, *, asks_models: bool = True) -> Iterator[None]:
         """Count a request while it is answered.
 
+        Args:
+            asks_models: Whether it waits for a model behind other requests.
+
         Raises:
-            Refusal: there are as many as allowed, or the server starts or stops.
+            Refusal: there are as many as allowed or as can be answered in time, or the server
+                starts or stops.
         """
         with self._changed:
             if self.state != "ready":
@@ -192,22 +201,40 @@ class Engine:
                     if self.state == "draining"
                     else "the server is still loading; try again in a few seconds"
                 )
-            if self._requests >= self.settings.max_requests:
-                raise busy(
-                    f"{self.settings.max_requests} requests are being answered, which is the limit "
-                    "of this server; try again",
-                    self._throughput.retry_after_s(self._requests),
-                )
+            self._check_room(asks_models)
             self._requests += 1
         begun_s = time.perf_counter()
         try:
             yield
+            if asks_models:
+                self.pace.answered()
         finally:
             self.measures.stage("total", time.perf_counter() - begun_s)
-            self._throughput.answered()
             with self._changed:
                 self._requests -= 1
                 self._changed.notify_all()
+
+    def _check_room(self, asks_models: bool) -> None:
+        """Raise if there is no room for one more request.
+
+        Raises:
+            Refusal: there is none.
+        """
+        most_s, before = self.settings.max_answer_s, self._requests
+        before_s = self.pace.seconds_for(before)
+        retry_after_s = min(LATEST_S, max(1, math.ceil(before_s)))
+        if before >= self.settings.max_requests:
+            raise busy(
+                f"{before} requests are being answered, which is the limit of this server; try "
+                "again",
+                retry_after_s,
+            )
+        if asks_models and before and self.pace.seconds_for(before + 1) > EXPECTED * most_s:
+            raise busy(
+                f"{before} requests are being answered, which takes about {before_s:.1f} s, so an "
+                f"answer within the {most_s:g} s of this server is not certain; try again",
+                retry_after_s,
+            )
 
     def drain(self) -> None:
         """Refuse new requests from now on."""

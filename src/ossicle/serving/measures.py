@@ -1,8 +1,6 @@
 """What a server measures, in the text format of Prometheus."""
 
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -109,44 +107,39 @@ class Measures:
         return generate_latest(self._registry)
 
 
-class Throughput:
-    """Answered requests over the last seconds, from which follows when to try again."""
+class Pace:
+    """How long the models compute for an answer, as a mean over the last batches."""
 
-    def __init__(self, window_s: float = 10.0) -> None:
-        """Begin without any.
+    def __init__(self, kept: float = 0.95) -> None:
+        """Begin without any answers.
 
         Args:
-            window_s: Time over which answers are counted.
+            kept: Factor on the weight of all that came before, at each batch.
         """
-        self._window_s = window_s
-        self._times: deque[float] = deque()
+        self._kept = kept
+        self._busy_s = self._answers = 0.0
+        self._until_s = 0.0
         self._lock = threading.Lock()
+
+    def ran(self, begun_s: float, done_s: float) -> None:
+        """Count a batch; time in which another one ran as well counts once.
+
+        Args:
+            begun_s: When it began, by `time.perf_counter`.
+            done_s: When it ended.
+        """
+        with self._lock:
+            added_s = max(0.0, done_s - max(begun_s, self._until_s))
+            self._busy_s = self._kept * self._busy_s + added_s
+            self._answers *= self._kept
+            self._until_s = max(self._until_s, done_s)
 
     def answered(self) -> None:
         """Count an answer."""
         with self._lock:
-            self._times.append(time.monotonic())
-            self._forget()
+            self._answers += 1
 
-    def per_s(self) -> float:
-        """Return the answers a second; 0 if there was none."""
+    def seconds_for(self, requests: int) -> float:
+        """Return how long the models need for so many requests; 0 if there was no answer yet."""
         with self._lock:
-            self._forget()
-            if not self._times:
-                return 0.0
-            # Not over less than a second, or the first answers would seem very fast.
-            return len(self._times) / max(1.0, time.monotonic() - self._times[0])
-
-    def retry_after_s(self, waiting: int) -> int:
-        """Return after how many whole seconds a queue is answered at the present rate, 1 to 60.
-
-        Args:
-            waiting: Requests in the queue.
-        """
-        rate = self.per_s()
-        return min(60, max(1, -int(-waiting // rate))) if rate else 1
-
-    def _forget(self) -> None:
-        oldest = time.monotonic() - self._window_s
-        while self._times and self._times[0] < oldest:
-            self._times.popleft()
+            return requests * self._busy_s / self._answers if self._answers else 0.0

@@ -32,7 +32,8 @@ class ServeSettings:
         max_decoding_s: Longest time to decode a recording.
         decoders: Number of processes that decode recordings.
         max_sending_s: Longest time that a client may take to send its request.
-        max_answer_s: Longest time that a request waits for the model.
+        max_answer_s: Longest time for an answer. A request that is likely to take longer, by the
+            time of the last answers, gets the status 429 at once.
         drain_s: Longest time that a server which was told to stop goes on answering.
     """
 

@@ -45,7 +45,7 @@ async def load(request: Request, wanted: Loading) -> dict[str, Any]:
     engine: Engine = request.app.state.engine
     root, folder = folder_below(engine.settings, wanted.folder)
     name = wanted.name or folder.relative_to(root).as_posix()
-    with engine.admitted():
+    with engine.admitted(asks_models=False):
         return await run_in_threadpool(_load, engine, name, folder)
 
 
