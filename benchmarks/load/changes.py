@@ -21,29 +21,41 @@ AT_A_TIME = 50  # adapters that come and go and are there
 EVERY_S = 2.0  # time between two looks at the memory
 
 
-def soak(setting: Setting, capacity: float, minutes: float) -> dict[str, Any]:
+def soak(setting: Setting, rate: float, minutes: float) -> dict[str, Any]:
     """Return the memory over time, with a quarter of the adapters resident at a time."""
     names = list(setting.folders)
     limits = {**setting.limits, "max_resident": max(2, len(names) // 4)}
     with started("ossicle", setting.folders, limits) as server:
-        plan = setting.plan(server, names, rate=GOAL_LOAD * capacity)
+        plan = setting.plan(server, names, rate=rate)
         play(plan)
-        client = begin(_longer(plan, 60 * minutes))
+        used, client = server.processor_s(), begin(_longer(plan, 60 * minutes))
         begun, sizes = time.monotonic(), []
         while time.monotonic() < begun + 60 * minutes:
             sizes.append((time.monotonic() - begun, server.memory_mb()))
             time.sleep(EVERY_S)
+        used = server.processor_s() - used
         notes = end(client)
-    seconds, memory = np.array(sizes).T
-    half = len(memory) // 2
     return {
         "minutes": minutes,
+        "rate_per_s": rate,
         "resident": limits["max_resident"],
         "adapters": len(names),
+        "cores_used": used / (60 * minutes),
         **summary(notes),
-        "first_mb": float(memory[0]),
+        **_memory(sizes),
+    }
+
+
+def _memory(sizes: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Return what times in seconds, and the memory at them in MB, say."""
+    seconds, memory = np.array(sizes).T
+    half = len(memory) // 2
+    minutes = (seconds // 60).astype(int)
+    return {
         "most_mb": float(memory.max()),
-        "last_mb": float(memory[-1]),
+        "mean_mb_by_minute": [
+            round(float(memory[minutes == one].mean()), 1) for one in np.unique(minutes)
+        ],
         "growth_of_second_half_mb_per_minute": float(
             60 * np.polyfit(seconds[half:], memory[half:], 1)[0]
         ),

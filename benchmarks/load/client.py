@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 TIMED_OUT, NO_ANSWER = -1, 0  # in place of a status
+ANSWERED = 200
+REFUSED_S = 0.05  # until the next request after one that was not answered
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ class Client:
         self.bodies = [Path(file).read_bytes() for file in plan.recordings]
         self.found: list[dict[str, Any]] = []
 
-    async def ask(self, due_s: float) -> None:
-        """Send one request, that was due at a moment."""
+    async def ask(self, due_s: float) -> int:
+        """Send one request, that was due at a moment, and return its status."""
         adapter = self.random.choice(self.plan.adapters)
         number = self.random.randrange(len(self.bodies))
         path = f"/v1/predict?adapter={adapter}"
@@ -102,6 +104,7 @@ class Client:
             if self.plan.keep:
                 note |= {"adapter": adapter, "recording": number, "answer": answer}
         self.found.append(note)
+        return status
 
     async def arrivals(self) -> AsyncIterator[float]:
         """Yield the moment at which each request is due, at that moment."""
@@ -112,9 +115,10 @@ class Client:
             yield due_s
 
     async def one_by_one(self) -> None:
-        """Send requests, each when the one before it was answered."""
+        """Send requests, each when the one before it was answered, or a little after a refusal."""
         while time.perf_counter() < self.ends:
-            await self.ask(time.perf_counter())
+            if await self.ask(time.perf_counter()) != ANSWERED:
+                await asyncio.sleep(REFUSED_S)
 
     async def run(self) -> None:
         """Send all requests, and wait for their answers."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from load.client import ANSWERED
 from ossicle.compute.turns import Spread
 
 Notes = Sequence[Mapping[str, Any]]
-ANSWERED, TOO_MANY = 200, 429
+TOO_MANY = 429
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -27,6 +28,13 @@ def throughput(notes: Notes) -> float:
     """Return the answers in a second, from the first request to the last answer."""
     done = max(note["due_s"] + note["latency_s"] for note in notes)
     return len(answered(notes)) / done
+
+
+def capacity(notes: Notes, seconds: float) -> float:
+    """Return the answers in a second of a server that was busy for so many seconds."""
+    ends = [note["due_s"] + note["latency_s"] for note in notes if note["status"] == ANSWERED]
+    within = [end for end in ends if end <= seconds]
+    return len(within) / max(within)
 
 
 def summary(notes: Notes) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Throughput and latency of requests for many adapters, against peft and the bare backbone."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,14 @@ import soundfile
 import torch
 
 from load.client import Plan
-from load.figures import answered, percentile, spread, summary, throughput
-from load.servers import Server, play, started
+from load.figures import answered, capacity, percentile, spread, summary
+from load.servers import Batches, Server, play, started
 from ossicle.backbones import Backbone
 
-LOADS = (0.5, 0.8, 2.0)  # of the capacity
-GOAL_LOAD = 0.8
+GOAL_LOAD = 0.8  # of the capacity
+LOADS = {0.5: 1.0, GOAL_LOAD: 1.5, 2.0: 1.5}  # and their length, in parts of a round
+PEFT_LOAD = 0.5  # of the capacity of ossicle, which is about all that peft can do
+UNDER_WAY = 12  # requests at a time, where the capacity is measured
 Notes = list[dict[str, Any]]
 
 
@@ -42,96 +46,113 @@ class Setting:
     def plan(self, server: Server, names: Sequence[str], **changes: Any) -> Plan:
         """Return the plan of a client of a server."""
         files = [str(file) for file in self.recordings]
-        plan = Plan(server.port, list(names), files, self.part_s)
-        return replace(plan, under_way=self.limits["max_requests"], **changes)
+        plan = Plan(server.port, list(names), files, self.part_s, under_way=UNDER_WAY)
+        return replace(plan, **changes)
 
 
 class Bare:
-    """The backbone without adapters, in batches of as many rows of about one length."""
+    """The backbone without adapters and without HTTP, in the batches that a server has formed."""
 
     def __init__(self, backbone: Backbone, recordings: Sequence[Path]) -> None:
         self._backbone = backbone
         waves = [soundfile.read(file, dtype="float32")[0] for file in recordings]
-        self._waves = sorted(waves, key=len)
-        self._next = 0
-
-    def _batch(self, rows: int) -> list[Any]:
-        at = self._next % len(self._waves)
-        self._next += 1
-        near = sorted(self._waves, key=lambda wave: abs(len(wave) - len(self._waves[at])))
-        return [near[number % min(3, len(near))] for number in range(rows)]
+        self._waves = {len(wave): wave for wave in waves}
 
     @torch.no_grad()
-    def run(self, seconds: float, rows: int) -> tuple[float, float]:
-        """Return rows in a second, and processor seconds of a row."""
-        begun, used, done = time.perf_counter(), time.process_time(), 0
-        while time.perf_counter() < begun + seconds or self._next % len(self._waves):
-            self._backbone(*self._backbone.batch(self._batch(rows)))
-            done += rows
-        return done / (time.perf_counter() - begun), (time.process_time() - used) / done
+    def run(self, batches: Batches) -> tuple[float, float]:
+        """Return the seconds by the clock, and of the processor, for some batches."""
+        begun, used = time.perf_counter(), time.process_time()
+        for lengths in batches:
+            self._backbone(*self._backbone.batch([self._waves[length] for length in lengths]))
+        return time.perf_counter() - begun, time.process_time() - used
 
 
-def per_answer(server: Server, run: Callable[[], Notes]) -> tuple[Notes, float, float]:
-    """Return what became of requests, processor seconds of an answer, and rows of a batch."""
-    used, (rows, batches) = server.processor_s(), server.rows_of_batches()
-    notes = run()
-    rows_after, batches_after = server.rows_of_batches()
-    cost = (server.processor_s() - used) / max(1, len(answered(notes)))
-    return notes, cost, (rows_after - rows) / max(1.0, batches_after - batches)
+@dataclass
+class Found:
+    """What was found in all rounds.
+
+    Attributes:
+        ratios: By name, one in each round.
+        notes: What became of requests, by server and load.
+        sizes: Mean size of batches, by load.
+        capacity: Answers in a second in the first round; 0 before it.
+    """
+
+    ratios: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    notes: dict[str, Notes] = field(default_factory=lambda: defaultdict(list))
+    sizes: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    capacity: float = 0.0
+
+
+@contextmanager
+def watched(server: Server, found: Found, label: str) -> Iterator[dict[str, Any]]:
+    """Give a dict that has, at the end, what a server did and what it took."""
+    used, before, made = server.processor_s(), len(server.batches()), dict[str, Any]()
+    yield made
+    made["processor_s"] = server.processor_s() - used
+    made["batches"] = server.batches()[before:]
+    found.notes[label] += made["notes"]
+    if made["batches"]:
+        found.sizes[label].append(sum(map(len, made["batches"])) / len(made["batches"]))
 
 
 def measure(setting: Setting, count: int, bare: Bare) -> dict[str, Any]:
     """Return the figures of so many adapters.
 
-    In every round, all parts follow each other: ossicle at its capacity and at each load, the bare
-    backbone in batches like those at a load of 0.8, peft at its capacity and at each load.
+    In every round, all parts follow each other: ossicle and peft at their capacities, ossicle at
+    each load, peft at one, and the bare backbone in the batches that ossicle has formed.
     """
     names = list(setting.folders)[:count]
     folders = {name: setting.folders[name] for name in names}
-    found: dict[str, list[float]] = {key: [] for key in RATIOS}
-    notes: dict[str, Notes] = {}
-    capacity: float | None = None
-    sizes: list[float] = []
+    found = Found()
     with (
         started("ossicle", folders, setting.limits) as ours,
         started("peft", folders, setting.limits) as peft,
     ):
+        for server in (ours, peft):  # first passes are slower
+            play(setting.plan(server, names, seconds=min(3.0, setting.part_s), under_way=2))
         for number in range(setting.rounds):
-            closed = {}
-            for label, server in (("ossicle", ours), ("peft", peft)):
-                plan = setting.plan(server, names, seed=number)
-                closed[label] = play(plan)
-                notes.setdefault(f"{label}, capacity", []).extend(closed[label])
-            reached = throughput(closed["ossicle"])
-            capacity = capacity or reached
-            for share in LOADS:
-                for label, server in (("ossicle", ours), ("peft", peft)):
-                    changes = {"rate": share * capacity, "seed": 100 + number}
-                    plan = setting.plan(server, names, **changes)
-                    made, cost, rows = per_answer(server, lambda plan=plan: play(plan))
-                    notes.setdefault(f"{label}, {share:g}", []).extend(made)
-                    if (label, share) == ("ossicle", GOAL_LOAD):
-                        ours_cost, size = cost, max(1, round(rows))
-            bare_rows, bare_cost = bare.run(setting.part_s / 2, size)
-            sizes.append(size)
-            found["throughput at 0.8 to bare, by processor time"].append(bare_cost / ours_cost)
-            found["capacity to bare, by the clock"].append(reached / bare_rows)
-            found["capacity to peft"].append(reached / throughput(closed["peft"]))
-    assert capacity is not None
-    bound_s = setting.limits["max_requests"] / capacity
-    late = percentile(answered(notes["ossicle, 2"]), 0.99)
+            _round(setting, names, number, (ours, peft), bare, found)
+    bound_s = setting.limits["max_answer_s"]
+    late_s = percentile(answered(found.notes["ossicle, 2"]), 0.99)
     return {
-        "capacity_per_s": capacity,
-        "rows_of_batches_at_0.8": spread(sizes),
+        "capacity_per_s": found.capacity,
+        "rows_of_batches": {label: spread(values) for label, values in found.sizes.items()},
         "bound_ms": 1000 * bound_s,
-        "p99_at_2_to_bound": late / bound_s,
-        "ratios": {key: spread(values) for key, values in found.items()},
-        "loads": {label: summary(one) for label, one in notes.items()},
+        "p99_at_2_to_bound": late_s / bound_s,
+        "ratios": {key: spread(values) for key, values in found.ratios.items()},
+        "loads": {label: summary(one) for label, one in found.notes.items()},
     }
 
 
-RATIOS = (
-    "throughput at 0.8 to bare, by processor time",
-    "capacity to bare, by the clock",
-    "capacity to peft",
-)
+def _round(
+    setting: Setting,
+    names: Sequence[str],
+    number: int,
+    servers: tuple[Server, Server],
+    bare: Bare,
+    found: Found,
+) -> None:
+    """Measure all parts once."""
+    (ours, peft), closed = servers, {}
+    for label, server in (("ossicle", ours), ("peft", peft)):
+        with watched(server, found, f"{label}, capacity") as closed[label]:
+            closed[label]["notes"] = play(setting.plan(server, names, seed=number))
+    reached, of_peft = (
+        capacity(closed[label]["notes"], setting.part_s) for label in ("ossicle", "peft")
+    )
+    found.capacity = found.capacity or reached
+    opened = {}
+    parts = [(f"ossicle, {share:g}", ours, share) for share in LOADS]
+    for label, server, share in (*parts, (f"peft, {PEFT_LOAD:g}", peft, PEFT_LOAD)):
+        changes = {"rate": share * found.capacity, "seconds": LOADS[share] * setting.part_s}
+        with watched(server, found, label) as opened[label]:
+            opened[label]["notes"] = play(setting.plan(server, names, seed=100 + number, **changes))
+    at_goal = opened[f"ossicle, {GOAL_LOAD:g}"]
+    found.ratios["throughput at 0.8 to bare, by processor time"].append(
+        bare.run(at_goal["batches"])[1] / at_goal["processor_s"]
+    )
+    full = closed["ossicle"]["batches"]
+    rows_per_s = sum(map(len, full)) / bare.run(full)[0]
+    found.ratios["capacity to bare, by the clock"].append(reached / rows_per_s)
+    found.ratios["capacity to peft"].append(reached / of_peft)

@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import psutil
 
@@ -23,6 +23,7 @@ HERE = Path(__file__).parents[1]
 PATHS = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": PATHS}
 MB = 2**20
+Batches = list[list[int]]  # the length of each row, in samples
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class Server:
     Attributes:
         process: Its process; decoders are children of it.
         port: Its port.
+        file: To which it writes its batches; peft has none.
     """
 
     process: psutil.Process
     port: int
+    file: Path
 
     def _family(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
@@ -49,16 +52,9 @@ class Server:
         """Return the memory that it uses, with its decoders."""
         return sum(one.memory_info().rss for one in self._family()) / MB
 
-    def rows_of_batches(self) -> tuple[float, float]:
-        """Return how many rows and how many batches it has computed."""
-        with urlopen(f"http://127.0.0.1:{self.port}/metrics") as answer:
-            lines = answer.read().decode().splitlines()
-        found = {}
-        for line in lines:
-            name, _, value = line.rpartition(" ")
-            if name.startswith("ossicle_batch_rows_"):
-                found[name.partition("{")[0].rpartition("_")[2]] = float(value)
-        return found.get("sum", 0.0), found.get("count", 0.0)
+    def batches(self) -> Batches:
+        """Return all batches that it has computed."""
+        return [json.loads(line) for line in self.file.read_text("utf-8").splitlines()]
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Send a request with JSON, and return its status and answer."""
@@ -78,21 +74,24 @@ def started(
         limits: Fields of `ServeSettings`.
         root: Folder below which adapters may be loaded.
     """
-    port = free_port()
+    port, scratch = free_port(), tempfile.TemporaryDirectory()
+    file = Path(scratch.name) / "batches"
     order = {
         "port": port,
         "folders": {name: str(folder) for name, folder in folders.items()},
         "limits": dict(limits),
+        "batches": str(file),
         "root": None if root is None else str(root),
     }
     command = [sys.executable, "-m", "load.server", kind]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, env=ENVIRONMENT, cwd=HERE) as process:
+    starting = subprocess.Popen(command, stdin=subprocess.PIPE, env=ENVIRONMENT, cwd=HERE)
+    with scratch, starting as process:
         assert process.stdin is not None
         process.stdin.write(json.dumps(order).encode())
         process.stdin.close()
         try:
             _wait_until_ready(port, process)
-            yield Server(psutil.Process(process.pid), port)
+            yield Server(psutil.Process(process.pid), port, file)
         finally:
             process.send_signal(signal.SIGTERM)
 
