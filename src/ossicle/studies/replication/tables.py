@@ -248,10 +248,11 @@ def _notes(verdicts: Sequence[Verdict]) -> list[str]:
         "The difference is that of the comparison that decides, or of the one that is least in "
         "favour; its interval covers other seeds, and other recordings or speakers where the score "
         "of each is known. All comparisons are below.",
-        f"p is corrected by Holm's method for {hypotheses} hypotheses: each claim and its "
-        f"contrary. Holds: p of the claim is below {LEVEL:g}. Does not hold: p of the contrary is. "
-        "An order is shown by each of its comparisons, and that something brings nothing by a test "
-        "against the smallest difference that matters; a large p shows nothing.",
+        *([f"p is corrected by Holm's method for {hypotheses} hypotheses."] if hypotheses else []),
+        f"Each claim and its contrary is a hypothesis. Holds: p of the claim is below {LEVEL:g}. "
+        "Does not hold: p of the contrary is. An order is shown by each of its comparisons, and "
+        "that something brings nothing by a test against the smallest difference that matters; a "
+        "large p shows nothing.",
         "Could have been found: the smallest true difference that this size shows with a "
         f"probability of {POWER:.0%} at the corrected level; of claims that something brings "
         "nothing, the smallest margin. Above the column before it, not decided says little about "

@@ -1,0 +1,188 @@
+"""Write the page of verdicts, `docs/reference/verdicts.md`, from the results of studies of claims.
+
+    python benchmarks/verdicts.py                            the page, from the stored results
+    python benchmarks/verdicts.py studies/a studies/b        first store the results of studies
+    ... --replace /data/corpora=CORPORA                      a path in commands and data strings
+
+Stored in `benchmarks/results/verdicts.json`, which replaces the results that were there. A study
+that is not finished can be stored: claims without results are shown as not run. The page also has
+what `scripts/gpu_claims.py` has stored in `verdicts-gpu.json`, if it has run.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ossicle.studies import STUDIES
+from ossicle.studies.analysis.listed import chosen_claims
+from ossicle.studies.record import read_record
+from ossicle.studies.replication.tables import seconds_by_settings
+from ossicle.studies.run import report_study
+from ossicle.studies.summary import join_splits
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+STORED, OF_GPU = (RESULTS / name for name in ("verdicts.json", "verdicts-gpu.json"))
+PAGE = ROOT / "docs" / "reference" / "verdicts.md"
+TEMPLATE = ROOT / "benchmarks" / "verdicts-template.md"
+MARK = "<!-- studies -->"
+SHOWN = (  # columns of the table of verdicts that the page has too
+    *("difference (95 % interval)", "of", "seeds", "recordings", "corrected p"),
+    *("published difference", "matters from", "could have been found", "with published settings"),
+)
+WORDS = ("holds", "does not hold", "not decided at this size", "not run", "cannot be asked here")
+NOT_RUN = ("its trials are not finished", "no result of ")  # how such a reason begins
+NOTHING = "–"
+
+
+def page(studies: list[dict[str, Any]]) -> str:
+    """Return the page.
+
+    Args:
+        studies: The stored studies, as `results` returns them.
+    """
+    parts = [part for one in studies for part in _study(one)]
+    return TEMPLATE.read_text(encoding="utf-8").replace(MARK, "\n\n".join(parts))
+
+
+def stored() -> list[dict[str, Any]]:
+    """Return the stored studies, those of a GPU last."""
+    files = [file for file in (STORED, OF_GPU) if file.is_file()]
+    return [one for file in files for one in json.loads(file.read_text("utf-8"))["studies"]]
+
+
+def results(folders: list[Path], replaced: dict[str, str], about: str = "") -> dict[str, Any]:
+    """Return the results of studies of claims, as plain data, and write their reports.
+
+    Args:
+        folders: Folders of the studies.
+        replaced: Texts to replace in commands and data strings, such as paths.
+        about: The machine, as text.
+    """
+    studies = [{**_replaced(_results(folder), replaced), "machine": about} for folder in folders]
+    return {"studies": studies}
+
+
+def word(row: dict[str, str]) -> str:
+    """Return the word of a verdict, without what follows it."""
+    said, _, reason = row["verdict"].partition(": ")
+    if said == "not decided at this size" and reason.startswith(NOT_RUN):
+        return "not run"
+    return said.removesuffix(" on this small backbone")
+
+
+def _results(folder: Path) -> dict[str, Any]:
+    record = read_record(folder)
+    outcomes = report_study(folder, write=False).outcomes
+    said, sections = STUDIES[record.study](**record.options).analyse(outcomes)
+    (table,) = next(one.parts for one in sections if one.title == "Verdicts")
+    rows = [[cell.text for cell in row] for row in table.rows]
+    measured = [one.measured for one in outcomes if one.measured is not None]
+    return {
+        "backbone": "; ".join(record.grid["backbones"]),
+        "data": _data(record.options, record.grid),
+        "split": join_splits([one.split for one in measured]),
+        "trials": Counter(one.state for one in outcomes),
+        "command": record.command.replace(f"--out={folder}", f"--out=studies/{folder.name}"),
+        "seconds": {name: round(s) for name, s in seconds_by_settings(outcomes).items()},
+        "version": record.version,
+        "said": said,
+        "verdicts": [dict(zip(table.columns, row, strict=True)) for row in rows],
+        "notes": list(table.notes),
+    }
+
+
+def _data(options: Mapping[str, Any], grid: Mapping[str, Any]) -> str:
+    """Return the data strings that claims are asked of."""
+    asked = {one.study for one in chosen_claims(options["only"]) if not one.cannot}
+    plain = [] if asked == {"domains"} else list(grid["data"])
+    return "; ".join([*plain, *([options["domains"]] if options["domains"] else [])])
+
+
+def _replaced(value: Any, replaced: dict[str, str]) -> Any:
+    """Return plain data in which texts are replaced."""
+    if isinstance(value, dict):
+        return {key: _replaced(one, replaced) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_replaced(one, replaced) for one in value]
+    for old, new in replaced.items():
+        value = value.replace(old, new) if isinstance(value, str) else value
+    return value
+
+
+def _study(one: dict[str, Any]) -> list[str]:
+    """Return the parts of the page on one study."""
+    counts = Counter(map(word, one["verdicts"]))
+    shown = [row for row in one["verdicts"] if row["of"] != NOTHING]
+    others = [row for row in one["verdicts"] if row["of"] == NOTHING]
+    times = ", ".join(f"{name} {seconds / 60:,.0f}" for name, seconds in one["seconds"].items())
+    on = f", on {one['machine']}" if one["machine"] else ""
+    trials = ", ".join(f"{number} {state}" for state, number in one["trials"].items())
+    hours = sum(one["seconds"].values()) / 3600
+    parts = [
+        f"## {one['backbone']}, {one['data']}",
+        "; ".join(f"{counts[name]} {name}" for name in WORDS if counts[name]) + ".",
+        " ".join(one["said"][1:]),
+        f"```text\n$ {one['command']}\n```",
+        f"{one['split']} Trials: {trials}. Training and test took {hours:.2f} h, "
+        f"added up over workers (minutes: {times}){on}.",
+    ]
+    parts += [_table(shown)] if shown else []
+    parts += [_reasons(others)] if others else []
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _table(rows: list[dict[str, str]]) -> str:
+    """Return the claims that have results, as a Markdown table."""
+    columns = [name for name in SHOWN if name in rows[0]]
+    lines = [
+        f"| claim | verdict | {' | '.join(columns)} |",
+        "|---" * (len(columns) + 2) + "|",
+    ]
+    for row in rows:
+        cells = [_claim(row), row["verdict"], *(row[name] for name in columns)]
+        lines.append(f"| {' | '.join(map(_escaped, cells))} |")
+    return "\n".join(lines)
+
+
+def _reasons(rows: list[dict[str, str]]) -> str:
+    """Return the claims without results, with the reason, as a Markdown table."""
+    lines = ["| claim | |", "|---|---|"]
+    for row in rows:
+        reason = row["verdict"].partition(": ")[2]
+        lines.append(f"| {_escaped(_claim(row))} | {_escaped(f'{word(row)}: {reason}')} |")
+    return "\n".join(lines)
+
+
+def _claim(row: dict[str, str]) -> str:
+    where = f" [{row['where']}]" if row.get("where") else ""
+    return f"**{row['claim']}**{where} {row['in our words']}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def main() -> None:
+    """Store results if folders are given, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--replace", action="append", default=[], metavar="OLD=NEW")
+    parser.add_argument("--machine", default="", help="that the studies ran on")
+    parser.add_argument("--file", type=Path, default=STORED, help="to store results in")
+    given = parser.parse_args()
+    if given.folders:
+        replaced = dict(one.split("=", 1) for one in given.replace)
+        found = results(given.folders, replaced, given.machine)
+        text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+        given.file.write_text(text, encoding="utf-8")
+    if given.file in (STORED, OF_GPU):
+        PAGE.write_text(page(stored()), encoding="utf-8")
+        print(f"Written: {PAGE.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
