@@ -29,7 +29,7 @@ from ossicle.cli.tasks import tasks as list_tasks
 from ossicle.data import Utterance
 from ossicle.data.clips import Clips
 from ossicle.data.roles import LABEL_COLUMNS
-from ossicle.errors import LabelError
+from ossicle.errors import LabelError, RunError
 from ossicle.frozen.cut import find_cut
 from ossicle.frozen.part import FrozenPart
 from ossicle.heads import HEADS, Outputs, build_head
@@ -96,6 +96,14 @@ def test_a_task_memorises_eight_utterances(
             break
     assert task.score(epoch.valid) > float(task.higher_is_better) - NEARLY
     assert epoch.train_loss < state.history[0].train_loss
+
+
+def test_answers_have_times_or_say_that_there_are_none(task: Task) -> None:
+    if task.goes_on:
+        assert task.with_times() != task
+        return
+    with pytest.raises(RunError, match=f"task {task.name} have no times; use a run of the task"):
+        task.with_times()
 
 
 def test_its_heads_exist_and_fit_the_task(kind: type[Task]) -> None:

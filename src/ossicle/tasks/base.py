@@ -218,7 +218,10 @@ class Task(ABC):
         Raises:
             RunError: its answers have none.
         """
-        raise RunError(f"answers of the task {self.name} have no times; leave --timestamps out")
+        raise RunError(
+            f"answers of the task {self.name} have no times; use a run of the task seq2seq, or no "
+            "--timestamps and no --format srt or vtt"
+        )
 
     def to_graph(self, output: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         """Return what a program without ossicle needs of the outputs of a batch: here, all."""

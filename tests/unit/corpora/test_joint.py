@@ -44,7 +44,7 @@ def test_sides_are_joined_and_keys_and_speakers_made_unique(acted, listed):
     assert both.name == f"{acted} + {listed}"
     assert both.speaker_independent
     assert not both.given
-    assert both.note.startswith("emodb: Speakers 03, 08 are test")
+    assert both.note.startswith("emodb: Test speakers: 03, 08;")
     assert len(read_data(both.name).test) == 4 + 12
 
 

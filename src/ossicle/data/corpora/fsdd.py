@@ -14,6 +14,7 @@ from ossicle.data.corpora.base import (
     choose_many,
     named,
     next_after,
+    people,
     sided,
     sound_files,
 )
@@ -22,7 +23,7 @@ from ossicle.data.corpora.roots import holds
 from ossicle.data.dataset import Dataset
 from ossicle.data.selection import Keeper
 from ossicle.data.utterance import Utterance
-from ossicle.errors import DataError, listing
+from ossicle.errors import DataError
 
 _VERIFIED = "theo,yweweler"  # verification needs at least two test speakers
 _SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
@@ -88,7 +89,7 @@ def _by_speaker(
         utterances,
         lambda one: "test" if one.speaker in test else "valid" if one.speaker in valid else "train",
         speaker_independent=True,
-        note=f"Speaker {listing(test)} is test, {listing(valid)} is valid, and the others train.",
+        note=people(test, valid),
         lacks=lacks,
     )
 
