@@ -10,9 +10,10 @@ from ossicle.errors import RunError
 from ossicle.metrics.metric import Metric
 from ossicle.recipes.presets import PRESETS
 from ossicle.statistics.crossed import crossed_estimate
+from ossicle.studies.analysis.asking import Evidence, ask, ask_all, asked_of
 from ossicle.studies.analysis.cell import cells
 from ossicle.studies.analysis.claim import Claim, each_with_each
-from ossicle.studies.analysis.judging import Evidence, ask, ask_all, asked_of, decide
+from ossicle.studies.analysis.judging import decide
 from ossicle.studies.analysis.listed import chosen_claims, listed_claims
 from ossicle.studies.analysis.sentences import judge
 from ossicle.studies.results import claims_on

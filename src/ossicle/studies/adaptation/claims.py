@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from ossicle.studies.adaptation.models import Pair
+from ossicle.studies.analysis.asking import Asked, ask_all
 from ossicle.studies.analysis.claim import Claim
-from ossicle.studies.analysis.judging import Asked, ask_all
 from ossicle.studies.analysis.listed import claims_about
 from ossicle.trials.outcome import Outcome
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from ossicle.studies.analysis.asking import Evidence, ask_all
 from ossicle.studies.analysis.claim import Claim
-from ossicle.studies.analysis.judging import Evidence, Verdict, ask_all, decide
+from ossicle.studies.analysis.judging import Verdict, decide
 from ossicle.studies.analysis.text import NOT_DECIDED, p_text
 from ossicle.trials.outcome import Outcome
 

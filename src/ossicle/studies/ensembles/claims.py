@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from ossicle.metrics.metric import Metric
+from ossicle.studies.analysis.asking import Asked, Evidence, ask_all, asked_of
 from ossicle.studies.analysis.claim import Claim
-from ossicle.studies.analysis.judging import Asked, Evidence, ask_all, asked_of
 from ossicle.studies.analysis.listed import claims_about
 from ossicle.studies.ensembles.differ import Differ
 from ossicle.trials.outcome import Outcome

@@ -6,8 +6,9 @@ from typing import Final
 
 from ossicle.errors import listing
 from ossicle.reports.parts import Part, Section
+from ossicle.studies.analysis.asking import Asked
 from ossicle.studies.analysis.claim import Claim
-from ossicle.studies.analysis.judging import Asked, decide
+from ossicle.studies.analysis.judging import decide
 from ossicle.studies.analysis.sentences import sentence
 from ossicle.studies.analysis.table import summary_table
 from ossicle.studies.analysis.verdict import unfinished, verdict

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ossicle.reports.parts import Part, Section
-from ossicle.studies.analysis.judging import CANNOT, Asked, Verdict, decide
+from ossicle.studies.analysis.asking import Asked
+from ossicle.studies.analysis.judging import CANNOT, Verdict, decide
 from ossicle.studies.analysis.notes import FEWEST_SEEDS
 from ossicle.studies.analysis.table import summary_table
 from ossicle.studies.analysis.text import NOT_DECIDED, count

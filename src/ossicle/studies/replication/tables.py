@@ -6,8 +6,9 @@ from typing import Final
 
 from ossicle.metrics.metric import Metric
 from ossicle.reports.parts import Cell, Table
+from ossicle.studies.analysis.asking import Evidence
 from ossicle.studies.analysis.cell import describe
-from ossicle.studies.analysis.judging import CANNOT, LEVEL, POWER, Evidence, Verdict
+from ossicle.studies.analysis.judging import CANNOT, LEVEL, POWER, Verdict
 from ossicle.studies.analysis.text import NOT_DECIDED, p_text
 from ossicle.studies.published import published_difference
 from ossicle.studies.replication.choosing import Key, choices, key_of, validation

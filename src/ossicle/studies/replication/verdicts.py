@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from ossicle.studies.adaptation.claims import ask_pair
 from ossicle.studies.adaptation.models import Pair
 from ossicle.studies.adaptation.models import pools as domain_pools
+from ossicle.studies.analysis.asking import Asked, ask, ask_all
 from ossicle.studies.analysis.cell import Cell, cells, describe
 from ossicle.studies.analysis.claim import CellKey, Claim, labelled
-from ossicle.studies.analysis.judging import Asked, ask, ask_all
 from ossicle.studies.analysis.listed import chosen_claims
 from ossicle.studies.ensembles.pool import pools
 from ossicle.studies.ensembles.report import ask_claims, relabelled, results_of
