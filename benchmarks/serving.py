@@ -7,7 +7,7 @@
 Requests come from a process of their own as a Poisson process, and do not wait for each other: see
 `load/client.py`. Recordings are noise of 0.5 to 1.5 s, adapters LoRA of rank 8 at q and v with
 random weights, one drawn for each request. The server is that of `ossicle serve`, with one torch
-thread. Capacity is what it answers in a second with twelve requests under way; loads are shares of
+thread. Capacity is what it answers in a second with eight requests under way; loads are shares of
 the capacity of the first round. The bound is `--max-answer-s`: what would probably be answered
 later is refused.
 

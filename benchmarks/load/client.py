@@ -23,7 +23,7 @@ from typing import Any
 
 TIMED_OUT, NO_ANSWER = -1, 0  # in place of a status
 ANSWERED = 200
-REFUSED_S = 0.05  # until the next request after one that was not answered
+REFUSED_S = 0.5  # until the next request after one that was not answered
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from ossicle.backbones import Backbone
 GOAL_LOAD = 0.8  # of the capacity
 LOADS = {0.5: 1.0, GOAL_LOAD: 1.5, 2.0: 1.5}  # and their length, in parts of a round
 PEFT_LOAD = 0.5  # of the capacity of ossicle, which is about all that peft can do
-UNDER_WAY = 12  # requests at a time, where the capacity is measured
+PEFT_MOST = 32  # adapters of peft: adding one takes the longer the more there are
+UNDER_WAY = 8  # requests at a time, where the capacity is measured
 Notes = list[dict[str, Any]]
 
 
@@ -100,19 +101,20 @@ def measure(setting: Setting, count: int, bare: Bare) -> dict[str, Any]:
     """Return the figures of so many adapters.
 
     In every round, all parts follow each other: ossicle and peft at their capacities, ossicle at
-    each load, peft at one, and the bare backbone in the batches that ossicle has formed.
+    each load, peft at one, and the bare backbone in the batches that ossicle has formed. peft takes
+    part up to `PEFT_MOST` adapters.
     """
     names = list(setting.folders)[:count]
     folders = {name: setting.folders[name] for name in names}
-    found = Found()
-    with (
-        started("ossicle", folders, setting.limits) as ours,
-        started("peft", folders, setting.limits) as peft,
-    ):
-        for server in (ours, peft):  # first passes are slower
+    found, kinds = Found(), ("ossicle", "peft") if count <= PEFT_MOST else ("ossicle",)
+    with ExitStack() as stack:
+        servers = {
+            kind: stack.enter_context(started(kind, folders, setting.limits)) for kind in kinds
+        }
+        for server in servers.values():  # first passes are slower
             play(setting.plan(server, names, seconds=min(3.0, setting.part_s), under_way=2))
         for number in range(setting.rounds):
-            _round(setting, names, number, (ours, peft), bare, found)
+            _round(setting, names, number, servers, bare, found)
     bound_s = setting.limits["max_answer_s"]
     late_s = percentile(answered(found.notes["ossicle, 2"]), 0.99)
     return {
@@ -129,30 +131,30 @@ def _round(
     setting: Setting,
     names: Sequence[str],
     number: int,
-    servers: tuple[Server, Server],
+    servers: Mapping[str, Server],
     bare: Bare,
     found: Found,
 ) -> None:
     """Measure all parts once."""
-    (ours, peft), closed = servers, {}
-    for label, server in (("ossicle", ours), ("peft", peft)):
-        with watched(server, found, f"{label}, capacity") as closed[label]:
-            closed[label]["notes"] = play(setting.plan(server, names, seed=number))
-    reached, of_peft = (
-        capacity(closed[label]["notes"], setting.part_s) for label in ("ossicle", "peft")
-    )
-    found.capacity = found.capacity or reached
-    opened = {}
-    parts = [(f"ossicle, {share:g}", ours, share) for share in LOADS]
-    for label, server, share in (*parts, (f"peft, {PEFT_LOAD:g}", peft, PEFT_LOAD)):
-        changes = {"rate": share * found.capacity, "seconds": LOADS[share] * setting.part_s}
-        with watched(server, found, label) as opened[label]:
-            opened[label]["notes"] = play(setting.plan(server, names, seed=100 + number, **changes))
+    closed, opened = dict[str, Any](), dict[str, Any]()
+    for kind, server in servers.items():
+        with watched(server, found, f"{kind}, capacity") as closed[kind]:
+            closed[kind]["notes"] = play(setting.plan(server, names, seed=number))
+    reached = {kind: capacity(one["notes"], setting.part_s) for kind, one in closed.items()}
+    found.capacity = found.capacity or reached["ossicle"]
+    for kind, share in (*(("ossicle", share) for share in LOADS), ("peft", PEFT_LOAD)):
+        if kind not in servers:
+            continue
+        label, seconds = f"{kind}, {share:g}", LOADS[share] * setting.part_s
+        changes = {"rate": share * found.capacity, "seconds": seconds, "seed": 100 + number}
+        with watched(servers[kind], found, label) as opened[label]:
+            opened[label]["notes"] = play(setting.plan(servers[kind], names, **changes))
     at_goal = opened[f"ossicle, {GOAL_LOAD:g}"]
     found.ratios["throughput at 0.8 to bare, by processor time"].append(
         bare.run(at_goal["batches"])[1] / at_goal["processor_s"]
     )
     full = closed["ossicle"]["batches"]
     rows_per_s = sum(map(len, full)) / bare.run(full)[0]
-    found.ratios["capacity to bare, by the clock"].append(reached / rows_per_s)
-    found.ratios["capacity to peft"].append(reached / of_peft)
+    found.ratios["capacity to bare, by the clock"].append(reached["ossicle"] / rows_per_s)
+    if "peft" in reached:
+        found.ratios["capacity to peft"].append(reached["ossicle"] / reached["peft"])
