@@ -58,6 +58,25 @@ class Adapter(nn.Module, ABC):
     def forward(self, x: Any, y: Any, *frame_mask: Any) -> Any:
         """Return the tensor that replaces y."""
 
+    def forward_sets(
+        self,
+        tensors: Mapping[str, Tensor],  # noqa: ARG002 - the default leaves it to vmap
+        x: Tensor,  # noqa: ARG002 - as above
+        y: Tensor,  # noqa: ARG002 - as above
+        *_: Any,
+    ) -> Tensor | None:
+        """Return what `forward` does for several adapter sets at once, without dropout.
+
+        None, the default: `forward` is run under `torch.func.vmap`, which costs more than a small
+        adapter itself.
+
+        Args:
+            tensors: Parameters of K sets by name, (K, ...).
+            x: Input of the site, (K, B, T, D_in), with the rows of each set.
+            y: Output of the site, (K, B, T, D_out).
+        """
+        return None
+
     def mask_inside(self, frame_mask: Bool[Tensor, "B T"] | None) -> Bool[Tensor, "B S"] | None:
         """Return the mask of real frames between `before` and `forward`; unchanged by default."""
         return frame_mask

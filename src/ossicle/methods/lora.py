@@ -19,8 +19,9 @@ https://arxiv.org/abs/2312.03694.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -129,6 +130,12 @@ class LoRAAdapter(Adapter):
         """Return y plus the scaled low-rank path of x."""
         low = F.linear(F.dropout(x, self.dropout, self.training), self.down)  # (B, T, R)
         return y + F.linear(low, self.up) * self.scale
+
+    def forward_sets(self, tensors: Mapping[str, Tensor], x: Tensor, y: Tensor, *_: Any) -> Tensor:
+        """Return y plus the low-rank path of x, of each set for its own rows."""
+        low = x.flatten(1, -2) @ tensors["down"].mT  # (K, B T, R)
+        before, up = y.flatten(1, -2), tensors["up"].mT
+        return torch.baddbmm(before, low, up, alpha=self.scale).view_as(y)
 
     def fold(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Add the product of the two matrices."""
