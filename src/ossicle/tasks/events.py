@@ -271,7 +271,8 @@ def _reason(outside: Sequence[tuple[Utterance, float, float]]) -> str:
     """Return the likely reason for events beyond the end of their recordings."""
     if all(end - one.start_s <= length + ROUNDING_S for one, length, end in outside):
         return " They seem to count from the beginning of the file: subtract the start of the part."
-    if all(end / 1000 <= length + ROUNDING_S for _, length, end in outside):
+    # Milliseconds are far outside; seconds that are wrong are often a little outside.
+    if all(10 * length < end <= 1000 * (length + ROUNDING_S) for _, length, end in outside):
         return " They seem to be milliseconds: divide them by 1000."
     return ""
 
