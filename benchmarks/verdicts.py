@@ -12,14 +12,15 @@ what `scripts/gpu_claims.py` has stored in `verdicts-gpu.json`, if it has run.
 import argparse
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ossicle.studies import STUDIES
-from ossicle.studies.analysis.listed import chosen_claims
+from ossicle.studies.analysis.listed import chosen_claims, listed_claims
 from ossicle.studies.record import read_record
 from ossicle.studies.replication.tables import seconds_by_settings
+from ossicle.studies.replication.verdicts import worded
 from ossicle.studies.run import report_study
 from ossicle.studies.summary import join_splits
 
@@ -36,6 +37,7 @@ SHOWN = (  # columns of the table of verdicts that the page has too
 WORDS = ("holds", "does not hold", "not decided at this size", "not run", "cannot be asked here")
 NOT_RUN = ("its trials are not finished", "no result of ")  # how such a reason begins
 NOTHING = "–"
+CEILING = 95.0  # percent
 
 
 def page(studies: list[dict[str, Any]]) -> str:
@@ -44,7 +46,7 @@ def page(studies: list[dict[str, Any]]) -> str:
     Args:
         studies: The stored studies, as `results` returns them.
     """
-    parts = [part for one in studies for part in _study(one)]
+    parts = [part for one in studies for part in _study(one)] + _not_asked(studies)
     return TEMPLATE.read_text(encoding="utf-8").replace(MARK, "\n\n".join(parts))
 
 
@@ -91,8 +93,19 @@ def _results(folder: Path) -> dict[str, Any]:
         "version": record.version,
         "said": said,
         "verdicts": [dict(zip(table.columns, row, strict=True)) for row in rows],
-        "notes": list(table.notes),
+        "results": _scores(next((o.parts for o in sections if o.title == "Results"), [])),
     }
+
+
+def _scores(tables: Sequence[Any]) -> dict[str, dict[str, str]]:
+    """Return what each recipe has reached, by its metric: accuracy, or else the primary one."""
+    found: dict[str, dict[str, str]] = {}
+    for table in tables:
+        columns = list(table.columns)
+        metric = "accuracy (%)" if "accuracy (%)" in columns else columns[2]
+        for row in table.rows:
+            found.setdefault(metric, {})[row[0].text] = row[columns.index(metric)].text
+    return found
 
 
 def _data(options: Mapping[str, Any], grid: Mapping[str, Any]) -> str:
@@ -131,8 +144,38 @@ def _study(one: dict[str, Any]) -> list[str]:
         f"added up over workers (minutes: {times}){on}.",
     ]
     parts += [_table(shown)] if shown else []
+    for metric, reached in one["results"].items():
+        each = "; ".join(f"{recipe} {value}" for recipe, value in reached.items())
+        parts.append(f"Reached, {metric}, mean ± deviation over seeds: {each}.{_ceiling(reached)}")
     parts += [_reasons(others)] if others else []
     return [part.strip() for part in parts if part.strip()]
+
+
+def _ceiling(reached: dict[str, str]) -> str:
+    """Return that scores leave no room for differences, if all recipes but one are near 100 %."""
+    near = [float(text.split()[0]) >= CEILING for text in reached.values()]
+    if len(near) < 2 or near.count(False) > 1:
+        return ""
+    return (
+        f" Nearly all are above {CEILING:g} %, so that no recipe can be much better than another: "
+        "harder recordings could decide otherwise."
+    )
+
+
+def _not_asked(studies: list[dict[str, Any]]) -> list[str]:
+    """Return the part of the page on claims that no stored study has asked; empty if all were."""
+    asked = {row["claim"] for one in studies for row in one["verdicts"]}
+    left = [one for name, one in listed_claims().items() if name not in asked]
+    rows = [
+        {
+            "claim": one.name,
+            "in our words": f"{worded(one).statement} ({one.source})",
+            "verdict": f"{'cannot be asked here' if one.cannot else 'not run'}: "
+            f"{one.cannot or 'no stored study asks it'}",
+        }
+        for one in left
+    ]
+    return ["## Claims not asked yet", _reasons(rows)] if rows else []
 
 
 def _table(rows: list[dict[str, str]]) -> str:

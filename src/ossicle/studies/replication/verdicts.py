@@ -106,12 +106,12 @@ def ask_place(study: "Claims", place: Place, settings: str = CHOSEN) -> list[Ask
             continue
         refusal = _refusal(study, claim, place)
         if refusal is not None:
-            asked.append(Asked(_worded(claim), place.name, fault=refusal, refused=True))
+            asked.append(Asked(worded(claim), place.name, fault=refusal, refused=True))
         elif claim.study in PLAIN:
             found = ask(claim, by_key.get(claim.over, {}), place.name)
             asked.append(found if found.evidence else _explained(found, place))
         else:
-            asked += _special(claim, place) or [_explained(Asked(_worded(claim)), place)]
+            asked += _special(claim, place) or [_explained(Asked(worded(claim)), place)]
     return [replace(one, where=place.name) for one in asked]
 
 
@@ -198,7 +198,7 @@ def _bears_on(claim: Claim, recipes: set[str], labels: Mapping[str, Label]) -> b
     return labels.get("recipe") in recipes and own == claim.over and STUDY not in labels
 
 
-def _worded(claim: Claim) -> Claim:
+def worded(claim: Claim) -> Claim:
     """Return a claim without words in braces."""
     text = " ".join([claim.statement, *claim.recipes])
     return claim.filled(**{name: one for name, one in WORDS.items() if f"{{{name}}}" in text})

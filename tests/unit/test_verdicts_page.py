@@ -1,0 +1,141 @@
+"""The page of verdicts: it agrees with the stored results, and these with themselves."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ossicle.studies.analysis.listed import listed_claims
+
+ROOT = Path(__file__).parents[2]
+DECIDED = ("holds", "does not hold")
+ROW = {
+    "claim": "D1b",
+    "in our words": "One is better than another (Somebody 2023)",
+    "verdict": "holds on this small backbone",
+    "difference (95 % interval)": "+4.0 (+2.0 to +6.0) accuracy",
+    "of": "a against b",
+    "seeds": "5",
+    "recordings": "120",
+    "corrected p": "0.01",
+    "published difference": "–",
+    "matters from": "1.0",
+    "could have been found": "2.5",
+}
+STUDY: dict[str, Any] = {
+    "backbone": "tiny-hubert",
+    "data": "demo",
+    "split": "Four voices are test.",
+    "trials": {"finished": 10, "pending": 2},
+    "command": "ossicle study claims --out=studies/a",
+    "seconds": {"choice": 120, "chosen": 60},
+    "machine": "",
+    "said": ["Of 2 claims: 1 holds.", "A small backbone."],
+    "results": {"accuracy (%)": {"a": "88.1 ± 1.2", "b": "84.1 ± 1.0"}},
+}
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("verdicts", ROOT / "benchmarks/verdicts.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def number(text: str) -> float:
+    """Return the first number of a text: a difference, or a p."""
+    found = re.match(r"<?([+-]?[\d.]+)", text)
+    assert found, text
+    return float(found[1])
+
+
+@pytest.mark.thorough
+def test_the_page_is_that_of_the_stored_results(verdicts: ModuleType) -> None:
+    made = verdicts.page(verdicts.stored())
+    assert made == (ROOT / "docs/reference/verdicts.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.thorough
+def test_stored_verdicts_follow_from_their_figures(verdicts: ModuleType) -> None:
+    rows = [row for study in verdicts.stored() for row in study["verdicts"]]
+    assert rows
+    for row in rows:
+        claim = listed_claims()[row["claim"]]
+        assert verdicts.word(row) in verdicts.WORDS
+        known = row["corrected p"] != "–"
+        decided = verdicts.word(row) in DECIDED
+        assert decided == (known and number(row["corrected p"]) < 0.05)
+        if decided:
+            assert int(row["seeds"]) >= 5
+            points, margin = number(row["difference (95 % interval)"]), 100 * claim.margin
+            agrees = {
+                ("better", "holds"): points > 0,
+                ("better", "does not hold"): points < margin,
+                ("not better", "holds"): points < margin,
+                ("not better", "does not hold"): points > margin,
+            }
+            assert agrees[claim.kind, verdicts.word(row)]
+
+
+@pytest.mark.thorough
+def test_what_was_not_run_is_not_called_undecided(verdicts: ModuleType) -> None:
+    missing = {**ROW, "claim": "A1", "of": "–", "corrected p": "–"}
+    reasons = {
+        "not decided at this size: its trials are not finished": "not run",
+        "not decided at this size: no result of ast/bitfit is finished": "not run",
+        "not decided at this size: 3 seeds of at least 5 are finished": "not decided at this size",
+        "cannot be asked here: it compares tasks": "cannot be asked here",
+    }
+    for text, word in reasons.items():
+        assert verdicts.word({**missing, "verdict": text}) == word
+        study = {**STUDY, "verdicts": [ROW, {**missing, "verdict": text}]}
+        made = verdicts.page([study])
+        assert f"1 holds; 1 {word}." in made
+        assert f"(Somebody 2023) | {word}: {text.partition(': ')[2]} |" in made
+
+
+@pytest.mark.thorough
+def test_a_verdict_is_shown_with_its_figures(verdicts: ModuleType) -> None:
+    made = verdicts.page([{**STUDY, "verdicts": [ROW]}])
+    assert (
+        "| **D1b** One is better than another (Somebody 2023) | holds on this small backbone | "
+        "+4.0 (+2.0 to +6.0) accuracy | a against b | 5 | 120 | 0.01 | – | 1.0 | 2.5 |"
+    ) in made
+    assert "Trials: 10 finished, 2 pending. Training and test took 0.05 h" in made
+    assert "$ ossicle study claims --out=studies/a" in made
+    assert "Reached, accuracy (%), mean ± deviation over seeds: a 88.1 ± 1.2; b 84.1 ± 1.0." in made
+
+
+@pytest.mark.thorough
+def test_every_listed_claim_is_on_the_page(verdicts: ModuleType) -> None:
+    made = verdicts.page([{**STUDY, "verdicts": [ROW]}])
+    assert re.findall(r"^\| \*\*(\w+)\*\*", made, re.MULTILINE) == [
+        "D1b",
+        *(name for name in listed_claims() if name != "D1b"),
+    ]
+    assert "different methods is better than every single method" in made  # no words in braces
+    assert "{" not in made
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("reached", "said"),
+    [({"a": "98.1 ± 1.2", "b": "96.0"}, True), ({"a": "98.1", "b": "94.9", "c": "80.0"}, False)],
+)
+def test_scores_near_the_ceiling_are_pointed_out(
+    verdicts: ModuleType, reached: dict[str, str], said: bool
+) -> None:
+    study = {**STUDY, "verdicts": [ROW], "results": {"accuracy (%)": reached}}
+    assert ("no recipe can be much better" in verdicts.page([study])) == said
+
+
+@pytest.mark.thorough
+def test_paths_of_a_machine_are_replaced_in_all_texts(verdicts: ModuleType) -> None:
+    found = verdicts._replaced({"a": ["/data/esc10 and 5", 3], "b": None}, {"/data": "CORPORA"})
+    assert found == {"a": ["CORPORA/esc10 and 5", 3], "b": None}
