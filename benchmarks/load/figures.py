@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -41,11 +42,12 @@ def summary(notes: Notes) -> dict[str, Any]:
     """Return throughput, latency and how many requests had no answer."""
     latencies = answered(notes)
     refused = sum(note["status"] == TOO_MANY for note in notes)
+    failed = Counter(note["status"] for note in notes if note["status"] not in (ANSWERED, TOO_MANY))
     found = {
         "requests": len(notes),
         "answered": len(latencies),
         "refused": refused,
-        "failed": len(notes) - len(latencies) - refused,
+        "failed": {str(status): count for status, count in failed.items()},
         "answers_per_s": throughput(notes),
     }
     if latencies:
