@@ -1,23 +1,28 @@
 """A server under load: many adapters over HTTP against the bare backbone and a loop of peft.
 
-    python benchmarks/serving.py              HuBERT base; about 17 minutes on two idle cores
+    python benchmarks/serving.py              HuBERT base; about 16 minutes on two idle cores
     python benchmarks/serving.py --soak 30    the memory over half an hour, and nothing else
+    python benchmarks/serving.py --only bank  one part: mixed, bank or changes
     python benchmarks/serving.py --quick      try the code on a tiny model; nothing is stored
 
 Requests come from a process of their own as a Poisson process, and do not wait for each other: see
 `load/client.py`. Recordings are noise of 0.5 to 1.5 s, adapters LoRA of rank 8 at q and v with
 random weights, one drawn for each request. The server is that of `ossicle serve`, with one torch
 thread. Capacity is what it answers in a second with eight requests under way; loads are shares of
-the capacity of the first round. The bound is `--max-answer-s`: what would probably be answered
-later is refused.
+the median capacity of the rounds so far. The bound is `--max-answer-s`: what would probably be
+answered later is refused.
 
 peft runs behind the same HTTP application: `set_adapter` and a forward pass of one recording under
-a lock (`load/peft_engine.py`). In every round ossicle, peft and the bare backbone take turns;
-ratios are those within a round. The bare backbone runs, without HTTP, the batches that the server
-has formed: as many rows of the same lengths. Processor time is that of all processes of the server,
-decoding too. Written to `benchmarks/results/serving.json`, and of the memory to
-`serving-memory.json`. The memory is measured with a HuBERT of 6 layers of 256 at a low rate, with a
-quarter of 256 adapters resident, so that most requests load an adapter and remove another one.
+a lock (`load/peft_engine.py`). In every round ossicle, peft and the bare backbone take turns, for a
+few seconds each, so that they meet the same machine; ratios are those within a round. The bare
+backbone runs, without HTTP, the batches that the server has formed: as many rows of the same
+lengths. Processor time is that of all processes of the server, decoding too. The part `bank` runs
+the bank without HTTP and the bare backbone in turns of one batch. Written to
+`benchmarks/results/serving.json`.
+
+The memory is measured with a HuBERT of 6 layers of 256 at a low rate, with a quarter of 256
+adapters resident, so that most requests load an adapter and remove another one. Written to
+`benchmarks/results/serving-memory.json`.
 """
 
 import argparse
@@ -32,6 +37,7 @@ from typing import Any
 import psutil
 import torch
 
+from load.alone import bank_to_bare
 from load.changes import come_and_go, loading, soak
 from load.inputs import write_adapters, write_recordings
 from load.mixed import Bare, Setting, measure
@@ -43,6 +49,7 @@ COUNTS, QUICK_COUNTS = (1, 32, 256), (1, 4)
 COMING = 100  # adapters that come and go
 SECONDS = (0.5, 0.75, 1.0, 1.25, 1.5)
 GOAL = 0.9
+PARTS = ("mixed", "bank", "changes")
 PACKAGES = ("ossicle", "torch", "transformers", "peft", "fastapi", "uvicorn")
 
 
@@ -50,7 +57,7 @@ def main() -> None:
     """Measure, print and store."""
     given = _given()
     torch.set_num_threads(1)
-    results: dict[str, Any] = {}
+    results = _stored() if given.only else {}
     with tempfile.TemporaryDirectory() as scratch:
         for label, value in run(given, Path(scratch)):
             results[label] = value
@@ -59,14 +66,24 @@ def main() -> None:
                 store(given, results)
 
 
+def _stored() -> dict[str, Any]:
+    """Return the results of earlier runs."""
+    file = RESULTS / "serving.json"
+    found: dict[str, Any] = json.loads(file.read_text("utf-8"))["results"] if file.exists() else {}
+    return found
+
+
 def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--part-s", type=float, default=8.0, help="seconds of a part of a round")
-    parser.add_argument("--max-answer-s", type=float, default=4.0, help="of the server")
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--part-s", type=float, default=2.5, help="seconds of a part of a round")
+    parser.add_argument("--max-answer-s", type=float, default=8.0, help="of the server")
     parser.add_argument("--soak", type=float, help="minutes; measure the memory, and nothing else")
-    parser.add_argument("--rate", type=float, default=2.0, help="requests a second of --soak")
+    parser.add_argument(
+        "--rate", type=float, default=2.0, help="requests a second, except in `mixed`"
+    )
     parser.add_argument("--note", default="", help="kept with the results")
+    parser.add_argument("--only", choices=PARTS, help="one part, stored with the others")
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     if given.quick:
@@ -90,14 +107,18 @@ def run(given: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, Any]]:
         return
     backbone = load_backbone(name, device="cpu")
     bare = Bare(backbone, recordings)
-    for count in counts:
-        found = measure(setting, count, bare)
-        yield f"{count} adapters", found
-    capacity = found["capacity_per_s"]
+    parts = (given.only,) if given.only else PARTS
+    if "bank" in parts:
+        yield "bank to bare, by processor time", bank_to_bare(setting, bare)
+    if "mixed" in parts:
+        for count in counts:
+            yield f"{count} adapters", measure(setting, count, bare)
+    if "changes" not in parts:
+        return
     some = {key: folders[key] for key in list(folders)[: COMING + 1]}
     coming = Setting(name, some, recordings, limits, given.part_s, given.rounds)
-    yield "adding adapters", loading(coming, capacity, root)
-    yield "adapters that come and go", come_and_go(coming, capacity, root, backbone)
+    yield "adding adapters", loading(coming, given.rate, root)
+    yield "adapters that come and go", come_and_go(coming, given.rate, root, backbone)
 
 
 def store(given: argparse.Namespace, results: dict[str, Any]) -> None:

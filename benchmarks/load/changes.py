@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from load.figures import answered, percentile, summary
-from load.mixed import GOAL_LOAD, Setting
+from load.mixed import Setting
 from load.servers import Server, begin, end, play, started
 from ossicle.adapters.saving import load
 from ossicle.backbones import Backbone
@@ -66,12 +66,12 @@ def _longer(plan: Any, seconds: float) -> Any:
     return type(plan)(**{**vars(plan), "seconds": seconds})
 
 
-def loading(setting: Setting, capacity: float, root: Path) -> dict[str, Any]:
+def loading(setting: Setting, rate: float, root: Path) -> dict[str, Any]:
     """Return how long adding an adapter takes, idle and under load, and what it costs others."""
     first, *others = setting.folders
     times: dict[str, list[float]] = {"idle": [], "under load": []}
     with started("ossicle", {first: setting.folders[first]}, setting.limits, root) as server:
-        plan = setting.plan(server, [first], rate=GOAL_LOAD * capacity)
+        plan = setting.plan(server, [first], rate=rate)
         without = play(plan)
         for number, name in enumerate(others[: len(others) // 2]):
             label = "idle" if number % 2 else "under load"
@@ -105,14 +105,12 @@ def _remove(server: Server, name: str) -> None:
     assert status == 204, answer
 
 
-def come_and_go(
-    setting: Setting, capacity: float, root: Path, backbone: Backbone
-) -> dict[str, Any]:
+def come_and_go(setting: Setting, rate: float, root: Path, backbone: Backbone) -> dict[str, Any]:
     """Return how answers differ from those of their adapter alone, while adapters come and go."""
     first, *others = setting.folders
     with started("ossicle", {first: setting.folders[first]}, setting.limits, root) as server:
         seconds = max(setting.part_s, 0.3 * len(others))
-        plan = setting.plan(server, list(setting.folders), rate=GOAL_LOAD * capacity, keep=True)
+        plan = setting.plan(server, list(setting.folders), rate=rate, keep=True)
         client = begin(_longer(plan, seconds))
         present: list[str] = []
         while client.poll() is None and others:

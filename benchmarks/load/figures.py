@@ -25,12 +25,6 @@ def answered(notes: Notes) -> list[float]:
     return [note["latency_s"] for note in notes if note["status"] == ANSWERED]
 
 
-def throughput(notes: Notes) -> float:
-    """Return the answers in a second, from the first request to the last answer."""
-    done = max(note["due_s"] + note["latency_s"] for note in notes)
-    return len(answered(notes)) / done
-
-
 def capacity(notes: Notes, seconds: float) -> float:
     """Return the answers in a second of a server that was busy for so many seconds."""
     ends = [note["due_s"] + note["latency_s"] for note in notes if note["status"] == ANSWERED]
@@ -39,7 +33,7 @@ def capacity(notes: Notes, seconds: float) -> float:
 
 
 def summary(notes: Notes) -> dict[str, Any]:
-    """Return throughput, latency and how many requests had no answer."""
+    """Return latencies and how many requests had no answer."""
     latencies = answered(notes)
     refused = sum(note["status"] == TOO_MANY for note in notes)
     failed = Counter(note["status"] for note in notes if note["status"] not in (ANSWERED, TOO_MANY))
@@ -48,7 +42,6 @@ def summary(notes: Notes) -> dict[str, Any]:
         "answered": len(latencies),
         "refused": refused,
         "failed": {str(status): count for status, count in failed.items()},
-        "answers_per_s": throughput(notes),
     }
     if latencies:
         found |= {
