@@ -84,6 +84,7 @@ def _given() -> argparse.Namespace:
     )
     parser.add_argument("--note", default="", help="kept with the results")
     parser.add_argument("--only", choices=PARTS, help="one part, stored with the others")
+    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help="of adapters")
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
     if given.quick:
@@ -95,7 +96,7 @@ def run(given: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, Any]]:
     """Yield the figures of each part."""
     sizes = QUICK if given.quick else FULL
     name = sizes.base if given.soak is None else sizes.small
-    counts = QUICK_COUNTS if given.quick else COUNTS
+    counts = QUICK_COUNTS if given.quick else given.counts
     recordings = write_recordings(scratch, SECONDS)
     root = scratch / "adapters"
     made = write_adapters(name, root, max(*counts, 8))

@@ -28,7 +28,7 @@ def answered(notes: Notes) -> list[float]:
 def capacity(notes: Notes, seconds: float) -> float:
     """Return the answers in a second of a server that was busy for so many seconds."""
     ends = [note["due_s"] + note["latency_s"] for note in notes if note["status"] == ANSWERED]
-    within = [end for end in ends if end <= seconds]
+    within = [end for end in ends if end <= seconds] or ends  # of a very slow machine
     return len(within) / max(within)
 
 

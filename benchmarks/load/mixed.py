@@ -56,11 +56,12 @@ class Bare:
     """The backbone without adapters and without HTTP, in the batches that a server has formed.
 
     Attributes:
+        backbone: The backbone.
         waves: Recordings, by their length in samples.
     """
 
     def __init__(self, backbone: Backbone, recordings: Sequence[Path]) -> None:
-        self._backbone = backbone
+        self.backbone = backbone
         waves = [soundfile.read(file, dtype="float32")[0] for file in recordings]
         self.waves = {len(wave): wave for wave in waves}
         self.run([[length] for length in self.waves])  # first passes are slower
@@ -68,7 +69,7 @@ class Bare:
     @torch.no_grad()
     def batch(self, lengths: Sequence[int]) -> None:
         """Run one batch."""
-        self._backbone(*self._backbone.batch([self.waves[length] for length in lengths]))
+        self.backbone(*self.backbone.batch([self.waves[length] for length in lengths]))
 
     def run(self, batches: Batches) -> tuple[float, float]:
         """Return the seconds by the clock, and of the processor, for some batches."""
