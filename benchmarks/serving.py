@@ -1,6 +1,6 @@
 """A server under load: many adapters over HTTP against the bare backbone and a loop of peft.
 
-    python benchmarks/serving.py              HuBERT base; about 16 minutes on two idle cores
+    python benchmarks/serving.py              HuBERT base, on a machine with two idle cores
     python benchmarks/serving.py --soak 30    the memory over half an hour, and nothing else
     python benchmarks/serving.py --only bank  one part: mixed, bank or changes
     python benchmarks/serving.py --quick      try the code on a tiny model; nothing is stored
