@@ -93,7 +93,7 @@ def _given() -> argparse.Namespace:
 
 
 def run(given: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the figures of each part."""
+    """Yield the results of each part."""
     sizes = QUICK if given.quick else FULL
     name = sizes.base if given.soak is None else sizes.small
     counts = QUICK_COUNTS if given.quick else given.counts

@@ -38,6 +38,7 @@ WORDS = ("holds", "does not hold", "not decided at this size", "not run", "canno
 NOT_RUN = ("its trials are not finished", "no result of ")  # how such a reason begins
 NOTHING = "–"
 CEILING = 95.0  # percent
+MOST = 0.75  # of the recipes
 
 
 def page(studies: list[dict[str, Any]]) -> str:
@@ -152,12 +153,12 @@ def _study(one: dict[str, Any]) -> list[str]:
 
 
 def _ceiling(reached: dict[str, str]) -> str:
-    """Return that scores leave no room for differences, if all recipes but one are near 100 %."""
+    """Return that scores leave no room for differences, if most recipes are near 100 %."""
     near = [float(text.split()[0]) >= CEILING for text in reached.values()]
-    if len(near) < 2 or near.count(False) > 1:
+    if len(near) < 2 or sum(near) < MOST * len(near):
         return ""
     return (
-        f" Nearly all are above {CEILING:g} %, so that no recipe can be much better than another: "
+        f" Most are above {CEILING:g} %, so that none of them can be much better than another: "
         "harder recordings could decide otherwise."
     )
 

@@ -36,7 +36,7 @@ def main() -> None:
     order = json.load(sys.stdin)
     torch.set_num_threads(order.get("threads", 1))
     with Path(order["batches"]).open("w", buffering=1, encoding="utf-8") as Recorded.sink:
-        run.Engine = PeftEngine if sys.argv[1] == "peft" else Recorded  # type: ignore[misc]
+        run.Engine = PeftEngine if sys.argv[1] == "peft" else Recorded  # type: ignore[misc] # replaces a class
         root = None if order.get("root") is None else Path(order["root"])
         settings = ServeSettings(
             port=order["port"],

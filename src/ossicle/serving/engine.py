@@ -215,10 +215,10 @@ class Engine:
                 self._changed.notify_all()
 
     def _check_room(self, asks_models: bool) -> None:
-        """Raise if there is no room for one more request.
+        """Check that one more request can be admitted.
 
         Raises:
-            Refusal: there is none.
+            Refusal: it cannot; the message says which limit is reached.
         """
         most_s, before = self.settings.max_answer_s, self._requests
         before_s = self.pace.seconds_for(before)

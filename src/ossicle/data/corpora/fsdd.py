@@ -14,9 +14,9 @@ from ossicle.data.corpora.base import (
     choose_many,
     named,
     next_after,
-    people,
     sided,
     sound_files,
+    who_is_where,
 )
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
@@ -89,7 +89,7 @@ def _by_speaker(
         utterances,
         lambda one: "test" if one.speaker in test else "valid" if one.speaker in valid else "train",
         speaker_independent=True,
-        note=people(test, valid),
+        note=who_is_where(test, valid),
         lacks=lacks,
     )
 
