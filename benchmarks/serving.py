@@ -2,7 +2,7 @@
 
     python benchmarks/serving.py              HuBERT base, on a machine with two idle cores
     python benchmarks/serving.py --soak 30    the memory over half an hour, and nothing else
-    python benchmarks/serving.py --only bank  one part: mixed, bank or changes
+    python benchmarks/serving.py --only bank  one part: bank, paired, mixed or changes
     python benchmarks/serving.py --quick      try the code on a tiny model; nothing is stored
 
 Requests come from a process of their own as a Poisson process, and do not wait for each other: see
@@ -16,9 +16,12 @@ peft runs behind the same HTTP application: `set_adapter` and a forward pass of 
 a lock (`load/peft_engine.py`). In every round ossicle, peft and the bare backbone take turns, for a
 few seconds each, so that they meet the same machine; ratios are those within a round. The bare
 backbone runs, without HTTP, the batches that the server has formed: as many rows of the same
-lengths. Processor time is that of all processes of the server, decoding too. The part `bank` runs
-the bank without HTTP and the bare backbone in turns of one batch. Written to
-`benchmarks/results/serving.json`.
+lengths. Written to `benchmarks/results/serving.json`.
+
+Processor time is compared batch by batch, as a ratio between parts of a round would hide what HTTP
+and adapters cost: in the part `bank` without HTTP, in turns of one batch; in the part `paired` in a
+server at 0.8 of its capacity, which runs each batch once more without adapters. Processor time of a
+server is that of all its processes, decoding too.
 
 The memory is measured with a HuBERT of 6 layers of 256 at a low rate, with a quarter of 256
 adapters resident, so that most requests load an adapter and remove another one. Written to
@@ -41,6 +44,7 @@ from load.alone import bank_to_bare
 from load.changes import come_and_go, loading, soak
 from load.inputs import write_adapters, write_recordings
 from load.mixed import Bare, Setting, measure
+from load.paired import throughput
 from ossicle.backbones import load_backbone
 from speed.sizes import FULL, QUICK
 
@@ -49,7 +53,7 @@ COUNTS, QUICK_COUNTS = (1, 32, 256), (1, 4)
 COMING = 100  # adapters that come and go
 SECONDS = (0.5, 0.75, 1.0, 1.25, 1.5)
 GOAL = 0.9
-PARTS = ("mixed", "bank", "changes")
+PARTS = ("bank", "paired", "mixed", "changes")
 PACKAGES = ("ossicle", "torch", "transformers", "peft", "fastapi", "uvicorn")
 
 
@@ -111,6 +115,10 @@ def run(given: argparse.Namespace, scratch: Path) -> Iterator[tuple[str, Any]]:
     parts = (given.only,) if given.only else PARTS
     if "bank" in parts:
         yield "bank to bare, by processor time", bank_to_bare(setting, bare)
+    if "paired" in parts:
+        for count in counts:
+            label = f"{count} adapters: throughput at 0.8 to bare, by processor time"
+            yield label, throughput(setting, count)
     if "mixed" in parts:
         for count in counts:
             yield f"{count} adapters", measure(setting, count, bare)

@@ -45,6 +45,33 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": name}]
         self.devtools("Emulation.setEmulatedMedia", features=features)
 
+    def motion(self, wanted: str) -> None:
+        """Ask for movement: `reduce` or `no-preference`."""
+        features = [{"name": "prefers-reduced-motion", "value": wanted}]
+        self.devtools("Emulation.setEmulatedMedia", features=features)
+
+    def latency(self, seconds: float) -> None:
+        """Delay every answer of the network."""
+        self.devtools("Network.enable")
+        self.devtools(
+            "Network.emulateNetworkConditions",
+            offline=False,
+            latency=1000 * seconds,
+            downloadThroughput=-1,
+            uploadThroughput=-1,
+        )
+
+    def drop(self, file: Path, onto: str) -> None:
+        """Drag a file onto the middle of an element, and drop it there."""
+        at = self.run(
+            "const e = document.querySelector(arguments[0]); e.scrollIntoView({block: 'center'}); "
+            "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]",
+            onto,
+        )
+        data = {"items": [], "files": [str(file)], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.devtools("Input.dispatchDragEvent", type=kind, x=at[0], y=at[1], data=data)
+
     def width(self, pixels: int) -> None:
         size = {"width": pixels, "height": 900, "deviceScaleFactor": 1}
         self.devtools("Emulation.setDeviceMetricsOverride", mobile=pixels < 500, **size)

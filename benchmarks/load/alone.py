@@ -7,23 +7,18 @@ from typing import Any
 
 from load.figures import spread
 from load.mixed import Bare, Setting
-from ossicle.backbones import load_backbone
+from ossicle.backbones import Backbone, load_backbone
 from ossicle.inference import AdapterBank
 from ossicle.inference.adapter_group import Request
 from ossicle.serving.batcher import LENGTHS
 
 SIZES = (1, 2, 4, 8)  # rows of a batch, each for another adapter
-TURNS = 6
+TURNS = 20
 
 
 def bank_to_bare(setting: Setting, bare: Bare) -> dict[str, Any]:
     """Return the throughput of the bank, as a ratio to the bare backbone, by rows of a batch."""
-    backbone = load_backbone(setting.backbone, device="cpu")
-    # The same memory for both: where weights lie can matter more than what is compared.
-    for own, shared in zip(
-        backbone.model.parameters(), bare.backbone.model.parameters(), strict=True
-    ):
-        own.data = shared.data
+    backbone = sharing(bare.backbone)
     bank, names = AdapterBank(backbone), list(setting.folders)[: max(SIZES)]
     for name in names:
         bank.load(name, setting.folders[name])
@@ -45,6 +40,18 @@ def bank_to_bare(setting: Setting, bare: Bare) -> dict[str, Any]:
             seconds = {which: _processor_s(both[which]) for which in order}
             found[size].append(seconds[1] / seconds[0])
     return {str(size): spread(ratios[1:]) for size, ratios in found.items()}
+
+
+def sharing(backbone: Backbone) -> Backbone:
+    """Return a second backbone with the weights of one in the same memory.
+
+    Where weights lie can matter more than what is compared.
+    """
+    second = load_backbone(backbone.name, device="cpu")
+    both = zip(second.model.parameters(), backbone.model.parameters(), strict=True)
+    for own, shared in both:
+        own.data = shared.data
+    return second
 
 
 def _lengths(known: Sequence[int], size: int, rng: random.Random) -> list[int]:

@@ -109,7 +109,7 @@ def come_and_go(setting: Setting, rate: float, root: Path, backbone: Backbone) -
     """Return how answers differ from those of their adapter alone, while adapters come and go."""
     first, *others = setting.folders
     with started("ossicle", {first: setting.folders[first]}, setting.limits, root) as server:
-        seconds = max(setting.part_s, 0.3 * len(others))
+        seconds = max(setting.part_s, float(len(others)))
         plan = setting.plan(server, list(setting.folders), rate=rate, keep=True)
         client = begin(_longer(plan, seconds))
         present: list[str] = []

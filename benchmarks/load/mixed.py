@@ -71,12 +71,12 @@ class Bare:
         """Run one batch."""
         self.backbone(*self.backbone.batch([self.waves[length] for length in lengths]))
 
-    def run(self, batches: Batches) -> tuple[float, float]:
-        """Return the seconds by the clock, and of the processor, for some batches."""
-        begun, used = time.perf_counter(), time.process_time()
+    def run(self, batches: Batches) -> float:
+        """Return the seconds by the clock for some batches."""
+        begun = time.perf_counter()
         for lengths in batches:
             self.batch(lengths)
-        return time.perf_counter() - begun, time.process_time() - used
+        return time.perf_counter() - begun
 
 
 @dataclass
@@ -103,10 +103,9 @@ class Found:
 
 @contextmanager
 def watched(server: Server, found: Found, label: str) -> Iterator[dict[str, Any]]:
-    """Give a dict that has, at the end, what a server did and what it took."""
-    used, before, made = server.processor_s(), len(server.batches()), dict[str, Any]()
+    """Give a dict that has, at the end, the batches of a server."""
+    before, made = len(server.batches()), dict[str, Any]()
     yield made
-    made["processor_s"] = server.processor_s() - used
     made["batches"] = server.batches()[before:]
     found.notes[label] += made["notes"]
     if made["batches"]:
@@ -152,7 +151,7 @@ def _round(
     found: Found,
 ) -> None:
     """Measure all parts once."""
-    closed, opened = dict[str, Any](), dict[str, Any]()
+    closed = dict[str, Any]()
     for kind, server in servers.items():
         with watched(server, found, f"{kind}, capacity") as closed[kind]:
             closed[kind]["notes"] = play(setting.plan(server, names, seed=number))
@@ -163,14 +162,10 @@ def _round(
             continue
         label, seconds = f"{kind}, {share:g}", LOADS[share] * setting.part_s
         changes = {"rate": share * found.capacity, "seconds": seconds, "seed": 100 + number}
-        with watched(servers[kind], found, label) as opened[label]:
-            opened[label]["notes"] = play(setting.plan(servers[kind], names, **changes))
-    at_goal = opened[f"ossicle, {GOAL_LOAD:g}"]
-    found.ratios["throughput at 0.8 to bare, by processor time"].append(
-        bare.run(at_goal["batches"])[1] / at_goal["processor_s"]
-    )
+        with watched(servers[kind], found, label) as opened:
+            opened["notes"] = play(setting.plan(servers[kind], names, **changes))
     full = closed["ossicle"]["batches"]
-    rows_per_s = sum(map(len, full)) / bare.run(full)[0]
+    rows_per_s = sum(map(len, full)) / bare.run(full)
     found.ratios["capacity to bare, by the clock"].append(reached["ossicle"] / rows_per_s)
     if "peft" in reached:
         found.ratios["capacity to peft"].append(reached["ossicle"] / reached["peft"])

@@ -1,19 +1,22 @@
 """A server in a process of its own: ossicle's, or peft's adapters behind the same application.
 
-    python -m load.server ossicle|peft < order.json
+    python -m load.server ossicle|paired|peft < order.json
 
 The order names a port, folders of adapters by name, the limits that differ from the usual ones, and
-a file to which the lengths of the rows of every batch are written.
+a file to which every batch is written: the lengths of its rows, and with `paired` the processor
+time of the bare backbone, which runs each batch once more after its answers are given.
 """
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import torch
 
+from load.alone import sharing
 from load.peft_engine import PeftEngine
 from ossicle.serving import run
 from ossicle.serving.batcher import Asked
@@ -28,7 +31,31 @@ class Recorded(Engine):
 
     def _observe(self, batch: Sequence[Asked]) -> None:
         super()._observe(batch)
-        self.sink.write(json.dumps([one.row[1] for one in batch]) + "\n")
+        lengths = [one.row[1] for one in batch]
+        self.sink.write(json.dumps({"lengths": lengths, "bare_s": self._bare_s(batch)}) + "\n")
+
+    def _bare_s(self, batch: Sequence[Asked]) -> float | None:  # noqa: ARG002 - for the next class
+        return None
+
+
+class Paired(Recorded):
+    """The engine, which also runs the backbone without adapters on every batch."""
+
+    @torch.no_grad()
+    def _bare_s(self, batch: Sequence[Asked]) -> float:
+        backbone = self._bare()
+        begun = time.thread_time()
+        backbone(*backbone.collate([one.row for one in batch]))
+        return time.thread_time() - begun
+
+    def _bare(self) -> Any:
+        if not hasattr(self, "_own"):
+            (host,) = self.hosts.all()
+            self._own = sharing(host.backbone)
+        return self._own
+
+
+ENGINES = {"ossicle": Recorded, "paired": Paired, "peft": PeftEngine}
 
 
 def main() -> None:
@@ -36,7 +63,7 @@ def main() -> None:
     order = json.load(sys.stdin)
     torch.set_num_threads(order.get("threads", 1))
     with Path(order["batches"]).open("w", buffering=1, encoding="utf-8") as Recorded.sink:
-        run.Engine = PeftEngine if sys.argv[1] == "peft" else Recorded  # type: ignore[misc] # replaces a class
+        run.Engine = ENGINES[sys.argv[1]]  # type: ignore[misc] # replaces a class
         root = None if order.get("root") is None else Path(order["root"])
         settings = ServeSettings(
             port=order["port"],

@@ -54,6 +54,13 @@ class Server:
 
     def batches(self) -> Batches:
         """Return all batches that it has computed."""
+        return [one["lengths"] for one in self._written()]
+
+    def bare_s(self) -> float:
+        """Return the processor time that the bare backbone has taken for all of them."""
+        return sum(one["bare_s"] for one in self._written())
+
+    def _written(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.file.read_text("utf-8").splitlines()]
 
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -69,7 +76,7 @@ def started(
     """Start a server, wait until it is ready, and stop it at the end.
 
     Args:
-        kind: `ossicle` or `peft`.
+        kind: `ossicle`, `paired` or `peft`: see `load/server.py`.
         folders: Folders of adapters, by name.
         limits: Fields of `ServeSettings`.
         root: Folder below which adapters may be loaded.

@@ -392,17 +392,92 @@ def test_refusals_are_shown_as_the_sentences_of_the_server(
     page.messages()
 
 
+def test_a_request_is_cancelled_by_its_button_and_by_another_recording(
+    page: Browser, high: Path, tmp_path: Path
+) -> None:
+    def state() -> list[Any]:
+        found: list[Any] = page.run(
+            "const at = (id) => document.getElementById(id); return [at('run').textContent, "
+            "at('status').textContent, at('problem').hidden, "
+            "document.querySelectorAll('.card').length]"
+        )
+        return found
+
+    other = tmp_path / "other.wav"
+    other.write_bytes(high.read_bytes())
+    choose(page, "pitch")
+    upload(page, high)
+    page.latency(2.0)
+    try:
+        for cancel in (lambda: page.run("document.getElementById('run').click()"), None):
+            page.run("document.getElementById('run').click()")
+            assert state() == ["Cancel", "Working.", True, 0]
+            if cancel:
+                cancel()
+                page.until("document.getElementById('status').textContent === 'Cancelled.'")
+            else:
+                upload(page, other)
+            page.until("document.getElementById('run').textContent === 'Run'")
+            time.sleep(2.5)  # until the answer would be there
+            assert (state()[0], *state()[2:]) == ("Run", True, 0)
+    finally:
+        page.latency(0)
+    ask(page)
+    assert state()[3] == 1
+    page.messages()
+
+
+def test_a_file_is_taken_where_it_is_dropped_and_not_beside(
+    page: Browser, address: str, high: Path
+) -> None:
+    page.drop(high, "#answers")
+    assert page.run("return document.querySelector('#first-sound .file')") is None
+    assert page.driver.current_url.rstrip("/") == address
+    assert len(page.driver.window_handles) == 1  # Chromium opens such a file in a tab of its own
+    page.drop(high, "#first .source")
+    page.until("document.querySelector('#first-sound .file')?.textContent === 'high.wav'")
+    page.until("document.querySelector('#first-sound .seek')")
+    assert page.run("return document.querySelector('.dropping')") is None
+
+
+@pytest.mark.parametrize("wanted", ["reduce", "no-preference"])
+def test_what_moves_rests_where_little_movement_is_asked_for(
+    page: Browser, high: Path, wanted: str
+) -> None:
+    page.motion(wanted)
+    try:
+        upload(page, high)
+        choose(page, "pitch")
+        ask(page)
+        moving = page.run(
+            "return getComputedStyle(document.querySelector('.bar span')).animationName"
+        )
+        page.run(
+            "window.frames_asked = 0; const real = requestAnimationFrame; "
+            "window.requestAnimationFrame = (f) => { frames_asked += 1; return real(f); }; "
+            "document.querySelector('#first-sound .play').click();"
+        )
+        page.until("document.querySelector('#first-sound .seek').value > 0")
+        frames = page.run("return frames_asked")
+    finally:
+        page.motion("no-preference")
+    assert (moving == "none", frames == 0) == (wanted == "reduce", wanted == "reduce")
+
+
 def test_a_server_with_a_key_is_used_with_it_and_it_is_not_kept(
     started: Browser, engine: Engine, high: Path
 ) -> None:
     def give(key: str) -> None:
-        started.until("document.querySelector('#key').open")
+        started.until("document.querySelector('#key')?.open")
         started.driver.find_element("id", "key-field").send_keys(key, Keys.ENTER)
 
     with serving(engine, key="open sesame") as address:
         started.driver.get(address)
+        started.until("document.querySelector('#key')?.open")
+        for _ in range(3):
+            started.press(Keys.ESCAPE)
         give("wrong")
-        started.until("document.querySelector('#key-note').textContent")
+        started.until("document.querySelector('#key-note')?.textContent")
         give("open sesame")
         started.until(READY)
         upload(started, high)
@@ -413,7 +488,7 @@ def test_a_server_with_a_key_is_used_with_it_and_it_is_not_kept(
         assert started.run(kept) == [0, 0, ""]
         assert "sesame" not in started.run("return document.documentElement.outerHTML")
         started.driver.refresh()
-        started.until("document.querySelector('#key').open")
+        started.until("document.querySelector('#key')?.open")
         started.driver.get("about:blank")
     messages = started.messages()
     assert messages

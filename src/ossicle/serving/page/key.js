@@ -1,5 +1,5 @@
 // The dialog that asks for the key of the server.
-import { at } from "./dom.js";
+import { make } from "./dom.js";
 
 let open = null;
 
@@ -12,21 +12,42 @@ export function askForKey(wasWrong) {
 }
 
 function show(wasWrong) {
-  const [dialog, field, note] = [at("key"), at("key-field"), at("key-note")];
-  note.textContent = wasWrong ? "That key is not the one the server expects." : "";
-  field.setAttribute("aria-invalid", String(wasWrong));
-  field.value = "";
+  const field = make("input", {
+    id: "key-field",
+    type: "password",
+    autocomplete: "off",
+    "aria-describedby": "key-note",
+    "aria-invalid": String(wasWrong),
+  });
+  const form = make(
+    "form",
+    { method: "dialog" },
+    make("h2", { id: "key-title" }, "Key"),
+    make(
+      "p",
+      { class: "quiet" },
+      "This server asks for a key. It stays in this tab, and is gone when you close or reload it.",
+    ),
+    make("div", { class: "field" }, make("label", { for: "key-field" }, "Key"), field),
+    make(
+      "p",
+      { id: "key-note", class: "problem", role: "alert" },
+      wasWrong ? "That key is not the one the server expects." : "",
+    ),
+    make("button", { type: "submit", class: "primary" }, "Continue"),
+  );
+  // without a key nothing works: what Escape closes is opened again
+  const again = () => dialog.showModal();
+  const dialog = make("dialog", { id: "key", "aria-labelledby": "key-title", close: again }, form);
+  document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
-    // without a key nothing works, so Escape does not close the dialog
-    dialog.oncancel = (event) => event.preventDefault();
-    at("key-form").onsubmit = (event) => {
+    form.addEventListener("submit", (event) => {
       event.preventDefault();
-      if (!field.value.trim()) return field.focus();
       const typed = field.value.trim();
-      field.value = "";
-      dialog.close();
+      if (!typed) return field.focus();
+      dialog.remove();
       return resolve(typed);
-    };
+    });
   });
 }
