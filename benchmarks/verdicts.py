@@ -4,9 +4,10 @@
     python benchmarks/verdicts.py studies/a studies/b        first store the results of studies
     ... --replace /data/corpora=CORPORA                      a path in commands and data strings
 
-Stored in `benchmarks/results/verdicts.json`, which replaces the results that were there. A study
-that is not finished can be stored: claims without results are shown as not run. The page also has
-what `scripts/gpu_claims.py` has stored in `verdicts-gpu.json`, if it has run.
+Stored in `benchmarks/results/verdicts.json`; a study replaces that of the same backbone and data,
+others stay. A study that is not finished can be stored: claims without results are shown as not
+run. The page also has what `scripts/gpu_claims.py` has stored in `verdicts-gpu.json`, if it has
+run.
 """
 
 import argparse
@@ -47,7 +48,8 @@ def page(studies: list[dict[str, Any]]) -> str:
     Args:
         studies: The stored studies, as `results` returns them.
     """
-    parts = [part for one in studies for part in _study(one)] + _not_asked(studies)
+    parts = _overview(studies)
+    parts += [part for one in studies for part in _study(one)] + _not_asked(studies)
     return TEMPLATE.read_text(encoding="utf-8").replace(MARK, "\n\n".join(parts))
 
 
@@ -67,6 +69,12 @@ def results(folders: list[Path], replaced: dict[str, str], about: str = "") -> d
     """
     studies = [{**_replaced(_results(folder), replaced), "machine": about} for folder in folders]
     return {"studies": studies}
+
+
+def together(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return stored studies with new ones, which replace those of the same backbone and data."""
+    found = {_title(one): one for one in old}
+    return list((found | {_title(one): one for one in new}).values())
 
 
 def word(row: dict[str, str]) -> str:
@@ -127,6 +135,38 @@ def _replaced(value: Any, replaced: dict[str, str]) -> Any:
     return value
 
 
+def _title(study: dict[str, Any]) -> str:
+    return f"{study['backbone']}, {study['data']}"
+
+
+def _overview(studies: list[dict[str, Any]]) -> list[str]:
+    """Return the word on each claim of each study, side by side; nothing for a single study."""
+    if len(studies) < 2:
+        return []
+    titles = [_title(one) for one in studies]
+    lines = [f"| claim | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
+    for name in listed_claims():
+        rows = [
+            [row for row in one["verdicts"] if row["claim"] == name and row["of"] != NOTHING]
+            for one in studies
+        ]
+        if any(rows):
+            cells = ["; ".join(map(_in_short, own)) or NOTHING for own in rows]
+            lines.append(f"| **{name}** {_sentence(rows)} | {' | '.join(cells)} |")
+    return ["## Overview", "\n".join(lines)]
+
+
+def _in_short(row: dict[str, str]) -> str:
+    difference = row["difference (95 % interval)"]
+    return word(row) if difference == NOTHING else f"{word(row)}, {difference.split(' ')[0]}"
+
+
+def _sentence(rows: list[list[dict[str, str]]]) -> str:
+    """Return a claim in our words, without its source."""
+    first = next(row for own in rows for row in own)
+    return _escaped(first["in our words"].rpartition(" (")[0])
+
+
 def _study(one: dict[str, Any]) -> list[str]:
     """Return the parts of the page on one study."""
     counts = Counter(map(word, one["verdicts"]))
@@ -137,7 +177,7 @@ def _study(one: dict[str, Any]) -> list[str]:
     trials = ", ".join(f"{number} {state}" for state, number in one["trials"].items())
     hours = sum(one["seconds"].values()) / 3600
     parts = [
-        f"## {one['backbone']}, {one['data']}",
+        f"## {_title(one)}",
         "; ".join(f"{counts[name]} {name}" for name in WORDS if counts[name]) + ".",
         " ".join(one["said"][1:]),
         f"```text\n$ {one['command']}\n```",
@@ -221,6 +261,9 @@ def main() -> None:
     if given.folders:
         replaced = dict(one.split("=", 1) for one in given.replace)
         found = results(given.folders, replaced, given.machine)
+        if given.file.is_file():
+            old = json.loads(given.file.read_text("utf-8"))["studies"]
+            found["studies"] = together(old, found["studies"])
         text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
         given.file.write_text(text, encoding="utf-8")
     if given.file in (STORED, OF_GPU):

@@ -143,3 +143,32 @@ def test_scores_near_the_ceiling_are_pointed_out(
 def test_paths_of_a_machine_are_replaced_in_all_texts(verdicts: ModuleType) -> None:
     found = verdicts._replaced({"a": ["/data/esc10 and 5", 3], "b": None}, {"/data": "CORPORA"})
     assert found == {"a": ["CORPORA/esc10 and 5", 3], "b": None}
+
+
+@pytest.mark.thorough
+def test_studies_are_shown_side_by_side(verdicts: ModuleType) -> None:
+    missing = {**ROW, "claim": "D7", "of": "–", "verdict": "not decided at this size: no result of"}
+    other = {**ROW, "difference (95 % interval)": "–", "verdict": "not decided at this size: why"}
+    made = verdicts.page(
+        [
+            {**STUDY, "verdicts": [ROW, missing]},
+            {**STUDY, "data": "esc10", "verdicts": [other, {**ROW, "claim": "D5b"}]},
+        ]
+    )
+    overview = made.partition("## Overview")[2].partition("##")[0].strip().splitlines()
+    assert overview == [
+        "| claim | tiny-hubert, demo | tiny-hubert, esc10 |",
+        "|---|---|---|",
+        "| **D1b** One is better than another | holds, +4.0 | not decided at this size |",
+        "| **D5b** One is better than another | – | holds, +4.0 |",
+    ]
+    assert "## Overview" not in verdicts.page([{**STUDY, "verdicts": [ROW]}])
+
+
+@pytest.mark.thorough
+def test_a_study_replaces_that_of_the_same_backbone_and_data(verdicts: ModuleType) -> None:
+    old = [{**STUDY, "version": 1}, {**STUDY, "data": "esc10", "version": 1}]
+    new = [{**STUDY, "version": 2}, {**STUDY, "backbone": "tiny-ast", "version": 2}]
+    assert [
+        (one["backbone"], one["data"], one["version"]) for one in verdicts.together(old, new)
+    ] == [("tiny-hubert", "demo", 2), ("tiny-hubert", "esc10", 1), ("tiny-ast", "demo", 2)]
