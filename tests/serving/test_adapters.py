@@ -1,17 +1,21 @@
 """`/v1/adapters`: what is listed, loaded and removed, and that nothing leads out of the root."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from ossicle.errors import BackboneError
 from ossicle.serving.app import create_app
 from ossicle.serving.engine import Engine
 from ossicle.serving.settings import ServeSettings
 from ossicle.training.combine import make_ensemble
 from served import WHISPER, adapter, wav
+from tones import write_backbone
 
 pytestmark = pytest.mark.thorough
 
@@ -131,3 +135,28 @@ def test_a_wrong_body_is_refused(loading: TestClient, body: object) -> None:
     found = loading.post("/v1/adapters", json=body)
     assert found.status_code == 422
     assert found.json()["error"].keys() == {"message", "type"}
+
+
+def test_a_backbone_that_has_moved_is_found_where_the_server_is_told(
+    tmp_path: Path, alone: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, there = tmp_path / "here", tmp_path / "there"
+    write_backbone(folder)
+    run = adapter(tmp_path / "run", str(folder), "lora")
+    other = adapter(tmp_path / "other", WHISPER, "lora", max_seconds=1.0)
+    body = wav(0.5)
+    expected = alone(run, body)
+    folder.rename(there)
+    with (
+        closing(Engine(ServeSettings(device="cpu"))) as engine,
+        pytest.raises(BackboneError, match="here"),
+    ):
+        engine.open({"run": run})
+    with closing(Engine(ServeSettings(device="cpu", backbone=str(there)))) as engine:
+        engine.open({"run": run}, {"other": other})
+        client = TestClient(create_app(engine))
+        found = client.post("/v1/predict", content=body, headers={"Content-Type": "audio/wav"})
+        assert len(engine.hosts.all()) == 1  # a backbone that an adapter does not fit leaves
+    assert found.json()["answers"][0]["probs"] == pytest.approx(expected["probs"], abs=1e-5)
+    assert "'other' is left out" in caplog.text
+    assert "was trained on whisper" in caplog.text

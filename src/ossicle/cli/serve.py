@@ -43,6 +43,7 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")
     ] = 8000,
+    backbone: o.MovedBackbone = None,
     device: o.Device = "auto",
     max_adapters: Annotated[int, typer.Option(min=1, help="Most adapters that are served.")] = 1000,
     max_resident: Annotated[
@@ -117,6 +118,7 @@ def serve(
         port=port,
         root=None if adapters is None else expand(adapters),
         allow_loading=allow_loading,
+        backbone=backbone,
         device=device,
         max_adapters=max_adapters,
         max_resident=max_resident,
@@ -138,7 +140,7 @@ def serve(
     if allow_loading and adapters is None:
         raise ServeError("--allow-loading needs --adapters, the folder that clients load from")
     check_engine(engine, address, allow_loading=allow_loading)
-    folders = [check_trained(run, None) for run in runs or ()]
+    folders = [check_trained(run, backbone) for run in runs or ()]
     check_installed()
 
     from ossicle.serving.roots import named, runs_below

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ossicle.adapters.model import AdaptedModel
-from ossicle.adapters.saving import load, needs_decoder
+from ossicle.adapters.saving import check_backbone, load, needs_decoder
 from ossicle.backbones import Backbone, load_backbone
 from ossicle.compute.device import pick_device
 from ossicle.frozen.cut import Row
@@ -18,6 +18,7 @@ from ossicle.heads import Outputs
 from ossicle.inference import AdapterBank, SingleModel
 from ossicle.inference.adapter_group import Request
 from ossicle.inference.saved_adapter import read_adapter
+from ossicle.paths import HERE
 from ossicle.serving.batcher import Asked, Batcher, Reads
 from ossicle.serving.catalogue import Entry, Unit
 from ossicle.serving.client import client
@@ -237,7 +238,9 @@ class Hosts:
                 )
             reload = known.reload if known is not None else self._loader(unit)
             alone = unit if unit.in_place else None
-            host = Host(reload(), reload, self._settings, alone, self._observe)
+            backbone = reload()
+            check_backbone(unit.source.folder, unit.source.facts["backbone"], backbone)
+            host = Host(backbone, reload, self._settings, alone, self._observe)
             if unit.in_place:
                 self._own[unit] = host
             else:
@@ -255,16 +258,16 @@ class Hosts:
             shared.residents.forget(unit)
 
     def _loader(self, unit: Unit) -> Callable[[], Backbone]:
-        """Return what loads the backbone that an adapter names."""
-        source = unit.source
+        """Return what loads the backbone of an adapter."""
+        source, moved = unit.source, self._settings.backbone
         device = pick_device(self._settings.device)
 
         def load_it() -> Backbone:
             return load_backbone(
-                source.facts["backbone"]["name"],
+                moved or source.facts["backbone"]["name"],
                 decoder=needs_decoder(source.facts),
                 device=device,
-                places=places_of(source.folder),
+                places=HERE if moved else places_of(source.folder),
             )
 
         return load_it

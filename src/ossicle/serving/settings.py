@@ -21,6 +21,7 @@ class ServeSettings:
         root: Folder below which adapters may be loaded over HTTP; None: there is none.
         allow_loading: Whether adapters may be loaded and removed over HTTP.
         device: auto, cpu, cuda, ...
+        backbone: Where the backbone of all adapters is; None: where their folders say.
         max_adapters: Most adapters that are served.
         max_resident: Most adapters of a backbone in memory; others are loaded on demand.
         max_backbones: Most backbones in memory.
@@ -42,6 +43,7 @@ class ServeSettings:
     root: Path | None = None
     allow_loading: bool = False
     device: str = "auto"
+    backbone: str | None = None
     max_adapters: int = 1000
     max_resident: int = 256
     max_backbones: int = 4
