@@ -1,6 +1,8 @@
 """Adapter folders: contents, and every way in which they can be wrong."""
 
+import gc
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from ossicle.errors import (
     RecipeMismatch,
     RunError,
 )
+from ossicle.files import replace_file
 from ossicle.heads import build_head
 from ossicle.recipes.recipe import Recipe
 
@@ -422,3 +425,25 @@ def test_what_was_trained_in_place_is_loaded_in_place(build, kind, sites, tmp_pa
     inputs = model.backbone.batch(noise(4000))
     assert torch.equal(loaded.encode(*inputs).hidden, model.encode(*inputs).hidden)
     assert not torch.equal(loaded.encode(*inputs).hidden, build(kind)(*inputs).hidden)
+
+
+@pytest.mark.thorough
+def test_reading_tensors_again_and_again_keeps_no_memory(tmp_path: Path) -> None:
+    file = tmp_path / "tensors.safetensors"
+    written = {str(number): torch.randn(300 + number, 2) for number in range(10)}
+    replace_file(file, *serialise_with_digest(written))
+
+    def grown(times: int) -> int:
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(times):
+            read_tensors(file)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] - before
+
+    tracemalloc.start()
+    try:
+        grown(20)
+        assert grown(200) < 20_000  # bytes; two integers for each tensor would be 112,000
+    finally:
+        tracemalloc.stop()
