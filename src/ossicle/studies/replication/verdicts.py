@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from ossicle.studies.adaptation.claims import ask_pair
@@ -12,7 +13,7 @@ from ossicle.studies.analysis.cell import Cell, cells, describe
 from ossicle.studies.analysis.claim import CellKey, Claim, labelled
 from ossicle.studies.analysis.listed import chosen_claims
 from ossicle.studies.ensembles.pool import pools
-from ossicle.studies.ensembles.report import ask_claims, relabelled, results_of
+from ossicle.studies.ensembles.report import Results, ask_claims, relabelled, results_of
 from ossicle.studies.replication.choosing import CHOICE, CHOSEN, SETTINGS, STUDY, size_of
 from ossicle.studies.replication.own_studies import HYBRID
 from ossicle.studies.replication.plan import PLAIN, has_ensembles, values_of
@@ -62,6 +63,20 @@ class Place:
     def domains_alone(self) -> bool:
         """Whether the outcomes are those of two domains, next to which there are other corpora."""
         return all(one.trial.labels.get(STUDY) == "domains" for one in self.outcomes)
+
+    @cached_property
+    def ensembles(self) -> tuple[Results, ...]:
+        """The members and votes of each pool, of which several claims are asked."""
+        members = [one for one in self.own("ensemble") if one.trial.labels["recipe"] != HYBRID]
+        return tuple(results_of(pool) for pool in pools(members))
+
+    def own(self, study: str) -> list[Outcome]:
+        """Return the outcomes of a study of its own as that study labels them."""
+        return [
+            _bare(one)
+            for one in self.outcomes
+            if one.trial.labels.get(STUDY) == study and one.trial.labels[SETTINGS] != CHOICE
+        ]
 
     def answers(self, claim: Claim, study: "Claims") -> bool:
         """Return whether a claim is asked here: one about domains where these were trained."""
@@ -144,20 +159,12 @@ def _refusal(study: "Claims", claim: Claim, place: Place) -> str | None:
 
 def _special(claim: Claim, place: Place) -> list[Asked]:
     """Ask a claim that another study analyses; nothing if its results are missing."""
-    own = [
-        _bare(one)
-        for one in place.outcomes
-        if one.trial.labels.get(STUDY) == claim.study and one.trial.labels[SETTINGS] != CHOICE
-    ]
-    known = [one for one in own if one.measured is not None]
-    if not known:
+    own = place.own(claim.study)
+    if all(one.measured is None for one in own):
         return []
     if claim.study == "ensemble":
-        members = [one for one in own if one.trial.labels["recipe"] != HYBRID]
         hybrid = [relabelled(one) for one in own if one.trial.labels["recipe"] == HYBRID]
-        return [
-            one for pool in pools(members) for one in ask_claims(results_of(pool), [claim], hybrid)
-        ]
+        return [one for each in place.ensembles for one in ask_claims(each, [claim], hybrid)]
     if claim.study == "search":
         named = [one for one in claims_on_searches(found_in(own)) if one.name == claim.name]
         return ask_all(named, own)
