@@ -145,26 +145,24 @@ def _overview(studies: list[dict[str, Any]]) -> list[str]:
         return []
     titles = [_title(one) for one in studies]
     lines = [f"| claim | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
-    for name in listed_claims():
+    for name, claim in listed_claims().items():
         rows = [
             [row for row in one["verdicts"] if row["claim"] == name and row["of"] != NOTHING]
             for one in studies
         ]
         if any(rows):
-            cells = ["; ".join(map(_in_short, own)) or NOTHING for own in rows]
-            lines.append(f"| **{name}** {_sentence(rows)} | {' | '.join(cells)} |")
+            said = _escaped(worded(claim).statement)
+            lines.append(f"| **{name}** {said} | {' | '.join(map(_in_short, rows))} |")
     return ["## Overview", "\n".join(lines)]
 
 
-def _in_short(row: dict[str, str]) -> str:
-    difference = row["difference (95 % interval)"]
-    return word(row) if difference == NOTHING else f"{word(row)}, {difference.split(' ')[0]}"
-
-
-def _sentence(rows: list[list[dict[str, str]]]) -> str:
-    """Return a claim in our words, without its source."""
-    first = next(row for own in rows for row in own)
-    return _escaped(first["in our words"].rpartition(" (")[0])
+def _in_short(rows: list[dict[str, str]]) -> str:
+    """Return the words on a claim, each with the differences of its rows."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        difference = row["difference (95 % interval)"]
+        found.setdefault(word(row), []).extend([difference.split()[0]] * (difference != NOTHING))
+    return "; ".join(", ".join([name, *each]) for name, each in found.items()) or NOTHING
 
 
 def _study(one: dict[str, Any]) -> list[str]:

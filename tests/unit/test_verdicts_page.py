@@ -148,19 +148,25 @@ def test_paths_of_a_machine_are_replaced_in_all_texts(verdicts: ModuleType) -> N
 @pytest.mark.thorough
 def test_studies_are_shown_side_by_side(verdicts: ModuleType) -> None:
     missing = {**ROW, "claim": "D7", "of": "–", "verdict": "not decided at this size: no result of"}
-    other = {**ROW, "difference (95 % interval)": "–", "verdict": "not decided at this size: why"}
+    open_ = {**ROW, "difference (95 % interval)": "–", "verdict": "not decided at this size: why"}
+    frozen = [
+        {**ROW, "claim": "C4b", "difference (95 % interval)": f"{points} (-9.0 to +9.0) accuracy"}
+        for points in ("-1.0", "+2.5")
+    ]
     made = verdicts.page(
         [
             {**STUDY, "verdicts": [ROW, missing]},
-            {**STUDY, "data": "esc10", "verdicts": [other, {**ROW, "claim": "D5b"}]},
+            {**STUDY, "data": "esc10", "verdicts": [open_, *frozen]},
         ]
     )
     overview = made.partition("## Overview")[2].partition("##")[0].strip().splitlines()
     assert overview == [
         "| claim | tiny-hubert, demo | tiny-hubert, esc10 |",
         "|---|---|---|",
-        "| **D1b** One is better than another | holds, +4.0 | not decided at this size |",
-        "| **D5b** One is better than another | – | holds, +4.0 |",
+        "| **C4b** On the source domain, the second stage is better with LoRA, bottleneck or both "
+        "frozen than with all modules trained | – | holds, -1.0, +2.5 |",
+        "| **D1b** Houlsby adapters and LoRA lead a linear probe | holds, +4.0 | "
+        "not decided at this size |",
     ]
     assert "## Overview" not in verdicts.page([{**STUDY, "verdicts": [ROW]}])
 
