@@ -192,7 +192,8 @@ def _study(one: dict[str, Any]) -> list[str]:
 
 def _ceiling(reached: dict[str, str]) -> str:
     """Return that scores leave no room for differences, if most recipes are near 100 %."""
-    near = [float(text.split()[0]) >= CEILING for text in reached.values()]
+    known = [text for text in reached.values() if text != NOTHING]  # of finished trials
+    near = [float(text.split()[0]) >= CEILING for text in known]
     if len(near) < 2 or sum(near) < MOST * len(near):
         return ""
     return (

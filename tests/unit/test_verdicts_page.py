@@ -130,6 +130,7 @@ def test_every_listed_claim_is_on_the_page(verdicts: ModuleType) -> None:
         ({"a": "98.1 ± 1.2", "b": "96.0"}, True),
         ({"a": "98.1", "b": "94.9", "c": "80.0"}, False),
         ({"a": "98.1", "b": "97.0", "c": "96.9", "d": "80.0"}, True),
+        ({"a": "98.1", "b": "97.0", "c": "–"}, True),
     ],
 )
 def test_scores_near_the_ceiling_are_pointed_out(
