@@ -73,8 +73,8 @@ def results(folders: list[Path], replaced: dict[str, str], about: str = "") -> d
 
 def together(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return stored studies with new ones, which replace those of the same backbone and data."""
-    found = {_title(one): one for one in old}
-    return list((found | {_title(one): one for one in new}).values())
+    found = {(one["backbone"], one["data"]): one for one in [*old, *new]}
+    return list(found.values())
 
 
 def word(row: dict[str, str]) -> str:
@@ -136,7 +136,9 @@ def _replaced(value: Any, replaced: dict[str, str]) -> Any:
 
 
 def _title(study: dict[str, Any]) -> str:
-    return f"{study['backbone']}, {study['data']}"
+    """Return backbone and corpora, these by the names of their folders."""
+    corpora = [one.partition("?")[0].rpartition(":")[2] for one in study["data"].split("; ")]
+    return f"{study['backbone']}, {' and '.join(Path(one).name for one in corpora)}"
 
 
 def _overview(studies: list[dict[str, Any]]) -> list[str]:
@@ -161,7 +163,9 @@ def _in_short(rows: list[dict[str, str]]) -> str:
     found: dict[str, list[str]] = {}
     for row in rows:
         difference = row["difference (95 % interval)"]
-        found.setdefault(word(row), []).extend([difference.split()[0]] * (difference != NOTHING))
+        found.setdefault(word(row).removesuffix(" at this size"), []).extend(
+            [difference.split()[0]] * (difference != NOTHING)
+        )
     return "; ".join(", ".join([name, *each]) for name, each in found.items()) or NOTHING
 
 

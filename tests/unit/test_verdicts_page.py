@@ -157,17 +157,16 @@ def test_studies_are_shown_side_by_side(verdicts: ModuleType) -> None:
     made = verdicts.page(
         [
             {**STUDY, "verdicts": [ROW, missing]},
-            {**STUDY, "data": "esc10", "verdicts": [open_, *frozen]},
+            {**STUDY, "data": "emodb:A/emodb?map=a=b,c=d; urdu", "verdicts": [open_, *frozen]},
         ]
     )
     overview = made.partition("## Overview")[2].partition("##")[0].strip().splitlines()
     assert overview == [
-        "| claim | tiny-hubert, demo | tiny-hubert, esc10 |",
+        "| claim | tiny-hubert, demo | tiny-hubert, emodb and urdu |",
         "|---|---|---|",
         "| **C4b** On the source domain, the second stage is better with LoRA, bottleneck or both "
         "frozen than with all modules trained | – | holds, -1.0, +2.5 |",
-        "| **D1b** Houlsby adapters and LoRA lead a linear probe | holds, +4.0 | "
-        "not decided at this size |",
+        "| **D1b** Houlsby adapters and LoRA lead a linear probe | holds, +4.0 | not decided |",
     ]
     assert "## Overview" not in verdicts.page([{**STUDY, "verdicts": [ROW]}])
 
