@@ -38,6 +38,10 @@ SHOWN = (  # columns of the table of verdicts that the page has too
 WORDS = ("holds", "does not hold", "not decided at this size", "not run", "cannot be asked here")
 NOT_RUN = ("its trials are not finished", "no result of ")  # how such a reason begins
 NOTHING = "–"
+OVERVIEW = (
+    "With settings chosen on validation, and with the difference in points of the comparison that "
+    "decides or is least in favour. Sections with intervals, and with published settings, follow."
+)
 CEILING = 95.0  # percent
 MOST = 0.75  # of the recipes
 
@@ -155,7 +159,7 @@ def _overview(studies: list[dict[str, Any]]) -> list[str]:
         if any(rows):
             said = _escaped(worded(claim).statement)
             lines.append(f"| **{name}** {said} | {' | '.join(map(_in_short, rows))} |")
-    return ["## Overview", "\n".join(lines)]
+    return ["## Overview", OVERVIEW, "\n".join(lines)]
 
 
 def _in_short(rows: list[dict[str, str]]) -> str:

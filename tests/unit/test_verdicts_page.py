@@ -161,7 +161,7 @@ def test_studies_are_shown_side_by_side(verdicts: ModuleType) -> None:
         ]
     )
     overview = made.partition("## Overview")[2].partition("##")[0].strip().splitlines()
-    assert overview == [
+    assert overview[2:] == [
         "| claim | tiny-hubert, demo | tiny-hubert, emodb and urdu |",
         "|---|---|---|",
         "| **C4b** On the source domain, the second stage is better with LoRA, bottleneck or both "
