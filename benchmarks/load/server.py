@@ -12,12 +12,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import torch
 
 from load.alone import sharing
 from load.peft_engine import PeftEngine
+from ossicle.backbones import Backbone
 from ossicle.serving import run
 from ossicle.serving.batcher import Asked
 from ossicle.serving.engine import Engine
@@ -34,7 +35,7 @@ class Recorded(Engine):
         lengths = [one.row[1] for one in batch]
         self.sink.write(json.dumps({"lengths": lengths, "bare_s": self._bare_s(batch)}) + "\n")
 
-    def _bare_s(self, batch: Sequence[Asked]) -> float | None:  # noqa: ARG002 - for the next class
+    def _bare_s(self, batch: Sequence[Asked]) -> float | None:  # noqa: ARG002 - Paired runs it
         return None
 
 
@@ -48,7 +49,7 @@ class Paired(Recorded):
         backbone(*backbone.collate([one.row for one in batch]))
         return time.thread_time() - begun
 
-    def _bare(self) -> Any:
+    def _bare(self) -> Backbone:
         if not hasattr(self, "_own"):
             (host,) = self.hosts.all()
             self._own = sharing(host.backbone)

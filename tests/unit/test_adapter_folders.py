@@ -14,7 +14,7 @@ from ossicle.adapters.folder import FACTS, TENSORS, read_folder
 from ossicle.adapters.model import AdaptedModel
 from ossicle.adapters.saving import load, read_tensors, save, serialise_with_digest
 from ossicle.backbones import load_backbone
-from ossicle.checksums import DIGEST, seal
+from ossicle.checksums import DIGEST, seal, seal_tensors
 from ossicle.errors import (
     AdapterFileError,
     AttachError,
@@ -447,3 +447,13 @@ def test_reading_tensors_again_and_again_keeps_no_memory(tmp_path: Path) -> None
         assert grown(200) < 20_000  # bytes; two integers for each tensor would be 112,000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.thorough
+def test_tensors_of_an_unknown_dtype_are_an_error_with_a_sentence(tmp_path: Path) -> None:
+    header = {"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}
+    text = json.dumps(header).encode()
+    file = tmp_path / "tensors.safetensors"
+    replace_file(file, *seal_tensors(len(text).to_bytes(8, "little") + text + bytes(4), {}))
+    with pytest.raises(AdapterFileError, match="tensors of the dtype 'F4'"):
+        read_tensors(file)

@@ -109,7 +109,7 @@ def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors and the metadata of a file that `serialise_with_digest` made.
 
     Raises:
-        AdapterFileError: the file is truncated, or a bit of it has changed.
+        AdapterFileError: the file is truncated, a bit of it has changed, or a dtype is unknown.
     """
     try:
         metadata = check_tensors(file)
@@ -118,6 +118,10 @@ def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (SafetensorError, OSError, ValueError) as error:
         raise AdapterFileError(
             f"'{file}' is damaged ({error}); copy it again, or train again"
+        ) from error
+    except KeyError as error:  # safetensors looks the dtype up
+        raise AdapterFileError(
+            f"'{file}' has tensors of the dtype {error}, which is none of adapters; train again"
         ) from error
     return tensors, metadata
 
