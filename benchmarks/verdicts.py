@@ -15,15 +15,18 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from ossicle.studies import STUDIES
 from ossicle.studies.analysis.listed import chosen_claims, listed_claims
 from ossicle.studies.record import read_record
+from ossicle.studies.replication.choosing import PUBLISHED, SETTINGS
 from ossicle.studies.replication.tables import seconds_by_settings
 from ossicle.studies.replication.verdicts import worded
 from ossicle.studies.run import report_study
 from ossicle.studies.summary import join_splits
+from ossicle.trials.outcome import Outcome
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -106,6 +109,7 @@ def _results(folder: Path) -> dict[str, Any]:
         "version": record.version,
         "said": said,
         "verdicts": [dict(zip(table.columns, row, strict=True)) for row in rows],
+        "published": _published(outcomes),
         "results": _scores(next((o.parts for o in sections if o.title == "Results"), [])),
     }
 
@@ -119,6 +123,20 @@ def _scores(tables: Sequence[Any]) -> dict[str, dict[str, str]]:
         for row in table.rows:
             found.setdefault(metric, {})[row[0].text] = row[columns.index(metric)].text
     return found
+
+
+def _published(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """Return the accuracy of each recipe with published settings, in percent, over its seeds."""
+    found: dict[str, list[float]] = {}
+    for one in outcomes:
+        labels, measured = one.trial.labels, one.measured
+        if labels.get(SETTINGS) == PUBLISHED and measured and "accuracy" in measured.metrics:
+            found.setdefault(str(labels["recipe"]), []).append(100 * measured.metrics["accuracy"])
+    return {
+        recipe: f"{mean(values):.1f} ± {stdev(values):.1f}"
+        for recipe, values in found.items()
+        if len(values) > 1
+    }
 
 
 def _data(options: Mapping[str, Any], grid: Mapping[str, Any]) -> str:
@@ -194,6 +212,9 @@ def _study(one: dict[str, Any]) -> list[str]:
     for metric, reached in one["results"].items():
         each = "; ".join(f"{recipe} {value}" for recipe, value in reached.items())
         parts.append(f"Reached, {metric}, mean ± deviation over seeds: {each}.{_ceiling(reached)}")
+    if one["published"]:
+        each = "; ".join(f"{recipe} {value}" for recipe, value in one["published"].items())
+        parts.append(f"Reached with published settings, accuracy (%): {each}.")
     parts += [_reasons(others)] if others else []
     return [part.strip() for part in parts if part.strip()]
 

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import torch
 
@@ -32,22 +32,21 @@ class Recorded(Engine):
 
     def _observe(self, batch: Sequence[Asked]) -> None:
         super()._observe(batch)
-        lengths = [one.row[1] for one in batch]
-        self.sink.write(json.dumps({"lengths": lengths, "bare_s": self._bare_s(batch)}) + "\n")
+        self.sink.write(json.dumps(self._record(batch)) + "\n")
 
-    def _bare_s(self, batch: Sequence[Asked]) -> float | None:  # noqa: ARG002 - Paired runs it
-        return None
+    def _record(self, batch: Sequence[Asked]) -> dict[str, Any]:
+        return {"lengths": [one.row[1] for one in batch]}
 
 
 class Paired(Recorded):
     """The engine, which also runs the backbone without adapters on every batch."""
 
     @torch.no_grad()
-    def _bare_s(self, batch: Sequence[Asked]) -> float:
+    def _record(self, batch: Sequence[Asked]) -> dict[str, Any]:
         backbone = self._bare()
         begun = time.thread_time()
         backbone(*backbone.collate([one.row for one in batch]))
-        return time.thread_time() - begun
+        return {**super()._record(batch), "bare_s": time.thread_time() - begun}
 
     def _bare(self) -> Backbone:
         if not hasattr(self, "_own"):

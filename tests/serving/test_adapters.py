@@ -137,7 +137,7 @@ def test_a_wrong_body_is_refused(loading: TestClient, body: object) -> None:
     assert found.json()["error"].keys() == {"message", "type"}
 
 
-def test_a_backbone_that_has_moved_is_found_where_the_server_is_told(
+def test_a_backbone_that_has_moved_is_loaded_from_the_given_folder(
     tmp_path: Path, alone: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     folder, there = tmp_path / "here", tmp_path / "there"
@@ -156,7 +156,7 @@ def test_a_backbone_that_has_moved_is_found_where_the_server_is_told(
         engine.open({"run": run}, {"other": other})
         client = TestClient(create_app(engine))
         found = client.post("/v1/predict", content=body, headers={"Content-Type": "audio/wav"})
-        assert len(engine.hosts.all()) == 1  # a backbone that an adapter does not fit leaves
+        assert len(engine.hosts.all()) == 1  # the backbone that `other` does not fit was not kept
     assert found.json()["answers"][0]["probs"] == pytest.approx(expected["probs"], abs=1e-5)
     assert "'other' is left out" in caplog.text
     assert "was trained on whisper" in caplog.text

@@ -34,6 +34,7 @@ STUDY: dict[str, Any] = {
     "seconds": {"choice": 120, "chosen": 60},
     "machine": "",
     "said": ["Of 2 claims: 1 holds.", "A small backbone."],
+    "published": {"a": "60.0 ± 0.7"},
     "results": {"accuracy (%)": {"a": "88.1 ± 1.2", "b": "84.1 ± 1.0"}},
 }
 
@@ -110,6 +111,7 @@ def test_a_verdict_is_shown_with_its_figures(verdicts: ModuleType) -> None:
     assert "Trials: 10 finished, 2 pending. Training and test took 0.05 h" in made
     assert "$ ossicle study claims --out=studies/a" in made
     assert "Reached, accuracy (%), mean ± deviation over seeds: a 88.1 ± 1.2; b 84.1 ± 1.0." in made
+    assert "Reached with published settings, accuracy (%): a 60.0 ± 0.7." in made
 
 
 @pytest.mark.thorough

@@ -153,10 +153,10 @@ class Engine:
         return entry
 
     def remove(self, name: str) -> None:
-        """Serve an adapter no more; requests that have begun are answered.
+        """Stop serving an adapter; requests that have begun are answered.
 
         Raises:
-            Refusal: there is none of that name.
+            Refusal: no adapter has that name.
         """
         self._forget(self.catalogue.remove(name))
         self._count_adapters()

@@ -18,10 +18,11 @@ class ServeSettings:
     Attributes:
         host: Address to listen on.
         port: Port to listen on; 0: a free one.
-        root: Folder below which adapters may be loaded over HTTP; None: there is none.
+        root: Folder below which adapters may be loaded over HTTP, if any.
         allow_loading: Whether adapters may be loaded and removed over HTTP.
         device: auto, cpu, cuda, ...
-        backbone: Where the backbone of all adapters is; None: where their folders say.
+        backbone: Location of the backbone of all adapters. By default, the one that each adapter's
+            folder names.
         max_adapters: Most adapters that are served.
         max_resident: Most adapters of a backbone in memory; others are loaded on demand.
         max_backbones: Most backbones in memory.

@@ -243,13 +243,13 @@ def by_speaker(
         utterances,
         lambda one: "test" if one.speaker in test else "valid" if one.speaker in valid else "train",
         speaker_independent=True,
-        note=who_is_where(test, valid) + (f" {note}" if note else ""),
+        note=speakers_note(test, valid) + (f" {note}" if note else ""),
         label_name=label_name,
         lacks=lacks,
     )
 
 
-def who_is_where(test: Sequence[str], valid: Sequence[str]) -> str:
+def speakers_note(test: Sequence[str], valid: Sequence[str]) -> str:
     """Return the sentence that says who is on which side of a split."""
     return f"Test speakers: {listing(test)}; validation: {listing(valid)}; the others train."
 

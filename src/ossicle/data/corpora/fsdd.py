@@ -16,7 +16,7 @@ from ossicle.data.corpora.base import (
     next_after,
     sided,
     sound_files,
-    who_is_where,
+    speakers_note,
 )
 from ossicle.data.corpora.release import fewer, lacking
 from ossicle.data.corpora.roots import holds
@@ -89,7 +89,7 @@ def _by_speaker(
         utterances,
         lambda one: "test" if one.speaker in test else "valid" if one.speaker in valid else "train",
         speaker_independent=True,
-        note=who_is_where(test, valid),
+        note=speakers_note(test, valid),
         lacks=lacks,
     )
 
