@@ -15,15 +15,15 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from ossicle.studies import STUDIES
+from ossicle.studies.analysis.cell import cells
 from ossicle.studies.analysis.listed import chosen_claims, listed_claims
 from ossicle.studies.record import read_record
-from ossicle.studies.replication.choosing import PUBLISHED, SETTINGS
+from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED
 from ossicle.studies.replication.tables import seconds_by_settings
-from ossicle.studies.replication.verdicts import worded
+from ossicle.studies.replication.verdicts import places, worded
 from ossicle.studies.run import report_study
 from ossicle.studies.summary import join_splits
 from ossicle.trials.outcome import Outcome
@@ -41,11 +41,13 @@ SHOWN = (  # columns of the table of verdicts that the page has too
 WORDS = ("holds", "does not hold", "not decided at this size", "not run", "cannot be asked here")
 NOT_RUN = ("its trials are not finished", "no result of ")  # how such a reason begins
 NOTHING = "–"
+USUAL = "classification"  # the task that titles leave out
 OVERVIEW = (
     "With settings chosen on validation, and with the difference in points of the comparison that "
     "decides or is least in favour. Sections with intervals, and with published settings, follow."
 )
 CEILING = 95.0  # percent
+CEILING_OF = "accuracy (%)"
 MOST = 0.75  # of the recipes
 
 
@@ -102,6 +104,7 @@ def _results(folder: Path) -> dict[str, Any]:
     return {
         "backbone": "; ".join(record.grid["backbones"]),
         "data": _data(record.options, record.grid),
+        "task": "; ".join(dict.fromkeys(one.task for one in measured)),
         "split": join_splits([one.split for one in measured]),
         "trials": Counter(one.state for one in outcomes),
         "command": record.command.replace(f"--out={folder}", f"--out=studies/{folder.name}"),
@@ -109,34 +112,27 @@ def _results(folder: Path) -> dict[str, Any]:
         "version": record.version,
         "said": said,
         "verdicts": [dict(zip(table.columns, row, strict=True)) for row in rows],
-        "published": _published(outcomes),
-        "results": _scores(next((o.parts for o in sections if o.title == "Results"), [])),
+        "published": _reached(outcomes, PUBLISHED),
+        "results": _reached(outcomes, CHOSEN),
     }
 
 
-def _scores(tables: Sequence[Any]) -> dict[str, dict[str, str]]:
-    """Return what each recipe has reached, by its metric: accuracy, or else the primary one."""
+def _reached(outcomes: Sequence[Outcome], settings: str) -> dict[str, dict[str, str]]:
+    """Return what each recipe has reached, mean ± deviation, by its metric.
+
+    That is the accuracy, or the primary metric of a task without one.
+    """
     found: dict[str, dict[str, str]] = {}
-    for table in tables:
-        columns = list(table.columns)
-        metric = "accuracy (%)" if "accuracy (%)" in columns else columns[2]
-        for row in table.rows:
-            found.setdefault(metric, {})[row[0].text] = row[columns.index(metric)].text
+    for place in places(outcomes):
+        for some in place.results(settings).values():
+            for cell in cells(some):
+                if len(cell.repeats) > 1:
+                    task = cell.task
+                    key = "accuracy" if "accuracy" in task.reported else task.primary_metric
+                    metric, reached = task.reported[key], (cell.mean(key), cell.deviation(key))
+                    heading = f"{metric.label} (%)" if metric.percent else metric.label
+                    found.setdefault(heading, {})[cell.name] = metric.spread(*reached)
     return found
-
-
-def _published(outcomes: Sequence[Outcome]) -> dict[str, str]:
-    """Return the accuracy of each recipe with published settings, in percent, over its seeds."""
-    found: dict[str, list[float]] = {}
-    for one in outcomes:
-        labels, measured = one.trial.labels, one.measured
-        if labels.get(SETTINGS) == PUBLISHED and measured and "accuracy" in measured.metrics:
-            found.setdefault(str(labels["recipe"]), []).append(100 * measured.metrics["accuracy"])
-    return {
-        recipe: f"{mean(values):.1f} ± {stdev(values):.1f}"
-        for recipe, values in found.items()
-        if len(values) > 1
-    }
 
 
 def _data(options: Mapping[str, Any], grid: Mapping[str, Any]) -> str:
@@ -158,9 +154,13 @@ def _replaced(value: Any, replaced: dict[str, str]) -> Any:
 
 
 def _title(study: dict[str, Any]) -> str:
-    """Return backbone and corpora, these by the names of their folders."""
+    """Return backbone, corpora by the names of their folders, and a task that is not usual."""
     corpora = [one.partition("?")[0].rpartition(":")[2] for one in study["data"].split("; ")]
-    return f"{study['backbone']}, {' and '.join(Path(one).name for one in corpora)}"
+    backbone, _, options = study["backbone"].partition("?")
+    parts = [" at ".join(filter(None, (Path(backbone).name, options)))]
+    parts += [" and ".join(Path(one).name for one in corpora)]
+    parts += [study["task"]] * (study["task"] not in ("", USUAL))
+    return ", ".join(parts)
 
 
 def _overview(studies: list[dict[str, Any]]) -> list[str]:
@@ -210,19 +210,21 @@ def _study(one: dict[str, Any]) -> list[str]:
     ]
     parts += [_table(shown)] if shown else []
     for metric, reached in one["results"].items():
-        each = "; ".join(f"{recipe} {value}" for recipe, value in reached.items())
-        parts.append(f"Reached, {metric}, mean ± deviation over seeds: {each}.{_ceiling(reached)}")
-    if one["published"]:
-        each = "; ".join(f"{recipe} {value}" for recipe, value in one["published"].items())
-        parts.append(f"Reached with published settings, accuracy (%): {each}.")
+        of_all = _each(reached) + "." + (_ceiling(reached) if metric == CEILING_OF else "")
+        parts.append(f"Reached, {metric}, mean ± deviation over seeds: {of_all}")
+    for metric, reached in one["published"].items():
+        parts.append(f"Reached with published settings, {metric}: {_each(reached)}.")
     parts += [_reasons(others)] if others else []
     return [part.strip() for part in parts if part.strip()]
 
 
+def _each(reached: dict[str, str]) -> str:
+    return "; ".join(f"{recipe} {value}" for recipe, value in reached.items())
+
+
 def _ceiling(reached: dict[str, str]) -> str:
     """Return that scores leave no room for differences, if most recipes are near 100 %."""
-    known = [text for text in reached.values() if text != NOTHING]  # of finished trials
-    near = [float(text.split()[0]) >= CEILING for text in known]
+    near = [float(text.split()[0]) >= CEILING for text in reached.values()]
     if len(near) < 2 or sum(near) < MOST * len(near):
         return ""
     return (

@@ -34,7 +34,8 @@ STUDY: dict[str, Any] = {
     "seconds": {"choice": 120, "chosen": 60},
     "machine": "",
     "said": ["Of 2 claims: 1 holds.", "A small backbone."],
-    "published": {"a": "60.0 ± 0.7"},
+    "task": "classification",
+    "published": {"accuracy (%)": {"a": "60.0 ± 0.7"}},
     "results": {"accuracy (%)": {"a": "88.1 ± 1.2", "b": "84.1 ± 1.0"}},
 }
 

@@ -28,8 +28,8 @@ def ask_pair(pair: Pair, claims: Sequence[Claim] | None = None) -> list[Asked]:
     every = claims_about("domains") if claims is None else claims
     filled = [one for claim in every for one in _filled(claim, pair)]
     return [
-        *ask_all([one for one in filled if _is_on(one, "target")], _named(pair, "target")),
-        *ask_all([one for one in filled if _is_on(one, "source")], _named(pair, "source")),
+        *ask_all([one for one in filled if _is_on(one, "target")], named_on(pair, "target")),
+        *ask_all([one for one in filled if _is_on(one, "source")], named_on(pair, "source")),
     ]
 
 
@@ -49,7 +49,7 @@ def _is_on(claim: Claim, domain: str) -> bool:
     return claim.recipes[0].endswith(ON[domain])
 
 
-def _named(pair: Pair, domain: str) -> list[Outcome]:
+def named_on(pair: Pair, domain: str) -> list[Outcome]:
     """Return the finished outcomes on a domain, labelled as the claims name them."""
     outcomes = pair.on_target if domain == "target" else pair.on_source
     return [

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ossicle.reports.parts import Part, Section
@@ -12,7 +11,7 @@ from ossicle.studies.analysis.notes import FEWEST_SEEDS
 from ossicle.studies.analysis.table import summary_table
 from ossicle.studies.analysis.text import NOT_DECIDED, count
 from ossicle.studies.analysis.verdict import unfinished
-from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED, SETTINGS
+from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED
 from ossicle.studies.replication.tables import (
     SMALL,
     comparison_table,
@@ -21,7 +20,7 @@ from ossicle.studies.replication.tables import (
     settings_table,
     verdict_table,
 )
-from ossicle.studies.replication.verdicts import OVER, Place, ask_place, places
+from ossicle.studies.replication.verdicts import Place, ask_place, places
 from ossicle.trials.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -135,24 +134,13 @@ def _results(every: Sequence[Place]) -> list[Part]:
     """Return the metrics of each recipe, of what varies together."""
     found: list[Part] = []
     for place in every:
-        for over in ("", *OVER):
-            part = [_shown(one) for one in place.of(None, CHOSEN) if _over(one) == over]
-            if any(one.measured is not None for one in part):
-                where = ", ".join(filter(None, (place.name, over and f"by {over}")))
-                found.append(
-                    summary_table(
-                        part,
-                        name=f"summary-{len(found) + 1}",
-                        title=f"Results: {where}" if where else "Results",
-                    )
+        for name, outcomes in place.results(CHOSEN).items():
+            where = ", ".join(filter(None, (place.name, name)))
+            found.append(
+                summary_table(
+                    outcomes,
+                    name=f"summary-{len(found) + 1}",
+                    title=f"Results: {where}" if where else "Results",
                 )
+            )
     return found
-
-
-def _over(outcome: Outcome) -> str:
-    return next((name for name in OVER if name in outcome.trial.labels), "")
-
-
-def _shown(outcome: Outcome) -> Outcome:
-    labels = {k: v for k, v in outcome.trial.labels.items() if k != SETTINGS}
-    return replace(outcome, trial=replace(outcome.trial, labels=labels))

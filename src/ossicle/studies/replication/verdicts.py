@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from ossicle.studies.adaptation.claims import ask_pair
+from ossicle.studies.adaptation.claims import ON, ask_pair, named_on
 from ossicle.studies.adaptation.models import Pair
 from ossicle.studies.adaptation.models import pools as domain_pools
 from ossicle.studies.analysis.asking import Asked, ask, ask_all
@@ -70,6 +70,13 @@ class Place:
         members = [one for one in self.own("ensemble") if one.trial.labels["recipe"] != HYBRID]
         return tuple(results_of(pool) for pool in pools(members))
 
+    @cached_property
+    def pairs(self) -> tuple[Pair, ...]:
+        """The models of two domains, in each order in which these were learnt."""
+        every = domain_pools(self.own("domains"))
+        both = [one for one in every if one.finished and len(one.domains) == 2]
+        return tuple(Pair(pool, *order) for pool in both for order in pool.orders)
+
     def own(self, study: str) -> list[Outcome]:
         """Return the outcomes of a study of its own as that study labels them."""
         return [
@@ -77,6 +84,28 @@ class Place:
             for one in self.outcomes
             if one.trial.labels.get(STUDY) == study and one.trial.labels[SETTINGS] != CHOICE
         ]
+
+    def results(self, settings: str) -> dict[str, list[Outcome]]:
+        """Return the outcomes that one table shows, by what they have in common; not of ensembles.
+
+        Args:
+            settings: Where rates and epochs are from. Searches and domains have chosen ones.
+        """
+        plain = self.of(None, settings)
+        found: dict[str, list[Outcome]] = {name: [] for name in ("", *OVER)}
+        for one in plain:
+            varied = next((name for name in OVER if name in one.trial.labels), "")
+            found[varied].append(_bare(one))
+        found = {name and f"by {name}": some for name, some in found.items()}
+        if settings == CHOSEN:
+            found["searches"] = self.own("search")
+            for pair in self.pairs:
+                found |= {f"{pair.name}, on the {where}": named_on(pair, where) for where in ON}
+        return {
+            name: some
+            for name, some in found.items()
+            if any(one.measured is not None for one in some)
+        }
 
     def answers(self, claim: Claim, study: "Claims") -> bool:
         """Return whether a claim is asked here: one about domains where these were trained."""
@@ -168,9 +197,7 @@ def _special(claim: Claim, place: Place) -> list[Asked]:
     if claim.study == "search":
         named = [one for one in claims_on_searches(found_in(own)) if one.name == claim.name]
         return ask_all(named, own)
-    every = [pool for pool in domain_pools(own) if pool.finished and len(pool.domains) == 2]
-    pairs = [Pair(pool, *order) for pool in every for order in pool.orders]
-    return [one for pair in pairs for one in ask_pair(pair, [claim])]
+    return [one for pair in place.pairs for one in ask_pair(pair, [claim])]
 
 
 def _bare(outcome: Outcome) -> Outcome:
