@@ -39,12 +39,14 @@ SHOWN = (  # columns of the table of verdicts that the page has too
     *("published difference", "matters from", "could have been found", "with published settings"),
 )
 WORDS = ("holds", "does not hold", "not decided at this size", "not run", "cannot be asked here")
+SHORT = {"holds": "holds", "does not hold": "does not hold", WORDS[2]: "not decided"}
 NOT_RUN = ("its trials are not finished", "no result of ")  # how such a reason begins
 NOTHING = "–"
 USUAL = "classification"  # the task that titles leave out
 OVERVIEW = (
-    "With settings chosen on validation, and with the difference in points of the comparison that "
-    "decides or is least in favour. Sections with intervals, and with published settings, follow."
+    "With settings chosen on validation. In parentheses is the difference in points of the "
+    "comparison that decides or is least in favour. Sections with intervals, and with published "
+    "settings, follow."
 )
 CEILING = 95.0  # percent
 CEILING_OF = "accuracy (%)"
@@ -164,31 +166,30 @@ def _title(study: dict[str, Any]) -> str:
 
 
 def _overview(studies: list[dict[str, Any]]) -> list[str]:
-    """Return the word on each claim of each study, side by side; nothing for a single study."""
+    """Return where each claim has which verdict; nothing for a single study."""
     if len(studies) < 2:
         return []
-    titles = [_title(one) for one in studies]
-    lines = [f"| claim | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
+    lines = [f"| claim | {' | '.join(SHORT.values())} |", "|---" * (len(SHORT) + 1) + "|"]
     for name, claim in listed_claims().items():
-        rows = [
-            [row for row in one["verdicts"] if row["claim"] == name and row["of"] != NOTHING]
-            for one in studies
-        ]
-        if any(rows):
+        found: dict[str, list[str]] = {one: [] for one in SHORT}
+        for study in studies:
+            rows = [row for row in study["verdicts"] if row["claim"] == name]
+            for one, differences in _in_short(rows).items():
+                found[one].append(f"{_title(study)}{differences}")
+        if any(found.values()):
             said = _escaped(worded(claim).statement)
-            lines.append(f"| **{name}** {said} | {' | '.join(map(_in_short, rows))} |")
+            cells = ["; ".join(each) or NOTHING for each in found.values()]
+            lines.append(f"| **{name}** {said} | {' | '.join(cells)} |")
     return ["## Overview", OVERVIEW, "\n".join(lines)]
 
 
-def _in_short(rows: list[dict[str, str]]) -> str:
-    """Return the words on a claim, each with the differences of its rows."""
+def _in_short(rows: list[dict[str, str]]) -> dict[str, str]:
+    """Return the words on a claim, each with the differences of its rows in parentheses."""
     found: dict[str, list[str]] = {}
-    for row in rows:
+    for row in (one for one in rows if one["of"] != NOTHING):
         difference = row["difference (95 % interval)"]
-        found.setdefault(word(row).removesuffix(" at this size"), []).extend(
-            [difference.split()[0]] * (difference != NOTHING)
-        )
-    return "; ".join(", ".join([name, *each]) for name, each in found.items()) or NOTHING
+        found.setdefault(word(row), []).extend([difference.split()[0]] * (difference != NOTHING))
+    return {name: f" ({', '.join(each)})" if each else "" for name, each in found.items()}
 
 
 def _study(one: dict[str, Any]) -> list[str]:

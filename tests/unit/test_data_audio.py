@@ -204,6 +204,12 @@ def test_a_scan_lists_every_bad_file_at_once(tmp_path):
     assert len(lines) == 12
 
 
+def test_a_recording_one_sample_too_short_is_not_said_to_be_as_long_as_it_must_be(tmp_path):
+    soundfile.write(tmp_path / "0.wav", noise(0.2)[:2799], 16000)  # 174.94 ms
+    with pytest.raises(AudioError, match="is 174 ms long, but the backbone needs 175 ms"):
+        scan([Utterance("0.wav", tmp_path / "0.wav", "a")], 16000, 2800)
+
+
 def test_windows_of_ten_samples_by_four():
     assert windows(10, 4) == [(0, 4), (3, 7), (6, 10)]
     assert windows(8, 4) == [(0, 4), (4, 8)]

@@ -106,6 +106,14 @@ def load_utterance(utterance: Utterance, sample_rate: int) -> Wave:
     )
 
 
+def shortage_ms(num_samples: int, fewest: int, sample_rate: int) -> tuple[int, int]:
+    """Return the length of a wave that is too short, and the length that it needs, in ms.
+
+    The one is rounded down and the other up, so that they are never the same.
+    """
+    return 1000 * num_samples // sample_rate, -(-1000 * fewest // sample_rate)
+
+
 def windows(num_samples: int, max_samples: int) -> list[tuple[int, int]]:
     """Return (start, stop) of the windows in which a recording is evaluated.
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from ossicle.data.audio import bounds, check_part, is_complete, usable
+from ossicle.data.audio import bounds, check_part, is_complete, shortage_ms, usable
 from ossicle.data.decode import Recording, Span, Wave, opened
 from ossicle.data.leaks import Content
 from ossicle.data.utterance import Utterance
@@ -57,9 +57,9 @@ def scan(
         if isinstance(one, str):
             bad.append(one)
         elif one.num_samples < min_samples:
+            long, needed = shortage_ms(one.num_samples, min_samples, sample_rate)
             bad.append(
-                f"{utterance.key} is {1000 * one.num_samples / sample_rate:.0f} ms long, but the "
-                f"backbone needs {1000 * min_samples / sample_rate:.0f} ms. Remove it."
+                f"{utterance.key} is {long} ms long, but the backbone needs {needed} ms. Remove it."
             )
         else:
             good.append(one)

@@ -22,6 +22,7 @@ from torch import Tensor
 from ossicle.backbones import Backbone
 from ossicle.compute.processes import Processes
 from ossicle.data import Utterance, load_utterance, windows
+from ossicle.data.audio import shortage_ms
 from ossicle.errors import AudioError, DataError, listing
 from ossicle.frozen.part import NO_TEXT, BatchRow, FrozenPart, text_of
 from ossicle.heads import Outputs
@@ -272,10 +273,8 @@ def read_wave(utterance: Utterance, backbone: Backbone) -> Float[np.ndarray, " N
     rate, shortest = backbone.sample_rate, backbone.min_samples
     wave = load_utterance(utterance, rate)
     if len(wave) < shortest:
-        raise AudioError(
-            f"{utterance.path} is {1000 * len(wave) / rate:.0f} ms long, but the backbone needs "
-            f"{1000 * shortest / rate:.0f} ms."
-        )
+        long, needed = shortage_ms(len(wave), shortest, rate)
+        raise AudioError(f"{utterance.path} is {long} ms long, but the backbone needs {needed} ms.")
     return wave
 
 

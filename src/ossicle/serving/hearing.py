@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ossicle.data.audio import shortage_ms
 from ossicle.data.decode import Wave
 from ossicle.inference.embeddings import embed_wave
 from ossicle.inference.predictor import decide, longest_piece, outputs_of_members
@@ -132,9 +133,10 @@ class Hearing:
         """
         size, rate = len(self.waves[host.backbone.sample_rate]), host.backbone.sample_rate
         if size < host.backbone.min_samples:
+            long, needed = shortage_ms(size, host.backbone.min_samples, rate)
             raise bad_audio(
-                f"the recording is {1000 * size / rate:.0f} ms long, and adapter '{entry.name}' "
-                f"needs {1000 * host.backbone.min_samples / rate:.0f} ms; send a longer one"
+                f"the recording is {long} ms long, and adapter '{entry.name}' needs {needed} ms; "
+                "send a longer one"
             )
         return size
 

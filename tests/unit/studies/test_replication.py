@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adaptation import pair
 from outcomes import outcome, rows
 
 from ossicle.errors import RunError
@@ -130,6 +131,43 @@ def test_the_report_begins_with_the_table_of_verdicts(right: dict[str, float], w
     ]
 
 
+def test_results_over_a_label_have_a_table_of_their_own() -> None:
+    study = Claims(only="D3a,D5b")
+    right = {"ast/pf-par": 0.9, "ast/lora-qv": 0.6, QKVO: 0.7}
+    _, sections = report_claims(study, run(study, right))
+    plain, shots = next(one.parts for one in sections if one.title == "Results")
+    assert isinstance(plain, Table)
+    assert isinstance(shots, Table)
+    assert [row["recipe"] for row in texts(plain)] == [QKVO, QV]
+    assert shots.title == "Results: by shots"
+    assert [(row["recipe"], row["shots"]) for row in texts(shots)] == [
+        ("ast/pf-par", "2"),
+        ("ast/lora-qv", "2"),
+        ("ast/pf-par", "8"),
+        ("ast/lora-qv", "8"),
+    ]
+
+
+def test_results_on_two_domains_are_those_of_each_model_on_each() -> None:
+    found = pair([18, 10], [10, 16], [17, 15], {"plain": [12, 18], "freeze lora": [15, 14]})
+    own = {"study": "domains", "settings": "chosen"}
+    outcomes = [
+        replace(one, trial=replace(one.trial, labels={**one.trial.labels, **own})) for one in found
+    ]
+    _, sections = report_claims(Claims(only="C4", domains="s; t"), outcomes)
+    target, source = next(one.parts for one in sections if one.title == "Results")
+    assert isinstance(source, Table)
+    assert isinstance(target, Table)
+    assert {row["recipe"]: row["accuracy (%)"] for row in texts(target)} == {
+        "source only on the target": "50.0 ± 0.0",
+        "target only on the target": "80.0 ± 0.0",
+        "joint on the target": "75.0 ± 0.0",
+        "two-stage on the target": "90.0 ± 0.0",
+        "two-stage, freeze lora on the target": "70.0 ± 0.0",
+    }
+    assert texts(source)[0]["accuracy (%)"] == "90.0 ± 0.0"
+
+
 def test_what_choosing_cost_is_shown() -> None:
     _, sections = report_claims(ORDERED, run(ORDERED, {QKVO: 0.8, QV: 0.8}))
     about, table = next(one.parts for one in sections if one.title == "Settings")
@@ -150,7 +188,8 @@ def test_claims_that_cannot_be_asked_say_why_and_come_last() -> None:
     verdicts = {row["claim"]: row["verdict"] for row in texts(table)}
     assert list(verdicts) == ["D5b", "B2a", "B3", "C4a"]
     assert verdicts["B2a"] == (
-        "cannot be asked here: it is about asr, and the task of these data is classification"
+        "cannot be asked here: it is about asr or words or phones, and the task of these data is "
+        "classification"
     )
     assert "a corpus here has one task" in verdicts["B3"]
     assert "give --domains 'SOURCE; TARGET'" in verdicts["C4a"]

@@ -7,10 +7,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from outcomes import outcome, rows
 
 from ossicle.studies.analysis.listed import listed_claims
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
+TESTED = rows(["x", "x", "x", "y"])
+PHONES = "tiny.en at length=own, emodb, phones"
 DECIDED = ("holds", "does not hold")
 ROW = {
     "claim": "D1b",
@@ -133,7 +136,7 @@ def test_every_listed_claim_is_on_the_page(verdicts: ModuleType) -> None:
         ({"a": "98.1 ± 1.2", "b": "96.0"}, True),
         ({"a": "98.1", "b": "94.9", "c": "80.0"}, False),
         ({"a": "98.1", "b": "97.0", "c": "96.9", "d": "80.0"}, True),
-        ({"a": "98.1", "b": "97.0", "c": "–"}, True),
+        ({"a": "98.1"}, False),
     ],
 )
 def test_scores_near_the_ceiling_are_pointed_out(
@@ -150,7 +153,35 @@ def test_paths_of_a_machine_are_replaced_in_all_texts(verdicts: ModuleType) -> N
 
 
 @pytest.mark.thorough
-def test_studies_are_shown_side_by_side(verdicts: ModuleType) -> None:
+def test_what_varies_over_a_label_is_reached_at_each_value(verdicts: ModuleType) -> None:
+    outcomes = [
+        outcome({"recipe": "a", "seed": seed, "settings": "chosen", **shots}, TESTED, said)
+        for shots, said in (({}, ["x"] * 4), ({"shots": 2}, ["y"] * 4))
+        for seed in (0, 1)
+    ]
+    assert verdicts._reached(outcomes, "chosen") == {
+        "accuracy (%)": {"a": "75.0 ± 0.0", "a, shots 2": "25.0 ± 0.0"}
+    }
+    assert verdicts._reached(outcomes, "published") == {}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("backbone", "data", "task", "title"),
+    [
+        ("tiny-ast", "esc50:A/esc10", "classification", "tiny-ast, esc10"),
+        ("A/tiny.en?length=own", "emodb:B/emodb?label=phones", "phones", PHONES),
+    ],
+)
+def test_a_section_is_named_by_backbone_data_and_task(
+    verdicts: ModuleType, backbone: str, data: str, task: str, title: str
+) -> None:
+    study = {**STUDY, "verdicts": [ROW], "backbone": backbone, "data": data, "task": task}
+    assert f"\n## {title}\n" in verdicts.page([study])
+
+
+@pytest.mark.thorough
+def test_the_overview_says_where_a_claim_has_which_verdict(verdicts: ModuleType) -> None:
     missing = {**ROW, "claim": "D7", "of": "–", "verdict": "not decided at this size: no result of"}
     open_ = {**ROW, "difference (95 % interval)": "–", "verdict": "not decided at this size: why"}
     frozen = [
@@ -165,11 +196,12 @@ def test_studies_are_shown_side_by_side(verdicts: ModuleType) -> None:
     )
     overview = made.partition("## Overview")[2].partition("##")[0].strip().splitlines()
     assert overview[2:] == [
-        "| claim | tiny-hubert, demo | tiny-hubert, emodb and urdu |",
-        "|---|---|---|",
+        "| claim | holds | does not hold | not decided |",
+        "|---|---|---|---|",
         "| **C4b** On the source domain, the second stage is better with LoRA, bottleneck or both "
-        "frozen than with all modules trained | – | holds, -1.0, +2.5 |",
-        "| **D1b** Houlsby adapters and LoRA lead a linear probe | holds, +4.0 | not decided |",
+        "frozen than with all modules trained | tiny-hubert, emodb and urdu (-1.0, +2.5) | – | – |",
+        "| **D1b** Houlsby adapters and LoRA lead a linear probe | tiny-hubert, demo (+4.0) | – | "
+        "tiny-hubert, emodb and urdu |",
     ]
     assert "## Overview" not in verdicts.page([{**STUDY, "verdicts": [ROW]}])
 
