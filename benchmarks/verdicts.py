@@ -180,7 +180,10 @@ def _overview(studies: list[dict[str, Any]]) -> list[str]:
             said = _escaped(worded(claim).statement)
             cells = ["; ".join(each) or NOTHING for each in found.values()]
             lines.append(f"| **{name}** {said} | {' | '.join(cells)} |")
-    return ["## Overview", OVERVIEW, "\n".join(lines)]
+    trials = sum(one["trials"].get("finished", 0) for one in studies)
+    hours = sum(sum(one["seconds"].values()) for one in studies) / 3600
+    spent = f"{trials:,} trials of {hours:.1f} h in all, added up over workers."
+    return ["## Overview", f"{OVERVIEW} {spent}", "\n".join(lines)]
 
 
 def _in_short(rows: list[dict[str, str]]) -> dict[str, str]:

@@ -4,6 +4,7 @@ Adapters on one backbone with the same windows hear a recording as one row each 
 frozen part runs once however many they are.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -148,10 +149,11 @@ class Hearing:
         """
         host = self.hosts.of(unit)
         size, rate = self._size(entry, host), host.backbone.sample_rate
+        length_s = math.ceil(10 * size / rate) / 10  # up: never as short as the limit
         if size > limit and unit.task.by_frame and not unit.task.goes_on:
             raise Refusal(
                 413,
-                f"the recording is {size / rate:.1f} s long, and adapter '{entry.name}' takes at "
+                f"the recording is {length_s:.1f} s long, and adapter '{entry.name}' takes at "
                 f"most {limit / rate:g} s: the task {unit.task.name} cannot combine windows. Cut "
                 "the recording",
                 "too_long",
@@ -159,7 +161,7 @@ class Hearing:
         if size > limit and unit.task.goes_on and len(entry.units) > 1:
             raise Refusal(
                 413,
-                f"the recording is {size / rate:.1f} s long, longer than the window of "
+                f"the recording is {length_s:.1f} s long, longer than the window of "
                 f"{limit / rate:g} s, and each member of '{entry.name}' would continue at another "
                 "time; name a single adapter, or cut the recording",
                 "too_long",

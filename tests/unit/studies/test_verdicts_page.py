@@ -195,6 +195,7 @@ def test_the_overview_says_where_a_claim_has_which_verdict(verdicts: ModuleType)
         ]
     )
     overview = made.partition("## Overview")[2].partition("##")[0].strip().splitlines()
+    assert overview[0].endswith(" 20 trials of 0.1 h in all, added up over workers.")
     assert overview[2:] == [
         "| claim | holds | does not hold | not decided |",
         "|---|---|---|---|",
