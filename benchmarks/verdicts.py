@@ -250,7 +250,7 @@ def _not_asked(studies: list[dict[str, Any]]) -> list[str]:
         }
         for one in left
     ]
-    return ["## Claims not asked yet", _reasons(rows)] if rows else []
+    return ["## Claims without a verdict", _reasons(rows)] if rows else []
 
 
 def _table(rows: list[dict[str, str]]) -> str:

@@ -125,10 +125,39 @@ def test_the_report_begins_with_the_table_of_verdicts(right: dict[str, float], w
     assert float(row["could have been found"]) > 0.5
     assert row["with published settings"].startswith(word.removesuffix(" on this small backbone"))
     assert "neither confirm nor refute" in " ".join(said)
+    assert "Recordings are drawn, not speakers" in " ".join(said)
     assert [one.title for one in sections] == [
         *("Verdicts", "Comparisons", "Settings", "With the settings of the publications"),
         "Results",
     ]
+
+
+def test_a_metric_that_no_recording_has_is_judged_over_seeds_and_the_report_says_so() -> None:
+    study = Claims(only="B2b")
+    grid = replace(GRID, config=replace(CONFIG, task="verification"))
+    eer = {"elp/lp": [0.20, 0.21, 0.19, 0.22, 0.20], "elp/ep": [0.30, 0.30, 0.31, 0.29, 0.30]}
+
+    def verified(trials: Sequence[Trial]) -> list[Outcome]:
+        found = []
+        for one in trials:
+            shown = finished(one, 0.5)
+            assert shown.measured is not None
+            metrics = {"eer": eer[str(one.labels["recipe"])][one.config.seed]}
+            measured = replace(shown.measured, task="verification", metrics=metrics, scores=None)
+            found.append(replace(shown, measured=measured))
+        return found
+
+    first = verified(first_trials(study, grid))
+    outcomes = first + verified(chosen_trials(study, grid, first))
+    said, sections = report_claims(study, outcomes)
+    table = sections[0].parts[0]
+    assert isinstance(table, Table)
+    assert texts(table)[0]["difference (95 % interval)"].endswith(" EER")
+    assert texts(table)[0]["verdict"] == "holds"
+    assert (
+        "Of EER, which no single recording has, seeds alone are drawn: the verdicts are about "
+        "these test recordings."
+    ) in said
 
 
 def test_results_over_a_label_have_a_table_of_their_own() -> None:

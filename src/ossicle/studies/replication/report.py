@@ -15,6 +15,7 @@ from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED
 from ossicle.studies.replication.tables import (
     SMALL,
     comparison_table,
+    limits,
     mean_parameters,
     seconds_by_settings,
     settings_table,
@@ -52,7 +53,7 @@ def report_claims(study: "Claims", outcomes: Sequence[Outcome]) -> tuple[list[st
         Section(title="With the settings of the publications", parts=_beside(published)),
         Section(title="Results", parts=_results(every)),
     ]
-    said = [*_said(verdicts), *_size(parameters), *unfinished(outcomes)]
+    said = [*_said(verdicts), *_size(parameters), *limits(verdicts), *unfinished(outcomes)]
     return said, [one for one in sections if one.parts]
 
 

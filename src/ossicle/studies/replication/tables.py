@@ -6,7 +6,6 @@ from typing import Final
 
 from ossicle.metrics.metric import Metric
 from ossicle.reports.parts import Cell, Table
-from ossicle.studies.analysis.asking import Evidence
 from ossicle.studies.analysis.cell import describe
 from ossicle.studies.analysis.judging import CANNOT, LEVEL, POWER, Verdict
 from ossicle.studies.analysis.text import NOT_DECIDED, p_text
@@ -244,7 +243,6 @@ def _number(value: object) -> Cell:
 
 def _notes(verdicts: Sequence[Verdict]) -> list[str]:
     hypotheses = max((one.hypotheses for one in verdicts), default=0)
-    fewest = _few_units([one.evidence for one in verdicts if one.evidence is not None])
     return [
         "The difference is that of the comparison that decides, or of the one that is least in "
         "favour; its interval covers other seeds, and other recordings or speakers where the score "
@@ -258,25 +256,27 @@ def _notes(verdicts: Sequence[Verdict]) -> list[str]:
         f"probability of {POWER:.0%} at the corrected level; of claims that something brings "
         "nothing, the smallest margin. Above the column before it, not decided says little about "
         "the claim.",
-        *fewest,
-        *_shared_members(verdicts),
     ]
 
 
-def _shared_members(verdicts: Sequence[Verdict]) -> list[str]:
-    """Return that repeats of ensembles of seeds are not independent, where there are any."""
-    if any(one.asked.claim.name == "A2b" and one.evidence for one in verdicts):
-        return ["Repeats of an ensemble of seeds share members, so that the p of A2b is too small."]
-    return []
-
-
-def _few_units(evidence: Sequence[Evidence]) -> list[str]:
-    """Return what the error does not cover."""
+def limits(verdicts: Sequence[Verdict]) -> list[str]:
+    """Return what the errors do not cover, and which p is too small."""
+    evidence = [one.evidence for one in verdicts if one.evidence is not None]
+    found = []
     if any(one.unit == "recording" for one in evidence):
-        return ["Recordings are drawn, not speakers: the verdicts are about these speakers."]
-    if any(one.unit in ("", "fold") for one in evidence):
-        return ["Where nothing is known of single recordings, only seeds and folds are drawn."]
-    return []
+        found.append("Recordings are drawn, not speakers: the verdicts are about these speakers.")
+    for unit, drawn in (("", "seeds alone are drawn"), ("fold", "seeds and folds are drawn")):
+        labels = dict.fromkeys(one.metric.label for one in evidence if one.unit == unit)
+        if labels:
+            found.append(
+                f"Of {' and '.join(labels)}, which no single recording has, {drawn}: the verdicts "
+                "are about these test recordings."
+            )
+    if any(one.asked.claim.name == "A2b" and one.evidence for one in verdicts):
+        found.append(
+            "Repeats of an ensemble of seeds share members, so that the p of A2b is too small."
+        )
+    return found
 
 
 def mean_parameters(outcomes: Sequence[Outcome]) -> float | None:
