@@ -44,9 +44,9 @@ NOT_RUN = ("its trials are not finished", "no result of ")  # how such a reason 
 NOTHING = "–"
 USUAL = "classification"  # the task that titles leave out
 OVERVIEW = (
-    "With settings chosen on validation. In parentheses is the difference in points of the "
-    "comparison that decides or is least in favour. Sections with intervals, and with published "
-    "settings, follow."
+    "With settings chosen on validation. In parentheses is the difference of the comparison that "
+    "decides or is least in favour: in points, and of the CCC as it is. Sections with intervals, "
+    "and with published settings, follow."
 )
 CEILING = 95.0  # percent
 CEILING_OF = "accuracy (%)"
