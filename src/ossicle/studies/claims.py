@@ -10,7 +10,8 @@ from ossicle.settings import Help, Limits, check_value
 from ossicle.studies.analysis.listed import chosen_claims, content
 from ossicle.studies.grid import Grid
 from ossicle.studies.study import Study
-from ossicle.studies.values import OWN
+from ossicle.studies.values import OWN, numbers, whole_numbers
+from ossicle.training.config import COUNT, RATE
 from ossicle.trials.outcome import Outcome
 from ossicle.trials.trial import Trial
 
@@ -50,6 +51,12 @@ class Claims(Study):
         ),
         SIZES,
     ] = "quick"
+    lr: Annotated[
+        str, Help("Rates to try, separated by commas. Default: those of --size.", OWN)
+    ] = ""
+    epochs: Annotated[
+        str, Help("Numbers of epochs to try, separated by commas. Default: those of --size.", OWN)
+    ] = ""
     domains: Annotated[
         str,
         Help(
@@ -62,6 +69,10 @@ class Claims(Study):
     def __post_init__(self) -> None:
         check_value("size", self.size, (str,), SIZES, RunError)
         chosen_claims(self.only)
+        if self.lr:
+            numbers("lr", self.lr, RATE)
+        if self.epochs:
+            whole_numbers("epochs", self.epochs, COUNT)
         if self.domains and len(self.pair) != 2:
             raise RunError(
                 f"--domains has {len(self.pair)} data strings; expected two, separated by a "
@@ -129,4 +140,7 @@ class Claims(Study):
     def grid_of_settings(self) -> tuple[list[float], list[int]]:
         """The rates and the numbers of epochs that are tried."""
         size = content()["sizes"][self.size]
-        return size["rates"], size["epochs"]
+        return (
+            list(numbers("lr", self.lr, RATE)) if self.lr else size["rates"],
+            list(whole_numbers("epochs", self.epochs, COUNT)) if self.epochs else size["epochs"],
+        )

@@ -70,6 +70,22 @@ def test_each_recipe_is_tried_at_every_rate_and_number_of_epochs_without_a_test(
     }
 
 
+def test_another_grid_is_tried_and_choices_at_its_ends_are_counted() -> None:
+    study = Claims(only="D5b", lr="1e-3,3e-2", epochs="7")
+    first = first_trials(study, GRID)
+    choosing = [one for one in first if one.labels["settings"] == "choice"]
+    assert [(one.config.lr, one.config.epochs) for one in choosing] == [(1e-3, 7), (3e-2, 7)] * 2
+    best = {(QKVO, 3e-2): 0.9, (QV, 1e-3): 0.9}
+    outcomes = [
+        finished(one, best.get((str(one.labels["recipe"]), one.config.lr or 0.0), 0.5))
+        for one in first
+    ]
+    said, _ = report_claims(study, outcomes)
+    assert (
+        "Of 2 choices, 1 at the highest rate, 1 at the lowest rate: a wider grid may be better."
+    ) in said
+
+
 def test_the_best_on_validation_is_trained_with_all_seeds() -> None:
     first = first_trials(ORDERED, GRID)
     tried = [one for one in first if one.labels["settings"] == "choice"]
@@ -268,6 +284,10 @@ def test_wrong_options_are_refused_at_once() -> None:
         Claims(only="D0")
     with pytest.raises(RunError, match="expected two, separated by a semicolon"):
         Claims(domains="emodb:x")
+    with pytest.raises(RunError, match="lr"):
+        Claims(lr="fast")
+    with pytest.raises(RunError, match="epochs"):
+        Claims(epochs="0")
     with pytest.raises(RunError, match="quick"):
         Claims(size="tiny")
 

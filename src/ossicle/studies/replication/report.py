@@ -15,6 +15,7 @@ from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED
 from ossicle.studies.replication.tables import (
     SMALL,
     comparison_table,
+    ends_of_the_grid,
     limits,
     mean_parameters,
     seconds_by_settings,
@@ -53,7 +54,13 @@ def report_claims(study: "Claims", outcomes: Sequence[Outcome]) -> tuple[list[st
         Section(title="With the settings of the publications", parts=_beside(published)),
         Section(title="Results", parts=_results(every)),
     ]
-    said = [*_said(verdicts), *_size(parameters), *limits(verdicts), *unfinished(outcomes)]
+    said = [
+        *_said(verdicts),
+        *_size(parameters),
+        *limits(verdicts),
+        *ends_of_the_grid(outcomes),
+        *unfinished(outcomes),
+    ]
     return said, [one for one in sections if one.parts]
 
 

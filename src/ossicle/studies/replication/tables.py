@@ -8,7 +8,7 @@ from ossicle.metrics.metric import Metric
 from ossicle.reports.parts import Cell, Table
 from ossicle.studies.analysis.cell import describe
 from ossicle.studies.analysis.judging import CANNOT, LEVEL, POWER, Verdict
-from ossicle.studies.analysis.text import NOT_DECIDED, p_text
+from ossicle.studies.analysis.text import NOT_DECIDED, count, p_text
 from ossicle.studies.published import published_difference
 from ossicle.studies.replication.choosing import Key, choices, key_of, validation
 from ossicle.tasks import TASKS
@@ -138,6 +138,24 @@ def settings_table(outcomes: Sequence[Outcome]) -> Table | None:
             "go to the lower rate and fewer epochs. Seconds are those of all these trainings."
         ],
     )
+
+
+def ends_of_the_grid(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return how many choices are at an end of the grid, where a wider one may be better."""
+    tried = [one.trial.labels for one in outcomes if one.trial.labels.get("settings") == "choice"]
+    best = choices(outcomes).values()
+    found = []
+    for name, pick, end in (
+        ("lr", max, "the highest rate"),
+        ("lr", min, "the lowest rate"),
+        ("epochs", max, "the most epochs"),
+    ):
+        values = {float(labels[name]) for labels in tried}
+        number = sum(one[name] == pick(values) for one in best) if len(values) > 1 else 0
+        found += [f"{number} at {end}"] * (number > 0)
+    if not found:
+        return []
+    return [f"Of {count(len(best), 'choice')}, {', '.join(found)}: a wider grid may be better."]
 
 
 def _chosen_row(some: Sequence[Outcome], best: object) -> list[Cell]:
