@@ -178,8 +178,8 @@ def _overview(studies: list[dict[str, Any]]) -> list[str]:
                 found[one].append(f"{_title(study)}{differences}")
         if any(found.values()):
             said = _escaped(worded(claim).statement)
-            cells = ["; ".join(each) or NOTHING for each in found.values()]
-            lines.append(f"| **{name}** {said} | {' | '.join(cells)} |")
+            shown = ["; ".join(each) or NOTHING for each in found.values()]
+            lines.append(f"| **{name}** {said} | {' | '.join(shown)} |")
     trials = sum(one["trials"].get("finished", 0) for one in studies)
     hours = sum(sum(one["seconds"].values()) for one in studies) / 3600
     spent = f"{trials:,} trials of {hours:.1f} h in all, added up over workers."

@@ -130,6 +130,14 @@ def test_every_task_is_served_as_it_is_predicted(tasks: Any, alone: Alone, secon
     assert {name for name in folders if TASKS[name].by_frame}  # some cannot be joined
 
 
+def test_a_recording_just_too_long_is_not_said_to_be_as_long_as_it_may_be(tasks: Any) -> None:
+    found = sent(tasks[0], wav(1.01), adapter="events")
+    assert found.status_code == 413
+    assert (
+        "is 1.1 s long, and adapter 'events' takes at most 1 s" in found.json()["error"]["message"]
+    )
+
+
 def test_a_text_has_times_and_a_prompt_if_asked(tasks: Any, alone: Alone) -> None:
     client, folders = tasks
     audio = wav(0.6)

@@ -121,7 +121,7 @@ def read_tensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
     except KeyError as error:  # safetensors looks the dtype up
         raise AdapterFileError(
-            f"'{file}' has tensors of the dtype {error}, which is none of adapters; train again"
+            f"'{file}' has tensors of the dtype {error}, which is not supported; train again"
         ) from error
     return tensors, metadata
 

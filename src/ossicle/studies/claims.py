@@ -102,9 +102,10 @@ class Claims(Study):
                 )
         given = [name for name in PREPARED if getattr(grid.config, name) is not None]
         if given:
+            option = {"parent": "from", "shots": "shots"}.get(given[0], "settings")
             raise RunError(
-                f"the study claims chooses {given[0]} itself; leave "
-                f"--{'from' if given[0] == 'parent' else given[0]} out. --size chooses the grid"
+                f"the study claims chooses {given[0]} itself; leave --{option} out. --size, or "
+                "--lr and --epochs, say what it chooses from"
             )
         return grid
 

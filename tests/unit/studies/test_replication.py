@@ -82,7 +82,8 @@ def test_another_grid_is_tried_and_choices_at_its_ends_are_counted() -> None:
     ]
     said, _ = report_claims(study, outcomes)
     assert (
-        "Of 2 choices, 1 at the highest rate, 1 at the lowest rate: a wider grid may be better."
+        "At an end of the grid, where a wider one may be better: 1 of 2 choices at the highest "
+        "rate, 1 at the lowest rate."
     ) in said
 
 
@@ -171,8 +172,8 @@ def test_a_metric_that_no_recording_has_is_judged_over_seeds_and_the_report_says
     assert texts(table)[0]["difference (95 % interval)"].endswith(" EER")
     assert texts(table)[0]["verdict"] == "holds"
     assert (
-        "Of EER, which no single recording has, seeds alone are drawn: the verdicts are about "
-        "these test recordings."
+        "EER is not defined for a single recording, so that errors cover seeds alone: the verdicts "
+        "are about these test recordings."
     ) in said
 
 
@@ -271,7 +272,9 @@ def test_an_unfinished_study_says_what_is_missing() -> None:
     [
         ({"recipes": ("lora",)}, "leave --recipes out"),
         ({"budgets": (1000,)}, "leave --budget out"),
-        ({"config": replace(CONFIG, lr=1e-3)}, "leave --lr out"),
+        ({"config": replace(CONFIG, lr=1e-3)}, "chooses lr itself; leave --settings out"),
+        ({"config": replace(CONFIG, shots=2)}, "chooses shots itself; leave --shots out"),
+        ({"config": replace(CONFIG, parent="run")}, "chooses parent itself; leave --from out"),
     ],
 )
 def test_what_the_study_decides_itself_is_refused(changes: dict[str, object], message: str) -> None:

@@ -152,10 +152,11 @@ def ends_of_the_grid(outcomes: Sequence[Outcome]) -> list[str]:
     ):
         values = {float(labels[name]) for labels in tried}
         number = sum(one[name] == pick(values) for one in best) if len(values) > 1 else 0
-        found += [f"{number} at {end}"] * (number > 0)
+        of = "" if found else f" of {count(len(best), 'choice')}"
+        found += [f"{number}{of} at {end}"] * (number > 0)
     if not found:
         return []
-    return [f"Of {count(len(best), 'choice')}, {', '.join(found)}: a wider grid may be better."]
+    return [f"At an end of the grid, where a wider one may be better: {', '.join(found)}."]
 
 
 def _chosen_row(some: Sequence[Outcome], best: object) -> list[Cell]:
@@ -283,12 +284,13 @@ def limits(verdicts: Sequence[Verdict]) -> list[str]:
     found = []
     if any(one.unit == "recording" for one in evidence):
         found.append("Recordings are drawn, not speakers: the verdicts are about these speakers.")
-    for unit, drawn in (("", "seeds alone are drawn"), ("fold", "seeds and folds are drawn")):
+    for unit, drawn in (("", "seeds alone"), ("fold", "seeds and folds")):
         labels = dict.fromkeys(one.metric.label for one in evidence if one.unit == unit)
         if labels:
             found.append(
-                f"Of {' and '.join(labels)}, which no single recording has, {drawn}: the verdicts "
-                "are about these test recordings."
+                f"{' and '.join(labels)} {'is' if len(labels) == 1 else 'are'} not defined for a "
+                f"single recording, so that errors cover {drawn}: the verdicts are about these "
+                "test recordings."
             )
     if any(one.asked.claim.name == "A2b" and one.evidence for one in verdicts):
         found.append(
