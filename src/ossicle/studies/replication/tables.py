@@ -144,7 +144,7 @@ def ends_of_the_grid(outcomes: Sequence[Outcome]) -> list[str]:
     """Return how many choices are at an end of the grid, where a wider one may be better."""
     tried = [one.trial.labels for one in outcomes if one.trial.labels.get("settings") == "choice"]
     best = choices(outcomes).values()
-    found = []
+    found: list[str] = []
     for name, pick, end in (
         ("lr", max, "the highest rate"),
         ("lr", min, "the lowest rate"),
