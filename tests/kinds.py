@@ -25,7 +25,9 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     for kind, changed in ((name, {}), (f"{name}-pre-norm", PRE_NORM))
     if not changed or hasattr(AutoConfig.for_model(family.model_type), "do_stable_layer_norm")
 }
-KINDS["whisper-own-length"] = ("whisper", {"length": "own"})  # an option of the name, no setting
+# With length, which is an option of the name; and with patches that fit into the waves of the tests.
+KINDS["ast-own-length"] = ("ast", {"length": "own", "patch_size": 8})
+KINDS["whisper-own-length"] = ("whisper", {"length": "own"})
 
 
 def tiny_backbone(

@@ -20,7 +20,7 @@ from ossicle.recipes.recipe import Recipe
 from ossicle.tasks import Classification
 
 QUICK = ("hubert", "w2v-bert", "whisper", "whisper-own-length", "ast")
-OWN_LENGTH = {"ast": {"length": "own"}, "whisper": {"length": "0.5"}}
+OWN_LENGTH = {"whisper": {"length": "0.5"}}
 ALL = pairs(ALONE.values())
 IN_CI = every(3, ALL, 0)
 PAIRS = [pytest.param(one, marks=() if one in IN_CI else pytest.mark.exhaustive) for one in ALL]

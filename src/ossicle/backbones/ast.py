@@ -231,7 +231,7 @@ class AST(Family):
 def _embed(model: Any, features: Float[Tensor, "B F M"]) -> Float[Tensor, "B T D"]:
     """Return the tokens of clips of equal length, with the positions of the first columns."""
     embeddings = model.embeddings
-    patches = embeddings.patch_embeddings(features)
+    patches = _patches(model, features)
     rows, columns = _grid(model.config)
     special, grid = embeddings.position_embeddings.split((2, rows * columns), dim=1)
     first = grid.unflatten(1, (rows, columns))[:, :, : patches.shape[1] // rows].flatten(1, 2)
@@ -239,6 +239,18 @@ def _embed(model: Any, features: Float[Tensor, "B F M"]) -> Float[Tensor, "B T D
     tokens = torch.cat((two.expand(len(features), -1, -1), patches + first), dim=1)
     output: Tensor = embeddings.dropout(tokens)
     return output
+
+
+def _patches(model: Any, features: Float[Tensor, "B F M"]) -> Float[Tensor, "B P D"]:
+    """Return the patches of clips of equal length, row by row."""
+    config, project = model.config, model.embeddings.patch_embeddings
+    if features.shape[1] >= config.patch_size + config.time_stride:
+        patches: Tensor = project(features)
+        return patches
+    # On a CPU with AMX, torch's bfloat16 convolution is wrong where its output has one column
+    # (pytorch/pytorch issue 163347), so a second column is computed and left out.
+    two_columns: Tensor = project(F.pad(features, (0, 0, 0, config.time_stride)))
+    return two_columns[:, ::2]
 
 
 def _embed_together(

@@ -133,3 +133,8 @@ class PromptAdapter(TokensAdapter):
             return grown
         token = self.first + self.length  # the distillation token follows the prompts
         return torch.cat((grown[:, :token], grown[:, token + 1 :]), dim=1)
+
+    def mask_inside(self, frame_mask: Bool[Tensor, "B T"] | None) -> Bool[Tensor, "B S"] | None:
+        """Return the mask with the prompts, and without the distillation token if it is dropped."""
+        grown = super().mask_inside(frame_mask)
+        return grown[:, 1:] if grown is not None and self.drop_distillation else grown
