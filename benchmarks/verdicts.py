@@ -17,12 +17,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ossicle.studies import STUDIES
+from ossicle.studies import Claims
 from ossicle.studies.analysis.cell import cells
 from ossicle.studies.analysis.listed import chosen_claims, listed_claims
 from ossicle.studies.record import read_record
 from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED
-from ossicle.studies.replication.tables import seconds_by_settings
+from ossicle.studies.replication.tables import grid_of, seconds_by_settings
 from ossicle.studies.replication.verdicts import places, worded
 from ossicle.studies.run import report_study
 from ossicle.studies.summary import join_splits
@@ -43,6 +43,7 @@ SHORT = {"holds": "holds", "does not hold": "does not hold", WORDS[2]: "not deci
 NOT_RUN = ("its trials are not finished", "no result of ")  # how such a reason begins
 NOTHING = "–"
 USUAL = "classification"  # the task that titles leave out
+OF_LABELS = ("label=", "map=")  # options of corpora that titles leave out
 OVERVIEW = (
     "With settings chosen on validation. In parentheses is the difference of the comparison that "
     "decides or is least in favour: in points, and of the CCC as it is. Sections with intervals, "
@@ -99,7 +100,7 @@ def word(row: dict[str, str]) -> str:
 def _results(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
     outcomes = report_study(folder, write=False).outcomes
-    said, sections = STUDIES[record.study](**record.options).analyse(outcomes)
+    said, sections = Claims(**record.options).analyse(outcomes)
     (table,) = next(one.parts for one in sections if one.title == "Verdicts")
     rows = [[cell.text for cell in row] for row in table.rows]
     measured = [one.measured for one in outcomes if one.measured is not None]
@@ -110,6 +111,7 @@ def _results(folder: Path) -> dict[str, Any]:
         "split": join_splits([one.split for one in measured]),
         "trials": Counter(one.state for one in outcomes),
         "command": record.command.replace(f"--out={folder}", f"--out=studies/{folder.name}"),
+        "grid": grid_of(outcomes),
         "seconds": {name: round(s) for name, s in seconds_by_settings(outcomes).items()},
         "version": record.version,
         "said": said,
@@ -156,13 +158,21 @@ def _replaced(value: Any, replaced: dict[str, str]) -> Any:
 
 
 def _title(study: dict[str, Any]) -> str:
-    """Return backbone, corpora by the names of their folders, and a task that is not usual."""
-    corpora = [one.partition("?")[0].rpartition(":")[2] for one in study["data"].split("; ")]
+    """Return backbone, corpora by the names of their folders, and a task that is not usual.
+
+    With their options, without those of a corpus that say what its labels are.
+    """
     backbone, _, options = study["backbone"].partition("?")
     parts = [" at ".join(filter(None, (Path(backbone).name, options)))]
-    parts += [" and ".join(Path(one).name for one in corpora)]
+    parts += [" and ".join(map(_corpus, study["data"].split("; ")))]
     parts += [study["task"]] * (study["task"] not in ("", USUAL))
     return ", ".join(parts)
+
+
+def _corpus(data: str) -> str:
+    name, _, options = data.partition("?")
+    kept = [one for one in options.split("&") if one and not one.startswith(OF_LABELS)]
+    return " at ".join([Path(name.rpartition(":")[2]).name, *kept])
 
 
 def _overview(studies: list[dict[str, Any]]) -> list[str]:
@@ -204,13 +214,14 @@ def _study(one: dict[str, Any]) -> list[str]:
     on = f", on {one['machine']}" if one["machine"] else ""
     trials = ", ".join(f"{number} {state}" for state, number in one["trials"].items())
     hours = sum(one["seconds"].values()) / 3600
+    rates, epochs = (", ".join(f"{n:g}" for n in each) for each in one["grid"].values())
     parts = [
         f"## {_title(one)}",
         "; ".join(f"{counts[name]} {name}" for name in WORDS if counts[name]) + ".",
         " ".join(one["said"][1:]),
         f"```text\n$ {one['command']}\n```",
-        f"{one['split']} Trials: {trials}. Training and test took {hours:.2f} h, "
-        f"added up over workers (minutes: {times}){on}.",
+        f"{one['split']} Grid: rates {rates}; {epochs} epochs. Trials: {trials}. "
+        f"Training and test took {hours:.2f} h, added up over workers (minutes: {times}){on}.",
     ]
     parts += [_table(shown)] if shown else []
     for metric, reached in one["results"].items():

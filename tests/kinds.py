@@ -25,7 +25,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     for kind, changed in ((name, {}), (f"{name}-pre-norm", PRE_NORM))
     if not changed or hasattr(AutoConfig.for_model(family.model_type), "do_stable_layer_norm")
 }
-# With length, which is an option of the name; and with patches that fit into the waves of the tests.
+# length is an option of the name; smaller patches fit into the waves of the tests
 KINDS["ast-own-length"] = ("ast", {"length": "own", "patch_size": 8})
 KINDS["whisper-own-length"] = ("whisper", {"length": "own"})
 

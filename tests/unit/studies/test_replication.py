@@ -64,9 +64,10 @@ def test_each_recipe_is_tried_at_every_rate_and_number_of_epochs_without_a_test(
         grid = {(one.config.lr, one.config.epochs) for one in own}
         assert grid == {(rate, number) for rate in rates for number in epochs}
         assert len(own) == len(grid)
-    published = [one for one in trials if one.labels["settings"] == "published"]
-    assert {(one.config.lr, one.config.schedule, one.config.seed) for one in published} == {
-        (5e-3, "cosine", seed) for seed in range(5)
+    published = [one.config for one in trials if one.labels["settings"] == "published"]
+    assert {(one.lr, one.schedule, one.epochs, one.seed) for one in published} == {
+        (5e-3, "cosine", 15, seed)
+        for seed in range(5)  # not 50 epochs, which the grid has not
     }
 
 
@@ -75,6 +76,8 @@ def test_another_grid_is_tried_and_choices_at_its_ends_are_counted() -> None:
     first = first_trials(study, GRID)
     choosing = [one for one in first if one.labels["settings"] == "choice"]
     assert [(one.config.lr, one.config.epochs) for one in choosing] == [(1e-3, 7), (3e-2, 7)] * 2
+    published = [one for one in first if one.labels["settings"] == "published"]
+    assert {one.config.epochs for one in published} == {7}
     best = {(QKVO, 3e-2): 0.9, (QV, 1e-3): 0.9}
     outcomes = [
         finished(one, best.get((str(one.labels["recipe"]), one.config.lr or 0.0), 0.5))

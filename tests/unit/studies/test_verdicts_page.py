@@ -13,6 +13,7 @@ from ossicle.studies.analysis.listed import listed_claims
 
 ROOT = Path(__file__).parents[3]
 TESTED = rows(["x", "x", "x", "y"])
+SPEAKERS = "fsdd at test_speaker=theo,yweweler"
 PHONES = "tiny.en at length=own, emodb, phones"
 DECIDED = ("holds", "does not hold")
 ROW = {
@@ -34,6 +35,7 @@ STUDY: dict[str, Any] = {
     "split": "Four voices are test.",
     "trials": {"finished": 10, "pending": 2},
     "command": "ossicle study claims --out=studies/a",
+    "grid": {"lr": [0.001, 0.01], "epochs": [5, 15]},
     "seconds": {"choice": 120, "chosen": 60},
     "machine": "",
     "said": ["Of 2 claims: 1 holds.", "A small backbone."],
@@ -112,6 +114,7 @@ def test_a_verdict_is_shown_with_its_figures(verdicts: ModuleType) -> None:
         "| **D1b** One is better than another (Somebody 2023) | holds on this small backbone | "
         "+4.0 (+2.0 to +6.0) accuracy | a against b | 5 | 120 | 0.01 | – | 1.0 | 2.5 |"
     ) in made
+    assert "Four voices are test. Grid: rates 0.001, 0.01; 5, 15 epochs. Trials: 10" in made
     assert "Trials: 10 finished, 2 pending. Training and test took 0.05 h" in made
     assert "$ ossicle study claims --out=studies/a" in made
     assert "Reached, accuracy (%), mean ± deviation over seeds: a 88.1 ± 1.2; b 84.1 ± 1.0." in made
@@ -170,6 +173,7 @@ def test_what_varies_over_a_label_is_reached_at_each_value(verdicts: ModuleType)
     ("backbone", "data", "task", "title"),
     [
         ("tiny-ast", "esc50:A/esc10", "classification", "tiny-ast, esc10"),
+        ("m", "fsdd:fsdd?test_speaker=theo,yweweler&label=digit", "", f"m, {SPEAKERS}"),
         ("A/tiny.en?length=own", "emodb:B/emodb?label=phones", "phones", PHONES),
     ],
 )

@@ -51,8 +51,9 @@ def choice_trials(study: "Claims", grid: Grid, cells: Sequence[Cell]) -> list[Tr
 def published_trials(study: "Claims", grid: Grid, cells: Sequence[Cell]) -> list[Trial]:
     """Return the trials with published settings, of recipes that have some."""
     found = []
+    _, epochs = study.grid_of_settings
     for cell in cells:
-        settings = published_settings(cell.recipe, size_of(study)["longest"])
+        settings = published_settings(cell.recipe, max(epochs))
         if settings and cell.labels.keys() <= {"shots"}:
             found.append(cell.with_value(SETTINGS, PUBLISHED, **settings))
     return trials_of(grid, found)
@@ -63,7 +64,7 @@ def published_settings(recipe: str, longest: int) -> dict[str, Any]:
 
     Args:
         recipe: The recipe.
-        longest: Epochs at most: corpora here are smaller, and steps of the schedule are few.
+        longest: Epochs at most: as many as the chosen settings can have.
     """
     for row in content()["settings"]:
         if recipe.startswith(row["recipes"]):

@@ -16,6 +16,7 @@ from ossicle.studies.replication.tables import (
     SMALL,
     comparison_table,
     ends_of_the_grid,
+    grid_of,
     limits,
     mean_parameters,
     seconds_by_settings,
@@ -50,7 +51,7 @@ def report_claims(study: "Claims", outcomes: Sequence[Outcome]) -> tuple[list[st
             opens=True,
         ),
         Section(title="Comparisons", parts=[] if compared is None else [compared]),
-        Section(title="Settings", parts=[*_costs(study, outcomes), *([chosen] if chosen else [])]),
+        Section(title="Settings", parts=[*_costs(outcomes), *([chosen] if chosen else [])]),
         Section(title="With the settings of the publications", parts=_beside(published)),
         Section(title="Results", parts=_results(every)),
     ]
@@ -107,19 +108,18 @@ def _size(parameters: float | None) -> list[str]:
     ]
 
 
-def _costs(study: "Claims", outcomes: Sequence[Outcome]) -> list[Part]:
+def _costs(outcomes: Sequence[Outcome]) -> list[Part]:
     """Return the grid, and what choosing and the rest cost."""
-    rates, epochs = study.grid_of_settings
     spent = seconds_by_settings(outcomes)
     if not spent:
         return []
+    rates, epochs = (", ".join(f"{one:g}" for one in each) for each in grid_of(outcomes).values())
     times = ", ".join(f"{seconds / 60:,.1f} min for {name}" for name, seconds in spent.items())
     return [
-        f"The grid is the same for all recipes: rates {', '.join(f'{one:g}' for one in rates)}, "
-        f"and {', '.join(map(str, epochs))} epochs. Training and test took {times} "
-        f"({sum(spent.values()) / 3600:,.2f} h in all, added up over workers). choice: trainings "
-        "that choose; chosen: with what they chose; published: with the settings of the "
-        "publications, next to them."
+        f"The grid is the same for all recipes: rates {rates}, and {epochs} epochs. "
+        f"Training and test took {times} ({sum(spent.values()) / 3600:,.2f} h in all, added up "
+        "over workers). choice: trainings that choose; chosen: with what they chose; published: "
+        "with the settings of the publications, next to them."
     ]
 
 
@@ -129,7 +129,7 @@ def _beside(published: Sequence[Verdict]) -> list[Part]:
         return []
     about = (
         "Optimiser, schedule, rates and weight decay are those of the publications as far as they "
-        "state them, and epochs too, up to the most of this size; corpora, batches and backbone "
+        "state them, and epochs too, up to the most of the grid; corpora, batches and backbone "
         "are not. These verdicts are corrected among themselves."
     )
     table = verdict_table(

@@ -10,7 +10,14 @@ from ossicle.studies.analysis.cell import describe
 from ossicle.studies.analysis.judging import CANNOT, LEVEL, POWER, Verdict
 from ossicle.studies.analysis.text import NOT_DECIDED, count, p_text
 from ossicle.studies.published import published_difference
-from ossicle.studies.replication.choosing import Key, choices, key_of, validation
+from ossicle.studies.replication.choosing import (
+    CHOICE,
+    SETTINGS,
+    Key,
+    choices,
+    key_of,
+    validation,
+)
 from ossicle.tasks import TASKS
 from ossicle.trials.outcome import Outcome
 
@@ -140,17 +147,22 @@ def settings_table(outcomes: Sequence[Outcome]) -> Table | None:
     )
 
 
+def grid_of(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
+    """Return the rates (`lr`) and the numbers of epochs (`epochs`) that trials choose from."""
+    tried = [one.trial.labels for one in outcomes if one.trial.labels.get(SETTINGS) == CHOICE]
+    return {name: sorted({float(one[name]) for one in tried}) for name in ("lr", "epochs")}
+
+
 def ends_of_the_grid(outcomes: Sequence[Outcome]) -> list[str]:
     """Return how many choices are at an end of the grid, where a wider one may be better."""
-    tried = [one.trial.labels for one in outcomes if one.trial.labels.get("settings") == "choice"]
-    best = choices(outcomes).values()
+    best, grid = choices(outcomes).values(), grid_of(outcomes)
     found: list[str] = []
     for name, pick, end in (
         ("lr", max, "the highest rate"),
         ("lr", min, "the lowest rate"),
         ("epochs", max, "the most epochs"),
     ):
-        values = {float(labels[name]) for labels in tried}
+        values = grid[name]
         number = sum(one[name] == pick(values) for one in best) if len(values) > 1 else 0
         of = "" if found else f" of {count(len(best), 'choice')}"
         found += [f"{number}{of} at {end}"] * (number > 0)
