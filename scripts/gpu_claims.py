@@ -28,6 +28,7 @@ from gpu_check import ROOT, prepared
 STORED = ROOT / "benchmarks" / "results" / "verdicts-gpu.json"
 SHARES = {"D1": 0.35, "D3": 0.25, "A2": 0.25, "C1": 0.15}  # of the time, in this order
 OF_AST = ("D1", "D3")
+GRID = {"lr": "3e-4,1e-3,3e-3,1e-2", "epochs": "5"}  # base size has its best rates lower than tiny
 MARGIN_S = 30.0  # to judge, and write the page
 GRACE_S = 10.0  # to end the processes of trials
 
@@ -91,7 +92,7 @@ def run(options):
     )
     grid = Grid(config=config, seeds=(0,) if options.quick else Claims.seeds)
     run_study(
-        Claims(only=options.claim),
+        Claims(only=options.claim, **GRID),
         grid,
         options.out / options.claim,
         trials_folder=options.out / "trials",
