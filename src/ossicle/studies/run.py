@@ -48,6 +48,7 @@ from ossicle.trials.trial import Trial, names_of_roots
 
 _LOGGER: Final = logging.getLogger(__name__)
 TRIALS: Final = "trials"
+ENDED: Final = ("finished", "failed")
 SUMMARY: Final = "summary"  # names of the tables that `ossicle.studies.results` begins with
 REPORT_PAGE: Final = "report.html"
 
@@ -155,17 +156,25 @@ def run_study(
         _declare(study, grid, folder, checked, names, TRIALS if inside else str(place), threads)
         roots = names_of_roots(checked.trials, names)
         part = (shard or Shard(1, 1)).of(list(zip(checked.trials, names, strict=True)), roots)
-        return run_trials(
+        known = run_trials(
             [trial for trial, _ in part],
             [name for _, name in part],
             place,
             engine=engine,
             on_event=on_event,
         )
+        return read_outcomes(checked.trials, names, place, known)
 
     first = study.trials(grid)
     known = compute(first)
-    if more := study.following(grid, known):
+    left = sum(one.state not in ENDED for one in known)
+    if left and study.outlook(grid):  # of other shards
+        _LOGGER.warning(
+            "%d of the first trials, in other shards, are not finished, and further trials depend "
+            "on them. Repeat the command of each shard when all are.",
+            left,
+        )
+    elif more := study.following(grid, known):
         known = compute([*first, *more])
     return _reported(folder, write=report, known=known)
 

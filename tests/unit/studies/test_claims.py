@@ -176,6 +176,22 @@ def test_answers_that_never_differ_decide_nothing():
     assert "is not decided at this size: lora against linear: no two seeds or recordings" in said
 
 
+def test_a_comparison_that_never_varies_shows_nothing_and_hides_no_other():
+    contrary, undecided = (
+        decide(ask_all([BETTER], study(right, size=100)))[0]
+        for right in (
+            {"lora": 0.0, "linear": 0.0, "bias": 0.7},
+            {"lora": 1.0, "linear": 1.0, "bias": 0.4},
+        )
+    )
+    assert (contrary.word, contrary.reason) == ("does not hold", None)
+    assert contrary.evidence.name == "lora against bias"
+    assert undecided.word == "not decided at this size"
+    assert undecided.reason == (
+        "lora against linear: no two seeds or recordings differ, so no error can be estimated"
+    )
+
+
 def test_missing_cells_leave_a_claim_undecided_and_say_so():
     outcomes = study({"lora": 0.9, "bias": 0.5})
     by_key = {(str(one.labels["recipe"]), None): one for one in cells(outcomes)}

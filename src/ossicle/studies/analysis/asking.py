@@ -51,6 +51,13 @@ class Evidence:
         said = count(self.estimate.seeds, "seed")
         return f"{said} and {count(self.estimate.units, self.unit)}" if self.unit else said
 
+    @property
+    def without_error(self) -> str | None:
+        """Why it has no error, so that it shows nothing; None if it has one."""
+        if self.estimate.error > 0:
+            return None
+        return f"{self.name}: no two seeds or recordings differ, so no error can be estimated"
+
     def difference(self) -> str:
         """Return the difference with its 95 % interval, as text."""
         text = self.metric.difference(self.estimate.value)
@@ -194,13 +201,13 @@ def _too_little(evidence: Sequence[Evidence]) -> str | None:
     """Return why evidence decides nothing, however large differences are; None if it may."""
     least = min(one.estimate.seeds for one in evidence)
     if least < FEWEST_SEEDS:
-        return f"{count(least, 'seed')} of at least {FEWEST_SEEDS} are finished"
+        are = "is" if least == 1 else "are"
+        return f"{count(least, 'seed')} of at least {FEWEST_SEEDS} {are} finished"
     for one in evidence:
         if one.unit == "recording" and one.estimate.units < FEWEST_RECORDINGS:
             return f"{count(one.estimate.units, 'recording')} of at least {FEWEST_RECORDINGS}"
-        if one.estimate.error == 0:
-            return f"{one.name}: no two seeds or recordings differ, so no error can be estimated"
-    return None
+    without = [one.without_error for one in evidence]
+    return without[0] if all(without) else None
 
 
 def _key_text(claim: Claim, key: CellKey) -> str:

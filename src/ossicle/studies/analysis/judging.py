@@ -12,6 +12,9 @@ and these p, two for each claim, are corrected by Holm's method over all claims.
     does not hold      p against is below 0.05, whatever p for is
     not decided ...    anything else; fewer than five seeds or twenty recordings; missing results
 
+A comparison in which nothing varies has no error. It shows nothing itself, so that its claim cannot
+hold; another comparison can still show the contrary.
+
 The contrary of `better` is a difference below the margin: a gain is there, but too small to matter,
 or there is none. That of `not better` is a difference above the margin, that of `equal` one beyond
 it in either direction. A large p decides nothing.
@@ -54,6 +57,13 @@ class Verdict:
     hypotheses: int
     evidence: Evidence | None
     detectable: float | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the claim cannot be decided here; None if it is, or only its p are too large."""
+        if self.word != NOT_DECIDED or self.asked.fault is not None:
+            return self.asked.fault
+        return self.evidence.without_error if self.evidence else None
 
 
 def decide(asked: Sequence[Asked]) -> list[Verdict]:

@@ -25,7 +25,7 @@ def sentence(verdict: Verdict) -> str:
     place = f" with {asked.where}" if asked.where else ""
     verb = "is " if verdict.word == NOT_DECIDED else ""
     what = "Left open by" if claim.is_open else "Claim of"
-    said = [one for one in (asked.fault, _shown(verdict)) if one]
+    said = [one for one in (verdict.reason, _shown(verdict)) if one]
     return (
         f"{what} {claim.source}: {claim.statement}. This {verb}{verdict.word}{place}: "
         f"{'; '.join(said)}."

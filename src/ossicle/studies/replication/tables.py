@@ -33,8 +33,8 @@ def word_of(verdict: Verdict, parameters: float | None) -> str:
         verdict: The verdict.
         parameters: Number of parameters of the backbone and what is on it; None if unknown.
     """
-    if verdict.asked.fault is not None:
-        return f"{verdict.word}: {verdict.asked.fault}"
+    if verdict.reason is not None:
+        return f"{verdict.word}: {verdict.reason}"
     if verdict.word == NOT_DECIDED or parameters is None or parameters >= SMALL:
         return verdict.word
     return f"{verdict.word} on this small backbone"
