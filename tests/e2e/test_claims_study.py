@@ -50,3 +50,27 @@ def test_a_claim_is_asked_of_the_demo_corpus_and_its_report_is_rebuilt(
 
     few = json.loads((out / "report.json").read_text())
     assert few["sections"][0]["title"] == "Verdicts"
+
+
+@pytest.mark.thorough
+@pytest.mark.exhaustive
+def test_a_shard_chooses_among_the_trials_of_all_shards(ossicle: Command, tmp_path: Path) -> None:
+    out = tmp_path / "claims"
+    small = ("--only=D5b", "--lr=1e-2,1e-5", "--epochs=1", "--seeds=0", "--train-fraction=0.05")
+
+    def part(number: str) -> str:
+        done = ossicle("study", "claims", *small, "--track=none", f"--out={out}", "--shard", number)
+        assert done.status == 0, done.err
+        return str(done.err)
+
+    def rates() -> set[float]:
+        trials = json.loads((out / "study.json").read_text())["trials"]
+        return {one["config"]["lr"] for one in trials if one["labels"]["settings"] == "chosen"}
+
+    assert "of the first trials, in other shards, are not finished" in part("1/2")
+    assert rates() == set()
+    assert "in other shards" not in part("2/2")
+    part("1/2")
+    assert rates() == {0.01}
+    with (out / "trials.csv").open() as file:
+        assert {row["state"] for row in csv.DictReader(file)} == {"finished"}
