@@ -259,7 +259,7 @@ def test_weights_that_are_incomplete_are_refused(folder, build, kind):
     tensors = load_file(folder / "model.safetensors")
     lost = [name for name in tensors if ".0." in name and name.endswith("weight")]
     assert lost
-    assert any(query in name for name in lost) or kind == "ast"  # stored under older names
+    assert any(query in name for name in lost) or kind.startswith("ast")  # stored under older names
     for name in lost:
         del tensors[name]
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
