@@ -44,6 +44,7 @@ NOT_RUN = ("its trials are not finished", "no result of ")  # how such a reason 
 NOTHING = "–"
 USUAL = "classification"  # the task that titles leave out
 OF_LABELS = ("label=", "map=")  # options of corpora that titles leave out
+OPEN = " (left open by the publication)"
 OVERVIEW = (
     "With settings chosen on validation. In parentheses is the difference of the comparison that "
     "decides or is least in favour: in points, and of the CCC as it is. Sections with intervals, "
@@ -187,7 +188,7 @@ def _overview(studies: list[dict[str, Any]]) -> list[str]:
             for one, differences in _in_short(rows).items():
                 found[one].append(f"{_title(study)}{differences}")
         if any(found.values()):
-            said = _escaped(worded(claim).statement)
+            said = _escaped(worded(claim).statement) + OPEN * claim.is_open
             shown = ["; ".join(each) or NOTHING for each in found.values()]
             lines.append(f"| **{name}** {said} | {' | '.join(shown)} |")
     trials = sum(one["trials"].get("finished", 0) for one in studies)
@@ -214,13 +215,14 @@ def _study(one: dict[str, Any]) -> list[str]:
     on = f", on {one['machine']}" if one["machine"] else ""
     trials = ", ".join(f"{number} {state}" for state, number in one["trials"].items())
     hours = sum(one["seconds"].values()) / 3600
-    rates, epochs = (", ".join(f"{n:g}" for n in each) for each in one["grid"].values())
+    grid = {name: ", ".join(f"{one:g}" for one in each) for name, each in one["grid"].items()}
+    tried = f" Grid: rates {grid['lr']}; {grid['epochs']} epochs." if grid["lr"] else ""
     parts = [
         f"## {_title(one)}",
         "; ".join(f"{counts[name]} {name}" for name in WORDS if counts[name]) + ".",
         " ".join(one["said"][1:]),
         f"```text\n$ {one['command']}\n```",
-        f"{one['split']} Grid: rates {rates}; {epochs} epochs. Trials: {trials}. "
+        f"{one['split']}{tried} Trials: {trials}. "
         f"Training and test took {hours:.2f} h, added up over workers (minutes: {times}){on}.",
     ]
     parts += [_table(shown)] if shown else []

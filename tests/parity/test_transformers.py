@@ -9,9 +9,10 @@ from ossicle.backbones.frames import num_frames, receptive_field
 
 
 @torch.no_grad()
-def test_equal_lengths_give_the_output_of_transformers(build, kind, noise):
+@pytest.mark.parametrize("size", [4800, 3840])  # two columns of patches, and one
+def test_equal_lengths_give_the_output_of_transformers(build, kind, noise, size):
     backbone = build(kind)
-    values, lengths = backbone.batch(noise(4800, 4800))
+    values, lengths = backbone.batch(noise(size, size))
     encoded = backbone(values, lengths)
     assert encoded.frame_mask.all() or kind == "whisper"
     backbone.model.config._attn_implementation = "eager"

@@ -115,6 +115,8 @@ def test_a_verdict_is_shown_with_its_figures(verdicts: ModuleType) -> None:
         "+4.0 (+2.0 to +6.0) accuracy | a against b | 5 | 120 | 0.01 | – | 1.0 | 2.5 |"
     ) in made
     assert "Four voices are test. Grid: rates 0.001, 0.01; 5, 15 epochs. Trials: 10" in made
+    without = verdicts.page([{**STUDY, "verdicts": [ROW], "grid": {"lr": [], "epochs": []}}])
+    assert "Four voices are test. Trials: 10 finished" in without
     assert "Trials: 10 finished, 2 pending. Training and test took 0.05 h" in made
     assert "$ ossicle study claims --out=studies/a" in made
     assert "Reached, accuracy (%), mean ± deviation over seeds: a 88.1 ± 1.2; b 84.1 ± 1.0." in made
@@ -194,7 +196,7 @@ def test_the_overview_says_where_a_claim_has_which_verdict(verdicts: ModuleType)
     ]
     made = verdicts.page(
         [
-            {**STUDY, "verdicts": [ROW, missing]},
+            {**STUDY, "verdicts": [ROW, missing, {**ROW, "claim": "A5a"}]},
             {**STUDY, "data": "emodb:A/emodb?map=a=b,c=d; urdu", "verdicts": [open_, *frozen]},
         ]
     )
@@ -203,6 +205,8 @@ def test_the_overview_says_where_a_claim_has_which_verdict(verdicts: ModuleType)
     assert overview[2:] == [
         "| claim | holds | does not hold | not decided |",
         "|---|---|---|---|",
+        "| **A5a** The soft vote is better than the majority (left open by the publication) | "
+        "tiny-hubert, demo (+4.0) | – | – |",
         "| **C4b** On the source domain, the second stage is better with LoRA, bottleneck or both "
         "frozen than with all modules trained | tiny-hubert, emodb and urdu (-1.0, +2.5) | – | – |",
         "| **D1b** Houlsby adapters and LoRA lead a linear probe | tiny-hubert, demo (+4.0) | – | "

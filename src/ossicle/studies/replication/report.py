@@ -114,11 +114,13 @@ def _costs(outcomes: Sequence[Outcome]) -> list[Part]:
     if not spent:
         return []
     rates, epochs = (", ".join(f"{one:g}" for one in each) for each in grid_of(outcomes).values())
+    grid = (
+        f"The grid is the same for all recipes: rates {rates}; {epochs} epochs. " if rates else ""
+    )
     times = ", ".join(f"{seconds / 60:,.1f} min for {name}" for name, seconds in spent.items())
     return [
-        f"The grid is the same for all recipes: rates {rates}, and {epochs} epochs. "
-        f"Training and test took {times} ({sum(spent.values()) / 3600:,.2f} h in all, added up "
-        "over workers). choice: trainings that choose; chosen: with what they chose; published: "
+        f"{grid}Training and test took {times} ({sum(spent.values()) / 3600:,.2f} h in all, added "
+        "up over workers). choice: trainings that choose; chosen: with what they chose; published: "
         "with the settings of the publications, next to them."
     ]
 
