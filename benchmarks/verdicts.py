@@ -5,8 +5,8 @@
     ... --replace /data/corpora=CORPORA                      a path in commands and data strings
 
 Stored in `benchmarks/results/verdicts.json`; a study replaces that of the same backbone and data,
-others stay. A study that is not finished can be stored: claims without results are shown as not
-run. The page also has what `scripts/gpu_claims.py` has stored in `verdicts-gpu.json`, if it has
+others stay. A study that is not finished can be stored: its other claims are shown with "no
+result". The page also has what `scripts/gpu_claims.py` has stored in `verdicts-gpu.json`, if it has
 run.
 """
 
@@ -22,7 +22,7 @@ from ossicle.studies.analysis.cell import cells
 from ossicle.studies.analysis.listed import chosen_claims, listed_claims
 from ossicle.studies.record import read_record
 from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED
-from ossicle.studies.replication.tables import grid_of, seconds_by_settings
+from ossicle.studies.replication.settings import grid_of, seconds_by_settings
 from ossicle.studies.replication.verdicts import places, worded
 from ossicle.studies.run import report_study
 from ossicle.studies.summary import join_splits
@@ -38,9 +38,8 @@ SHOWN = (  # columns of the table of verdicts that the page has too
     *("difference (95 % interval)", "of", "seeds", "recordings", "corrected p"),
     *("published difference", "matters from", "could have been found", "with published settings"),
 )
-WORDS = ("holds", "does not hold", "not decided at this size", "not run", "cannot be asked here")
+WORDS = ("holds", "does not hold", "not decided at this size", "no result", "cannot be asked here")
 SHORT = {"holds": "holds", "does not hold": "does not hold", WORDS[2]: "not decided"}
-NOT_RUN = ("its trials are not finished", "no result of ")  # how such a reason begins
 NOTHING = "–"
 USUAL = "classification"  # the task that titles leave out
 OF_LABELS = ("label=", "map=")  # options of corpora that titles leave out
@@ -92,10 +91,7 @@ def together(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[
 
 def word(row: dict[str, str]) -> str:
     """Return the word of a verdict, without what follows it."""
-    said, _, reason = row["verdict"].partition(": ")
-    if said == "not decided at this size" and reason.startswith(NOT_RUN):
-        return "not run"
-    return said.removesuffix(" on this small backbone")
+    return row["verdict"].partition(": ")[0].removesuffix(" on this small backbone")
 
 
 def _results(folder: Path) -> dict[str, Any]:
@@ -208,7 +204,6 @@ def _in_short(rows: list[dict[str, str]]) -> dict[str, str]:
 
 def _study(one: dict[str, Any]) -> list[str]:
     """Return the parts of the page on one study."""
-    counts = Counter(map(word, one["verdicts"]))
     shown = [row for row in one["verdicts"] if row["of"] != NOTHING]
     others = [row for row in one["verdicts"] if row["of"] == NOTHING]
     times = ", ".join(f"{name} {seconds / 60:,.0f}" for name, seconds in one["seconds"].items())
@@ -219,8 +214,7 @@ def _study(one: dict[str, Any]) -> list[str]:
     tried = f" Grid: rates {grid['lr']}; {grid['epochs']} epochs." if grid["lr"] else ""
     parts = [
         f"## {_title(one)}",
-        "; ".join(f"{counts[name]} {name}" for name in WORDS if counts[name]) + ".",
-        " ".join(one["said"][1:]),
+        " ".join(one["said"]),
         f"```text\n$ {one['command']}\n```",
         f"{one['split']}{tried} Trials: {trials}. "
         f"Training and test took {hours:.2f} h, added up over workers (minutes: {times}){on}.",
@@ -258,7 +252,7 @@ def _not_asked(studies: list[dict[str, Any]]) -> list[str]:
         {
             "claim": one.name,
             "in our words": f"{worded(one).statement} ({one.source})",
-            "verdict": f"{'cannot be asked here' if one.cannot else 'not run'}: "
+            "verdict": f"{'cannot be asked here' if one.cannot else 'no result'}: "
             f"{one.cannot or 'no stored study asks it'}",
         }
         for one in left

@@ -156,3 +156,31 @@ def test_help_shows_the_options_in_groups(ossicle: Command) -> None:
     headings = re.findall(r"╭─ ([\w ]+) ─", text)
     assert headings[:4] == ["Options", "Study", "Grid", "Trials"]
     assert "Cappellazzo et al. 2023" in text
+
+
+def test_help_of_claims_leaves_out_what_the_study_refuses(ossicle: Command) -> None:
+    text = ossicle("study", "claims", "--help").out
+    assert "Test what four publications claim of adapters" in text
+    assert "--only" in text
+    for name in ("recipes", "budget", "baseline", "settings", "shots"):
+        assert f"--{name} " not in text
+
+
+def test_a_dry_run_of_claims_says_which_cannot_be_asked(ossicle: Command, tmp_path: Path) -> None:
+    dry = ("study", "claims", "--dry-run", f"--out={tmp_path / 'out'}")
+    done = ossicle(*dry, "--only=d5b,B2a", "--seeds=0,1", "--json")
+    assert done.status == 0, done.err
+    found = json.loads(done.out)
+    assert found["notes"][0].startswith("Cannot be asked: B2a: it is about asr or words or phones")
+    assert found["notes"][1].startswith("No claim can be decided with 2 seeds")
+    assert found["notes"][2] == "4 further trials follow with the settings that these choose."
+    # four rates and two numbers of epochs, in one row
+    assert [(one["cell"], one["trials"]) for one in found["cells"]] == [
+        ("ast/lora-qkvo, settings choice", 8),
+        ("ast/lora-qv, settings choice", 8),
+        ("ast/lora-qkvo, settings published", 2),
+        ("ast/lora-qv, settings published", 2),
+    ]
+    refused = message_of(ossicle(*dry, "--only=C4"))
+    assert refused.startswith("no claim can be asked. C4a, C4b, C4c: it needs two domains")
+    assert message_of(ossicle(*dry, "--only=,")).startswith("--only is ','; expected names")

@@ -72,6 +72,31 @@ def test_a_larger_grid_and_another_study_run_only_what_is_new(
     assert read_record(tmp_path / "other").trials_folder == str(done / "trials")
 
 
+def test_a_study_says_when_it_replaces_the_report_of_another_command(
+    grid: Grid, done: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(done, tmp_path / "study")
+    run_study(Methods(), grid, tmp_path / "study", engine=Here())
+    assert caplog.messages == []  # in another folder, the same command
+    fewer = Grid(config=grid.config, recipes=grid.recipes[:1])
+    run_study(Methods(), fewer, tmp_path / "study", engine=Here())
+    (said,) = caplog.messages
+    assert "has the report of another command, which this one replaces" in said
+    assert f"--recipes={','.join(grid.recipes)}" in said
+
+
+def test_no_report_is_written_without_the_folder_of_the_trials(done: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(done, study)
+    written = {f.name: f.read_bytes() for f in study.iterdir() if f.is_file()}
+    shutil.move(study / "trials", tmp_path / "elsewhere")
+    with pytest.raises(RunError, match=r"are not in '.*trials', so that nothing can be reported"):
+        report_study(study)
+    assert {f.name: f.read_bytes() for f in study.iterdir() if f.is_file()} == written
+    shutil.move(tmp_path / "elsewhere", study / "trials")
+    assert report_study(study).report is not None
+
+
 def test_a_trial_that_cannot_run_is_a_row_with_its_reason(grid: Grid, tmp_path: Path) -> None:
     given = Grid(config=grid.config, recipes=("lora[9]", "linear"))
     refused: list[str] = []

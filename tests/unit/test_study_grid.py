@@ -192,7 +192,7 @@ def test_every_study_has_a_name_a_description_and_different_trials(study: str) -
     assert len({str(sorted(trial.labels.items(), key=str)) for trial in trials}) == len(trials)
 
 
-def test_a_reason_names_its_recipe_once_with_the_number_of_trials() -> None:
+def test_a_reason_names_its_recipes_once_with_the_number_of_trials() -> None:
     def refused(recipe: str, why: str) -> tuple[Trial, str]:
         config = TrainConfig(backbone="tiny-ast", recipe=recipe, data="demo")
         return Trial(config=config, labels={"recipe": recipe}), why
@@ -204,10 +204,12 @@ def test_a_reason_names_its_recipe_once_with_the_number_of_trials() -> None:
             refused("lora", "'lora' is too large"),
             refused("linear", "no folds"),
             refused("lora", "no folds"),
+            *(refused(name, "no site") for name in ("a", "b", "a", "c", "d")),
         ]
     )
     assert found == [
         "ast/spt-300: too many prompts (2 trials)",
         "'lora' is too large",
-        "no folds (2 trials)",
+        "linear, lora: no folds (2 trials)",
+        "a, b, c, ... and 1 more: no site (5 trials)",
     ]

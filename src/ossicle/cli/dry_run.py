@@ -1,12 +1,13 @@
 """`ossicle study NAME --dry-run`: the trials of a study, their parameters, and their time."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from ossicle.cli import options as o
+from ossicle.cli.study_output import filled
 from ossicle.cli.study_progress import duration
 from ossicle.studies.checks import Checked, check_trials, reasons
 from ossicle.studies.grid import Grid
@@ -38,7 +39,7 @@ def dry_run(
     naming = Naming()
     names = [naming.name(trial) for trial in checked.trials]
     outcomes = read_outcomes(checked.trials, names, trials_folder)
-    cells = _cells(checked, outcomes)
+    cells = _cells(checked, outcomes, (*REPEATS, *study.gathered))
     count = workers or choose_workers(trial.config for trial in checked.trials)
     seconds = _estimate(outcomes, count)
     found: dict[str, Any] = {
@@ -46,7 +47,7 @@ def dry_run(
         "trials": len(outcomes),
         "finished": sum(one.state == "finished" for one in outcomes),
         "refused": reasons(checked.refused),
-        "notes": [*checked.notes, *filter(None, [study.outlook(grid)])],
+        "notes": [*study.remarks(grid), *checked.notes, *filter(None, [study.outlook(grid)])],
         "estimate_s": seconds,
     }
     if json:
@@ -67,7 +68,7 @@ def _print(found: dict[str, Any]) -> None:
     ]
     o.print_table(["cell", "parameters without head", "trials", "finished"], rows, right=1)
     for note in found["notes"]:
-        print(note)
+        print(filled(note))
     total = f"{found['trials']} trial{'s' if found['trials'] != 1 else ''}"
     print(f"{total}, {found['finished']} finished. ", end="")
     if found["estimate_s"] is None:
@@ -80,11 +81,13 @@ def _print(found: dict[str, Any]) -> None:
             print(f"  {line}", file=sys.stderr)
 
 
-def _cells(checked: Checked, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+def _cells(
+    checked: Checked, outcomes: Sequence[Outcome], apart: Collection[str]
+) -> list[dict[str, Any]]:
     """Return each cell with its parameters and the number of its trials."""
     cells: dict[str, dict[str, Any]] = {}
     for outcome, count in zip(outcomes, checked.parameters, strict=True):
-        name = _cell_of(outcome)
+        name = _cell_of(outcome, apart)
         cell = cells.setdefault(
             name, {"cell": name, "parameters": count, "trials": 0, "finished": 0}
         )
@@ -93,8 +96,8 @@ def _cells(checked: Checked, outcomes: Sequence[Outcome]) -> list[dict[str, Any]
     return list(cells.values())
 
 
-def _cell_of(one: Outcome) -> str:
-    labels = {name: value for name, value in one.trial.labels.items() if name not in REPEATS}
+def _cell_of(one: Outcome, apart: Collection[str] = REPEATS) -> str:
+    labels = {name: value for name, value in one.trial.labels.items() if name not in apart}
     recipe = str(labels.pop("recipe"))
     return ", ".join([recipe, *(f"{name} {value}" for name, value in labels.items())])
 

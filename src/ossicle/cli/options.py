@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated, Any, Final, Literal
@@ -52,8 +53,21 @@ def print_json(data: Any) -> None:
     print(strict_json.dumps(data), flush=True)
 
 
-def print_table(header: list[str], rows: list[list[str]], *, right: int | None = None) -> None:
-    """Print a table on stdout; columns from index `right` on are right-aligned and not wrapped."""
+def print_table(
+    header: list[str],
+    rows: list[list[str]],
+    *,
+    right: int | None = None,
+    left: Collection[int] = (),
+) -> None:
+    """Print a table on stdout.
+
+    Args:
+        header: Headings of the columns.
+        rows: Its cells.
+        right: Index of the first column that is not wrapped and, but for `left`, right-aligned.
+        left: Indices of left-aligned columns after that one.
+    """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -61,9 +75,10 @@ def print_table(header: list[str], rows: list[list[str]], *, right: int | None =
     console = Console(soft_wrap=False)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, name in enumerate(header):
-        flush_right = right is not None and number >= right
+        as_given = right is not None and number >= right
+        flush_right = as_given and number not in left
         justify: Literal["left", "right"] = "right" if flush_right else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=flush_right)
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=as_given)
     for row in rows:
         table.add_row(*(cell.replace("[", r"\[") for cell in row))
     console.print(table)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import typer
+from typer.core import TyperOption
 
 from ossicle.cli import options as o
 from ossicle.cli.early import check_started
@@ -159,6 +160,9 @@ def _study_command(study_type: type[Study]) -> type[RunCommand]:
                 ):
                     one.required, one.default = False, list(default)
             super().__init__(*given, params=[*options_from(study_type), *params], **others)
+            for one in self.params:
+                if isinstance(one, TyperOption):
+                    one.hidden = one.name in study_type.without
 
         def invoke(self, ctx: Any) -> Any:
             """Store the study in the context, and run the command."""
@@ -281,7 +285,7 @@ def add_studies(app: typer.Typer) -> None:
     run = stoppable(study)
     for name, study_type in STUDIES.items():
         source = f" As in {study_type.source}." if study_type.source else ""
-        about = f"Vary {study_type.about}.{source}"
+        about = f"{study_type.verb} {study_type.about}.{source}"
         group.command(name, cls=_study_command(study_type), help=about)(run)
     app.add_typer(group, name="study")
     app.command(

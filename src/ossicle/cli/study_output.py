@@ -13,7 +13,9 @@ from ossicle.reports.parts import Report, Table
 from ossicle.studies.run import StudyOutcome
 
 PAGE: Final = "report.html"
-NAME_WIDTH: Final = 26  # of the first column
+NAME_WIDTH: Final = 26  # of columns that are repeated
+NARROWEST: Final = 20  # to which texts are wrapped; longer ones are aligned to the left
+CLAIMS: Final = {"claim", "where"}  # columns that tell claims apart
 PADDING: Final = 3  # between two columns
 SHOWN: Final = 10  # failed trials
 
@@ -27,8 +29,9 @@ def print_study(found: StudyOutcome, *, json: bool) -> None:
         return
     for sentence in [*report.verdict, *report.missing]:
         print(filled(sentence))
+    labels = {name for one in found.outcomes for name in one.trial.labels}
     for table in _first_tables(report):
-        print_report_table(table, {name for one in found.outcomes for name in one.trial.labels})
+        print_report_table(table, labels | CLAIMS)
     if report.failed:
         print(f"failed trials: {len(report.failed)}", file=sys.stderr)
         for trial, reason in report.failed[:SHOWN]:
@@ -45,7 +48,7 @@ def _first_tables(report: Report) -> list[Table]:
 
 
 def print_report_table(table: Table, labels: Collection[str]) -> None:
-    """Print a table in parts that fit on the terminal.
+    """Print a table in parts that fit on the terminal; long texts are wrapped.
 
     Args:
         table: The table.
@@ -53,28 +56,38 @@ def print_report_table(table: Table, labels: Collection[str]) -> None:
     """
     print(f"\n{filled(table.title)}")
     kept = max(1, sum(1 for _ in takewhile(lambda name: name in labels, table.columns)))
-    rows = [
-        ["\n".join(o.wrapped(row[0].text, NAME_WIDTH)), *(cell.text for cell in row[1:])]
-        for row in table.rows
-    ]
-    for part in _parts(table.columns, rows, kept):
-        columns = [*range(kept), *part]
-        body = [[row[n] for n in columns] for row in rows]
-        o.print_table([table.columns[n] for n in columns], body, right=1)
+    columns = [[name, *(row[n].text for row in table.rows)] for n, name in enumerate(table.columns)]
+    named = [_wrapped(cells, NAME_WIDTH) for cells in columns[:kept]]
+    room = get_terminal_size().columns - sum(map(_width, named))
+    others = [_wrapped(cells, max(room - PADDING, NARROWEST)) for cells in columns[kept:]]
+    for part in _parts([_width(cells) for cells in others], room):
+        shown = [*named, *(others[n] for n in part)]
+        (heading, *rows) = map(list, zip(*shown, strict=True))
+        texts = [n for n, cells in enumerate(shown) if _is_text(cells)]
+        o.print_table(heading, rows, right=1, left=texts)
     for note in table.notes:
         print(filled(note))
 
 
-def _parts(columns: Sequence[str], rows: Sequence[Sequence[str]], kept: int) -> list[list[int]]:
-    """Return the numbers of the columns of each part, without those that all parts have."""
-    cells = [[name, *(row[n] for row in rows)] for n, name in enumerate(columns)]
-    widths = [
-        PADDING + max(len(line) for cell in column for line in cell.split("\n")) for column in cells
-    ]
-    room = get_terminal_size().columns - sum(widths[:kept])
+def _wrapped(cells: Sequence[str], width: int) -> list[str]:
+    return ["\n".join(o.wrapped(cell, width)) for cell in cells]
+
+
+def _width(cells: Sequence[str]) -> int:
+    """Return the room that a column needs, with that to the next one."""
+    return PADDING + max(len(line) for cell in cells for line in cell.split("\n"))
+
+
+def _is_text(cells: Sequence[str]) -> bool:
+    """Return whether a column has longer texts, which are easier to read from the left."""
+    return max(map(len, cells[1:]), default=0) > NARROWEST
+
+
+def _parts(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Return the numbers of the columns of each part, which fits into a room."""
     parts: list[list[int]] = [[]]
     used = 0
-    for number, width in list(enumerate(widths))[kept:]:
+    for number, width in enumerate(widths):
         if parts[-1] and used + width > room:
             parts.append([])
             used = 0

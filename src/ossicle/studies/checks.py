@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ossicle.errors import OssicleError, RunError
+from ossicle.errors import OssicleError, RunError, listing
 from ossicle.trials.trial import TRAINING, Trial
 
 if TYPE_CHECKING:
     from ossicle.backbones import Backbone
 
 SHOWN: Final = 20  # reasons in one message
+RECIPES: Final = 3  # that are named with one reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +42,21 @@ class _Plan:
     note: str
 
 
-class _Checks:
+class Checks:
     """The checks of trials, each made only once."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[Any, ...], Any] = {}
+
+    def fault(self, trial: Trial) -> str | None:
+        """Return why a trial that starts from no other one cannot run; None if it can."""
+        try:
+            self.check_settings(trial)
+            self.check_split(trial)
+            self.plan(trial)
+        except OssicleError as error:
+            return str(error)
+        return None
 
     def plan(self, trial: Trial) -> _Plan:
         """Return the recipe of a trial as it fits its backbone and budget.
@@ -121,7 +132,7 @@ def check_trials(trials: Sequence[Trial]) -> Checked:
     Raises:
         RunError: none can run; the message has each reason.
     """
-    checks = _Checks()
+    checks = Checks()
     valid: list[Trial] = []
     counts: list[int | None] = []
     refused: list[tuple[Trial, str]] = []
@@ -168,13 +179,15 @@ def _with_parent(trial: Trial, checked: Mapping[int, Trial | str]) -> Trial:
 
 
 def reasons(refused: Sequence[tuple[Trial, str]]) -> list[str]:
-    """Return each reason once, with its recipe and the number of trials if there are several."""
+    """Return each reason once, with its recipes and the number of trials if there are several."""
     recipes: dict[str, list[str]] = {}
     for trial, why in refused:
         recipes.setdefault(why, []).append(str(trial.labels["recipe"]))
     lines = []
     for why, named in recipes.items():
-        about = f"{named[0]}: " if len(set(named)) == 1 and named[0] not in why else ""
+        different = list(dict.fromkeys(named))
+        known = len(different) == 1 and different[0] in why
+        about = "" if known else f"{listing(different, RECIPES)}: "
         lines.append(f"{about}{why}" + (f" ({len(named)} trials)" if len(named) > 1 else ""))
     return lines if len(lines) <= SHOWN else [*lines[:SHOWN], f"... {len(lines) - SHOWN} others"]
 

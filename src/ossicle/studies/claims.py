@@ -28,8 +28,13 @@ class Claims(Study):
     """
 
     name: ClassVar[str] = "claims"
-    about: ClassVar[str] = "what publications claim, with a verdict for each claim"
-    source: ClassVar[str] = "claims.toml"
+    about: ClassVar[str] = "what four publications claim of adapters, with a verdict for each claim"
+    verb: ClassVar[str] = "Test"
+    source: ClassVar[str] = (
+        "Lin et al. 2024, Inoue et al. 2024, Lashkarashvili et al. 2024, Cappellazzo et al. 2023"
+    )
+    without: ClassVar[tuple[str, ...]] = ("recipes", "budget", "baseline", "settings", "shots")
+    gathered: ClassVar[tuple[str, ...]] = ("lr", "epochs")
     seeds: ClassVar[tuple[int, ...]] = (0, 1, 2, 3, 4)
     backbones: ClassVar[tuple[str, ...]] = ("tiny-hubert",)
     data: ClassVar[tuple[str, ...]] = ("demo",)
@@ -37,8 +42,8 @@ class Claims(Study):
     only: Annotated[
         str,
         Help(
-            "Claims to ask, separated by commas, as in 'A2,D3a'; D3 is all of D3. Default: all "
-            "that can be asked.",
+            "Claims to ask, separated by commas: D3a, D3 for all of D3, D for all of its "
+            "publication. Default: all that can be asked.",
             OWN,
         ),
     ] = ""
@@ -78,6 +83,11 @@ class Claims(Study):
                 f"--domains has {len(self.pair)} data strings; expected two, separated by a "
                 "semicolon: the source and the target"
             )
+        if len({*self.pair}) == 1:
+            raise RunError(
+                f"--domains has '{self.pair[0]}' twice; expected two different domains: the source "
+                "and the target"
+            )
 
     @property
     def pair(self) -> tuple[str, ...]:
@@ -88,7 +98,8 @@ class Claims(Study):
         """Return the grid, which has no recipes.
 
         Raises:
-            RunError: it has recipes, a budget, a baseline, or settings that the study chooses.
+            RunError: it has recipes, a budget, a baseline, or settings that the study chooses; or
+                data or domains of which no claim is asked.
         """
         if grid.recipes:
             raise RunError(
@@ -107,7 +118,35 @@ class Claims(Study):
                 f"the study claims chooses {given[0]} itself; leave --{option} out. --size, or "
                 "--lr and --epochs, say what it chooses from"
             )
+        self._check_used(grid)
         return grid
+
+    def _check_used(self, grid: Grid) -> None:
+        """Raise unless claims are asked of the domains, and of the data, that are given."""
+        on_domains = [one.study == "domains" for one in chosen_claims(self.only)]
+        if self.pair and not any(on_domains):
+            raise RunError(
+                "--domains is for the claims C4a, C4b and C4c, and --only leaves them out; add C4 "
+                "to --only, or leave --domains out"
+            )
+        if not all(on_domains):
+            return
+        if grid.data not in ((), self.data):
+            raise RunError(
+                "the claims of --only are asked of --domains, not of --data; leave --data out, or "
+                "add claims to --only"
+            )
+        if grid.folds is not None:
+            raise RunError(
+                "the claims of --only are asked of --domains, of which each has its own split; "
+                "leave --folds out"
+            )
+
+    def remarks(self, grid: Grid) -> list[str]:
+        """Return which claims cannot be asked, and whether seeds are too few to decide any."""
+        from ossicle.studies.replication.plan import remarks
+
+        return remarks(self, self.filled(grid))
 
     def trials(self, grid: Grid) -> list[Trial]:
         """Return the trials that need no chosen settings.

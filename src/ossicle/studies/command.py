@@ -19,7 +19,8 @@ def command_of(study: Study, grid: Grid, out: Path) -> str:
     """Return the command that runs a study, with the options that differ from their defaults."""
     words = ["ossicle", "study", study.name]
     words += [f"--backbone={one}" for one in grid.backbones]
-    words += [f"--data={one}" for one in grid.data]
+    if grid.data != study.data:
+        words += [f"--data={one}" for one in grid.data]
     listed = {"recipes": grid.recipes, "seeds": grid.seeds, "budget": grid.budgets}
     listed["baseline"] = grid.baselines
     words += [f"--{name}={_joined(values)}" for name, values in listed.items() if values]
@@ -29,6 +30,15 @@ def command_of(study: Study, grid: Grid, out: Path) -> str:
     words += changed_options(study, frozenset())
     words += changed_options(grid.config, REPLACED | own)
     return shlex.join([*words, f"--out={out}"])
+
+
+def same_but_folder(first: str, second: str) -> bool:
+    """Return whether two commands differ in nothing but the name of their folder."""
+    parts = [
+        [word for word in shlex.split(one) if not word.startswith("--out=")]
+        for one in (first, second)
+    ]
+    return parts[0] == parts[1]
 
 
 def changed_settings(config: TrainConfig, ignored: frozenset[str]) -> dict[str, Any]:

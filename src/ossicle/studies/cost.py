@@ -24,6 +24,7 @@ class Cost(Study):
     """Measures all recipes in one trial for each backbone, in one process and in turn."""
 
     name: ClassVar[str] = "cost"
+    verb: ClassVar[str] = "Compare"
     about: ClassVar[str] = "recipes, for their time, memory and size"
     recipes: ClassVar[tuple[str, ...]] = (
         "linear",

@@ -19,6 +19,7 @@ class Ensemble(Study):
     """
 
     name: ClassVar[str] = "ensemble"
+    verb: ClassVar[str] = "Compare"
     about: ClassVar[str] = "recipes alone, and as members of ensembles with as many parameters"
     source: ClassVar[str] = "Lin et al. 2024"
     recipes: ClassVar[tuple[str, ...]] = ("superb/houlsby", "superb/parallel", "superb/lora")

@@ -134,6 +134,12 @@ def read_record(folder: Path) -> Record:
     )
 
 
+def read_command(folder: Path) -> str | None:
+    """Return the command of the study in a folder; None if there is none yet."""
+    command: str | None = _read(folder)["command"] if (folder / STUDY).is_file() else None
+    return command
+
+
 def read_threads(folder: Path) -> int | None:
     """Return the threads of each worker of the study in a folder; None if there is none yet."""
     threads: int | None = _read(folder).get("threads") if (folder / STUDY).is_file() else None

@@ -22,7 +22,7 @@ from ossicle.reports.parts import Report, Table
 from ossicle.reports.write import write_report
 from ossicle.studies import STUDIES
 from ossicle.studies.checks import Checked, check_trials
-from ossicle.studies.command import command_of
+from ossicle.studies.command import command_of, same_but_folder
 from ossicle.studies.explain import store_explanations
 from ossicle.studies.grid import Grid
 from ossicle.studies.plots import store_embeddings
@@ -30,6 +30,7 @@ from ossicle.studies.record import (
     Record,
     check_study,
     grid_data,
+    read_command,
     read_record,
     read_threads,
     write_record,
@@ -166,6 +167,16 @@ def run_study(
         return read_outcomes(checked.trials, names, place, known)
 
     first = study.trials(grid)
+    before = read_command(folder)
+    if before is not None and not same_but_folder(before, command_of(study, grid, folder)):
+        _LOGGER.warning(
+            "'%s' has the report of another command, which this one replaces; its trials are kept. "
+            "That was: %s",
+            folder,
+            before,
+        )
+    for remark in study.remarks(grid):
+        _LOGGER.warning(remark)
     known = compute(first)
     left = sum(one.state not in ENDED for one in known)
     if left and study.outlook(grid):  # of other shards
@@ -201,8 +212,8 @@ def report_study(
         progress: Called while they are computed.
 
     Raises:
-        RunError: it is not the folder of a study, or was written by another version; or `explain`
-            needs a package that is missing.
+        RunError: it is not the folder of a study, or was written by another version; its trials
+            are not where they were; or `explain` needs a package that is missing.
     """
     stores = [store_embeddings] * embeddings + [store_explanations] * explain
     return _reported(expand(out), write=write, stores=stores, progress=progress)
@@ -220,6 +231,12 @@ def _reported(
     record = read_record(folder)
     if record.study not in STUDIES:
         raise RunError(f"'{folder}' has a study '{record.study}', which this version does not know")
+    trials = folder / record.trials_folder
+    if not trials.is_dir():
+        raise RunError(
+            f"the trials of '{folder}' are not in '{trials}', so that nothing can be reported. "
+            f"Move them back there, or run them again: {record.command}"
+        )
     study = STUDIES[record.study](**record.options)
     outcomes = _outcomes(record, folder, known)
     report = None

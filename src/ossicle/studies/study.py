@@ -21,23 +21,29 @@ class Study(ABC):
 
     Attributes:
         name: Its name in `ossicle study NAME`.
-        about: What it varies, in one sentence.
+        about: What it varies, as a phrase.
+        verb: What it does with that, in its help text.
         source: The publication whose experiment it follows; empty without one.
         recipes: Recipes, or names of sets of them, that are compared where none are given.
         seeds: Seeds that the command line takes where none are given.
         backbones: Backbones that it takes where none are given; empty: they must be given.
         data: Data strings that it takes where none are given; empty: they must be given.
         compared: What the label `recipe` holds, as a heading.
+        without: Options of the command line that it refuses, and that its help text leaves out.
+        gathered: Labels that a list of the trials leaves out: it shows the number of their values.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
+    verb: ClassVar[str] = "Vary"
     source: ClassVar[str] = ""
     recipes: ClassVar[tuple[str, ...]] = ()
     seeds: ClassVar[tuple[int, ...]] = (0,)
     backbones: ClassVar[tuple[str, ...]] = ()
     data: ClassVar[tuple[str, ...]] = ()
     compared: ClassVar[str] = "Recipes"
+    without: ClassVar[tuple[str, ...]] = ()
+    gathered: ClassVar[tuple[str, ...]] = ()
 
     def trials(self, grid: Grid) -> list[Trial]:
         """Return the trials, in the order in which they should be run.
@@ -50,6 +56,10 @@ class Study(ABC):
 
     def following(self, grid: Grid, outcomes: Sequence[Outcome]) -> list[Trial]:  # noqa: ARG002
         """Return the trials that depend on the outcomes of those before, to be run after them."""
+        return []
+
+    def remarks(self, grid: Grid) -> list[str]:  # noqa: ARG002
+        """Return what to know before the first trial, in sentences."""
         return []
 
     def outlook(self, grid: Grid) -> str:  # noqa: ARG002

@@ -192,12 +192,12 @@ def test_a_comparison_that_never_varies_shows_nothing_and_hides_no_other():
     )
 
 
-def test_missing_cells_leave_a_claim_undecided_and_say_so():
+def test_missing_cells_leave_a_claim_without_a_result_and_say_so():
     outcomes = study({"lora": 0.9, "bias": 0.5})
     by_key = {(str(one.labels["recipe"]), None): one for one in cells(outcomes)}
     verdict = decide([ask(BETTER, by_key)])[0]
-    assert (verdict.word, verdict.p, verdict.evidence) == ("not decided at this size", None, None)
-    assert verdict.asked.fault == "no result of linear is finished"
+    assert (verdict.word, verdict.p, verdict.evidence) == ("no result", None, None)
+    assert verdict.asked.fault == "no trial of linear is finished"
     assert ask_all([BETTER], outcomes) == []  # of a study that does not have the recipe
     apart = [
         outcome({"recipe": name, "seed": seed}, rows(["a", "b"]), ["a", "b"])
@@ -268,9 +268,14 @@ def test_listed_claims_name_presets_and_have_comparisons():
 
 def test_claims_are_chosen_by_name_or_group():
     assert [one.name for one in chosen_claims("D5,A2b")] == ["A2b", "D5a", "D5b"]
+    assert [one.name for one in chosen_claims("d5A, a2B")] == ["A2b", "D5a"]
+    assert [one.name for one in chosen_claims("A")] == [n for n in listed_claims() if n[0] == "A"]
     assert len(chosen_claims("")) == len(listed_claims())
-    with pytest.raises(RunError, match="no claim 'D9'; available: A1, "):
+    with pytest.raises(RunError, match="no claim 'D9'; available: A, A1, ") as refused:
         chosen_claims("D9")
+    assert " B3" not in str(refused.value)  # which cannot be asked
+    with pytest.raises(RunError, match="--only is ' , '; expected names of claims"):
+        chosen_claims(" , ")
     with pytest.raises(RunError, match="names the claim D5a twice"):
         chosen_claims("D5,D5a")
 

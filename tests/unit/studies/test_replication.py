@@ -121,7 +121,10 @@ def test_nothing_is_chosen_before_all_are_tried_and_a_failed_one_does_not_stop_i
     ("right", "word"),
     [
         ({QKVO: 0.95, QV: 0.6}, "holds on this small backbone"),
-        ({QKVO: 0.6, QV: 0.95}, "does not hold on this small backbone"),
+        (
+            {QKVO: 0.6, QV: 0.95},
+            "does not hold on this small backbone: a gain of 0.5 is excluded",
+        ),
         ({QKVO: 0.8, QV: 0.8}, "not decided at this size"),
     ],
 )
@@ -143,7 +146,8 @@ def test_the_report_begins_with_the_table_of_verdicts(right: dict[str, float], w
     assert row["published difference"] == "+0.7, mean of 4 corpora"
     assert row["matters from"] == "0.5"
     assert float(row["could have been found"]) > 0.5
-    assert row["with published settings"].startswith(word.removesuffix(" on this small backbone"))
+    plain = word.partition(" on this small backbone")[0]
+    assert row["with published settings"].startswith(f"{plain} with 15 of 50 epochs, ")
     assert "neither confirm nor refute" in " ".join(said)
     assert "Recordings are drawn, not speakers" in " ".join(said)
     assert [one.title for one in sections] == [
@@ -266,8 +270,25 @@ def test_an_unfinished_study_says_what_is_missing() -> None:
     said, sections = report_claims(ORDERED, pending)
     table = sections[0].parts[0]
     assert isinstance(table, Table)
-    assert "no result of ast/lora-qkvo, ast/lora-qv is finished" in texts(table)[0]["verdict"]
+    assert texts(table)[0]["verdict"] == (
+        "no result: no trial of ast/lora-qkvo, ast/lora-qv is finished"
+    )
+    assert said[0] == "Of 1 claim: 1 has no result yet (D5b)."
     assert any("0 of" in one for one in said)
+
+
+def test_a_trial_that_failed_leaves_its_claim_without_a_result() -> None:
+    trials = first_trials(ORDERED, GRID)
+    failed = [
+        replace(finished(one, 0.5, state="failed"), reason="out of memory", name="t", measured=None)
+        if one.labels["recipe"] == QKVO
+        else finished(one, 0.5)
+        for one in trials
+    ]
+    _, sections = report_claims(ORDERED, failed)
+    table = sections[0].parts[0]
+    assert isinstance(table, Table)
+    assert texts(table)[0]["verdict"] == ("no result: a trial failed: ast/lora-qkvo: out of memory")
 
 
 @pytest.mark.parametrize(
@@ -290,6 +311,8 @@ def test_wrong_options_are_refused_at_once() -> None:
         Claims(only="D0")
     with pytest.raises(RunError, match="expected two, separated by a semicolon"):
         Claims(domains="emodb:x")
+    with pytest.raises(RunError, match="has 'demo' twice; expected two different domains"):
+        Claims(domains="demo; demo")
     with pytest.raises(RunError, match="lr"):
         Claims(lr="fast")
     with pytest.raises(RunError, match="epochs"):
@@ -323,3 +346,103 @@ def test_claims_over_a_label_and_of_other_studies_have_trials_of_their_own() -> 
     }
     assert {one.runner for one in members} == {"outputs"}
     assert "further trials follow" in study.outlook(GRID)
+
+
+CALM_EXCITED = "demo?where=manner=calm; demo?where=manner=excited"
+
+
+def labels_of(trials: Sequence[Trial], name: str) -> set[object]:
+    return {one.labels[name] for one in trials}
+
+
+def test_a_claim_with_a_recipe_that_does_not_fit_trains_none_of_its_recipes() -> None:
+    study = Claims(only="B1,D5b")
+    grid = replace(GRID, config=replace(CONFIG, backbone="tiny-ast"), backbones=("tiny-ast",))
+    first = first_trials(study, grid)
+    unfit = [one for one in first if str(one.labels["recipe"]).startswith("elp/")]
+    assert labels_of(unfit, "recipe") == {"elp/elp"}  # whose reason is kept; not elp/full
+    assert labels_of(unfit, "settings") == {"choice"}
+    assert labels_of(first, "recipe") == {"elp/elp", QKVO, QV}
+    (said,) = study.remarks(grid)
+    assert said.startswith("Cannot be asked: B1: elp/elp: ast has no site 'transformer'")
+    assert study.outlook(grid).startswith("10 further trials follow")
+
+
+def test_a_recipe_that_fits_one_backbone_alone_is_trained_there_alone() -> None:
+    study = Claims(only="B1,D5b")
+    first = first_trials(study, replace(GRID, backbones=("tiny-hubert", "tiny-ast")))
+    places = {(one.labels["backbone"], one.labels["recipe"]) for one in first}
+    assert places == {
+        *(("tiny-hubert", recipe) for recipe in ("elp/elp", "elp/full", QKVO, QV)),
+        *(("tiny-ast", recipe) for recipe in ("elp/elp", QKVO, QV)),
+    }
+    (said,) = study.remarks(replace(GRID, backbones=("tiny-hubert", "tiny-ast")))
+    assert said.endswith(" (backbone tiny-ast).")
+
+
+def test_a_claim_with_more_shots_than_a_class_has_is_not_asked() -> None:
+    two = "demo?where=manner=calm,voice=andy,voice=anika,voice=antonio,voice=annie"
+    study, grid = Claims(only="D3a,D5b"), replace(GRID, data=(two,))
+    shots = [one for one in first_trials(study, grid) if "shots" in one.labels]
+    assert labels_of(shots, "shots") == {8}  # whose reason is kept; 2 could be trained
+    (said,) = study.remarks(grid)
+    assert "D3a: ast/pf-par: 8 recordings of each class are more than" in said
+
+
+@pytest.mark.parametrize(
+    ("only", "why"),
+    [
+        ("B3", "B3: a corpus here has one task, and the claim compares tasks"),
+        ("B2b", "B2b: it is about verification, and the task of these data is classification"),
+        ("C4", "C4a, C4b, C4c: it needs two domains with the same labels: give --domains"),
+        ("D6", "D6: ast/adapter+dpt-25: drop_distillation removes the distillation token, which"),
+    ],
+)
+def test_if_no_claim_can_be_asked_each_reason_is_in_the_message(only: str, why: str) -> None:
+    with pytest.raises(RunError) as refused:
+        first_trials(Claims(only=only), GRID)
+    assert str(refused.value).startswith(f"no claim can be asked. {why}")
+
+
+def test_what_cannot_be_decided_is_known_before_the_first_trial() -> None:
+    assert ORDERED.remarks(GRID) == []
+    assert ORDERED.remarks(replace(GRID, seeds=(0, 1))) == [
+        "No claim can be decided with 2 seeds: it needs at least 5, as in --seeds 0,1,2,3,4."
+    ]
+    assert Claims(only="D5b,B2a").remarks(GRID) == [
+        "Cannot be asked: B2a: it is about asr or words or phones, and the task of these data is "
+        "classification."
+    ]
+    both = replace(GRID, backbones=("tiny-hubert", "tiny-ast"))
+    assert Claims(only="D5b,B2a").remarks(both) == Claims(only="D5b,B2a").remarks(GRID)
+    assert Claims().remarks(GRID) == [
+        "Claims that cannot be asked here are in the report, each with the reason."
+    ]
+    with_folds = Claims(only="C4,D5b", domains=CALM_EXCITED).remarks(replace(GRID, folds="3"))
+    assert with_folds == ["--folds does not apply to --domains, of which each has its own split."]
+
+
+def test_the_trials_on_two_domains_are_counted_before_they_are_declared() -> None:
+    study = Claims(only="C4", domains=CALM_EXCITED)
+    first = first_trials(study, GRID)
+    assert labels_of(first, "study") == {"domains"}
+    outcomes = [finished(one, 0.7) for one in first]
+    following = chosen_trials(study, GRID, outcomes)
+    # on each of five seeds: two domains, both together, two stages, and three with frozen modules
+    assert len(following) == 5 * 7
+    assert study.outlook(GRID).startswith("35 further trials follow ")
+
+
+@pytest.mark.parametrize(
+    ("study", "changes", "message"),
+    [
+        (Claims(only="D5b", domains=CALM_EXCITED), {}, "--domains is for the claims C4a"),
+        (Claims(only="C4", domains=CALM_EXCITED), {"data": ("x",)}, "leave --data out"),
+        (Claims(only="C4", domains=CALM_EXCITED), {"folds": "3"}, "leave --folds out"),
+    ],
+)
+def test_data_of_which_no_claim_is_asked_are_refused(
+    study: Claims, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(RunError, match=message):
+        study.trials(replace(GRID, **changes))

@@ -77,7 +77,8 @@ class Asked:
         where: Data, backbone and the like, as text; empty if there is one of each.
         evidence: Its comparisons; empty if they cannot be made.
         fault: Why they cannot be made, or decide nothing; None if they can.
-        refused: Whether the claim has no meaning there, rather than no results.
+        refused: Whether the claim has no meaning there.
+        missing: Whether trials that it needs have no result yet, or failed.
     """
 
     claim: Claim
@@ -85,6 +86,7 @@ class Asked:
     evidence: tuple[Evidence, ...] = ()
     fault: str | None = None
     refused: bool = False
+    missing: bool = False
 
 
 def ask(claim: Claim, found: Mapping[CellKey, Cell], where: str = "") -> Asked:
@@ -99,7 +101,8 @@ def ask(claim: Claim, found: Mapping[CellKey, Cell], where: str = "") -> Asked:
     keys = dict.fromkeys(key for one in comparisons for _, key in one.terms)
     missing = [_key_text(claim, key) for key in keys if key not in found or not found[key].repeats]
     if missing:
-        return Asked(claim, where, fault=f"no result of {', '.join(missing)} is finished")
+        fault = f"no trial of {', '.join(missing)} is finished"
+        return Asked(claim, where, fault=fault, missing=True)
     some = found[next(iter(keys))].task.name
     if claim.tasks and some not in claim.tasks:
         fault = f"it is about {' or '.join(claim.tasks)}, and the task here is {some}"

@@ -10,7 +10,8 @@ and these p, two for each claim, are corrected by Holm's method over all claims.
 
     holds              p for is below 0.05
     does not hold      p against is below 0.05, whatever p for is
-    not decided ...    anything else; fewer than five seeds or twenty recordings; missing results
+    not decided ...    anything else; fewer than five seeds or twenty recordings
+    no result          trials are not finished, or failed
 
 A comparison in which nothing varies has no error. It shows nothing itself, so that its claim cannot
 hold; another comparison can still show the contrary.
@@ -31,8 +32,9 @@ from ossicle.studies.analysis.claim import Claim
 from ossicle.studies.analysis.text import NOT_DECIDED
 
 Word: TypeAlias = Literal[
-    "holds", "does not hold", "not decided at this size", "cannot be asked here"
+    "holds", "does not hold", "not decided at this size", "no result", "cannot be asked here"
 ]
+NO_RESULT: Final[Word] = "no result"
 CANNOT: Final[Word] = "cannot be asked here"
 LEVEL: Final = 0.05
 POWER: Final = 0.8
@@ -113,7 +115,7 @@ def _verdict(
     asked: Asked, p_for: float | None, p_against: float | None, hypotheses: int
 ) -> Verdict:
     if p_for is None or p_against is None:
-        word = CANNOT if asked.refused else NOT_DECIDED
+        word = CANNOT if asked.refused else NO_RESULT if asked.missing else NOT_DECIDED
         weakest = _weakest(asked) if asked.evidence else None
         return Verdict(asked, word, None, hypotheses, weakest)
     detectable = _detectable(asked, LEVEL / hypotheses)

@@ -25,27 +25,41 @@ def claims_about(study: str) -> list[Claim]:
 
 
 def chosen_claims(only: str) -> list[Claim]:
-    """Return the claims that a text names, separated by commas: `D5a`, or `D5` for all of D5.
+    """Return the claims that a text names, in the order of the list.
 
     Args:
-        only: The text; empty: all claims.
+        only: Names that commas separate, in any case: `D5a`, `D5` for all of D5, or `D` for all of
+            its publication. Empty: all claims.
 
     Raises:
-        RunError: there is no such claim, or one is named twice.
+        RunError: there is no such claim, one is named twice, or the text has commas alone.
     """
     every = listed_claims()
-    wanted = [part.strip() for part in only.split(",") if part.strip()]
-    if not wanted:
+    if not only.strip():
         return list(every.values())
     found: dict[str, Claim] = {}
-    for text in wanted:
-        named = {name: one for name, one in every.items() if text in (name, name.rstrip("abc"))}
+    for text in [part.strip() for part in only.split(",") if part.strip()]:
+        asked = text[:1].upper() + text[1:].lower()
+        named = {name: one for name, one in every.items() if asked in _names(name)}
         if not named:
-            check_known("claim", text, every)
+            check_known("claim", text, _every_name())
         if twice := [name for name in named if name in found]:
             raise RunError(f"--only names the claim {twice[0]} twice")
         found |= named
+    if not found:
+        raise RunError(f"--only is '{only}'; expected names of claims, as in 'A2,D3a'")
     return [one for name, one in every.items() if name in found]
+
+
+def _names(name: str) -> tuple[str, str, str]:
+    """Return the names that stand for a claim: its own, and those of its groups."""
+    return name, name.rstrip("abc"), name[0]
+
+
+def _every_name() -> list[str]:
+    """Return the names of all claims, each after that of its group, for messages."""
+    claims = [one for one in listed_claims().values() if not one.cannot]
+    return list(dict.fromkeys(text for one in claims for text in reversed(_names(one.name))))
 
 
 @cache

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ossicle.studies.analysis.asking import Evidence, ask_all
 from ossicle.studies.analysis.claim import Claim
-from ossicle.studies.analysis.judging import Verdict, decide
+from ossicle.studies.analysis.judging import NO_RESULT, Verdict, decide
 from ossicle.studies.analysis.text import NOT_DECIDED, p_text
 from ossicle.trials.outcome import Outcome
 
@@ -23,7 +23,7 @@ def sentence(verdict: Verdict) -> str:
     """Return a verdict with its evidence as a sentence."""
     asked, claim = verdict.asked, verdict.asked.claim
     place = f" with {asked.where}" if asked.where else ""
-    verb = "is " if verdict.word == NOT_DECIDED else ""
+    verb = {NOT_DECIDED: "is ", NO_RESULT: "has "}.get(verdict.word, "")
     what = "Left open by" if claim.is_open else "Claim of"
     said = [one for one in (verdict.reason, _shown(verdict)) if one]
     return (

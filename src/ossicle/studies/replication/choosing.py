@@ -27,6 +27,7 @@ SETTINGS: Final = "settings"  # label: where rate and epochs are from
 CHOICE, CHOSEN, PUBLISHED, OWN_RATES = "choice", "chosen", "published", "of each method"
 STUDY: Final = "study"  # label of trials that a study of their own analyses
 KEPT: Final = ("optimizer", "weight_decay", "schedule", "warmup", "clip", "lr", "head_lr", "epochs")
+MOST_EPOCHS: Final = 10**6  # more than any publication has
 Key: TypeAlias = tuple[tuple[str, Label], ...]
 
 
@@ -73,6 +74,22 @@ def published_settings(recipe: str, longest: int) -> dict[str, Any]:
             own = {"lr": rates[recipe]} if recipe in rates else {}
             return fields | own | {"epochs": min(longest, fields["epochs"])}
     return {}
+
+
+def cut_epochs(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """Return recipes that were trained for fewer epochs than in their publication, as `15 of 50`.
+
+    Args:
+        outcomes: Outcomes of any trials; those with the label `published` count.
+    """
+    found = {}
+    for one in outcomes:
+        if one.trial.labels.get(SETTINGS) == PUBLISHED:
+            recipe, epochs = str(one.trial.labels["recipe"]), one.trial.config.epochs
+            asked = published_settings(recipe, MOST_EPOCHS)["epochs"]
+            if epochs < asked:
+                found[recipe] = f"{epochs} of {asked}"
+    return found
 
 
 def choices(outcomes: Sequence[Outcome]) -> dict[Key, Mapping[str, Any]]:

@@ -93,6 +93,12 @@ def domain_trials(
     return found
 
 
+def number_of_stages(study: "Claims", grid: Grid) -> int:
+    """Return how many trials `domain_trials` has with one backbone, once settings are chosen."""
+    part, _ = domain_choice(study, replace(grid, backbones=grid.backbones[:1]))
+    return len(_stages(study, part, {}))
+
+
 def _stages(study: "Claims", grid: Grid, places: Mapping[str, Label]) -> list[Trial]:
     """Return the trials of the study of domains with one backbone, with labels of where they are.
 

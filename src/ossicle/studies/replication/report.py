@@ -1,26 +1,28 @@
 """The report of the study of claims: the table of verdicts first."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ossicle.reports.parts import Part, Section
 from ossicle.studies.analysis.asking import Asked
-from ossicle.studies.analysis.judging import CANNOT, Verdict, decide
+from ossicle.studies.analysis.judging import CANNOT, NO_RESULT, Verdict, decide
 from ossicle.studies.analysis.notes import FEWEST_SEEDS
 from ossicle.studies.analysis.table import summary_table
 from ossicle.studies.analysis.text import NOT_DECIDED, count
 from ossicle.studies.analysis.verdict import unfinished
-from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED
+from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED, cut_epochs
+from ossicle.studies.replication.settings import (
+    ends_of_the_grid,
+    grid_of,
+    seconds_by_settings,
+    settings_table,
+)
 from ossicle.studies.replication.tables import (
     SMALL,
     comparison_table,
-    ends_of_the_grid,
-    grid_of,
     limits,
     mean_parameters,
-    seconds_by_settings,
-    settings_table,
     verdict_table,
 )
 from ossicle.studies.replication.verdicts import Place, ask_place, places
@@ -44,15 +46,16 @@ def report_claims(study: "Claims", outcomes: Sequence[Outcome]) -> tuple[list[st
     compared = comparison_table(verdicts)
     chosen = settings_table(outcomes)
     published = [one for one in beside if one.evidence is not None]
+    cut = cut_epochs(outcomes)
     sections = [
         Section(
             title="Verdicts",
-            parts=[verdict_table(verdicts, published, parameters)],
+            parts=[verdict_table(verdicts, published, parameters, cut=cut)],
             opens=True,
         ),
         Section(title="Comparisons", parts=[] if compared is None else [compared]),
         Section(title="Settings", parts=[*_costs(outcomes), *([chosen] if chosen else [])]),
-        Section(title="With the settings of the publications", parts=_beside(published)),
+        Section(title="With the settings of the publications", parts=_beside(published, cut)),
         Section(title="Results", parts=_results(every)),
     ]
     said = [
@@ -83,6 +86,7 @@ def _said(verdicts: Sequence[Verdict]) -> list[str]:
             ("holds", "holds", "hold"),
             ("does not hold", "does not hold", "do not hold"),
             (NOT_DECIDED, f"is {NOT_DECIDED}", f"are {NOT_DECIDED}"),
+            (NO_RESULT, f"has {NO_RESULT} yet", f"have {NO_RESULT} yet"),
             (CANNOT, CANNOT, CANNOT),
         )
         if words[word]
@@ -125,7 +129,7 @@ def _costs(outcomes: Sequence[Outcome]) -> list[Part]:
     ]
 
 
-def _beside(published: Sequence[Verdict]) -> list[Part]:
+def _beside(published: Sequence[Verdict], cut: Mapping[str, str]) -> list[Part]:
     """Return the verdicts with the settings of the publications."""
     if not published:
         return []
@@ -134,6 +138,15 @@ def _beside(published: Sequence[Verdict]) -> list[Part]:
         "state them, and epochs too, up to the most of the grid; corpora, batches and backbone "
         "are not. These verdicts are corrected among themselves."
     )
+    recipes: dict[str, list[str]] = {}
+    for recipe, epochs in cut.items():
+        recipes.setdefault(epochs, []).append(recipe)
+    if recipes:
+        each = "; ".join(f"{epochs} for {', '.join(some)}" for epochs, some in recipes.items())
+        about += (
+            f" Epochs, of those published: {each}. A difference to a recipe that "
+            "needs more of them can be one in speed of training."
+        )
     table = verdict_table(
         published, [], None, name="verdicts-published", title="Verdicts with published settings"
     )

@@ -1,33 +1,21 @@
-"""The tables of a study of claims: verdicts, comparisons, and the settings that were chosen."""
+"""The tables of verdicts and of comparisons, and what both leave open."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Final
 
-from ossicle.metrics.metric import Metric
 from ossicle.reports.parts import Cell, Table
-from ossicle.studies.analysis.cell import describe
 from ossicle.studies.analysis.judging import CANNOT, LEVEL, POWER, Verdict
-from ossicle.studies.analysis.text import NOT_DECIDED, count, p_text
+from ossicle.studies.analysis.text import NOT_DECIDED, p_text
 from ossicle.studies.published import published_difference
-from ossicle.studies.replication.choosing import (
-    CHOICE,
-    SETTINGS,
-    Key,
-    choices,
-    key_of,
-    validation,
-)
-from ossicle.tasks import TASKS
 from ossicle.trials.outcome import Outcome
 
 NOTHING: Final = Cell(text="–")
 SMALL: Final = 20e6  # parameters, below which a backbone is unlike those of the publications
-APART: Final = ("seed", "settings", "lr", "epochs", "study")
 
 
 def word_of(verdict: Verdict, parameters: float | None) -> str:
-    """Return the word of a verdict, with the reason if there is one, and what it is about.
+    """Return the word of a verdict, with what it is about and what is shown, or the reason.
 
     Args:
         verdict: The verdict.
@@ -35,9 +23,20 @@ def word_of(verdict: Verdict, parameters: float | None) -> str:
     """
     if verdict.reason is not None:
         return f"{verdict.word}: {verdict.reason}"
-    if verdict.word == NOT_DECIDED or parameters is None or parameters >= SMALL:
-        return verdict.word
-    return f"{verdict.word} on this small backbone"
+    small = verdict.word != NOT_DECIDED and parameters is not None and parameters < SMALL
+    said = f"{verdict.word} on this small backbone" if small else verdict.word
+    return f"{said}: {_contrary(verdict)}" if verdict.word == "does not hold" else said
+
+
+def _contrary(verdict: Verdict) -> str:
+    """Return what is shown where a claim does not hold."""
+    match verdict.asked.claim.kind:
+        case "better":
+            return f"a gain of {_margin(verdict).text} is excluded"
+        case "not better":
+            return f"a gain of more than {_margin(verdict).text} is shown"
+        case "equal":
+            return f"a difference of more than {_margin(verdict).text} is shown"
 
 
 def verdict_table(
@@ -45,6 +44,7 @@ def verdict_table(
     beside: Sequence[Verdict],
     parameters: float | None,
     *,
+    cut: Mapping[str, str] | None = None,
     name: str = "verdicts",
     title: str = "Verdicts",
 ) -> Table:
@@ -54,6 +54,7 @@ def verdict_table(
         verdicts: The verdicts; those that cannot be asked last.
         beside: Verdicts on the same claims with the settings of the publications.
         parameters: Number of parameters of the backbone; None if unknown.
+        cut: Recipes with fewer epochs than published, as `choosing.cut_epochs` returns them.
         name: Name of the table.
         title: Its heading.
     """
@@ -64,8 +65,8 @@ def verdict_table(
         ("verdict", lambda one: Cell(text=word_of(one, parameters))),
         ("difference (95 % interval)", _difference),
         ("of", lambda one: Cell(text=one.evidence.name) if one.evidence else NOTHING),
-        ("seeds", lambda one: _number(one.evidence and one.evidence.estimate.seeds)),
-        ("recordings", lambda one: _number(one.evidence and one.evidence.recordings)),
+        ("seeds", lambda one: number(one.evidence and one.evidence.estimate.seeds)),
+        ("recordings", lambda one: number(one.evidence and one.evidence.recordings)),
         ("corrected p", lambda one: NOTHING if one.p is None else _p(one.p)),
         ("published difference", _published),
         ("matters from", _margin),
@@ -77,7 +78,7 @@ def verdict_table(
         columns.append(
             (
                 "with published settings",
-                lambda one: _beside(other.get((one.asked.claim.name, one.asked.where))),
+                lambda one: _beside(other.get((one.asked.claim.name, one.asked.where)), cut or {}),
             )
         )
     ordered = sorted(verdicts, key=lambda one: one.word == CANNOT)
@@ -118,95 +119,6 @@ def comparison_table(verdicts: Sequence[Verdict]) -> Table | None:
         rows=rows,
         notes=["These p are one-sided and not corrected: those of the verdicts are."],
     )
-
-
-def settings_table(outcomes: Sequence[Outcome]) -> Table | None:
-    """Return what was chosen for each recipe, and what choosing cost; None without choices."""
-    tried: dict[Key, list[Outcome]] = {}
-    for one in outcomes:
-        if one.trial.labels.get("settings") == "choice":
-            tried.setdefault(key_of(one.trial), []).append(one)
-    best = choices(outcomes)
-    rows = [_chosen_row(some, best.get(key)) for key, some in tried.items()]
-    if not rows:
-        return None
-    return Table(
-        name="settings",
-        title="Settings chosen on validation",
-        columns=[
-            *("recipe", "rate", "epochs", "best on validation", "worst", "tried", "failed"),
-            "seconds",
-        ],
-        rows=rows,
-        notes=[
-            "Each recipe is trained at each rate and number of epochs with the first seed, and the "
-            "best by the primary metric on the validation recordings is used with all seeds. "
-            "Where the best rate is the lowest or the highest, a wider grid could be better. Ties "
-            "go to the lower rate and fewer epochs. Seconds are those of all these trainings."
-        ],
-    )
-
-
-def grid_of(outcomes: Sequence[Outcome]) -> dict[str, list[float]]:
-    """Return the rates (`lr`) and the numbers of epochs (`epochs`) that trials choose from."""
-    tried = [one.trial.labels for one in outcomes if one.trial.labels.get(SETTINGS) == CHOICE]
-    return {name: sorted({float(one[name]) for one in tried}) for name in ("lr", "epochs")}
-
-
-def ends_of_the_grid(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return how many choices are at an end of the grid, where a wider one may be better."""
-    best, grid = choices(outcomes).values(), grid_of(outcomes)
-    found: list[str] = []
-    for name, pick, end in (
-        ("lr", max, "the highest rate"),
-        ("lr", min, "the lowest rate"),
-        ("epochs", max, "the most epochs"),
-    ):
-        values = grid[name]
-        number = sum(one[name] == pick(values) for one in best) if len(values) > 1 else 0
-        of = "" if found else f" of {count(len(best), 'choice')}"
-        found += [f"{number}{of} at {end}"] * (number > 0)
-    if not found:
-        return []
-    return [f"At an end of the grid, where a wider one may be better: {', '.join(found)}."]
-
-
-def _chosen_row(some: Sequence[Outcome], best: object) -> list[Cell]:
-    labels = {k: v for k, v in some[0].trial.labels.items() if k not in APART}
-    scored = [score for one in some if (score := validation(one.measured)) is not None]
-    metric = _metric_of(some)
-    seconds = sum(one.measured.train_seconds for one in some if one.measured is not None)
-    lr = best.get("lr") if isinstance(best, dict) else None
-    epochs = best.get("epochs") if isinstance(best, dict) else None
-    shown = [
-        NOTHING if not scored or metric is None else Cell(text=metric.text(abs(pick(scored))))
-        for pick in (max, min)
-    ]
-    return [
-        Cell(text=describe(labels)),
-        NOTHING if lr is None else Cell(text=f"{lr:g}", value=lr),
-        _number(epochs),
-        *shown,
-        _number(len(some)),
-        _number(sum(one.state == "failed" for one in some)),
-        Cell(text=f"{seconds:,.0f}", value=seconds),
-    ]
-
-
-def _metric_of(some: Sequence[Outcome]) -> Metric | None:
-    task = next((TASKS[one.measured.task] for one in some if one.measured is not None), None)
-    return None if task is None else task.reported[task.primary_metric]
-
-
-def seconds_by_settings(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Return the seconds of the finished trials by where their settings are from, each once."""
-    found: dict[str, dict[str, float]] = {}
-    for one in outcomes:
-        if one.measured is not None:
-            name = str(one.trial.labels.get("settings"))
-            spent = one.measured.train_seconds + (one.measured.test_seconds or 0.0)
-            found.setdefault(name, {})[one.name] = spent
-    return {name: sum(spent.values()) for name, spent in found.items()}
 
 
 def _statement(verdict: Verdict) -> str:
@@ -258,17 +170,21 @@ def _detectable(verdict: Verdict) -> Cell:
     return Cell(text=text, value=verdict.detectable)
 
 
-def _beside(verdict: Verdict | None) -> Cell:
+def _beside(verdict: Verdict | None, cut: Mapping[str, str]) -> Cell:
+    """Return a verdict with published settings, and how many of the published epochs it is of."""
     if verdict is None or verdict.evidence is None:
         return NOTHING
-    return Cell(text=f"{verdict.word}, {verdict.evidence.difference()}")
+    epochs = dict.fromkeys(cut[one] for one in verdict.asked.claim.recipes if one in cut)
+    of = f" with {' and '.join(epochs)} epochs" if epochs else ""
+    return Cell(text=f"{verdict.word}{of}, {verdict.evidence.difference()}")
 
 
 def _p(value: float) -> Cell:
     return Cell(text=p_text(value), value=value)
 
 
-def _number(value: object) -> Cell:
+def number(value: object) -> Cell:
+    """Return a whole number as a cell; a dash for anything else."""
     return Cell(text=f"{value:,}", value=value) if isinstance(value, int) else NOTHING
 
 
@@ -276,13 +192,15 @@ def _notes(verdicts: Sequence[Verdict]) -> list[str]:
     hypotheses = max((one.hypotheses for one in verdicts), default=0)
     return [
         "The difference is that of the comparison that decides, or of the one that is least in "
-        "favour; its interval covers other seeds, and other recordings or speakers where the score "
-        "of each is known. All comparisons are below.",
+        "favour, and above 0 where the first of the two is better. Its interval covers other "
+        "seeds, and other recordings or speakers where the score of each is known. All comparisons "
+        "are below.",
         *([f"p is corrected by Holm's method for {hypotheses} hypotheses."] if hypotheses else []),
         f"Each claim and its contrary is a hypothesis. Holds: p of the claim is below {LEVEL:g}. "
-        "Does not hold: p of the contrary is. An order is shown by each of its comparisons, and "
-        "that something brings nothing by a test against the smallest difference that matters; a "
-        "large p shows nothing.",
+        "Does not hold: p of the contrary is, which is a gain below the smallest difference that "
+        "matters or, where a claim says that something brings nothing, one above it. An order is "
+        "shown by each of its comparisons, and that something brings nothing by a test against "
+        "the smallest difference that matters; a large p shows nothing.",
         "Could have been found: the smallest true difference that this size shows with a "
         f"probability of {POWER:.0%} at the corrected level; of claims that something brings "
         "nothing, the smallest margin. Above the column before it, not decided says little about "

@@ -16,7 +16,8 @@ from ossicle.studies.ensembles.pool import pools
 from ossicle.studies.ensembles.report import Results, ask_claims, relabelled, results_of
 from ossicle.studies.replication.choosing import CHOICE, CHOSEN, SETTINGS, STUDY, size_of
 from ossicle.studies.replication.own_studies import HYBRID
-from ossicle.studies.replication.plan import PLAIN, has_ensembles, values_of
+from ossicle.studies.replication.plan import PLAIN, values_of
+from ossicle.studies.replication.refusals import refusal
 from ossicle.studies.searching.found import found_in
 from ossicle.studies.searching.report import claims as claims_on_searches
 from ossicle.trials.outcome import Outcome
@@ -35,10 +36,6 @@ WORDS: Final = {  # for claims that were not asked, whose sentences have words i
     "modules": ["LoRA, bottleneck or both"],
     "frozen": ["two-stage, frozen"],
 }
-NO_DOMAINS: Final = (
-    "it needs two domains with the same labels: give --domains 'SOURCE; TARGET', such as acted and "
-    "natural emotion"
-)
 
 
 @dataclass(frozen=True)
@@ -148,9 +145,9 @@ def ask_place(study: "Claims", place: Place, settings: str = CHOSEN) -> list[Ask
     for claim in (values_of(one, size) for one in chosen_claims(study.only)):
         if not place.answers(claim, study) or (settings != CHOSEN and claim.study not in PLAIN):
             continue
-        refusal = _refusal(study, claim, place)
-        if refusal is not None:
-            asked.append(Asked(worded(claim), place.name, fault=refusal, refused=True))
+        why = refusal(claim, place.task, has_domains=bool(study.pair))
+        if why is not None:
+            asked.append(Asked(worded(claim), place.name, fault=why, refused=True))
         elif claim.study in PLAIN:
             found = ask(claim, by_key.get(claim.over, {}), place.name)
             asked.append(found if found.evidence else _explained(found, place))
@@ -166,24 +163,6 @@ def _cells(place: Place, settings: str) -> dict[str, dict[CellKey, Cell]]:
         over = next((name for name in OVER if name in cell.labels), "")
         found.setdefault(over, {})[labelled(cell.labels, over)] = cell
     return found
-
-
-def _refusal(study: "Claims", claim: Claim, place: Place) -> str | None:
-    """Return why a claim has no meaning here; None if it has."""
-    task = place.task
-    if claim.cannot:
-        return claim.cannot
-    if claim.study == "domains":
-        return None if study.pair else NO_DOMAINS
-    if task is None:
-        return None
-    if claim.tasks and task not in claim.tasks:
-        return f"it is about {' or '.join(claim.tasks)}, and the task of these data is {task}"
-    if claim.study == "ensemble" and not has_ensembles(task):
-        return f"it is about answers that are right or wrong, and those of {task} are not"
-    if claim.over == "shots" and task != "classification":
-        return f"it draws recordings of each class, and {task} has no classes"
-    return None
 
 
 def _special(claim: Claim, place: Place) -> list[Asked]:
@@ -217,10 +196,11 @@ def _explained(asked: Asked, place: Place) -> Asked:
         if one.state == "failed" and _bears_on(claim, recipes, one.trial.labels)
     ]
     if not failed:
-        return replace(asked, fault=asked.fault or "its trials are not finished")
-    one = failed[0]
-    refused = all(not each.name for each in failed)  # they were not even started
-    return replace(asked, fault=f"{one.trial.labels['recipe']}: {one.reason}", refused=refused)
+        return replace(asked, fault=asked.fault or "its trials are not finished", missing=True)
+    unfit = [one for one in failed if not one.name]  # they cannot even be started
+    one, words = (unfit[0], "") if unfit else (failed[0], "a trial failed: ")
+    fault = f"{words}{one.trial.labels['recipe']}: {one.reason}"
+    return replace(asked, fault=fault, refused=bool(unfit), missing=not unfit)
 
 
 def _bears_on(claim: Claim, recipes: set[str], labels: Mapping[str, Label]) -> bool:
