@@ -39,7 +39,7 @@ SHOWN = (  # columns of the table of verdicts that the page has too
     *("published difference", "matters from", "could have been found", "with published settings"),
 )
 WORDS = ("holds", "does not hold", "not decided at this size", "no result", "cannot be asked here")
-SHORT = {"holds": "holds", "does not hold": "does not hold", WORDS[2]: "not decided"}
+SHORT = {"holds": "**holds**", "does not hold": "**does not hold**", WORDS[2]: "not decided"}
 NOTHING = "–"
 USUAL = "classification"  # the task that titles leave out
 OF_LABELS = ("label=", "map=")  # options of corpora that titles leave out
@@ -173,10 +173,8 @@ def _corpus(data: str) -> str:
 
 
 def _overview(studies: list[dict[str, Any]]) -> list[str]:
-    """Return where each claim has which verdict; nothing for a single study."""
-    if len(studies) < 2:
-        return []
-    lines = [f"| claim | {' | '.join(SHORT.values())} |", "|---" * (len(SHORT) + 1) + "|"]
+    """Return where each claim has which verdict."""
+    lines = ["| claim | verdicts |", "|---|---|"]
     for name, claim in listed_claims().items():
         found: dict[str, list[str]] = {one: [] for one in SHORT}
         for study in studies:
@@ -185,8 +183,8 @@ def _overview(studies: list[dict[str, Any]]) -> list[str]:
                 found[one].append(f"{_title(study)}{differences}")
         if any(found.values()):
             said = _escaped(worded(claim).statement) + OPEN * claim.is_open
-            shown = ["; ".join(each) or NOTHING for each in found.values()]
-            lines.append(f"| **{name}** {said} | {' | '.join(shown)} |")
+            shown = [f"{SHORT[one]}: {'; '.join(each)}" for one, each in found.items() if each]
+            lines.append(f"| **{name}** {said} | {'<br>'.join(shown)} |")
     trials = sum(one["trials"].get("finished", 0) for one in studies)
     hours = sum(sum(one["seconds"].values()) for one in studies) / 3600
     spent = f"{trials:,} trials of {hours:.1f} h in all, added up over workers."
@@ -261,14 +259,14 @@ def _not_asked(studies: list[dict[str, Any]]) -> list[str]:
 
 
 def _table(rows: list[dict[str, str]]) -> str:
-    """Return the claims that have results, as a Markdown table."""
+    """Return the claims that have results, whose sentences the overview has, as a table."""
     columns = [name for name in SHOWN if name in rows[0]]
     lines = [
         f"| claim | verdict | {' | '.join(columns)} |",
         "|---" * (len(columns) + 2) + "|",
     ]
     for row in rows:
-        cells = [_claim(row), row["verdict"], *(row[name] for name in columns)]
+        cells = [_name(row), row["verdict"], *(row[name] for name in columns)]
         lines.append(f"| {' | '.join(map(_escaped, cells))} |")
     return "\n".join(lines)
 
@@ -283,8 +281,12 @@ def _reasons(rows: list[dict[str, str]]) -> str:
 
 
 def _claim(row: dict[str, str]) -> str:
+    return f"{_name(row)} {row['in our words']}"
+
+
+def _name(row: dict[str, str]) -> str:
     where = f" [{row['where']}]" if row.get("where") else ""
-    return f"**{row['claim']}**{where} {row['in our words']}"
+    return f"**{row['claim']}**{where}"
 
 
 def _escaped(text: str) -> str:
