@@ -13,20 +13,20 @@ run.
 import argparse
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ossicle.studies import Claims
 from ossicle.studies.analysis.cell import cells
-from ossicle.studies.analysis.listed import chosen_claims, listed_claims
+from ossicle.studies.analysis.listed import listed_claims
 from ossicle.studies.record import read_record
 from ossicle.studies.replication.choosing import CHOSEN, PUBLISHED
 from ossicle.studies.replication.settings import grid_of, seconds_by_settings
 from ossicle.studies.replication.verdicts import places, worded
 from ossicle.studies.run import report_study
 from ossicle.studies.summary import join_splits
-from ossicle.trials.outcome import Outcome
+from ossicle.trials.outcome import Outcome, distinct
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -39,7 +39,10 @@ SHOWN = (  # columns of the table of verdicts that the page has too
     *("published difference", "matters from", "could have been found", "with published settings"),
 )
 WORDS = ("holds", "does not hold", "not decided at this size", "no result", "cannot be asked here")
-SHORT = {"holds": "**holds**", "does not hold": "**does not hold**", WORDS[2]: "not decided"}
+SHORT = {
+    **{one: f"**{one}**" for one in ("holds", "does not hold")},
+    **{"not decided at this size": "not decided", "cannot be asked here": "cannot be asked"},
+}
 NOTHING = "–"
 USUAL = "classification"  # the task that titles leave out
 OF_LABELS = ("label=", "map=")  # options of corpora that titles leave out
@@ -96,17 +99,18 @@ def word(row: dict[str, str]) -> str:
 
 def _results(folder: Path) -> dict[str, Any]:
     record = read_record(folder)
+    study = Claims(**record.options)
     outcomes = report_study(folder, write=False).outcomes
-    said, sections = Claims(**record.options).analyse(outcomes)
+    said, sections = study.analyse(outcomes)
     (table,) = next(one.parts for one in sections if one.title == "Verdicts")
     rows = [[cell.text for cell in row] for row in table.rows]
     measured = [one.measured for one in outcomes if one.measured is not None]
     return {
         "backbone": "; ".join(record.grid["backbones"]),
-        "data": _data(record.options, record.grid),
+        "data": "; ".join(study.data_used(record.grid["data"])),
         "task": "; ".join(dict.fromkeys(one.task for one in measured)),
         "split": join_splits([one.split for one in measured]),
-        "trials": Counter(one.state for one in outcomes),
+        "trials": Counter(one.state for one in distinct(outcomes) if one.state != "refused"),
         "command": record.command.replace(f"--out={folder}", f"--out=studies/{folder.name}"),
         "grid": grid_of(outcomes),
         "seconds": {name: round(s) for name, s in seconds_by_settings(outcomes).items()},
@@ -134,13 +138,6 @@ def _reached(outcomes: Sequence[Outcome], settings: str) -> dict[str, dict[str, 
                     heading = f"{metric.label} (%)" if metric.percent else metric.label
                     found.setdefault(heading, {})[cell.name] = metric.spread(*reached)
     return found
-
-
-def _data(options: Mapping[str, Any], grid: Mapping[str, Any]) -> str:
-    """Return the data strings that claims are asked of."""
-    asked = {one.study for one in chosen_claims(options["only"]) if not one.cannot}
-    plain = [] if asked == {"domains"} else list(grid["data"])
-    return "; ".join([*plain, *([options["domains"]] if options["domains"] else [])])
 
 
 def _replaced(value: Any, replaced: dict[str, str]) -> Any:
@@ -194,7 +191,7 @@ def _overview(studies: list[dict[str, Any]]) -> list[str]:
 def _in_short(rows: list[dict[str, str]]) -> dict[str, str]:
     """Return the words on a claim, each with the differences of its rows in parentheses."""
     found: dict[str, list[str]] = {}
-    for row in (one for one in rows if one["of"] != NOTHING):
+    for row in (one for one in rows if word(one) in SHORT):
         difference = row["difference (95 % interval)"]
         found.setdefault(word(row), []).extend([difference.split()[0]] * (difference != NOTHING))
     return {name: f" ({', '.join(each)})" if each else "" for name, each in found.items()}

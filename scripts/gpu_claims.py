@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ask the central claims D1, D3, A2 and C1 at base size on a GPU, in at most eight minutes.
+"""Ask the central claims D1a, D3, A2a and C1 at base size on a GPU, in at most eight minutes.
 
     python3 scripts/gpu_claims.py --ast FOLDER --speech FOLDER --sounds esc50:FOLDER
     python3 scripts/gpu_claims.py --device cpu --quick    try the script itself, on tiny models
@@ -26,8 +26,8 @@ from pathlib import Path
 from gpu_check import ROOT, prepared
 
 STORED = ROOT / "benchmarks" / "results" / "verdicts-gpu.json"
-SHARES = {"D1": 0.35, "D3": 0.25, "A2": 0.25, "C1": 0.15}  # of the time, in this order
-OF_AST = ("D1", "D3")
+SHARES = {"D1a": 0.35, "D3": 0.25, "A2a": 0.25, "C1": 0.15}  # of the time, in this order
+OF_AST = ("D1a", "D3")
 GRID = {"lr": "3e-4,1e-3,3e-3,1e-2", "epochs": "5"}  # base size has its best rates lower than tiny
 MARGIN_S = 30.0  # to judge, and write the page
 GRACE_S = 10.0  # to end the processes of trials

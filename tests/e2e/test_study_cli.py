@@ -181,6 +181,21 @@ def test_a_dry_run_of_claims_says_which_cannot_be_asked(ossicle: Command, tmp_pa
         ("ast/lora-qkvo, settings published", 2),
         ("ast/lora-qv, settings published", 2),
     ]
+    part = json.loads(ossicle(*dry, "--only=D5b", "--shard=1/2", "--json").out)["notes"]
+    assert part[0] == "These are all trials, of which --shard 1/2 runs a part."
+    alone = json.loads(ossicle(*dry, "--only=D1,A1", "--backbone=tiny-ast", "--json").out)
+    assert any(one.startswith("Cannot be asked: D1a: ast/spt-300: 300") for one in alone["notes"])
+    assert alone["refused"] == []  # which is said with the claims
     refused = message_of(ossicle(*dry, "--only=C4"))
     assert refused.startswith("no claim can be asked. C4a, C4b, C4c: it needs two domains")
     assert message_of(ossicle(*dry, "--only=,")).startswith("--only is ','; expected names")
+
+
+def test_labels_of_domains_are_renamed_as_those_of_data(ossicle: Command, tmp_path: Path) -> None:
+    domains = "demo?where=manner=calm; demo?where=manner=excited&map=open=OPEN,close=CLOSE"
+    dry = ("study", "claims", "--only=C4", "--dry-run", f"--out={tmp_path / 'out'}")
+    left = ossicle(*dry, f"--domains={domains}")
+    assert "labels that not all domains have are left out" in left.err
+    done = ossicle(*dry, f"--domains={domains}", "--map-labels=open=OPEN,close=CLOSE")
+    assert (done.status, done.err) == (0, "")
+    assert "35 further trials follow" in done.out

@@ -1,5 +1,7 @@
 """How the command line prints the tables of a report on a narrow terminal."""
 
+from dataclasses import replace
+
 import pytest
 
 from ossicle.cli.study_output import print_report_table
@@ -42,6 +44,19 @@ def test_a_table_fits_on_the_terminal_with_all_its_text(
     parts = sum("claim" in line.split() for line in printed.splitlines())
     assert sum("D5" in line.split() for line in printed.splitlines()) == parts
     assert (parts == 1) == (columns == 300)
+
+
+def test_a_word_that_is_longer_than_a_line_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    long = "emodb:corpora/emodb?map=" + "anger=happiness=neutral=sadness=" * 4
+    table = replace(TABLE, rows=[[replace(TABLE.rows[0][0], text=long), *TABLE.rows[0][1:]]])
+    print_report_table(table, {"claim", "where"})
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "claim" in printed
+    assert "anger=happiness" in printed
 
 
 def test_a_longer_text_begins_at_the_left_and_numbers_end_at_the_right(

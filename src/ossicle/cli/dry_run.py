@@ -15,13 +15,19 @@ from ossicle.studies.study import Study
 from ossicle.trials.capacity import choose_workers
 from ossicle.trials.folder import read_outcomes
 from ossicle.trials.naming import Naming
-from ossicle.trials.outcome import Outcome
+from ossicle.trials.outcome import Outcome, distinct
 
 REPEATS = ("seed", "fold")
 
 
 def dry_run(
-    study: Study, grid: Grid, trials_folder: Path, workers: int | None, *, json: bool
+    study: Study,
+    grid: Grid,
+    trials_folder: Path,
+    workers: int | None,
+    shard: str | None,
+    *,
+    json: bool,
 ) -> None:
     """Print the trials of a study in cells of repeats, without writing anything.
 
@@ -30,6 +36,7 @@ def dry_run(
         grid: Its grid.
         trials_folder: Folder of the trials, some of which may be measured already.
         workers: Trials that run at the same time; None: as many as this machine has room for.
+        shard: The part of them that the command would run, as text; None: all.
         json: Whether to print one JSON object.
 
     Raises:
@@ -41,22 +48,25 @@ def dry_run(
     outcomes = read_outcomes(checked.trials, names, trials_folder)
     cells = _cells(checked, outcomes, (*REPEATS, *study.gathered))
     count = workers or choose_workers(trial.config for trial in checked.trials)
-    seconds = _estimate(outcomes, count)
+    different = distinct(outcomes)
+    seconds = _estimate(different, count)
+    follow = study.outlook(grid)
+    part = "" if shard is None else f"These are all trials, of which --shard {shard} runs a part."
     found: dict[str, Any] = {
         "cells": cells,
-        "trials": len(outcomes),
-        "finished": sum(one.state == "finished" for one in outcomes),
-        "refused": reasons(checked.refused),
-        "notes": [*study.remarks(grid), *checked.notes, *filter(None, [study.outlook(grid)])],
+        "trials": len(different),
+        "finished": sum(one.state == "finished" for one in different),
+        "refused": [] if study.refusals_are_results else reasons(checked.refused),
+        "notes": [*study.remarks(grid), *checked.notes, *filter(None, [part, follow])],
         "estimate_s": seconds,
     }
     if json:
         o.print_json(found)
     else:
-        _print(found)
+        _print(found, "these" if follow else "the others")
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: dict[str, Any], which: str) -> None:
     rows = [
         [
             "\n".join(o.wrapped(cell["cell"], 40)),
@@ -74,7 +84,7 @@ def _print(found: dict[str, Any]) -> None:
     if found["estimate_s"] is None:
         print("Time: unknown, none is measured yet.")
     else:
-        print(f"Time of the others: about {duration(found['estimate_s'])}.")
+        print(f"Time of {which}: about {duration(found['estimate_s'])}.")
     if found["refused"]:
         print("Trials that cannot run:", file=sys.stderr)
         for line in found["refused"]:

@@ -85,9 +85,12 @@ def print_table(
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Wrap a text at spaces and after commas, so that an expression wraps between its sites."""
+    """Wrap a text at spaces and after commas, so that an expression wraps between its sites.
+
+    A word that is longer than a line is broken.
+    """
     lines = [""]
-    for piece in re.findall(r"[^, ]+,? *|[, ]+", text):
+    for piece in re.findall(rf"[^, ]{{1,{width}}},? *|[, ]+", text):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
             lines.append("")
         lines[-1] += piece

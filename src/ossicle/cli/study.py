@@ -206,7 +206,10 @@ def study(
         shard=None if shard is None else Shard.parse(shard),
     )
     check_study(given.out, chosen.name)
-    data = with_labels(data, map_labels)
+    used = chosen.data_used(data)
+    renamed = dict(zip(used, with_labels(used, map_labels), strict=True))
+    data = [renamed.get(one, one) for one in data]
+    chosen = chosen.with_own_data([renamed[one] for one in chosen.own_data])
     config = TrainConfig(recipe="", backbone=backbone[0], data=data[0], **options.values)
     numbers = _seeds(seeds) if seeds else chosen.seeds
     budgets = tuple(parse_count(one) for one in _parts(budget))
@@ -228,7 +231,7 @@ def study(
         from ossicle.cli.dry_run import dry_run as show
         from ossicle.studies.run import TRIALS
 
-        show(chosen, grid, given.trials or given.out / TRIALS, workers, json=json)
+        show(chosen, grid, given.trials or given.out / TRIALS, workers, shard, json=json)
         return
     _run(chosen, grid, given, json=json)
 

@@ -106,8 +106,8 @@ class Prompt(Method):
             )
         if self.drop_distillation and site.num_special < 2:
             raise RecipeMismatch(
-                f"drop_distillation removes the distillation token, which {site} does not have; "
-                "leave it out of the recipe"
+                "drop_distillation removes the distillation token, which this backbone does not "
+                "have; leave it out of the recipe"
             )
         return PromptAdapter(self, site)
 

@@ -1,7 +1,7 @@
 """What four publications claim, asked of one backbone and corpus: a verdict for each claim."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 from ossicle.errors import RunError
@@ -16,7 +16,10 @@ from ossicle.trials.outcome import Outcome
 from ossicle.trials.trial import Trial
 
 SIZES = Limits(choices=("quick", "full"))
-PREPARED = ("lr", "epochs", "shots", "parent")  # settings of a run that the study fills in
+PREPARED = {  # settings of a run that the study fills in, and the option that gives them
+    **dict.fromkeys(("lr", "epochs"), "settings"),
+    **{"shots": "shots", "parent": "from"},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,7 @@ class Claims(Study):
         "Lin et al. 2024, Inoue et al. 2024, Lashkarashvili et al. 2024, Cappellazzo et al. 2023"
     )
     without: ClassVar[tuple[str, ...]] = ("recipes", "budget", "baseline", "settings", "shots")
+    refusals_are_results: ClassVar[bool] = True
     gathered: ClassVar[tuple[str, ...]] = ("lr", "epochs")
     seeds: ClassVar[tuple[int, ...]] = (0, 1, 2, 3, 4)
     backbones: ClassVar[tuple[str, ...]] = ("tiny-hubert",)
@@ -94,6 +98,20 @@ class Claims(Study):
         """The data strings of the source and the target domain; empty without domains."""
         return tuple(one.strip() for one in self.domains.split(";") if one.strip())
 
+    @property
+    def own_data(self) -> tuple[str, ...]:
+        """The data strings of the domains."""
+        return self.pair
+
+    def with_own_data(self, data: Sequence[str]) -> "Claims":
+        """Return the study with other domains."""
+        return replace(self, domains="; ".join(data))
+
+    def data_used(self, data: Sequence[str]) -> list[str]:
+        """Return the domains, after the data of other claims if any are asked."""
+        plain = any(one.study != "domains" for one in chosen_claims(self.only))
+        return [*(data if plain else ()), *self.pair]
+
     def filled(self, grid: Grid) -> Grid:
         """Return the grid, which has no recipes.
 
@@ -113,10 +131,9 @@ class Claims(Study):
                 )
         given = [name for name in PREPARED if getattr(grid.config, name) is not None]
         if given:
-            option = {"parent": "from", "shots": "shots"}.get(given[0], "settings")
             raise RunError(
-                f"the study claims chooses {given[0]} itself; leave --{option} out. --size, or "
-                "--lr and --epochs, say what it chooses from"
+                f"the study claims sets {given[0]} itself; leave --{PREPARED[given[0]]} out. "
+                "--size says how, and --lr and --epochs from which rates and epochs it chooses"
             )
         self._check_used(grid)
         return grid

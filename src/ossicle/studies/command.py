@@ -32,13 +32,16 @@ def command_of(study: Study, grid: Grid, out: Path) -> str:
     return shlex.join([*words, f"--out={out}"])
 
 
+def with_out(command: str, out: Path) -> str:
+    """Return the command of a study with another folder."""
+    words = [word for word in shlex.split(command) if not word.startswith("--out=")]
+    return shlex.join([*words, f"--out={out}"])
+
+
 def same_but_folder(first: str, second: str) -> bool:
     """Return whether two commands differ in nothing but the name of their folder."""
-    parts = [
-        [word for word in shlex.split(one) if not word.startswith("--out=")]
-        for one in (first, second)
-    ]
-    return parts[0] == parts[1]
+    anywhere = Path()
+    return with_out(first, anywhere) == with_out(second, anywhere)
 
 
 def changed_settings(config: TrainConfig, ignored: frozenset[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,7 @@ from ossicle.reports.parts import Report, Table
 from ossicle.reports.write import write_report
 from ossicle.studies import STUDIES
 from ossicle.studies.checks import Checked, check_trials
-from ossicle.studies.command import command_of, same_but_folder
+from ossicle.studies.command import command_of, same_but_folder, with_out
 from ossicle.studies.explain import store_explanations
 from ossicle.studies.grid import Grid
 from ossicle.studies.plots import store_embeddings
@@ -42,7 +42,7 @@ from ossicle.trials.engine import Engine, Event
 from ossicle.trials.folder import read_outcomes
 from ossicle.trials.local_engine import LocalEngine
 from ossicle.trials.naming import Naming
-from ossicle.trials.outcome import Outcome
+from ossicle.trials.outcome import Outcome, State, distinct
 from ossicle.trials.run import Standing, run_trials
 from ossicle.trials.shard import Shard
 from ossicle.trials.trial import Trial, names_of_roots
@@ -60,7 +60,8 @@ class StudyOutcome:
 
     Attributes:
         folder: Its folder.
-        outcomes: The outcome of every trial, those that cannot run included, as failed ones.
+        outcomes: The outcome of every trial, those that cannot run included: as failed ones, or
+            refused ones where that is part of the result.
         report: Its report; None where none was asked for.
     """
 
@@ -70,11 +71,11 @@ class StudyOutcome:
 
     @property
     def failed(self) -> tuple[Outcome, ...]:
-        """The trials that failed, or cannot run."""
+        """The trials that failed, or cannot run and should."""
         return tuple(one for one in self.outcomes if one.state == "failed")
 
     def _repr_html_(self) -> str:
-        states = Counter(one.state for one in self.outcomes)
+        states = Counter(one.state for one in distinct(self.outcomes))
         facts = {
             "folder": str(self.folder),
             "trials": ", ".join(f"{count} {state}" for state, count in states.items()),
@@ -150,11 +151,14 @@ def run_study(
         checked = check_trials(trials)
         names = [naming.name(trial) for trial in checked.trials]
         described = {name: describe(one) for name, one in zip(names, checked.trials, strict=True)}
-        on_declared(checked, described)
+        shown = replace(checked, refused=()) if study.refusals_are_results else checked
+        on_declared(shown, described)
         if engine is None:
             engine = local = _local_engine(checked, workers, threads)
             threads = local.threads
-        _declare(study, grid, folder, checked, names, TRIALS if inside else str(place), threads)
+        notes = (*study.remarks(grid), *checked.notes)
+        declared = replace(checked, notes=notes)
+        _declare(study, grid, folder, declared, names, TRIALS if inside else str(place), threads)
         roots = names_of_roots(checked.trials, names)
         part = (shard or Shard(1, 1)).of(list(zip(checked.trials, names, strict=True)), roots)
         known = run_trials(
@@ -235,10 +239,10 @@ def _reported(
     if not trials.is_dir():
         raise RunError(
             f"the trials of '{folder}' are not in '{trials}', so that nothing can be reported. "
-            f"Move them back there, or run them again: {record.command}"
+            f"Move them back there, or run them again: {with_out(record.command, folder)}"
         )
     study = STUDIES[record.study](**record.options)
-    outcomes = _outcomes(record, folder, known)
+    outcomes = _outcomes(study, record, folder, known)
     report = None
     for store in stores:
         for fault in store(outcomes, progress=progress):
@@ -283,10 +287,13 @@ def _declare(
     write_record(folder, record, grid.config)
 
 
-def _outcomes(record: Record, folder: Path, known: Iterable[Outcome]) -> list[Outcome]:
+def _outcomes(
+    study: Study, record: Record, folder: Path, known: Iterable[Outcome]
+) -> list[Outcome]:
     """Return the outcomes of the trials, and of those that cannot run."""
+    state: State = "refused" if study.refusals_are_results else "failed"
     refused = [
-        Outcome(trial=trial, name="", folder=folder, state="failed", reason=reason)
+        Outcome(trial=trial, name="", folder=folder, state=state, reason=reason)
         for trial, reason in record.refused
     ]
     place = folder / record.trials_folder

@@ -30,6 +30,7 @@ class Study(ABC):
         data: Data strings that it takes where none are given; empty: they must be given.
         compared: What the label `recipe` holds, as a heading.
         without: Options of the command line that it refuses, and that its help text leaves out.
+        refusals_are_results: Whether trials that cannot run are part of the result, not failures.
         gathered: Labels that a list of the trials leaves out: it shows the number of their values.
     """
 
@@ -43,7 +44,21 @@ class Study(ABC):
     data: ClassVar[tuple[str, ...]] = ()
     compared: ClassVar[str] = "Recipes"
     without: ClassVar[tuple[str, ...]] = ()
+    refusals_are_results: ClassVar[bool] = False
     gathered: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def own_data(self) -> tuple[str, ...]:
+        """The data strings among its own options."""
+        return ()
+
+    def with_own_data(self, data: Sequence[str]) -> "Study":  # noqa: ARG002
+        """Return the study with other data strings in place of `own_data`."""
+        return self
+
+    def data_used(self, data: Sequence[str]) -> list[str]:
+        """Return the data strings that trials have, of those of the grid and of its own."""
+        return [*data, *self.own_data]
 
     def trials(self, grid: Grid) -> list[Trial]:
         """Return the trials, in the order in which they should be run.

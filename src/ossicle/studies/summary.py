@@ -16,7 +16,7 @@ from ossicle.reports.parts import Report, Section
 from ossicle.studies.command import REPLACED, changed_settings
 from ossicle.studies.record import Record
 from ossicle.studies.study import Study
-from ossicle.trials.outcome import Outcome
+from ossicle.trials.outcome import Outcome, distinct
 from ossicle.trials.trial import Trial
 
 TABLE: Final = "trials.csv"
@@ -50,7 +50,7 @@ def build_report(study: Study, record: Record, outcomes: Sequence[Outcome], fold
         facts=_facts(study, record, outcomes),
         sections=[*sections, *([Section(title="Notes", parts=notes)] if notes else [])],
         failed=[(describe(one.trial), one.reason or "") for one in _in_state(outcomes, "failed")],
-        missing=_missing(outcomes, folder),
+        missing=_missing(distinct(outcomes), folder),
         environment=_environment(record),
     )
 
@@ -101,7 +101,7 @@ def _facts(study: Study, record: Record, outcomes: Sequence[Outcome]) -> dict[st
     settings = changed_settings(shared, frozenset(own))
     facts = {
         "Source": study.source,
-        "Data": "; ".join(grid["data"]),
+        "Data": "; ".join(study.data_used(grid["data"])),
         "Backbone": "; ".join(grid["backbones"]),
         "Task": ", ".join(dict.fromkeys(one.task for one in known)),
         "Split": join_splits([one.split for one in known]),
@@ -112,7 +112,7 @@ def _facts(study: Study, record: Record, outcomes: Sequence[Outcome]) -> dict[st
         "Folds": grid["folds"] or "",
         "Budgets": ", ".join(f"{one:,}" for one in grid["budgets"]),
         "Settings": ", ".join(f"{name} {value}" for name, value in settings.items()),
-        "Trials": _counted(outcomes),
+        "Trials": _counted(distinct(outcomes)),
     }
     return {name: text for name, text in facts.items() if text}
 

@@ -1,6 +1,6 @@
 """What is known of a trial: its state, and the result of a finished one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ossicle.trials.trial import Trial
 
-State: TypeAlias = Literal["finished", "failed", "interrupted", "running", "pending"]
+State: TypeAlias = Literal["finished", "failed", "refused", "interrupted", "running", "pending"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +88,10 @@ class Outcome:
         trial: The trial.
         name: Its name, a hash of everything that decides its outcome.
         folder: Its folder, which may not exist yet.
-        state: `finished`; `failed`; `running`, in some process; `interrupted`, with a checkpoint to
-            continue from; or `pending`.
+        state: `finished`; `failed`; `refused`, which cannot run and need not; `running`, in some
+            process; `interrupted`, with a checkpoint to continue from; or `pending`.
         measured: The result; None unless it is finished.
-        reason: Why it failed; None unless it has.
+        reason: Why it failed or is refused; None unless it has or is.
     """
 
     trial: Trial
@@ -100,3 +100,8 @@ class Outcome:
     state: State
     measured: Measured | None = None
     reason: str | None = None
+
+
+def distinct(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return the outcomes of different trials: what has several labels may be one training."""
+    return list({one.name or id(one): one for one in outcomes}.values())

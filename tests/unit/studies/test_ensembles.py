@@ -152,7 +152,7 @@ def test_claims_are_about_single_recipes_with_as_many_parameters() -> None:
         for seed in range(2)
     ]
     asked = ask_votes(made, vote="majority", singles=("lora",), seeds=None)
-    assert [one.claim.name for one in asked] == ["A2", "A5a"]  # no weighted vote, no hybrid
+    assert [one.claim.name for one in asked] == ["A2a", "A5a"]  # no weighted vote, no hybrid
     assert asked[0].claim.statement.startswith("A majority vote over different methods")
     assert asked[0].evidence[0].estimate.value == 0.5
     assert len(ask_votes(made, vote="majority", singles=(), seeds=None)) == 1

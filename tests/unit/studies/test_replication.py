@@ -149,7 +149,7 @@ def test_the_report_begins_with_the_table_of_verdicts(right: dict[str, float], w
     plain = word.partition(" on this small backbone")[0]
     assert row["with published settings"].startswith(f"{plain} with 15 of 50 epochs, ")
     assert "neither confirm nor refute" in " ".join(said)
-    assert "Recordings are drawn, not speakers" in " ".join(said)
+    assert "Intervals and p cover other recordings, not other speakers" in " ".join(said)
     assert [one.title for one in sections] == [
         *("Verdicts", "Comparisons", "Settings", "With the settings of the publications"),
         "Results",
@@ -253,15 +253,19 @@ def test_a_recipe_that_does_not_fit_the_backbone_is_the_reason() -> None:
     study = Claims(only="D5b")
     trials = first_trials(study, GRID)
     refused = [
-        Outcome(trial=one, name="", folder=Path("nowhere"), state="failed", reason="no")
+        Outcome(trial=one, name="", folder=Path("nowhere"), state="refused", reason="no")
         for one in trials
         if one.labels["recipe"] == QKVO
     ]
     known = trained([one for one in trials if one.labels["recipe"] == QV], {QV: 0.7})
-    _, sections = report_claims(study, [*known, *refused])
+    said, sections = report_claims(study, [*known, *refused])
     table = sections[0].parts[0]
     assert isinstance(table, Table)
     assert texts(table)[0]["verdict"] == "cannot be asked here: ast/lora-qkvo: no"
+    assert not any("trials are finished" in one for one in said)  # the others are
+    (settings,) = next(one.parts[1:] for one in sections if one.title == "Settings")
+    assert isinstance(settings, Table)
+    assert [row["recipe"] for row in texts(settings)] == [QV]
 
 
 def test_an_unfinished_study_says_what_is_missing() -> None:
@@ -296,9 +300,9 @@ def test_a_trial_that_failed_leaves_its_claim_without_a_result() -> None:
     [
         ({"recipes": ("lora",)}, "leave --recipes out"),
         ({"budgets": (1000,)}, "leave --budget out"),
-        ({"config": replace(CONFIG, lr=1e-3)}, "chooses lr itself; leave --settings out"),
-        ({"config": replace(CONFIG, shots=2)}, "chooses shots itself; leave --shots out"),
-        ({"config": replace(CONFIG, parent="run")}, "chooses parent itself; leave --from out"),
+        ({"config": replace(CONFIG, lr=1e-3)}, "sets lr itself; leave --settings out"),
+        ({"config": replace(CONFIG, shots=2)}, "sets shots itself; leave --shots out"),
+        ({"config": replace(CONFIG, parent="run")}, "sets parent itself; leave --from out"),
     ],
 )
 def test_what_the_study_decides_itself_is_refused(changes: dict[str, object], message: str) -> None:
@@ -415,11 +419,53 @@ def test_what_cannot_be_decided_is_known_before_the_first_trial() -> None:
     ]
     both = replace(GRID, backbones=("tiny-hubert", "tiny-ast"))
     assert Claims(only="D5b,B2a").remarks(both) == Claims(only="D5b,B2a").remarks(GRID)
-    assert Claims().remarks(GRID) == [
-        "Claims that cannot be asked here are in the report, each with the reason."
-    ]
+    assert len(Claims().remarks(GRID)) > 5  # each reason, without --only too
     with_folds = Claims(only="C4,D5b", domains=CALM_EXCITED).remarks(replace(GRID, folds="3"))
     assert with_folds == ["--folds does not apply to --domains, of which each has its own split."]
+
+
+def test_ties_go_to_the_lower_rate_and_then_to_fewer_epochs() -> None:
+    study = Claims(only="D5b", lr="1e-2,1e-3", epochs="5,2")
+    tried = [one for one in first_trials(study, GRID) if one.labels["settings"] == "choice"]
+    assert [*choices([finished(one, 0.7) for one in tried]).values()] == [
+        {"lr": 1e-3, "epochs": 2},
+        {"lr": 1e-3, "epochs": 2},
+    ]
+
+
+def test_a_training_with_two_labels_is_counted_once() -> None:
+    study = Claims(only="B5a,C1")  # full fine-tuning on the whole fraction is that without one
+    outcomes = run(study, dict.fromkeys(("full", "lora", "houlsby", "ser/lora+ba+ws+wg"), 0.7))
+    named = [replace(one, name=str(one.trial.config)) for one in outcomes]
+    missing = [replace(one, measured=None) if one.name == named[0].name else one for one in named]
+    said, _ = report_claims(study, missing)
+    configs = {str(one.trial.config) for one in outcomes}
+    assert len(configs) < len(outcomes)
+    of = len(configs)
+    assert f"{of - 1} of {of} trials are finished; the rest may change this." in said
+
+
+def test_a_backbone_is_called_small_by_its_own_size() -> None:
+    both = replace(GRID, backbones=("tiny-hubert", "tiny-ast"))
+    right = {QKVO: 0.95, QV: 0.6}
+    first = trained(first_trials(ORDERED, both), right)
+    outcomes = first + trained(chosen_trials(ORDERED, both, first), right)
+    for one in outcomes:
+        assert one.measured is not None
+        size = {"tiny-hubert": 3e6, "tiny-ast": 90e6}[str(one.trial.labels["backbone"])]
+        one.measured.parameters["total"] = size  # type: ignore[index] # a dict
+    said, sections = report_claims(ORDERED, outcomes)
+    table = sections[0].parts[0]
+    assert isinstance(table, Table)
+    assert {row["where"]: row["verdict"] for row in texts(table)} == {
+        "backbone tiny-hubert": "holds on this small backbone",
+        "backbone tiny-ast": "holds",
+    }
+    small = [one for one in said if "million parameters" in one]
+    assert [one[:59] for one in small] == [
+        "The backbone (backbone tiny-hubert) has about 3.0 million p"
+    ]
+    assert said[0] == "Of 2 verdicts on 1 claim: 2 hold (D5b)."
 
 
 def test_the_trials_on_two_domains_are_counted_before_they_are_declared() -> None:
@@ -446,3 +492,10 @@ def test_data_of_which_no_claim_is_asked_are_refused(
 ) -> None:
     with pytest.raises(RunError, match=message):
         study.trials(replace(GRID, **changes))
+
+
+def test_the_data_of_a_report_are_those_that_claims_are_asked_of() -> None:
+    pair = CALM_EXCITED.split("; ")
+    assert Claims(only="C4", domains=CALM_EXCITED).data_used(["demo"]) == pair
+    assert Claims(only="C4,D5b", domains=CALM_EXCITED).data_used(["demo"]) == ["demo", *pair]
+    assert ORDERED.data_used(["demo"]) == ["demo"]

@@ -8,7 +8,7 @@ from ossicle.studies.analysis.difference import SIDES
 from ossicle.studies.analysis.notes import FEWEST_SEEDS, enough_seeds
 from ossicle.studies.analysis.rows import Row, compare, corrected
 from ossicle.studies.analysis.text import NOT_DECIDED, count, score
-from ossicle.trials.outcome import Outcome
+from ossicle.trials.outcome import Outcome, distinct
 
 
 def verdict(
@@ -42,11 +42,12 @@ def verdict(
 
 
 def unfinished(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return a sentence on how many trials are finished; nothing if all are."""
-    finished = sum(one.measured is not None for one in outcomes)
-    if finished == len(outcomes):
+    """Return a sentence on how many trials are finished; nothing if all are that can run."""
+    every = distinct(one for one in outcomes if one.state != "refused")
+    finished = sum(one.measured is not None for one in every)
+    if finished == len(every):
         return []
-    return [f"{finished} of {len(outcomes)} trials are finished; the rest may change this."]
+    return [f"{finished} of {len(every)} trials are finished; the rest may change this."]
 
 
 def _where(cell: Cell, names: Collection[str]) -> str:

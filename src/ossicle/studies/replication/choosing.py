@@ -95,6 +95,8 @@ def cut_epochs(outcomes: Sequence[Outcome]) -> dict[str, str]:
 def choices(outcomes: Sequence[Outcome]) -> dict[Key, Mapping[str, Any]]:
     """Return the best rate and number of epochs of each cell and fold whose choice is complete.
 
+    Ties go to the lower rate, and then to fewer epochs.
+
     Args:
         outcomes: Outcomes of any trials; those with the label `choice` count.
     """
@@ -106,8 +108,10 @@ def choices(outcomes: Sequence[Outcome]) -> dict[Key, Mapping[str, Any]]:
     for key, tried in by_key.items():
         scored = [(score, one) for one in tried if (score := validation(one.measured)) is not None]
         if scored and all(one.state in ("finished", "failed") for one in tried):
-            config = max(scored, key=lambda pair: pair[0])[1].trial.config
-            found[key] = {"lr": config.lr, "epochs": config.epochs}
+            best = max(score for score, _ in scored)
+            tied = [one.trial.config for score, one in scored if score == best]
+            lr, epochs = min((one.lr or 0.0, one.epochs) for one in tied)
+            found[key] = {"lr": lr, "epochs": epochs}
     return found
 
 

@@ -102,12 +102,7 @@ def first_trials(study: "Claims", grid: Grid) -> list[Trial]:
 
 def remarks(study: "Claims", grid: Grid) -> list[str]:
     """Return what to know before the first trial: which claims cannot be asked, or not decided."""
-    refused = _refused(study, grid)
-    found = []
-    if study.only:
-        found += [f"Cannot be asked: {line.rstrip('.')}." for line in refused]
-    elif refused:
-        found.append("Claims that cannot be asked here are in the report, each with the reason.")
+    found = [f"Cannot be asked: {line.rstrip('.')}." for line in _refused(study, grid)]
     if len(grid.seeds) < FEWEST_SEEDS:
         found.append(
             f"No claim can be decided with {count(len(grid.seeds), 'seed')}: it needs at least "
@@ -132,13 +127,15 @@ def chosen_trials(study: "Claims", grid: Grid, outcomes: Sequence[Outcome]) -> l
 
 
 def expected(study: "Claims", grid: Grid) -> str:
-    """Return how many trials follow those that choose, as a sentence."""
+    """Return how many trials follow those that choose, as a sentence; empty if none do."""
     number = 0
     for one in _wanted_by_place(study, grid):
         repeats = len(trials_of(one.part, [Cell(recipe="linear")]))  # seeds and folds
         members = 2 * len(MEMBERS) + 1 if one.needs("ensemble") else 0
         number += repeats * (len(one.cells) + members)
     number += number_of_stages(study, grid) * len(grid.backbones) if has_domains(study) else 0
+    if not number:
+        return ""
     follow = "trial follows" if number == 1 else "trials follow"
     return f"{number} further {follow} with the settings that these choose."
 

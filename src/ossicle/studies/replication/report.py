@@ -22,7 +22,7 @@ from ossicle.studies.replication.tables import (
     SMALL,
     comparison_table,
     limits,
-    mean_parameters,
+    size_of_backbone,
     verdict_table,
 )
 from ossicle.studies.replication.verdicts import Place, ask_place, places
@@ -42,7 +42,7 @@ def report_claims(study: "Claims", outcomes: Sequence[Outcome]) -> tuple[list[st
     every = places(outcomes)
     verdicts = decide([one for place in every for one in ask_place(study, place)])
     beside = decide(_compared([one for p in every for one in ask_place(study, p, PUBLISHED)]))
-    parameters = mean_parameters(outcomes)
+    sizes = {place.name: size_of_backbone(place.outcomes) for place in every}
     compared = comparison_table(verdicts)
     chosen = settings_table(outcomes)
     published = [one for one in beside if one.evidence is not None]
@@ -50,7 +50,7 @@ def report_claims(study: "Claims", outcomes: Sequence[Outcome]) -> tuple[list[st
     sections = [
         Section(
             title="Verdicts",
-            parts=[verdict_table(verdicts, published, parameters, cut=cut)],
+            parts=[verdict_table(verdicts, published, sizes, cut=cut)],
             opens=True,
         ),
         Section(title="Comparisons", parts=[] if compared is None else [compared]),
@@ -60,7 +60,7 @@ def report_claims(study: "Claims", outcomes: Sequence[Outcome]) -> tuple[list[st
     ]
     said = [
         *_said(verdicts),
-        *_size(parameters),
+        *_small(sizes),
         *limits(verdicts),
         *ends_of_the_grid(outcomes),
         *unfinished(outcomes),
@@ -92,7 +92,10 @@ def _said(verdicts: Sequence[Verdict]) -> list[str]:
         if words[word]
     ]
     seeds = max((one.evidence.estimate.seeds for one in verdicts if one.evidence), default=0)
-    said = [f"Of {count(len(verdicts), 'claim')}: {'; '.join(parts)}."]
+    claims = len({one.asked.claim.name for one in verdicts})
+    of = count(claims, "claim")
+    several = f"{len(verdicts)} verdicts on {of}" if len(verdicts) > claims else of
+    said = [f"Of {several}: {'; '.join(parts)}."]
     if 0 < seeds < FEWEST_SEEDS:
         said.append(
             f"Nothing is decided with fewer than {FEWEST_SEEDS} seeds; {count(seeds, 'seed')} "
@@ -101,15 +104,17 @@ def _said(verdicts: Sequence[Verdict]) -> list[str]:
     return said
 
 
-def _size(parameters: float | None) -> list[str]:
-    """Return what a small backbone means for the verdicts."""
-    if parameters is None or parameters >= SMALL:
-        return []
-    return [
-        f"The backbone has about {parameters / 1e6:.1f} million parameters, those of the "
-        "publications more than 80 million: the verdicts are about this backbone and these "
-        "recordings. They neither confirm nor refute what the publications report of theirs."
-    ]
+def _small(sizes: Mapping[str, float | None]) -> list[str]:
+    """Return what small backbones mean for the verdicts."""
+    small = {where: one for where, one in sizes.items() if one is not None and one < SMALL}
+    different = dict.fromkeys(
+        f"The backbone{f' ({where})' if where else ''} has about {size / 1e6:.1f} million "
+        "parameters, those of the publications more than 80 million: the verdicts are about this "
+        "backbone and these recordings. They neither confirm nor refute what the publications "
+        "report of theirs."
+        for where, size in small.items()
+    )
+    return list(different)
 
 
 def _costs(outcomes: Sequence[Outcome]) -> list[Part]:
@@ -148,7 +153,7 @@ def _beside(published: Sequence[Verdict], cut: Mapping[str, str]) -> list[Part]:
             "needs more of them can be one in speed of training."
         )
     table = verdict_table(
-        published, [], None, name="verdicts-published", title="Verdicts with published settings"
+        published, [], {}, name="verdicts-published", title="Verdicts with published settings"
     )
     return [about, table]
 

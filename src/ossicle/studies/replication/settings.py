@@ -17,7 +17,7 @@ from ossicle.studies.replication.choosing import (
 )
 from ossicle.studies.replication.tables import NOTHING, number
 from ossicle.tasks import TASKS
-from ossicle.trials.outcome import Outcome
+from ossicle.trials.outcome import Outcome, distinct
 
 APART: Final = ("seed", SETTINGS, "lr", "epochs", "study")  # labels that a row leaves out
 
@@ -25,8 +25,8 @@ APART: Final = ("seed", SETTINGS, "lr", "epochs", "study")  # labels that a row 
 def settings_table(outcomes: Sequence[Outcome]) -> Table | None:
     """Return what was chosen for each recipe, and what choosing cost; None without choices."""
     tried: dict[Key, list[Outcome]] = {}
-    for one in outcomes:
-        if one.trial.labels.get(SETTINGS) == CHOICE:
+    for one in distinct(outcomes):
+        if one.trial.labels.get(SETTINGS) == CHOICE and one.state != "refused":
             tried.setdefault(key_of(one.trial), []).append(one)
     best = choices(outcomes)
     rows = [_chosen_row(some, best.get(key)) for key, some in tried.items()]

@@ -1,7 +1,6 @@
 """The tables of verdicts and of comparisons, and what both leave open."""
 
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
 from typing import Final
 
 from ossicle.reports.parts import Cell, Table
@@ -14,16 +13,16 @@ NOTHING: Final = Cell(text="–")
 SMALL: Final = 20e6  # parameters, below which a backbone is unlike those of the publications
 
 
-def word_of(verdict: Verdict, parameters: float | None) -> str:
+def word_of(verdict: Verdict, size: float | None) -> str:
     """Return the word of a verdict, with what it is about and what is shown, or the reason.
 
     Args:
         verdict: The verdict.
-        parameters: Number of parameters of the backbone and what is on it; None if unknown.
+        size: Number of parameters of the backbone; None if unknown.
     """
     if verdict.reason is not None:
         return f"{verdict.word}: {verdict.reason}"
-    small = verdict.word != NOT_DECIDED and parameters is not None and parameters < SMALL
+    small = verdict.word != NOT_DECIDED and size is not None and size < SMALL
     said = f"{verdict.word} on this small backbone" if small else verdict.word
     return f"{said}: {_contrary(verdict)}" if verdict.word == "does not hold" else said
 
@@ -42,7 +41,7 @@ def _contrary(verdict: Verdict) -> str:
 def verdict_table(
     verdicts: Sequence[Verdict],
     beside: Sequence[Verdict],
-    parameters: float | None,
+    sizes: Mapping[str, float | None],
     *,
     cut: Mapping[str, str] | None = None,
     name: str = "verdicts",
@@ -53,7 +52,7 @@ def verdict_table(
     Args:
         verdicts: The verdicts; those that cannot be asked last.
         beside: Verdicts on the same claims with the settings of the publications.
-        parameters: Number of parameters of the backbone; None if unknown.
+        sizes: Number of parameters of the backbone by `Asked.where`; None or missing if unknown.
         cut: Recipes with fewer epochs than published, as `choosing.cut_epochs` returns them.
         name: Name of the table.
         title: Its heading.
@@ -62,7 +61,7 @@ def verdict_table(
     columns: list[tuple[str, Callable[[Verdict], Cell]]] = [
         ("claim", lambda one: Cell(text=one.asked.claim.name)),
         ("in our words", lambda one: Cell(text=_statement(one))),
-        ("verdict", lambda one: Cell(text=word_of(one, parameters))),
+        ("verdict", lambda one: Cell(text=word_of(one, sizes.get(one.asked.where)))),
         ("difference (95 % interval)", _difference),
         ("of", lambda one: Cell(text=one.evidence.name) if one.evidence else NOTHING),
         ("seeds", lambda one: number(one.evidence and one.evidence.estimate.seeds)),
@@ -193,8 +192,8 @@ def _notes(verdicts: Sequence[Verdict]) -> list[str]:
     return [
         "The difference is that of the comparison that decides, or of the one that is least in "
         "favour, and above 0 where the first of the two is better. Its interval covers other "
-        "seeds, and other recordings or speakers where the score of each is known. All comparisons "
-        "are below.",
+        "seeds, and other recordings or speakers where the score of each is known. The table of "
+        "comparisons has all of them.",
         *([f"p is corrected by Holm's method for {hypotheses} hypotheses."] if hypotheses else []),
         f"Each claim and its contrary is a hypothesis. Holds: p of the claim is below {LEVEL:g}. "
         "Does not hold: p of the contrary is, which is a gain below the smallest difference that "
@@ -213,7 +212,11 @@ def limits(verdicts: Sequence[Verdict]) -> list[str]:
     evidence = [one.evidence for one in verdicts if one.evidence is not None]
     found = []
     if any(one.unit == "recording" for one in evidence):
-        found.append("Recordings are drawn, not speakers: the verdicts are about these speakers.")
+        found.append(
+            "Intervals and p cover other recordings, not other speakers or sources of sound."
+        )
+    if any(one.asked.claim.over == "fraction" and one.evidence for one in verdicts):
+        found.append("Fractions are of the training recordings that --train-fraction leaves.")
     for unit, drawn in (("", "seeds alone"), ("fold", "seeds and folds")):
         labels = dict.fromkeys(one.metric.label for one in evidence if one.unit == unit)
         if labels:
@@ -229,8 +232,10 @@ def limits(verdicts: Sequence[Verdict]) -> list[str]:
     return found
 
 
-def mean_parameters(outcomes: Sequence[Outcome]) -> float | None:
-    """Return the mean number of parameters of whole models; None while nothing is finished."""
+def size_of_backbone(outcomes: Sequence[Outcome]) -> float | None:
+    """Return the number of parameters of the smallest model; None while nothing is finished.
+
+    That is the backbone with a head, and with next to nothing beside it.
+    """
     known = [one.measured.parameters.get("total") for one in outcomes if one.measured is not None]
-    totals = [one for one in known if one]
-    return fmean(totals) if totals else None
+    return min((one for one in known if one), default=None)

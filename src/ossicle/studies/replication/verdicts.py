@@ -193,11 +193,11 @@ def _explained(asked: Asked, place: Place) -> Asked:
     failed = [
         one
         for one in place.outcomes
-        if one.state == "failed" and _bears_on(claim, recipes, one.trial.labels)
+        if one.state in ("failed", "refused") and _bears_on(claim, recipes, one.trial.labels)
     ]
     if not failed:
         return replace(asked, fault=asked.fault or "its trials are not finished", missing=True)
-    unfit = [one for one in failed if not one.name]  # they cannot even be started
+    unfit = [one for one in failed if one.state == "refused"]
     one, words = (unfit[0], "") if unfit else (failed[0], "a trial failed: ")
     fault = f"{words}{one.trial.labels['recipe']}: {one.reason}"
     return replace(asked, fault=fault, refused=bool(unfit), missing=not unfit)
