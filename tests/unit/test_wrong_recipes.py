@@ -56,7 +56,7 @@ WRONG = [
     (
         WIDE,
         "prompt(drop_distillation=true)",
-        "removes the distillation token, which encoder does not",
+        "removes the distillation token, which this backbone does not",
     ),
     (WIDE, "convpass(grid=true)", "needs patches, and ffn in layer 0 has frames"),
     (
