@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 SMALL = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
@@ -19,6 +20,8 @@ def main() -> None:
     from ray.cluster_utils import Cluster
 
     with tempfile.TemporaryDirectory(prefix="ray") as folder:  # a short path, for Unix sockets
+        os.environ["RAY_TMPDIR"] = folder  # where it writes its address; it does not create `ray`
+        (Path(folder) / "ray").mkdir()
         head = {**SMALL, "include_dashboard": False, "temp_dir": folder}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         second = cluster.add_node(**SMALL, temp_dir=folder)
