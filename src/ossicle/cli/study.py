@@ -207,7 +207,7 @@ def study(
     )
     check_study(given.out, chosen.name)
     used = chosen.data_used(data)
-    renamed = dict(zip(used, with_labels(used, map_labels), strict=True))
+    renamed = dict(zip(used, with_labels(used, map_labels if used else None), strict=True))
     data = [renamed.get(one, one) for one in data]
     chosen = chosen.with_own_data([renamed[one] for one in chosen.own_data])
     config = TrainConfig(recipe="", backbone=backbone[0], data=data[0], **options.values)

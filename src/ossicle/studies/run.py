@@ -156,8 +156,7 @@ def run_study(
         if engine is None:
             engine = local = _local_engine(checked, workers, threads)
             threads = local.threads
-        notes = (*study.remarks(grid), *checked.notes)
-        declared = replace(checked, notes=notes)
+        declared = replace(checked, notes=(*remarks, *checked.notes))
         _declare(study, grid, folder, declared, names, TRIALS if inside else str(place), threads)
         roots = names_of_roots(checked.trials, names)
         part = (shard or Shard(1, 1)).of(list(zip(checked.trials, names, strict=True)), roots)
@@ -171,6 +170,7 @@ def run_study(
         return read_outcomes(checked.trials, names, place, known)
 
     first = study.trials(grid)
+    remarks = study.remarks(grid)
     before = read_command(folder)
     if before is not None and not same_but_folder(before, command_of(study, grid, folder)):
         _LOGGER.warning(
@@ -179,7 +179,7 @@ def run_study(
             folder,
             before,
         )
-    for remark in study.remarks(grid):
+    for remark in remarks:
         _LOGGER.warning(remark)
     known = compute(first)
     left = sum(one.state not in ENDED for one in known)

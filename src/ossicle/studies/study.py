@@ -52,7 +52,7 @@ class Study(ABC):
         """The data strings among its own options."""
         return ()
 
-    def with_own_data(self, data: Sequence[str]) -> "Study":  # noqa: ARG002
+    def with_own_data(self, data: Sequence[str]) -> "Study":  # noqa: ARG002 - for those that have own data
         """Return the study with other data strings in place of `own_data`."""
         return self
 
@@ -69,15 +69,15 @@ class Study(ABC):
         grid = self.filled(grid)
         return product(grid, self.cells(recipe_cells(grid)))
 
-    def following(self, grid: Grid, outcomes: Sequence[Outcome]) -> list[Trial]:  # noqa: ARG002
+    def following(self, grid: Grid, outcomes: Sequence[Outcome]) -> list[Trial]:  # noqa: ARG002 - for those in two parts
         """Return the trials that depend on the outcomes of those before, to be run after them."""
         return []
 
-    def remarks(self, grid: Grid) -> list[str]:  # noqa: ARG002
+    def remarks(self, grid: Grid) -> list[str]:  # noqa: ARG002 - for those that have some
         """Return what to know before the first trial, in sentences."""
         return []
 
-    def outlook(self, grid: Grid) -> str:  # noqa: ARG002
+    def outlook(self, grid: Grid) -> str:  # noqa: ARG002 - for those in two parts
         """Return what will follow the trials, as a sentence; empty if nothing will."""
         return ""
 
